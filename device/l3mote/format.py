@@ -1,0 +1,221 @@
+"""The .l3m file: every constant and struct of FORMAT.md, and what its records say. reader.py reads them.
+
+Runs unchanged on MicroPython, CircuitPython and CPython.
+"""
+
+import struct
+
+MAGIC = b"\x89L3M"
+FORMAT_VERSION = 1
+SECTIONS = ("FRONTEND", "LAYERS", "LABELS", "SELFTEST", "PROVENANCE", "WEIGHTS")
+
+HEADER = "<4sHHII"
+SECTION = "<HHII"
+FRONTEND = "<IIIHHHBBffffffI"
+LAYER = "<16sBBBBHHHHIIIII"
+LABEL = "<fB"
+SELFTEST = "<BBHI"
+CHUNK = "<HHII"
+HEADER_BYTES = 16
+SECTION_BYTES = 12
+FRONTEND_BYTES = 48
+LAYER_BYTES = 48
+LABEL_BYTES = 5
+SELFTEST_BYTES = 8
+CHUNK_BYTES = 12
+
+SCALE_LINEAR, SCALE_MEL = 0, 1
+PADDING_VALID, PADDING_SAME = 0, 1
+CONV, DENSE = 1, 2
+NONE, RELU, SOFTMAX, SIGMOID = 0, 1, 2, 3
+F16, SPARSE_F16 = 0, 1
+SELFTEST_NOISE = 1
+
+CHUNK_TARGET = 2048  # payload bytes the writer fills a chunk to
+CHUNK_LIMIT = 16384  # payload bytes a reader accepts
+SKIP = 255  # position byte: move on 255 places without a value
+
+# What a reader is prepared to believe, so that no count can make it allocate without bound.
+MAX_LAYERS = 32
+MAX_WINDOW = 192000
+MAX_FRAMES = 1024
+MAX_TEXT = 65536
+MAX_LABELS = 1024
+
+
+class FormatError(ValueError):
+    """The file is no valid .l3m file; the message names the field and the byte offset."""
+
+
+def align(n):
+    """n rounded up to a multiple of 4."""
+    return (n + 3) & ~3
+
+
+def finite(x):
+    """False for infinities and NaN."""
+    return x - x == 0
+
+
+class Frontend:
+    """Parameters of the log-mel front-end; field names as in FORMAT.md."""
+
+    FIELDS = (
+        "sample_rate", "window", "hop", "n_fft", "hop_length", "bands", "scale", "padding",
+        "fmin", "fmax", "floor", "dynamic_range", "norm_scale", "norm_shift",
+    )  # fmt: skip
+
+    def __init__(self, *values):
+        if len(values) != len(self.FIELDS):
+            raise TypeError("Frontend takes the %d values of Frontend.FIELDS" % len(self.FIELDS))
+        for name, value in zip(self.FIELDS, values):
+            setattr(self, name, value)
+
+    @property
+    def frames(self):
+        """Rows of the log-mel plane."""
+        if self.padding == PADDING_SAME:
+            return -(-self.window // self.hop_length)
+        return 1 + (self.window - self.n_fft) // self.hop_length
+
+    @property
+    def pad_before(self):
+        """Zero samples before the window's first sample."""
+        if self.padding == PADDING_VALID:
+            return 0
+        return max(0, (self.frames - 1) * self.hop_length + self.n_fft - self.window) // 2
+
+    def problem(self):
+        """The name of the first field that makes no sense, or None."""
+        n = self.n_fft
+        checks = (
+            ("sample_rate", 1000 <= self.sample_rate <= 192000),
+            ("window", 1 <= self.window <= MAX_WINDOW),
+            ("hop", 1 <= self.hop <= MAX_WINDOW),
+            ("n_fft", 64 <= n <= 4096 and n & (n - 1) == 0),
+            ("hop_length", 1 <= self.hop_length <= self.window),
+            ("scale", self.scale in (SCALE_LINEAR, SCALE_MEL)),
+            ("padding", self.padding in (PADDING_VALID, PADDING_SAME)),
+            ("window", self.padding == PADDING_SAME or self.window >= n),
+        )
+        for name, ok in checks:
+            if not ok:
+                return name
+        for name in self.FIELDS[8:]:
+            if not finite(getattr(self, name)):
+                return name
+        checks = (
+            ("hop_length", self.frames <= MAX_FRAMES),
+            ("bands", 1 <= self.bands <= n // 2 if self.scale else self.bands == n // 2 + 1),
+            ("fmin", self.fmin >= 0),
+            ("fmax", self.fmin < self.fmax <= self.sample_rate / 2),
+            ("floor", self.floor > 0),
+            ("dynamic_range", self.dynamic_range > 0),
+        )
+        for name, ok in checks:
+            if not ok:
+                return name
+        return None
+
+
+class Layer:
+    """One record of LAYERS and the shapes that follow from its place in the network."""
+
+    def __init__(self, record, rows, cols):
+        (name, self.kind, self.activation, self.encoding, self.reserved, self.inputs, self.outputs,
+         self.pool_rows, self.pool_cols, self.chunks, self.offset, self.length, self.nonzeros,
+         self.reserved2) = record  # fmt: skip
+        self.name = str(name.rstrip(b"\0"), "utf-8")
+        self.rows = rows  # of the input plane, time
+        self.cols = cols  # bands
+        self.taps = self.inputs * 9 if self.kind == CONV else self.inputs
+
+    @property
+    def out_rows(self):
+        return self.rows // self.pool_rows
+
+    @property
+    def out_cols(self):
+        return self.cols // self.pool_cols
+
+    @property
+    def out_size(self):
+        """Values in the output: out_rows x out_cols x outputs."""
+        return self.out_rows * self.out_cols * self.outputs
+
+
+class Chunk:
+    """Where the parts of the chunk now in the buffer stand (byte offsets into it)."""
+
+    def __init__(self, layer):
+        self.layer = layer
+        self.first = 0  # index of the first filter
+        self.filters = 0
+        self.biases = self.counts = self.values = self.positions = 0
+        self.n_values = 0
+        self.n_position_bytes = 0
+        self.at = 0  # file offset of the payload, for messages
+
+    def locate(self, buffer, payload):
+        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; raise FormatError if they do not add up."""
+        sparse = self.layer.encoding == SPARSE_F16
+        self.counts = 4 * self.filters
+        self.values = self.counts + (2 * self.filters if sparse else 0)
+        if sparse:
+            self.n_values = 0
+            for f in range(self.filters):
+                self.n_values += self.count(buffer, f)
+        else:
+            self.n_values = self.filters * self.layer.taps
+        self.positions = self.values + 2 * self.n_values
+        if align(self.positions + self.n_position_bytes) != payload:
+            raise FormatError(
+                "chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
+                % (self.layer.name, self.at, payload, align(self.positions + self.n_position_bytes))
+            )
+
+    def count(self, buffer, f):
+        """Weights that filter f of this chunk has in the file, never more than layer.taps."""
+        if self.layer.encoding != SPARSE_F16:
+            return self.layer.taps
+        n = struct.unpack_from("<H", buffer, self.counts + 2 * f)[0]
+        if n > self.layer.taps:
+            raise self.error("filter %d has %d values of %d" % (self.first + f, n, self.layer.taps))
+        return n
+
+    def bias(self, buffer, f):
+        value = struct.unpack_from("<f", buffer, self.biases + 4 * f)[0]
+        if not finite(value):
+            raise self.error("bias of filter %d is not finite" % (self.first + f))
+        return value
+
+    def error(self, what):
+        return FormatError("layer %s, chunk at byte %d: %s" % (self.layer.name, self.at, what))
+
+    def unpack_positions(self, buffer, at, count, out):
+        """Decode `count` sparse positions from byte `at` into out (array of u16); return the next byte's offset."""
+        end = self.positions + self.n_position_bytes
+        position = -1
+        for i in range(count):
+            while True:
+                if at >= end:
+                    raise self.error("positions end before the values do")
+                gap = buffer[at]
+                at += 1
+                if gap != SKIP:
+                    break
+                position += SKIP
+            position += gap + 1
+            if position >= self.layer.taps:
+                raise self.error("position %d is outside the filter of %d" % (position, self.layer.taps))
+            out[i] = position
+        return at
+
+
+def half(bits):
+    """The value of a float16 given as an integer; ValueError for infinity, NaN and subnormals."""
+    exponent = bits >> 10 & 31
+    if exponent == 31 or (exponent == 0 and bits & 1023):
+        raise ValueError("0x%04x" % bits)
+    value = (1024 + (bits & 1023)) * 2.0 ** (exponent - 25) if exponent else 0.0
+    return -value if bits & 0x8000 else value

@@ -1,0 +1,208 @@
+"""The readable specification of the kernels, in plain Python: runs on any MicroPython, slowly.
+
+A plane is a list of channels; a channel stores its rows one after the other, each with a zero column on both sides (pitch =
+columns + 2). Output pixel (row, column) of a filter is bias + sum of weight * input over the filter's taps. Channels are
+arrays of their own, so that a fragmented heap can hold them.
+"""
+
+import gc
+import math
+from array import array
+
+from l3mote.format import RELU, SPARSE_F16, half
+
+name = "python"
+arithmetic = "float"
+itemsize = 4
+
+
+def workspace(chunk_bytes, max_taps, strip):
+    """Bytes that a Kernel allocates: weights, channels and positions of one filter (the strip is not buffered)."""
+    return 8 * max_taps
+
+
+def block_bytes(channels, size):
+    """Bytes of the largest single allocation of a plane."""
+    return 4 * size
+
+
+def spectrum_bytes(n_fft):
+    return 12 * n_fft
+
+
+def zeros(n, typecode="f", itemsize=4):
+    return array(typecode, bytes(itemsize * n))
+
+
+class Kernel:
+    def __init__(self, chunk_bytes, max_taps, strip):
+        self.weights = zeros(max_taps)
+        self.positions = zeros(max_taps, "H", 2)
+        self.channels = zeros(max_taps, "H", 2)
+
+    def plane(self, channels, size):
+        return [zeros(size) for _ in range(channels)]
+
+    def vector(self, n):
+        return zeros(n)
+
+    def line(self, cols):
+        """Scratch for one row of a filter's output."""
+        return zeros(cols)
+
+    def flat(self, plane):
+        """A plane of one channel as a buffer to write elements to."""
+        return plane.data[0]
+
+    def row(self, plane, c, index):
+        """The values of one stored row, without its border, as a buffer."""
+        at = index * plane.pitch + 1
+        return memoryview(plane.data[c])[at : at + plane.cols]
+
+    def clear(self, plane, index):
+        """Zero stored row `index` of every channel."""
+        at = index * plane.pitch
+        for channel in plane.data:
+            for i in range(at, at + plane.pitch):
+                channel[i] = 0.0
+
+    def slide(self, plane, rows):
+        """Move the last two stored rows in use, which begin at row `rows`, to the top."""
+        skip = rows * plane.pitch
+        for channel in plane.data:
+            for i in range(2 * plane.pitch):
+                channel[i] = channel[skip + i]
+
+    def _decode(self, chunk, buffer, f, value_at, position_at):
+        """Fill weights and positions with filter f; return (count, next value_at, next position_at)."""
+        n = chunk.count(buffer, f)
+        if chunk.layer.encoding == SPARSE_F16:
+            position_at = chunk.unpack_positions(buffer, position_at, n, self.positions)
+        else:
+            for i in range(n):
+                self.positions[i] = i
+        for i in range(n):
+            try:
+                self.weights[i] = half(buffer[value_at] | buffer[value_at + 1] << 8)
+            except ValueError as e:
+                raise chunk.error("weight %s is not a normal number" % e)
+            value_at += 2
+        return n, value_at, position_at
+
+    def _filters(self, chunk, buffer):
+        """Decode one filter after the other; yield (filter, taps, bias)."""
+        value_at, position_at = chunk.values, chunk.positions
+        for f in range(chunk.filters):
+            n, value_at, position_at = self._decode(chunk, buffer, f, value_at, position_at)
+            yield chunk.first + f, n, chunk.bias(buffer, f)
+
+    def conv(self, chunk, buffer, src, dst, first, stop):
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        layer = chunk.layer
+        for f, n, bias in self._filters(chunk, buffer):
+            self._locate(n, src.pitch)
+            for y in range(first, stop):
+                self._conv_row(layer, n, bias, src, (y - 1 - src.top) * src.pitch)
+                self._pool_row(layer, src.line, dst, f, y)
+
+    def _locate(self, n, pitch):
+        """Turn n positions in the filter into channels and offsets from the pixel's upper left neighbour."""
+        for i in range(n):
+            channel, tap = divmod(self.positions[i], 9)
+            self.channels[i] = channel
+            self.positions[i] = tap // 3 * pitch + tap % 3
+
+    def _conv_row(self, layer, n, bias, src, base):
+        data, line = src.data, src.line
+        weights, channels, offsets = self.weights, self.channels, self.positions
+        relu = layer.activation == RELU
+        for x in range(layer.cols):
+            total = bias
+            at = base + x
+            for i in range(n):
+                total += weights[i] * data[channels[i]][at + offsets[i]]
+            line[x] = 0.0 if relu and total < 0.0 else total
+
+    def _pool_row(self, layer, line, dst, f, y):
+        """Max of each group of pool_cols, and with what is there unless y is the first row of its group."""
+        pr, pc = layer.pool_rows, layer.pool_cols
+        out = dst.data[f]
+        at = (y // pr - dst.top) * dst.pitch + 1
+        opening = y % pr == 0
+        for x in range(layer.out_cols):
+            value = max(line[x * pc : x * pc + pc]) if pc > 1 else line[x]
+            if opening or value > out[at + x]:
+                out[at + x] = value
+
+    def dense(self, chunk, buffer, x, y):
+        """The chunk's outputs of a dense layer: y[f] = bias + sum of weight * x."""
+        weights, positions = self.weights, self.positions
+        for f, n, total in self._filters(chunk, buffer):
+            for i in range(n):
+                total += weights[i] * x[positions[i]]
+            y[f] = total
+
+
+class Spectrum:
+    """Power spectrum of Hann-windowed frames of int16 samples; a textbook radix-2 FFT."""
+
+    def __init__(self, n_fft):
+        self.n = n_fft
+        self.cos = array("f", (math.cos(2 * math.pi * k / n_fft) for k in range(n_fft)))
+        self.re = zeros(n_fft)
+        self.im = zeros(n_fft)
+
+    def compute(self, pcm, start):
+        """Power (samples in [-1, 1]) of the frame that begins at sample `start`; samples outside pcm are zero."""
+        self._load(pcm, start)
+        self._transform()
+        re, im = self.re, self.im
+        for k in range(self.n // 2 + 1):
+            re[k] = re[k] * re[k] + im[k] * im[k]
+
+    def _load(self, pcm, start):
+        """Windowed samples in bit-reversed order."""
+        n, re, im, cos = self.n, self.re, self.im, self.cos
+        j = 0
+        for i in range(n):
+            s = start + i
+            re[j] = pcm[s] * (0.5 - 0.5 * cos[i]) / 32768 if 0 <= s < len(pcm) else 0.0
+            im[j] = 0.0
+            bit = n >> 1
+            while j & bit:
+                j ^= bit
+                bit >>= 1
+            j |= bit
+
+    def _transform(self):
+        n, re, im, cos = self.n, self.re, self.im, self.cos
+        half_size = 1
+        while half_size < n:
+            step = n // (2 * half_size)
+            for k in range(half_size):
+                wr = cos[k * step]
+                wi = -cos[k * step - n // 4]  # sin; a negative index wraps round the circle
+                for i in range(k, n, 2 * half_size):
+                    j = i + half_size
+                    tr = re[j] * wr - im[j] * wi
+                    ti = re[j] * wi + im[j] * wr
+                    re[j] = re[i] - tr
+                    im[j] = im[i] - ti
+                    re[i] += tr
+                    im[i] += ti
+            half_size *= 2
+
+    def dot(self, first, count, weights, at):
+        """Sum of power[first + i] * weights[at + i]."""
+        total = 0.0
+        power = self.re
+        for i in range(count):
+            total += power[first + i] * weights[at + i]
+        return total
+
+    def table(self, values):
+        """Weights in the form that dot takes."""
+        return values
+
+    def power(self, k):
+        return self.re[k]

@@ -1,0 +1,203 @@
+"""Open a model, allocate once, run it window by window, strip by strip, chunk by chunk."""
+
+import gc
+import math
+from array import array
+
+from l3mote import plan as planning
+from l3mote.format import CONV, SIGMOID, SOFTMAX
+from l3mote.frontend import LogMel
+from l3mote.kernels import choose
+from l3mote.reader import Reader
+from l3mote.tolerances import SELFTEST_RELATIVE
+
+RESERVE = 8192  # bytes of free heap left for Python's own small objects, and a tenth for what is too fragmented to use
+
+
+def plane_shapes(convs, heights):
+    """(channels, stored rows, columns) of the plane that each convolution reads, and of the last one's output."""
+    shapes = [(1, convs[0].rows + 2, convs[0].cols)]
+    for layer, height in zip(convs[1:], heights[1:]):
+        shapes.append((layer.inputs, height + 2, layer.cols))
+    shapes.append((convs[-1].outputs, convs[-1].out_rows, convs[-1].out_cols))
+    return shapes
+
+
+class Plane:
+    """Channel planes with a zero column on both sides of each row. Stored row 0 is the plane's row `top`."""
+
+    def __init__(self, kernel, channels, rows, cols):
+        self.channels = channels
+        self.cols = cols
+        self.pitch = cols + 2
+        self.size = rows * self.pitch
+        self.data = kernel.plane(channels, self.size)
+        self.top = 0
+
+
+class Model:
+    """A .l3m model ready to run.
+
+    source: path or binary file object. heap: bytes its buffers may take (None: nine tenths of what is free now, less RESERVE).
+    kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
+    .pcm is the window's buffer, array('h'): fill it, then run(). .plan says what the run costs.
+    Raises FormatError, HeapError, KernelError, OSError.
+    """
+
+    def __init__(self, source, heap=None, kernel=None):
+        module = choose(kernel)
+        self.kernel_name = module.name
+        self.arithmetic = module.arithmetic
+        self.reader = Reader(source)
+        self.layers = self.reader.layers
+        self.labels = self.reader.labels
+        self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
+        if heap is None and hasattr(gc, "mem_free"):
+            gc.collect()
+            heap = gc.mem_free() * 9 // 10 - RESERVE
+        self.plan = planning.plan(self.reader, heap, module)
+        gc.collect()
+        self._allocate(module)
+
+    def close(self):
+        self.reader.close()
+
+    def _allocate(self, module):
+        """Every buffer, the largest first, so that small ones do not split the heap before the large ones are in."""
+        reader = self.reader
+        self.convs = [layer for layer in self.layers if layer.kind == CONV]
+        self.planes = [None] * (len(self.convs) + 1)
+        makers = [
+            (2 * reader.frontend.window, self._make_pcm),
+            (reader.chunk_bytes, self._make_chunk),
+            (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
+        ]
+        self.kernel = module.Kernel(reader.chunk_bytes, planning.max_taps(reader), self.plan.strip)
+        for i, shape in enumerate(plane_shapes(self.convs, self.plan.heights)):
+            makers.append((module.block_bytes(shape[0], shape[1] * (shape[2] + 2)), self._plane_maker(i, shape)))
+        makers.sort(key=lambda maker: -maker[0])
+        for _, make in makers:
+            make()
+        for layer, plane in zip(self.convs, self.planes):
+            plane.line = self.kernel.line(layer.cols)
+        self.planes[0].flat = self.kernel.flat(self.planes[0])
+        self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(reader)]
+
+    def _make_pcm(self):
+        self.pcm = array("h", bytes(2 * self.reader.frontend.window))
+
+    def _make_chunk(self):
+        self.chunk = bytearray(self.reader.chunk_bytes)
+
+    def _make_frontend(self, module):
+        self.logmel = LogMel(self.reader.frontend, module.Spectrum(self.reader.frontend.n_fft))
+
+    def _plane_maker(self, i, shape):
+        def make():
+            self.planes[i] = Plane(self.kernel, *shape)
+
+        return make
+
+    @property
+    def embedding(self):
+        """The last window's embedding, in the published order (band, time, channel)."""
+        return self.vectors[0]
+
+    @property
+    def output(self):
+        """The last window's scores by label, or the embedding of a network without a head."""
+        return self.vectors[-1]
+
+    def run(self):
+        """Scores (or the embedding) of the window in .pcm. The result is overwritten by the next run."""
+        for _ in self.steps():
+            pass
+        return self.output
+
+    def steps(self):
+        """The same as run, as a generator that gives control back after every frame and every chunk."""
+        for _ in self.logmel.steps(self.pcm, self.planes[0]):
+            yield
+        for _ in self.network_steps():
+            yield
+
+    def network_steps(self):
+        """Run the layers on what the log-mel plane holds."""
+        kernel, planes = self.kernel, self.planes
+        for l, plane in enumerate(planes[1:-1]):  # noqa: B007
+            kernel.clear(plane, 0)
+        for plane in planes[:-1]:
+            plane.top = -1
+        for l, first, stop in planning.schedule(self.convs, self.plan.heights):  # noqa: E741
+            layer, src, dst = self.convs[l], planes[l], planes[l + 1]
+            if l and stop == layer.rows:
+                kernel.clear(src, stop - src.top)
+            for chunk in self.reader.chunks(layer, self.chunk):
+                kernel.conv(chunk, self.chunk, src, dst, first, stop)
+                yield
+            if self.observer:
+                self.observer(l, first // layer.pool_rows, stop // layer.pool_rows, dst)
+            if l:
+                kernel.slide(src, stop - first)
+                src.top = stop - 1
+        self._flatten()
+        for _ in self._head():
+            yield
+
+    def _flatten(self):
+        plane, embedding = self.planes[-1], self.vectors[0]
+        for c in range(plane.channels):
+            for t in range(self.convs[-1].out_rows):
+                row = self.kernel.row(plane, c, t)
+                for band in range(plane.cols):
+                    embedding[(band * self.convs[-1].out_rows + t) * plane.channels + c] = row[band]
+
+    def _head(self):
+        n = len(self.convs)
+        for i, layer in enumerate(self.layers[n:]):
+            x, y = self.vectors[i], self.vectors[i + 1]
+            for chunk in self.reader.chunks(layer, self.chunk):
+                self.kernel.dense(chunk, self.chunk, x, y)
+                yield
+            activate(y, layer.activation)
+            if self.observer:
+                self.observer(n + i, 0, 1, y)
+
+    def selftest(self):
+        """Run the file's embedded test (it overwrites .pcm). Returns (passed, largest difference relative to the largest expected output)."""
+        test_signal(self.pcm, self.reader.seed)
+        expected = self.reader.expected()
+        output = self.run()
+        scale = max([abs(v) for v in expected])
+        error = max([abs(output[i] - expected[i]) for i in range(len(expected))])
+        error = error / scale if scale else error
+        return error <= SELFTEST_RELATIVE, error
+
+
+def activate(y, activation):
+    """Softmax, sigmoid or ReLU in place, over a short vector."""
+    n = len(y)
+    if activation == SOFTMAX:
+        top = max(y)
+        for i in range(n):
+            y[i] = math.exp(y[i] - top)
+        total = sum(y)
+        for i in range(n):
+            y[i] = y[i] / total
+    elif activation == SIGMOID:
+        for i in range(n):
+            e = math.exp(-abs(y[i]))
+            y[i] = 1 / (1 + e) if y[i] >= 0 else e / (1 + e)
+    elif activation:
+        for i in range(n):
+            y[i] = max(y[i], 0.0)
+
+
+def test_signal(pcm, seed):
+    """Fill pcm, array('h'), with FORMAT.md's signal of kind 1."""
+    x = seed
+    for n in range(len(pcm)):
+        x ^= x << 7 & 0xFFFF
+        x ^= x >> 9
+        x ^= x << 8 & 0xFFFF
+        pcm[n] = (x - 32768) >> (n // 1000 % 4)

@@ -1,0 +1,134 @@
+"""Strips, buffers, bytes and operations for a model in a given heap. Device and host call the same function.
+
+Layers run in strips of rows (time). Convolution l computes `heights[l]` rows in one pass over its weights; the plane it
+reads holds those rows and one more above and below. A higher strip costs heap and saves passes over the flash.
+"""
+
+from l3mote.format import CONV, align
+
+
+class HeapError(MemoryError):
+    """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
+
+    def __init__(self, needed, heap):
+        self.missing = needed - heap
+        MemoryError.__init__(
+            self, "the model needs %d bytes of heap for its buffers, %d are free: %d bytes are missing" % (needed, heap, self.missing)
+        )
+
+
+def used_rows(layer):
+    """Rows of the convolution that survive its (floored) pool."""
+    return layer.out_rows * layer.pool_rows
+
+
+def schedule(convs, heights):
+    """Yield (l, first, stop): convolution l computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
+    last = len(convs) - 1
+    made = [0] * len(convs)
+    wanted = [0] * len(convs)
+    wanted[last] = used_rows(convs[last])
+    now = last
+    while made[last] < wanted[last]:
+        stop = min(made[now] + heights[now], wanted[now])
+        if now:
+            needed = min(stop + 1, convs[now].rows) * convs[now - 1].pool_rows
+            if made[now - 1] < needed:
+                now -= 1
+                wanted[now] = needed
+                continue
+        yield now, made[now], stop
+        made[now] = stop
+        while now < last and made[now] >= wanted[now]:
+            now += 1
+
+
+class Plan:
+    """What a run will do. buffers: [name, bytes]; heap_bytes their sum; macs over non-zero weights, macs_dense over all."""
+
+    def __init__(self, model, kernel, heights):
+        self.heights = heights
+        convs = [layer for layer in model.layers if layer.kind == CONV]
+        denses = model.layers[len(convs) :]
+        self.passes = [0] * len(convs)
+        self.macs = self.macs_dense = strip = 0
+        for now, first, stop in schedule(convs, heights):
+            layer = convs[now]
+            self.passes[now] += 1
+            self.macs += (stop - first) * layer.cols * layer.nonzeros
+            self.macs_dense += (stop - first) * layer.cols * layer.outputs * layer.taps
+            strip = max(strip, (stop - first) * (layer.cols + 2))
+        for layer in denses:
+            self.macs += layer.nonzeros
+            self.macs_dense += layer.outputs * layer.taps
+        self.strip = strip
+        self.flash_bytes = sum([n * layer.length for n, layer in zip(self.passes, convs)]) + sum([d.length for d in denses])
+        self.buffers = list(self._buffers(model, kernel, convs))
+        self.heap_bytes = sum([n for _, n in self.buffers])
+
+    def _buffers(self, model, kernel, convs):
+        size = kernel.itemsize
+        yield "window", 2 * model.frontend.window
+        yield "log-mel", size * (convs[0].rows + 2) * (convs[0].cols + 2)
+        for layer, height in zip(convs[1:], self.heights[1:]):
+            yield layer.name, size * layer.inputs * (height + 2) * (layer.cols + 2)
+        last = convs[-1]
+        yield "embedding", size * last.outputs * last.out_rows * (last.out_cols + 2)
+        yield "vectors", size * sum([n for n in vector_sizes(model)])
+        yield "chunk", align(model.chunk_bytes)
+        yield "kernel", kernel.workspace(model.chunk_bytes, max_taps(model), self.strip)
+        yield "front-end", kernel.spectrum_bytes(model.frontend.n_fft) + 8 * model.frontend.n_fft
+
+
+def max_taps(model):
+    return max([layer.taps for layer in model.layers])
+
+
+def vector_sizes(model):
+    """Lengths of the embedding and of each dense layer's output."""
+    sizes = [last_conv(model).out_size]
+    for layer in model.layers:
+        if layer.kind != CONV:
+            sizes.append(layer.outputs)
+    return sizes
+
+
+def last_conv(model):
+    return [layer for layer in model.layers if layer.kind == CONV][-1]
+
+
+def smallest_height(layer):
+    """One row, or the pair (or so) that a block's pool takes together."""
+    return layer.pool_rows if layer.pool_rows * 4 <= layer.rows else 1
+
+
+def candidate_heights(layer):
+    """Heights worth trying, the whole plane first: the lowest for each number of passes, in multiples of the smallest."""
+    used, step = used_rows(layer), smallest_height(layer)
+    height = used
+    while height > step:
+        yield height
+        passes = -(-used // height) + 1
+        height = min(-(-used // passes // step) * step, height - step)
+
+
+def plan(model, heap, kernel):
+    """A plan that fits `heap` bytes (None: without limit) and reads little flash.
+
+    model: anything with frontend, layers and chunk_bytes (a format.Reader). kernel: itemsize, workspace(), spectrum_bytes().
+    Starts from the lowest strips, which need the least heap; then, from the last layer back (most weights, smallest planes),
+    takes the highest strip that still fits. Raises HeapError.
+    """
+    convs = [layer for layer in model.layers if layer.kind == CONV]
+    heights = [smallest_height(layer) for layer in convs]
+    heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
+    best = Plan(model, kernel, heights)
+    if heap is not None and best.heap_bytes > heap:
+        raise HeapError(best.heap_bytes, heap)
+    for l in range(len(convs) - 1, 0, -1):  # noqa: E741
+        for height in candidate_heights(convs[l]):
+            trial = Plan(model, kernel, best.heights[:l] + [height] + best.heights[l + 1 :])
+            if heap is None or trial.heap_bytes <= heap:
+                best = min(best, trial, key=lambda p: p.flash_bytes)
+                break
+    return best

@@ -1,0 +1,268 @@
+"""The only reader of .l3m: checks a file from its header to its last chunk, then streams weights from it."""
+
+import struct
+from array import array
+from binascii import crc32
+
+from l3mote import format as fmt
+from l3mote.format import Chunk, FormatError, Frontend, Layer, align
+
+
+class Reader:
+    """Opens a .l3m file, checks all of it but the weights' values, and streams weight chunks.
+
+    source: a path, or a binary file object with seek, read and readinto.
+    Raises FormatError for anything that FORMAT.md does not allow, OSError if the file cannot be read.
+    """
+
+    def __init__(self, source):
+        self.file = open(source, "rb") if isinstance(source, str) else source
+        self.bytes_read = 0
+        try:
+            self._open()
+        except:
+            self.close()
+            raise
+        self.bytes_read = 0
+
+    def close(self):
+        self.file.close()
+
+    def _open(self):
+        length = self._check_header()
+        self._check_sections(length)
+        self._check_crc(length)
+        self._read_frontend()
+        self._read_layers()
+        self._read_labels()
+        self._check_selftest()
+        self._walk_chunks()
+
+    # -- reading bytes
+
+    def _read(self, offset, n, what):
+        self.file.seek(offset)
+        data = self.file.read(n)
+        self.bytes_read += n
+        if len(data) != n:
+            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, len(data), n))
+        return data
+
+    def _readinto(self, view, what):
+        n = self.file.readinto(view)
+        self.bytes_read += len(view)
+        if n != len(view):
+            raise FormatError("truncated while reading %s: %d of %d bytes" % (what, n or 0, len(view)))
+
+    # -- header and sections
+
+    def _check_header(self):
+        magic, version, count, length, self.crc = struct.unpack(fmt.HEADER, self._read(0, fmt.HEADER_BYTES, "header"))
+        if magic != fmt.MAGIC:
+            raise FormatError("magic at byte 0 is %r: not an .l3m file" % magic)
+        if version != fmt.FORMAT_VERSION:
+            raise FormatError(
+                "version at byte 4 is %d, this reader knows %d: update the l3mote package" % (version, fmt.FORMAT_VERSION)
+            )
+        if count != len(fmt.SECTIONS):
+            raise FormatError("sections at byte 6 is %d, not %d" % (count, len(fmt.SECTIONS)))
+        actual = self.file.seek(0, 2)
+        if actual != length:
+            kind = "truncated" if actual < length else "trailing bytes"
+            raise FormatError("%s: length at byte 8 says %d, the file has %d" % (kind, length, actual))
+        return length
+
+    def _check_sections(self, length):
+        table = self._read(fmt.HEADER_BYTES, fmt.SECTION_BYTES * len(fmt.SECTIONS), "section table")
+        expected = fmt.HEADER_BYTES + len(table)
+        self.sections = {}
+        for i, name in enumerate(fmt.SECTIONS):
+            kind, reserved, offset, size = struct.unpack_from(fmt.SECTION, table, i * fmt.SECTION_BYTES)
+            at = fmt.HEADER_BYTES + i * fmt.SECTION_BYTES
+            if kind != i + 1 or reserved:
+                raise FormatError("section %s at byte %d has kind %d, reserved %d" % (name, at, kind, reserved))
+            if offset != expected:
+                raise FormatError("section %s at byte %d: offset %d overlaps or leaves a gap, must be %d"
+                                  % (name, at, offset, expected))  # fmt: skip
+            if offset + size > length:
+                raise FormatError("section %s at byte %d: out of range, ends at %d of %d" % (name, at, offset + size, length))
+            self.sections[name] = (offset, size)
+            expected = align(offset + size)
+        if expected != length:
+            raise FormatError("trailing bytes: the sections end at %d, the file at %d" % (expected, length))
+
+    def _check_crc(self, length):
+        block = bytearray(1024)
+        view = memoryview(block)
+        self.file.seek(fmt.HEADER_BYTES)
+        left = length - fmt.HEADER_BYTES
+        crc = 0
+        while left:
+            part = view[: min(left, len(block))]
+            self._readinto(part, "the file for its crc32")
+            crc = crc32(part, crc)
+            left -= len(part)
+        if crc != self.crc:
+            raise FormatError("crc32 at byte 12 is 0x%08x, the contents have 0x%08x" % (self.crc, crc))
+
+    def _section(self, name, least, most):
+        offset, size = self.sections[name]
+        if not least <= size <= most:
+            raise FormatError("section %s at byte %d: %d bytes, must be %d to %d" % (name, offset, size, least, most))
+        return offset, self._read(offset, size, "section " + name)
+
+    def _read_frontend(self):
+        offset, data = self._section("FRONTEND", fmt.FRONTEND_BYTES, fmt.FRONTEND_BYTES)
+        fields = struct.unpack(fmt.FRONTEND, data)
+        self.frontend = Frontend(*fields[:-1])
+        problem = "reserved" if fields[-1] else self.frontend.problem()
+        if problem:
+            raise FormatError("FRONTEND at byte %d: field %s is out of range" % (offset, problem))
+
+    def _read_layers(self):
+        offset, data = self._section("LAYERS", fmt.LAYER_BYTES, fmt.LAYER_BYTES * fmt.MAX_LAYERS)
+        if len(data) % fmt.LAYER_BYTES:
+            raise FormatError("LAYERS at byte %d: %d bytes is no multiple of %d" % (offset, len(data), fmt.LAYER_BYTES))
+        self.layers = []
+        rows, cols, channels = self.frontend.frames, self.frontend.bands, 1
+        at = 0
+        for i in range(len(data) // fmt.LAYER_BYTES):
+            try:
+                layer = Layer(struct.unpack_from(fmt.LAYER, data, i * fmt.LAYER_BYTES), rows, cols)
+            except UnicodeError:
+                raise FormatError("layer %d at byte %d: name is not UTF-8" % (i, offset + i * fmt.LAYER_BYTES))
+            if layer.kind == fmt.DENSE and (not self.layers or self.layers[-1].kind == fmt.CONV):
+                rows, cols, channels = 1, 1, rows * cols * channels
+                layer.rows, layer.cols = 1, 1
+            problem = self._layer_problem(layer, channels, at)
+            if problem:
+                raise FormatError("layer %d at byte %d: %s" % (i, offset + i * fmt.LAYER_BYTES, problem))
+            rows, cols, channels = layer.out_rows, layer.out_cols, layer.outputs
+            at += layer.length
+            self.layers.append(layer)
+        if self.layers[0].kind != fmt.CONV:
+            raise FormatError("LAYERS at byte %d: the first layer is not a convolution" % offset)
+        if at != self.sections["WEIGHTS"][1]:
+            raise FormatError("LAYERS at byte %d: layers have %d bytes of chunks, WEIGHTS has %d"
+                              % (offset, at, self.sections["WEIGHTS"][1]))  # fmt: skip
+
+    def _layer_problem(self, layer, channels, at):
+        if layer.kind not in (fmt.CONV, fmt.DENSE):
+            return "unknown layer kind %d" % layer.kind
+        if layer.kind == fmt.CONV and self.layers and self.layers[-1].kind == fmt.DENSE:
+            return "a convolution after a dense layer"
+        if layer.activation > (fmt.RELU if layer.kind == fmt.CONV else fmt.SIGMOID):
+            return "unknown activation %d" % layer.activation
+        if layer.encoding not in (fmt.F16, fmt.SPARSE_F16):
+            return "unknown encoding %d" % layer.encoding
+        if layer.reserved or layer.reserved2:
+            return "reserved bytes are not zero"
+        if layer.inputs != channels:
+            return "inputs is %d, the layer before has %d outputs" % (layer.inputs, channels)
+        if not 1 <= layer.outputs <= 4096:
+            return "outputs is %d" % layer.outputs
+        if not (1 <= layer.pool_rows <= layer.rows and 1 <= layer.pool_cols <= layer.cols):
+            return "pool of %d x %d on %d x %d" % (layer.pool_rows, layer.pool_cols, layer.rows, layer.cols)
+        if layer.offset != at or not 1 <= layer.chunks <= layer.outputs:
+            return "offset %d or chunks %d out of range" % (layer.offset, layer.chunks)
+        if layer.nonzeros > layer.outputs * layer.taps:
+            return "nonzeros is %d of %d weights" % (layer.nonzeros, layer.outputs * layer.taps)
+        return None
+
+    def _read_labels(self):
+        offset, data = self._section("LABELS", 2, fmt.MAX_TEXT)
+        count = struct.unpack_from("<H", data, 0)[0]
+        last = self.layers[-1]
+        if count and (count > fmt.MAX_LABELS or last.kind != fmt.DENSE or count != last.outputs):
+            raise FormatError("LABELS at byte %d: %d labels for %d outputs" % (offset, count, last.outputs))
+        self.labels, self.thresholds = [], array("f")
+        at = 2
+        for i in range(count):
+            if at + fmt.LABEL_BYTES > len(data):
+                raise FormatError("LABELS at byte %d: label %d is cut off" % (offset, i))
+            threshold, size = struct.unpack_from(fmt.LABEL, data, at)
+            at += fmt.LABEL_BYTES
+            try:
+                self.labels.append(str(data[at : at + size], "utf-8"))
+            except UnicodeError:
+                raise FormatError("LABELS at byte %d: label %d is not UTF-8" % (offset + at, i))
+            self.thresholds.append(threshold)
+            at += size
+        if at != len(data):
+            raise FormatError("LABELS at byte %d: %d bytes, its labels take %d" % (offset, len(data), at))
+
+    def _check_selftest(self):
+        offset, size = self.sections["SELFTEST"]
+        if size < fmt.SELFTEST_BYTES:
+            raise FormatError("SELFTEST at byte %d: %d bytes" % (offset, size))
+        kind, reserved, count, seed = struct.unpack(fmt.SELFTEST, self._read(offset, fmt.SELFTEST_BYTES, "SELFTEST"))
+        if kind != fmt.SELFTEST_NOISE or reserved or not 1 <= seed <= 65535:
+            raise FormatError("SELFTEST at byte %d: kind %d, seed %d" % (offset, kind, seed))
+        if count != self.layers[-1].out_size or size != fmt.SELFTEST_BYTES + 4 * count:
+            raise FormatError("SELFTEST at byte %d: %d outputs, the network has %d" % (offset, count, self.layers[-1].out_size))
+        self.seed = seed
+
+    def _walk_chunks(self):
+        """Check every chunk's header; find the largest payload, which sizes the one buffer."""
+        start = self.sections["WEIGHTS"][0]
+        self.chunk_bytes = 0
+        for layer in self.layers:
+            at = start + layer.offset
+            end = at + layer.length
+            filters = 0
+            for _ in range(layer.chunks):
+                n, n_positions, payload, _crc = self._chunk_header(at, end, layer)
+                fixed = 4 * n + (2 * n if layer.encoding == fmt.SPARSE_F16 else 2 * n * layer.taps)
+                if fixed + n_positions > payload or (layer.encoding == fmt.F16 and (n_positions or align(fixed) != payload)):
+                    raise FormatError("layer %s, chunk at byte %d: payload of %d bytes does not fit %d filters"
+                                      % (layer.name, at, payload, n))  # fmt: skip
+                self.chunk_bytes = max(self.chunk_bytes, payload)
+                filters += n
+                at += fmt.CHUNK_BYTES + payload
+            if at != end or filters != layer.outputs:
+                raise FormatError("layer %s: chunks hold %d of %d filters and end at byte %d, not %d"
+                                  % (layer.name, filters, layer.outputs, at, end))  # fmt: skip
+
+    def _chunk_header(self, at, end, layer):
+        if at + fmt.CHUNK_BYTES > end:
+            raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
+        header = struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
+        payload = header[2]
+        if not header[0] or payload % 4 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
+            raise FormatError("layer %s, chunk at byte %d: %d filters, payload of %d bytes" % (layer.name, at, header[0], payload))
+        return header
+
+    # -- what a runtime asks for
+
+    def chunks(self, layer, buffer):
+        """Read the layer's chunks one after the other into buffer (at least chunk_bytes); yield one Chunk, updated each time."""
+        view = memoryview(buffer)
+        at = self.sections["WEIGHTS"][0] + layer.offset
+        end = at + layer.length
+        chunk = Chunk(layer)
+        while at < end:
+            filters, n_positions, payload, crc = self._chunk_header(at, end, layer)
+            chunk.filters, chunk.n_position_bytes = filters, n_positions
+            chunk.at = at + fmt.CHUNK_BYTES
+            part = view[:payload]
+            self._readinto(part, "layer %s" % layer.name)
+            if crc32(part) != crc:
+                raise chunk.error("crc32 differs: the file is damaged")
+            chunk.locate(buffer, payload)
+            yield chunk
+            chunk.first += filters
+            at += fmt.CHUNK_BYTES + payload
+
+    def expected(self):
+        """The self-test's expected output, array of f32."""
+        offset, size = self.sections["SELFTEST"]
+        data = self._read(offset + fmt.SELFTEST_BYTES, size - fmt.SELFTEST_BYTES, "SELFTEST")
+        return array("f", struct.unpack("<%df" % (len(data) // 4), data))
+
+    def provenance(self):
+        """The PROVENANCE section as text (a JSON object)."""
+        _, data = self._section("PROVENANCE", 2, fmt.MAX_TEXT)
+        try:
+            return str(data, "utf-8")
+        except UnicodeError:
+            raise FormatError("PROVENANCE is not UTF-8")

@@ -1,0 +1,7 @@
+"""Host side of l3mote: write, read, run, train and emulate .l3m models."""
+
+from l3host.embed import get_embedding
+from l3host.errors import L3Error
+
+__version__ = "0.1.0"
+__all__ = ["L3Error", "get_embedding"]

@@ -1,0 +1,76 @@
+"""Embeddings of whole recordings, with the conventions of the published edgel3/openl3 packages."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from numbers import Real
+
+import numpy as np
+
+from l3host import audio, reference
+from l3host.errors import L3Error
+from l3host.graph import Graph
+from l3host.load import load_graph
+
+BATCH_BYTES = 16_000_000  # im2col columns of one batch stay near the processor's cache
+
+
+def windows_of(signal: np.ndarray, length: int, hop: int, center: bool) -> np.ndarray:
+    """Cut a signal into overlapping windows (N, length), padded so that every sample is in one.
+
+    center: pad half a window before, so that a timestamp is the middle of its window (published convention).
+    """
+    if center:
+        signal = np.pad(signal, (length // 2, 0))
+    missing = length - len(signal) if len(signal) < length else -(len(signal) - length) % hop
+    signal = np.pad(signal, (0, missing))
+    return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+
+
+def batch_size(graph: Graph) -> int:
+    """Windows whose largest im2col matrix stays within BATCH_BYTES."""
+    largest = max(9 * np.prod(shape) for shape in graph.planes()[:-1])
+    return max(1, int(BATCH_BYTES // (4 * largest)))
+
+
+def run_windows(graph: Graph, windows: np.ndarray, progress: Callable[[int], None] | None = None):
+    """Embeddings (N, D) and outputs (N, C) of windows in [-1, 1], float32, in batches; progress is told windows done."""
+    embeddings, outputs = [], []
+    size = batch_size(graph)
+    for start in range(0, len(windows), size):
+        run = reference.run(graph, windows[start : start + size], np.float32)
+        embeddings.append(run.embedding)
+        outputs.append(run.output)
+        if progress:
+            progress(len(run.output))
+    return np.concatenate(embeddings), np.concatenate(outputs)
+
+
+def get_embedding(
+    audio_data: np.ndarray,
+    sr: int,
+    model: str | Graph,
+    center: bool = True,
+    hop_size: float = 0.1,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embedding of every window of a recording.
+
+    audio_data: (samples,) or (samples, channels), any rate `sr` in Hz; channels are averaged, the rate converted to the model's.
+    model: a .l3m path, the name of a shipped model, or a Graph. hop_size: seconds between windows.
+    Returns (embedding (T, D) float32, timestamps (T,) = arange(T) * hop_size).
+    Raises L3Error for empty or non-finite audio, a hop that is not positive, or a model that cannot be read.
+    """
+    graph = model if isinstance(model, Graph) else load_graph(str(model))
+    if not isinstance(hop_size, Real) or not hop_size > 0:
+        raise L3Error(f"hop size must be a positive number of seconds, not {hop_size!r}")
+    fe = graph.frontend
+    signal = audio.prepare(audio_data, sr, fe.sample_rate)
+    hop = int(hop_size * fe.sample_rate)
+    if hop < 1:
+        raise L3Error(f"hop size {hop_size} s is less than one sample at {fe.sample_rate} Hz")
+    if len(signal) < fe.window:
+        warnings.warn("audio is shorter than one window: padded with zeros", stacklevel=2)
+    embedding, _ = run_windows(graph, windows_of(signal, fe.window, hop, center), progress)
+    return embedding, np.arange(len(embedding)) * hop_size

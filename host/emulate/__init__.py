@@ -1,0 +1,5 @@
+"""Run the unchanged device package in a real MicroPython (or CPython) and compare it with the reference."""
+
+from l3host.emulate.run import Emulation, emulate
+
+__all__ = ["Emulation", "emulate"]

@@ -1,0 +1,129 @@
+"""Runs on the emulated board: the unchanged l3mote package on a folder with model.l3m, audio.pcm, job.json and maybe plane.f32.
+
+Writes outputs.f32 (for each window the output, then the embedding), layers.bin (parity run) and result.json.
+work() is a generator, because MicroPython in WebAssembly collects garbage only between calls.
+"""
+
+import gc
+import json
+import struct
+import sys
+import time
+from array import array
+
+from l3mote import Model
+from l3mote.model import RESERVE
+
+SAMPLE_EVERY = 16  # steps between two looks at the heap
+
+
+def now_ms():
+    return time.ticks_ms() if hasattr(time, "ticks_ms") else time.perf_counter() * 1000
+
+
+def in_use():
+    """Bytes of heap in use after a collection (0 where the interpreter does not say)."""
+    gc.collect()
+    return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
+
+
+def read_window(file, pcm):
+    file.readinto(pcm)
+    if sys.byteorder != "little":
+        for i in range(len(pcm)):
+            pcm[i] = struct.unpack("<h", struct.pack(">h", pcm[i]))[0]
+
+
+def write_floats(file, values):
+    file.write(array("f", values))
+
+
+def observe_into(file, model):
+    """An observer that writes each layer's final rows as (layer, first, stop) and float32 rows, channel by channel."""
+
+    def observer(index, first, stop, out):
+        file.write(struct.pack("<HHH", index, first, stop))
+        if index >= len(model.convs):
+            write_floats(file, out)
+            return
+        for c in range(out.channels):
+            for r in range(first, stop):
+                write_floats(file, model.kernel.row(out, c, r - out.top))
+
+    return observer
+
+
+def load_plane(file, model):
+    """Put the reference's log-mel (float32, row after row) where the front-end would."""
+    fe, plane = model.reader.frontend, model.planes[0]
+    row = array("f", bytes(4 * fe.bands))
+    for t in range(fe.frames):
+        file.readinto(row)
+        at = (t + 1) * plane.pitch + 1
+        for i in range(fe.bands):
+            plane.flat[at + i] = row[i]
+
+
+def work(folder):
+    base = in_use()
+    with open(folder + "/job.json") as f:
+        job = json.load(f)
+    heap = job["heap"]
+    if heap is not None and not job["heap_enforced"]:
+        heap = heap - base - RESERVE
+    elif heap is not None:
+        heap = None  # the interpreter's own limit: the model plans for what is free, as on a board
+    model = Model(folder + "/model.l3m", heap=job.get("plan_heap") or heap, kernel=job["kernel"])
+    peak = in_use()
+    model.reader.bytes_read = 0
+    milliseconds = 0
+    with open(folder + "/audio.pcm", "rb") as audio, open(folder + "/outputs.f32", "wb") as outputs:
+        for _ in range(job["windows"]):
+            read_window(audio, model.pcm)
+            steps = 0
+            start = now_ms()
+            for _ in model.steps():
+                steps += 1
+                if steps % SAMPLE_EVERY == 0:
+                    milliseconds += now_ms() - start
+                    yield  # WebAssembly collects garbage here, so look at the heap after it
+                    peak = max(peak, in_use())
+                    start = now_ms()
+            milliseconds += now_ms() - start
+            write_floats(outputs, model.output)
+            write_floats(outputs, model.embedding)
+    flash = model.reader.bytes_read
+    if job["parity"]:
+        with open(folder + "/plane.f32", "rb") as f:
+            load_plane(f, model)
+        with open(folder + "/layers.bin", "wb") as f:
+            model.observer = observe_into(f, model)
+            for _ in model.network_steps():
+                yield
+        model.observer = None
+    selftest, selftest_error = False, 0.0
+    if job["selftest"]:
+        selftest, selftest_error = model.selftest()
+    with open(folder + "/result.json", "w") as f:
+        json.dump(
+            {
+                "kernel": model.kernel_name,
+                "arithmetic": model.arithmetic,
+                "base_bytes": base,
+                "heap_peak_bytes": peak,
+                "plan_bytes": model.plan.heap_bytes,
+                "plan_flash_bytes": model.plan.flash_bytes,
+                "heights": model.plan.heights,
+                "flash_bytes_read": flash // max(1, job["windows"]),
+                "seconds_per_window": milliseconds / 1000 / max(1, job["windows"]),
+                "selftest": bool(selftest),
+                "selftest_error": float(selftest_error),
+                "implementation": sys.implementation.name,
+            },
+            f,
+        )
+
+
+if __name__ == "__main__":
+    for _ in work(sys.argv[1]):
+        pass

@@ -1,0 +1,72 @@
+"""Layer-by-layer comparison of what a board computed with the reference. Tolerances: l3mote.tolerances."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+
+from l3host import reference
+from l3host.graph import Conv, Graph
+from l3mote.tolerances import LAYER_RELATIVE
+
+
+@dataclass
+class LayerParity:
+    name: str
+    max_abs: float  # largest difference
+    max_rel: float  # the same, of the layer's largest magnitude
+
+    @property
+    def ok(self) -> bool:
+        return self.max_rel <= LAYER_RELATIVE
+
+
+def compare(name: str, device: np.ndarray, expected: np.ndarray) -> LayerParity:
+    difference = float(np.abs(device - expected).max())
+    scale = float(np.abs(expected).max())
+    return LayerParity(name, difference, difference / scale if scale else difference)
+
+
+def read_layers(data: bytes, graph: Graph, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    """job.py's layers.bin -> one array a layer, shaped as the reference's output; NaN where the board computed nothing."""
+    layers = [np.full(expected[0].shape, np.nan) for expected in outputs]
+    at = 0
+    while at < len(data):
+        index, first, stop = struct.unpack_from("<HHH", data, at)
+        at += 6
+        if isinstance(graph.layers[index], Conv):
+            bands, _, channels = layers[index].shape
+            n = channels * (stop - first) * bands
+            rows = np.frombuffer(data, "<f4", n, at).reshape(channels, stop - first, bands)
+            layers[index][:, first:stop] = rows.transpose(2, 1, 0)  # (channel, time, band) -> (band, time, channel)
+        else:
+            n = layers[index].size
+            layers[index][:] = np.frombuffer(data, "<f4", n, at)
+        at += 4 * n
+    return layers
+
+
+def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerParity]:
+    """Compare every layer; the reference runs in float64 on the same plane (bands, frames).
+
+    Rows that no later layer reads (cut off by a floored pool) are not computed on the device and not compared.
+    """
+    outputs = reference.network(graph, plane[None].astype(np.float64)).outputs
+    result = []
+    needed = needed_frames(graph)
+    for i, (layer, device, expected) in enumerate(zip(graph.layers, read_layers(data, graph, outputs), outputs, strict=True)):
+        if isinstance(layer, Conv):
+            device, expected = device[:, : needed[i]], expected[:, :, : needed[i]]
+        result.append(compare(layer.name, device, expected[0]))
+    return result
+
+
+def needed_frames(graph: Graph) -> list[int]:
+    """For each convolution, how many frames of its output any later layer reads (one more on the right of what is pooled)."""
+    shapes = graph.planes()
+    needed = [shapes[-1][1]]
+    for conv, shape in zip(reversed(graph.convs[1:]), reversed(shapes[1:-1]), strict=True):
+        needed.append(min(shape[1], needed[-1] * conv.pool[1] + 1))
+    return needed[::-1]

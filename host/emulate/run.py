@@ -1,0 +1,116 @@
+"""One emulation: prepare a folder, run the device package on it, read back and compare."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from l3host import reference
+from l3host.emulate import parity, runtimes
+from l3host.graph import Graph
+from l3host.load import find, load_graph
+
+
+@dataclass
+class Emulation:
+    """What the board computed and what it cost. Arrays: outputs (N, outputs), embeddings (N, D)."""
+
+    runtime: str
+    labels: list[str]
+    outputs: np.ndarray
+    embeddings: np.ndarray
+    reference: reference.Run
+    layers: list[parity.LayerParity]
+    facts: dict  # result.json of board/job.py
+
+    @property
+    def embedding_parity(self) -> dict:
+        """Whole path, front-end included: largest difference and smallest cosine over the windows."""
+        expected = self.reference.embedding
+        norms = np.linalg.norm(self.embeddings, axis=1) * np.linalg.norm(expected, axis=1)
+        cosine = (self.embeddings * expected).sum(axis=1) / np.where(norms, norms, 1)
+        return {"max_abs": float(np.abs(self.embeddings - expected).max()), "cosine": float(cosine.min())}
+
+    @property
+    def ok(self) -> bool:
+        return all(layer.ok for layer in self.layers)
+
+    @property
+    def first_failure(self) -> str | None:
+        return next((layer.name for layer in self.layers if not layer.ok), None)
+
+    def to_json(self) -> dict:
+        facts = self.facts
+        return {
+            "runtime": self.runtime,
+            "kernel": facts["kernel"],
+            "arithmetic": facts["arithmetic"],
+            "windows": len(self.outputs),
+            "embedding": self.embeddings.tolist(),
+            "scores": self.outputs.tolist() if self.labels else [],
+            "labels": [self.labels[i] for i in self.outputs.argmax(axis=1)] if self.labels else [],
+            "parity": {
+                "ok": self.ok,
+                "tolerance": parity.LAYER_RELATIVE,
+                "first_failure": self.first_failure,
+                "layers": [{"name": p.name, "max_abs": p.max_abs, "max_rel": p.max_rel} for p in self.layers],
+                "embedding": self.embedding_parity,
+            },
+            "selftest": {"ok": facts["selftest"], "error": facts["selftest_error"]},
+            **{k: facts[k] for k in ("heap_peak_bytes", "base_bytes", "plan_bytes", "flash_bytes_read", "seconds_per_window")},
+        }
+
+
+def loudest(windows: np.ndarray) -> int:
+    """The window to compare layer by layer: silence would say little."""
+    return int(np.argmax((windows.astype(np.float64) ** 2).sum(axis=1)))
+
+
+def prepare(folder: Path, model: str, graph: Graph, pcm: np.ndarray, job: dict) -> np.ndarray:
+    """Write the job's files; return the plane (bands, frames), float32, that the layers are compared on."""
+    shutil.copyfile(find(model), folder / "model.l3m")
+    pcm.astype("<i2").tofile(folder / "audio.pcm")
+    plane = reference.normalised(graph, pcm[loudest(pcm)][None] / 32768)[0].astype(np.float32)
+    plane.T.astype("<f4").tofile(folder / "plane.f32")
+    (folder / "job.json").write_text(json.dumps(job))
+    return plane
+
+
+def emulate(
+    model: str,
+    pcm: np.ndarray,
+    runtime: str,
+    heap: int | None = None,
+    kernel: str | None = None,
+    plan_heap: int | None = None,
+    selftest: bool = True,
+) -> Emulation:
+    """Run windows of int16 samples (N, window) through the device package in a runtime and compare with the reference.
+
+    heap: bytes for the whole interpreter (unix: enforced by it; elsewhere the plan keeps to it). plan_heap: bytes for the
+    model's buffers, instead of what is free. Raises L3Error, with the device's own words when the model does not fit.
+    """
+    graph = load_graph(model)
+    where = runtimes.find(runtime)
+    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
+        library, folder = Path(temporary, "lib"), Path(temporary, "job")
+        library.mkdir()
+        folder.mkdir()
+        runtimes.copy_library(library)
+        job = {
+            "windows": len(pcm), "heap": heap, "heap_enforced": where.heap_enforced, "kernel": kernel, "parity": True,
+            "plan_heap": plan_heap, "selftest": selftest,
+        }  # fmt: skip
+        plane = prepare(folder, model, graph, pcm, job)
+        runtimes.run(where, library, folder, heap)
+        facts = json.loads((folder / "result.json").read_text())
+        layers = parity.layer_parity((folder / "layers.bin").read_bytes(), graph, plane)
+        values = np.fromfile(folder / "outputs.f32", "<f4").reshape(len(pcm), -1)
+    expected = reference.run(graph, pcm / 32768)
+    n = expected.output.shape[1]
+    return Emulation(where.name, graph.labels, values[:, :n], values[:, n:], expected, layers, facts)

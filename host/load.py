@@ -1,0 +1,85 @@
+""".l3m -> Graph, through the device's own reader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from l3host.errors import L3Error
+from l3host.graph import ACTIVATIONS, Conv, Dense, Graph
+from l3mote import format as fmt
+from l3mote.reader import Reader
+
+NAMES = {number: name for name, number in ACTIVATIONS.items()}
+SHIPPED = Path(__file__).parent / "models"
+
+
+def find(model: str) -> Path:
+    """The path of a model: a file, or the bare name of one that ships with the package."""
+    path = Path(model)
+    if path.is_dir():
+        raise L3Error(f"{model} is a directory, not a model file")
+    if path.exists():
+        return path
+    for folder in (SHIPPED, Path(__file__).parents[1] / "models"):
+        shipped = folder / f"{model}.l3m"
+        if shipped.exists():
+            return shipped
+    raise L3Error(f"no such model: {model} (a path, or the name of a shipped one: esc10)")
+
+
+def open_reader(model: str) -> Reader:
+    """The device's reader on a model file; L3Error if it cannot be opened, FormatError if it is not valid."""
+    path = find(model)
+    try:
+        return Reader(str(path))
+    except fmt.FormatError as e:
+        raise L3Error(f"{path}: {e}") from None
+    except OSError as e:
+        raise L3Error(f"cannot read {path}: {e.strerror}") from None
+
+
+def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.ndarray, np.ndarray]:
+    """(filters, taps) and biases, decoded with NumPy (Reader.filters is the readable way, this the fast one)."""
+    rows = np.zeros((layer.outputs, layer.taps), np.float32)
+    bias = np.zeros(layer.outputs, np.float32)
+    positions = np.zeros(layer.taps, np.uint16)
+    for chunk in reader.chunks(layer, buffer):
+        values = np.frombuffer(buffer, "<f2", chunk.n_values, chunk.values).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise chunk.error("a weight is not finite")
+        at, first = chunk.positions, 0
+        for f in range(chunk.filters):
+            n = chunk.count(buffer, f)
+            bias[chunk.first + f] = chunk.bias(buffer, f)
+            if layer.encoding == fmt.SPARSE_F16:
+                at = chunk.unpack_positions(buffer, at, n, positions)
+                rows[chunk.first + f, positions[:n]] = values[first : first + n]
+            else:
+                rows[chunk.first + f] = values[first : first + n]
+            first += n
+    return rows, bias
+
+
+def _layer(layer: fmt.Layer, rows: np.ndarray, bias: np.ndarray):
+    activation = NAMES[layer.activation]
+    if layer.kind == fmt.DENSE:
+        return Dense(layer.name, rows.T.copy(), bias, activation)
+    kernel = rows.reshape(layer.outputs, layer.inputs, 3, 3).transpose(3, 2, 1, 0).copy()
+    return Conv(layer.name, kernel, bias, activation, (layer.pool_cols, layer.pool_rows))
+
+
+def load_graph(model: str) -> Graph:
+    """Read a .l3m file (path or shipped name) into a Graph. Raises L3Error with the file's name and the reason."""
+    reader = open_reader(model)
+    try:
+        buffer = bytearray(reader.chunk_bytes)
+        layers = [_layer(layer, *_weights(reader, layer, buffer)) for layer in reader.layers]
+        provenance = json.loads(reader.provenance())
+    except (fmt.FormatError, json.JSONDecodeError) as e:
+        raise L3Error(f"{model}: {e}") from None
+    finally:
+        reader.close()
+    return Graph(reader.frontend, layers, reader.labels, list(reader.thresholds), provenance)

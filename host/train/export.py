@@ -1,0 +1,22 @@
+"""A trained Keras file -> .l3m bytes."""
+
+from l3convert import convert
+from l3host.train.datasets import Dataset
+from l3host.train.settings import Settings
+from l3host.writer import to_bytes
+
+THRESHOLD = 0.5  # of every label
+
+
+def export(model: str, dataset: Dataset, clips_sha256: str, settings: Settings) -> bytes:
+    """Convert a .keras file of network.build and add labels, thresholds and where it comes from. Raises L3Error."""
+    graph = convert(model)
+    graph.labels = dataset.labels
+    graph.thresholds = [THRESHOLD] * len(dataset.labels)
+    graph.provenance |= {
+        "source": f"l3mote train: {dataset.name}, {len(dataset.clips)} clips, {settings.epochs} epochs, seed {settings.seed}",
+        "sha256": clips_sha256,  # a .keras file's own would differ each time: it holds the date
+        "licence": dataset.licence,
+        "attribution": dataset.attribution,
+    }
+    return to_bytes(graph)

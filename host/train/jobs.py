@@ -1,0 +1,63 @@
+"""Independent jobs in child processes, two at a time, each with one thread."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from l3host.errors import L3Error
+
+PROCESSES = min(2, os.cpu_count() or 1)
+
+
+def run(work: Callable[[Any, Callable[[Any], None]], None], jobs: dict[str, Any], log: str, heard: Callable[[str, Any], None]) -> None:
+    """Call work(job, send) for each job in a process of its own; tell heard(name, message) whatever it sends.
+
+    log: path of the file that takes what the processes print. Raises the first L3Error of any job, and L3Error when a
+    process dies; the others are then ended, as they are on Ctrl-C.
+    """
+    context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
+    waiting, running = list(jobs.items()), {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < PROCESSES:
+                name, job = waiting.pop(0)
+                reader, writer = context.Pipe(duplex=False)
+                process = context.Process(target=_child, args=(work, job, writer, log), daemon=True)
+                process.start()
+                writer.close()  # so that the end of the process is the end of the pipe
+                running[reader] = name, process
+            for reader in wait(list(running)):
+                name, process = running[reader]
+                try:
+                    message = reader.recv()
+                except EOFError:
+                    process.join()
+                    del running[reader]
+                    if process.exitcode:
+                        raise L3Error(f"{name}: its process ended with status {process.exitcode}, see {log}") from None
+                    continue
+                if isinstance(message, L3Error):
+                    raise L3Error(f"{name}: {message}")
+                heard(name, message)
+    finally:
+        for _, process in running.values():
+            process.terminate()
+            process.join()
+
+
+def _child(work, job, writer: Connection, log: str) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    os.environ["OMP_NUM_THREADS"] = "1"
+    stderr = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(stderr, 2)
+    try:
+        work(job, writer.send)
+    except L3Error as e:
+        writer.send(e)
+    except BrokenPipeError:  # the parent is gone: another run may already be taking over
+        pass

@@ -1,0 +1,167 @@
+"""`l3mote train`: cross-validate over a data set's folds, train the final model on all of it, export it."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from l3host.errors import L3Error
+from l3host.graph import frontend
+from l3host.train import clips, datasets, jobs, report
+from l3host.train.datasets import Dataset
+from l3host.train.files import replace, write_json
+from l3host.train.settings import Settings
+
+FINAL = "final"
+DEFAULTS = Settings()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run on the clips of all folds but `held_out`, which it is then tested on (None: on all, untested)."""
+
+    run: Path
+    name: str
+    dataset: Dataset
+    settings: Settings
+    held_out: int | None
+
+    @property
+    def folder(self) -> Path:
+        return self.run / self.name
+
+
+def train(
+    path: str,
+    out: str,
+    subset: str | None = None,
+    settings: Settings = DEFAULTS,
+    run_dir: str | None = None,
+    folds: Sequence[int] | None = None,
+) -> dict:
+    """Train on the data set at `path` (see datasets.load), write the final model to `out` (.l3m) and return the metrics.
+
+    folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
+    run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
+    The same call goes on where a killed one stopped, and ends with the same weights.
+    Raises L3Error: TensorFlow absent, a bad data set or fold, a NaN loss, a run directory of another training.
+    """
+    if not importlib.util.find_spec("tensorflow"):
+        raise L3Error("training needs TensorFlow: pip install 'l3mote[train]'")
+    dataset = datasets.load(path, subset)
+    held_out = checked_folds(dataset, folds)
+    run = Path(run_dir or Path(out).with_suffix(".run"))
+    clips_sha256 = fingerprint(dataset)
+    claim(run, {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings))
+    plan = {f"fold {fold}": Job(run, f"fold-{fold}", dataset, settings, fold) for fold in held_out}
+    plan[FINAL] = Job(run, FINAL, dataset, settings, None)
+    results = finish(run, dataset, settings, plan)
+    metrics = gather(dataset, settings, results)
+    write_json(run / "metrics.json", metrics)
+    if held_out:
+        title = f"{dataset.name}: {100 * metrics['accuracy_mean']:.1f} % of clips, cross-validated over {len(held_out)} folds"
+        report.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
+    from l3host.train.export import export
+
+    with replace(Path(out)) as temporary:
+        temporary.write_bytes(export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
+    return metrics
+
+
+def checked_folds(dataset: Dataset, folds: Sequence[int] | None) -> list[int]:
+    """The folds to hold out, in order. Raises L3Error for one that the data set has not, or that leaves nothing to train on."""
+    held_out = dataset.folds if folds is None else sorted(set(folds))
+    known = ", ".join(map(str, dataset.folds))
+    for fold in held_out:
+        if fold not in dataset.folds:
+            raise L3Error(f"{dataset.name} has no fold {fold}: its folds are {known}")
+    if held_out and len(dataset.folds) == 1:
+        raise L3Error(f"{dataset.name} has only fold {known}: without it nothing is left to train on; train without cross-validation")
+    return held_out
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """SHA-256 of the names, labels, folds and contents of all clips, in order."""
+    digest = hashlib.sha256()
+    for clip in dataset.clips:
+        path = Path(clip.path)
+        digest.update(f"{path.name} {dataset.labels[clip.label]} {clip.fold}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def claim(run: Path, mine: dict) -> None:
+    """Make the run directory and note in it what it is for; raise L3Error if it belongs to a training of something else."""
+    mine = json.loads(json.dumps(mine))  # tuples to lists, as the file gives them back
+    note = run / "run.json"
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        if not note.exists():
+            write_json(note, mine)
+        theirs = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise L3Error(f"cannot use the run directory {run}: {e}") from None
+    different = [key for key in mine if mine[key] != theirs.get(key)]
+    if different:
+        raise L3Error(f"{run} holds another training (other {', '.join(different)}): choose another run directory or delete it")
+
+
+def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]) -> dict[str, dict]:
+    """Do the jobs that have no result yet, with a progress bar each; return all results by name."""
+    open_jobs = {name: job for name, job in plan.items() if not (job.folder / "result.json").exists()}
+    cache = run / "clips.npz"
+    if open_jobs:
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            clips.prepare(cache, dataset, frontend(settings.frontend).sample_rate, progress)
+            tasks = {name: progress.add_task(name, total=settings.epochs, start=False) for name in open_jobs}
+
+            def heard(name: str, message: tuple[int, float]) -> None:
+                progress.start_task(tasks[name])
+                progress.update(tasks[name], completed=message[0], description=f"{name}, loss {message[1]:.3f}")
+
+            jobs.run(work, open_jobs, str(run / "log.txt"), heard)
+        cache.unlink()
+    return {name: json.loads((job.folder / "result.json").read_text(encoding="utf-8")) for name, job in plan.items()}
+
+
+def work(job: Job, send: Callable[[Any], None]) -> None:
+    """In a child process: train, test on the fold held out, write the result."""
+    from l3host.train import backend
+
+    backend.one_thread()
+    from l3host.train import fit
+
+    job.folder.mkdir(exist_ok=True)
+    pcm = clips.read(job.run / "clips.npz")
+    train = [i for i, clip in enumerate(job.dataset.clips) if clip.fold != job.held_out]
+    test = [i for i, clip in enumerate(job.dataset.clips) if clip.fold == job.held_out]
+    labels = [clip.label for clip in job.dataset.clips]
+    trainer = fit.fit(
+        [pcm[i] for i in train], [labels[i] for i in train], len(job.dataset.labels), job.settings, job.folder,
+        lambda epochs, loss: send((epochs, loss)),
+    )  # fmt: skip
+    result = {"seconds": round(trainer.seconds, 1)}
+    if test:
+        scores = fit.clip_scores(trainer.model, [pcm[i] for i in test], frontend(job.settings.frontend))
+        result["confusion"] = fit.confusion([labels[i] for i in test], scores)
+    write_json(job.folder / "result.json", result)
+
+
+def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> dict:
+    """The contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation."""
+    metrics = {
+        "dataset": dataset.name,
+        "labels": dataset.labels,
+        "settings": asdict(settings),
+        "seconds": {name: result["seconds"] for name, result in results.items()},
+    }
+    tested = {name.removeprefix("fold "): result for name, result in results.items() if name != FINAL}
+    return metrics | report.summary(dataset.labels, tested) if tested else metrics

@@ -1,0 +1,163 @@
+"""Graph -> .l3m bytes: the only writer. FORMAT.md says every byte."""
+
+from __future__ import annotations
+
+import json
+import struct
+from binascii import crc32
+from dataclasses import replace
+
+import numpy as np
+
+from l3host import reference, selftest
+from l3host.errors import L3Error
+from l3host.graph import ACTIVATIONS, Conv, Graph
+from l3mote import format as fmt
+
+F16_MAX = 65504.0
+F16_TINY = 2.0**-14  # smallest normal float16
+
+
+def to_half(weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Round to float16, flush subnormals to zero; return the array and how many were flushed. Raises L3Error on overflow."""
+    if not np.isfinite(weights).all() or np.abs(weights).max(initial=0) > F16_MAX:
+        raise L3Error(f"a weight of {np.abs(weights).max():g} does not fit float16 (largest is {F16_MAX:g})")
+    half = weights.astype(np.float16)
+    subnormal = (half != 0) & (np.abs(half.astype(np.float32)) < F16_TINY)
+    half[subnormal] = 0
+    return half + np.float16(0), int(subnormal.sum())  # + 0 turns -0 into 0
+
+
+def rounded(graph: Graph) -> Graph:
+    """The graph as the file will hold it: float16 weights, float32 biases."""
+    layers = []
+    for layer in graph.layers:
+        try:
+            kernel = to_half(layer.kernel)[0].astype(np.float32)
+        except L3Error as e:
+            raise L3Error(f"layer {layer.name}: {e}") from None
+        layers.append(replace(layer, kernel=kernel, bias=layer.bias.astype(np.float32)))
+    return replace(graph, layers=layers)
+
+
+def filters(layer) -> np.ndarray:
+    """Weights as (filter, taps) in the file's index order: channel, row = time, column = band for a convolution."""
+    if isinstance(layer, Conv):
+        return np.ascontiguousarray(layer.kernel.transpose(3, 2, 1, 0)).reshape(layer.kernel.shape[3], -1)
+    return np.ascontiguousarray(layer.kernel.T)
+
+
+def position_bytes(positions: np.ndarray) -> bytes:
+    """Gaps between positions, one byte each; 255 skips 255 places."""
+    out = bytearray()
+    previous = -1
+    for position in positions:
+        gap = int(position) - previous - 1
+        out += bytes([fmt.SKIP]) * (gap // fmt.SKIP) + bytes([gap % fmt.SKIP])
+        previous = int(position)
+    return bytes(out)
+
+
+def _filter_parts(row: np.ndarray, bias: float, encoding: int) -> tuple[bytes, bytes, bytes, bytes]:
+    """(bias, count, values, positions) of one filter as bytes."""
+    if encoding == fmt.F16:
+        return struct.pack("<f", bias), b"", row.tobytes(), b""
+    positions = np.flatnonzero(row)
+    return struct.pack("<f", bias), struct.pack("<H", len(positions)), row[positions].tobytes(), position_bytes(positions)
+
+
+def _chunk(parts: list[tuple[bytes, bytes, bytes, bytes]]) -> bytes:
+    payload = b"".join(b"".join(column) for column in zip(*parts))
+    payload += bytes(-len(payload) % 4)
+    if len(payload) > fmt.CHUNK_LIMIT:
+        raise L3Error(f"one filter takes {len(payload)} bytes, a chunk holds {fmt.CHUNK_LIMIT}")
+    n_positions = sum(len(part[3]) for part in parts)
+    return struct.pack(fmt.CHUNK, len(parts), n_positions, len(payload), crc32(payload)) + payload
+
+
+def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
+    chunks, parts, size = [], [], 0
+    for row, b in zip(rows, bias):
+        part = _filter_parts(row, float(b), encoding)
+        part_size = sum(map(len, part))
+        if parts and size + part_size > fmt.CHUNK_TARGET:
+            chunks.append(_chunk(parts))
+            parts, size = [], 0
+        parts.append(part)
+        size += part_size
+    return chunks + [_chunk(parts)]
+
+
+def _encode(layer) -> tuple[int, list[bytes], int]:
+    """The smaller of the two encodings: (encoding, chunks, non-zeros)."""
+    rows, _ = to_half(filters(layer))
+    try:
+        candidates = [(encoding, _chunks(rows, layer.bias, encoding)) for encoding in (fmt.F16, fmt.SPARSE_F16)]
+    except L3Error as e:
+        raise L3Error(f"layer {layer.name}: {e}") from None
+    encoding, chunks = min(candidates, key=lambda c: sum(map(len, c[1])))
+    return encoding, chunks, int(np.count_nonzero(rows))
+
+
+def _layers_and_weights(graph: Graph) -> tuple[bytes, bytes]:
+    records, weights = [], bytearray()
+    for layer in graph.layers:
+        encoding, chunks, nonzeros = _encode(layer)
+        pool = layer.pool if isinstance(layer, Conv) else (1, 1)
+        name = layer.name.encode()
+        if len(name) > 16:
+            raise L3Error(f"layer {layer.name}: the name is longer than 16 bytes")
+        data = b"".join(chunks)
+        inputs, outputs = layer.kernel.shape[-2:]
+        records.append(
+            struct.pack(
+                fmt.LAYER, name, fmt.CONV if isinstance(layer, Conv) else fmt.DENSE, ACTIVATIONS[layer.activation], encoding, 0,
+                inputs, outputs, pool[1], pool[0], len(chunks), len(weights), len(data), nonzeros, 0,
+            )
+        )  # fmt: skip
+        weights += data
+    return b"".join(records), bytes(weights)
+
+
+def _labels(graph: Graph) -> bytes:
+    thresholds = graph.thresholds or [0.5] * len(graph.labels)
+    out = struct.pack("<H", len(graph.labels))
+    for label, threshold in zip(graph.labels, thresholds, strict=True):
+        text = label.encode()
+        if len(text) > 255:
+            raise L3Error(f"label {label[:20]}... is longer than 255 bytes")
+        out += struct.pack(fmt.LABEL, threshold, len(text)) + text
+    return out
+
+
+def _selftest(graph: Graph) -> bytes:
+    pcm = selftest.signal(graph.frontend.window, selftest.SEED)
+    expected = reference.run(rounded(graph), pcm[None] / 32768.0).output[0]
+    head = struct.pack(fmt.SELFTEST, fmt.SELFTEST_NOISE, 0, len(expected), selftest.SEED)
+    return head + expected.astype("<f4").tobytes()
+
+
+def to_bytes(graph: Graph) -> bytes:
+    """Serialise a graph. Raises L3Error for anything the format cannot hold (overflow, NaN, shapes that do not chain up)."""
+    graph.check()
+    layers, weights = _layers_and_weights(graph)
+    values = [getattr(graph.frontend, name) for name in fmt.Frontend.FIELDS]
+    provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()
+    if len(provenance) > fmt.MAX_TEXT:
+        raise L3Error(f"provenance of {len(provenance)} bytes: at most {fmt.MAX_TEXT}")
+    sections = [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
+    return assemble(sections)
+
+
+def assemble(sections: list[bytes]) -> bytes:
+    """Header, section table and the six sections' bytes, aligned and with their CRC."""
+    table, body = b"", b""
+    start = fmt.HEADER_BYTES + fmt.SECTION_BYTES * len(sections)
+    for kind, data in enumerate(sections, 1):
+        table += struct.pack(fmt.SECTION, kind, 0, start + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    rest = table + body
+    header = struct.pack(
+        fmt.HEADER, fmt.MAGIC, fmt.FORMAT_VERSION, len(sections), fmt.HEADER_BYTES + len(rest), crc32(rest)
+    )
+    return header + rest
