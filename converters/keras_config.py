@@ -93,7 +93,7 @@ def _producers(nodes: list) -> list[str]:
 
     Keras 2: [[["name", 0, 0, {}], ...], ...]; Keras 3: [{"args": [{"class_name": "__keras_tensor__", ...}], ...}, ...].
     """
-    names = []
+    names: list[str] = []
     for node in nodes:
         names += _tensors(node) if isinstance(node, dict) else [connection[0] for connection in node]
     return names

@@ -10,13 +10,16 @@ import numpy as np
 from l3convert import frontends
 from l3convert.keras_config import MALFORMED, KerasLayer
 from l3host.graph import FRONTENDS, Conv, Dense, Graph, frontend
+from l3mote.format import Frontend
 
 SUPPORTED = "supported are a log-mel front-end, 3x3 convolutions, batch norm, ReLU, max-pool, then dense layers"
 NO_EFFECT = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
 )  # fmt: skip
 EPSILON = 1e-3  # Keras's default for batch norm
-START, KERNEL, NORM, ACTIVATION, POOL, FLAT = range(6)  # the last step taken inside the current layer of the Graph
+INPUT, PLANE, KERNEL, NORM, ACTIVATION, POOL, FLAT = range(
+    7
+)  # the last step taken; from KERNEL on, inside the Graph's last layer
 
 
 def build(layers: list[KerasLayer], frontend_name: str | None = None, embedding_size: int | None = None) -> Graph:
@@ -31,13 +34,14 @@ def build(layers: list[KerasLayer], frontend_name: str | None = None, embedding_
 
 
 class Builder:
-    """Walks the chain once. graph is None until the front-end is known."""
+    """Walks the chain once."""
+
+    graph: Graph  # from the step PLANE on
 
     def __init__(self, frontend_name: str | None):
         self.frontend_name = frontend_name
-        self.graph: Graph | None = None
         self.shape: list = []  # of the network's input, batch first
-        self.step = START
+        self.step = INPUT
         self.passes: list[str] = []
 
     def add(self, layer: KerasLayer) -> None:
@@ -49,7 +53,7 @@ class Builder:
         elif layer.class_name in frontends.LAYERS:
             self._front_end(layer)
         elif layer.class_name in HANDLERS:
-            if self.graph is None:
+            if self.step == INPUT:
                 self._plane_input(layer)
             HANDLERS[layer.class_name](self, layer)
         else:
@@ -58,9 +62,9 @@ class Builder:
     # -- the input
 
     def _front_end(self, layer: KerasLayer) -> None:
-        if self.graph is not None:
+        if self.step != INPUT:
             raise layer.error("the front-end comes first, directly after the input")
-        self.graph = Graph(frontends.read(layer, self.shape, self.frontend_name), [])
+        self._start(frontends.read(layer, self.shape, self.frontend_name))
 
     def _plane_input(self, layer: KerasLayer) -> None:
         """The network takes the log-mel plane: the front-end is the caller's to name, and must make a plane of this shape."""
@@ -72,7 +76,11 @@ class Builder:
                 f"input {tuple(self.shape[1:])}, front-end {self.frontend_name} makes {(fe.bands, fe.frames, 1)}: "
                 "supported is (bands, frames, 1), so choose another --frontend"
             )
+        self._start(fe)
+
+    def _start(self, fe: Frontend) -> None:
         self.graph = Graph(fe, [])
+        self.step = PLANE
 
     # -- one method for each kind of layer
 
@@ -124,7 +132,7 @@ class Builder:
     def _input_norm(self, layer: KerasLayer, scale: np.ndarray, shift: np.ndarray) -> None:
         """Batch norm of the plane: kept apart, since the zero border of the first convolution comes after it."""
         fe = self.graph.frontend
-        if self.step != START or scale.shape != (1,):
+        if self.step != PLANE or scale.shape != (1,):
             raise layer.error("before the first convolution one batch norm of one channel is supported")
         fe.norm_scale, fe.norm_shift = float(scale[0]), float(shift[0])
         self.step = NORM
@@ -197,7 +205,7 @@ class Builder:
 
     def finish(self, layer: KerasLayer, embedding_size: int | None) -> Graph:
         """Pool what ends in a bare convolution, then check the whole. layer: the last of the chain, for messages."""
-        if self.graph is None or not self.graph.convs:
+        if self.step == INPUT or not self.graph.convs:
             raise layer.error(f"the network ends without a convolution: {SUPPORTED}")
         if not self.graph.denses and self.step in (KERNEL, NORM, ACTIVATION):
             self._pool_embedding(layer, embedding_size)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from math import gcd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import gcd, inf
 from pathlib import Path
 
 import numpy as np
 
 from l3host.errors import L3Error
 
-# resampy 0.2.2's 'kaiser_best': a windowed sinc of 64 zero crossings each side. Another filter moves SEA's embeddings by several per cent.
+# resampy 0.2.2's 'kaiser_best': a windowed sinc of 64 zero crossings each side.
+# Another filter moves SEA's embeddings by several per cent.
 ZERO_CROSSINGS = 64
 ROLLOFF = 0.9475937167399596
 KAISER_BETA = 14.769656459379492
@@ -28,15 +31,17 @@ def read(path: str) -> tuple[np.ndarray, int]:
     try:
         samples, rate = soundfile.read(path, always_2d=True)
     except (soundfile.LibsndfileError, OSError, RuntimeError) as e:
-        raise L3Error(f"cannot read {path} as audio: {e}") from None
+        raise L3Error(f"cannot read {path} as audio: {getattr(e, 'error_string', e)}") from None
     if not len(samples):
         raise L3Error(f"{path} has no samples")
     return samples, rate
 
 
 def prepare(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """Mono signal at the target rate, float64. Raises L3Error for empty, non-finite or badly shaped audio; warns when all zero."""
+    """Mono signal at the target rate, float64. Raises L3Error for empty, non-finite or badly shaped audio; warns of silence."""
     samples = np.asarray(samples)
+    if samples.dtype.kind not in "if":
+        raise L3Error(f"audio samples must be signed integers or floats, not {samples.dtype}")
     if samples.ndim not in (1, 2):
         raise L3Error(f"audio must have 1 or 2 dimensions (samples, channels), not {samples.ndim}")
     if not samples.size:
@@ -45,20 +50,35 @@ def prepare(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
         samples = samples / -float(np.iinfo(samples.dtype).min)
     if not np.isfinite(samples).all():
         raise L3Error("audio has NaN or infinite samples")
-    if not rate > 0:
-        raise L3Error(f"sample rate must be positive, not {rate}")
+    if not 1 <= rate < inf:
+        raise L3Error(f"sample rate must be a positive number of Hz, not {rate}")
     if not samples.any():
         warnings.warn("audio is all zeros", stacklevel=3)
     mono = samples.mean(axis=1) if samples.ndim == 2 else samples
     return resample(mono.astype(np.float64), int(rate), target)
 
 
+def named(path: str, message: Exception | str) -> str:
+    return str(message) if path in str(message) else f"{path}: {message}"
+
+
+@contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Errors and warnings about audio, raised in the block, say which file they are about."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+        except L3Error as e:
+            raise L3Error(named(path, e)) from None
+    for warning in caught:
+        warnings.warn(named(path, warning.message), warning.category, stacklevel=3)
+
+
 def load(path: str, target: int) -> np.ndarray:
     """read and prepare: a file as a mono signal at the target rate."""
-    try:
+    with naming(path):
         return prepare(*read(path), target)
-    except L3Error as e:
-        raise L3Error(str(e) if path in str(e) else f"{path}: {e}") from None
 
 
 def resample(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
@@ -71,6 +91,8 @@ def resample(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
     if not length:
         raise L3Error("audio is too short to resample: not one sample remains")
     step = int(scale * TABLE) / TABLE
+    if not step:
+        raise L3Error(f"cannot resample {rate} Hz to {target} Hz: more than {TABLE} to 1")
     reach = int(np.ceil(ZERO_CROSSINGS / step))
     padded = np.pad(signal, (reach, reach + down))
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach)

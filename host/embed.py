@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from math import inf
 from numbers import Real
 
 import numpy as np
@@ -12,6 +13,7 @@ from l3host import audio, reference
 from l3host.errors import L3Error
 from l3host.graph import Graph
 from l3host.load import load_graph
+from l3mote.format import Frontend
 
 BATCH_BYTES = 16_000_000  # im2col columns of one batch stay near the processor's cache
 
@@ -26,6 +28,13 @@ def windows_of(signal: np.ndarray, length: int, hop: int, center: bool) -> np.nd
     missing = length - len(signal) if len(signal) < length else -(len(signal) - length) % hop
     signal = np.pad(signal, (0, missing))
     return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
+
+
+def recording_windows(signal: np.ndarray, fe: Frontend, hop: int, center: bool = False) -> np.ndarray:
+    """windows_of a recording at the front-end's rate; warns when it is shorter than one window."""
+    if len(signal) < fe.window:
+        warnings.warn("audio is shorter than one window: padded with zeros", stacklevel=3)
+    return windows_of(signal, fe.window, hop, center)
 
 
 def batch_size(graph: Graph) -> int:
@@ -57,20 +66,19 @@ def get_embedding(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embedding of every window of a recording.
 
-    audio_data: (samples,) or (samples, channels), any rate `sr` in Hz; channels are averaged, the rate converted to the model's.
+    audio_data: (samples,) or (samples, channels), floats or signed integers, at any rate `sr` in Hz; channels are averaged,
+    the rate converted to the model's.
     model: a .l3m path, the name of a shipped model, or a Graph. hop_size: seconds between windows.
     Returns (embedding (T, D) float32, timestamps (T,) = arange(T) * hop_size).
     Raises L3Error for empty or non-finite audio, a hop that is not positive, or a model that cannot be read.
     """
     graph = model if isinstance(model, Graph) else load_graph(str(model))
-    if not isinstance(hop_size, Real) or not hop_size > 0:
+    if not isinstance(hop_size, Real) or not 0 < hop_size < inf:
         raise L3Error(f"hop size must be a positive number of seconds, not {hop_size!r}")
     fe = graph.frontend
     signal = audio.prepare(audio_data, sr, fe.sample_rate)
     hop = int(hop_size * fe.sample_rate)
     if hop < 1:
         raise L3Error(f"hop size {hop_size} s is less than one sample at {fe.sample_rate} Hz")
-    if len(signal) < fe.window:
-        warnings.warn("audio is shorter than one window: padded with zeros", stacklevel=2)
-    embedding, _ = run_windows(graph, windows_of(signal, fe.window, hop, center), progress)
+    embedding, _ = run_windows(graph, recording_windows(signal, fe, hop, center), progress)
     return embedding, np.arange(len(embedding)) * hop_size

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from l3mote import format as fmt
 from l3host.errors import L3Error
+from l3mote import format as fmt
 
 ACTIVATIONS = {"none": fmt.NONE, "relu": fmt.RELU, "softmax": fmt.SOFTMAX, "sigmoid": fmt.SIGMOID}
 
@@ -91,12 +91,14 @@ class Graph:
             raise L3Error("a network is convolutions followed by dense layers, with at least one convolution")
         if len(self.layers) > fmt.MAX_LAYERS:
             raise L3Error(f"{len(self.layers)} layers: at most {fmt.MAX_LAYERS} fit the format")
-        for layer, shape in zip(self.convs, self.planes()):
+        if any(min(layer.pool) < 1 for layer in self.convs):
+            raise L3Error("a pool has at least one row and one column")
+        for layer, shape in zip(self.convs, self.planes(), strict=False):
             if layer.kernel.shape[:3] != (3, 3, shape[2]):
                 raise L3Error(f"layer {layer.name}: kernel {layer.kernel.shape} on an input of {shape}")
             if layer.activation not in ("none", "relu"):
                 raise L3Error(f"layer {layer.name}: a convolution has no {layer.activation}")
-            if min(layer.pool) < 1 or layer.pool[0] > shape[0] or layer.pool[1] > shape[1]:
+            if layer.pool[0] > shape[0] or layer.pool[1] > shape[1]:
                 raise L3Error(f"layer {layer.name}: pool {layer.pool} on a plane of {shape[:2]}")
         size = self.embedding_size
         for layer in self.denses:

@@ -13,6 +13,8 @@ from l3mote import format as fmt
 from l3mote.reader import Reader
 
 NAMES = {number: name for name, number in ACTIVATIONS.items()}
+F16_TINY = 2.0**-14  # smallest normal float16
+MAX_WEIGHTS = 1 << 26  # a sparse layer of a few bytes may stand for gigabytes of zeros
 SHIPPED = Path(__file__).parent / "models"
 
 
@@ -42,14 +44,14 @@ def open_reader(model: str) -> Reader:
 
 
 def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.ndarray, np.ndarray]:
-    """(filters, taps) and biases, decoded with NumPy (Reader.filters is the readable way, this the fast one)."""
+    """(filters, taps) and biases, decoded with NumPy (l3mote.verify is the readable way, this the fast one)."""
     rows = np.zeros((layer.outputs, layer.taps), np.float32)
     bias = np.zeros(layer.outputs, np.float32)
     positions = np.zeros(layer.taps, np.uint16)
     for chunk in reader.chunks(layer, buffer):
         values = np.frombuffer(buffer, "<f2", chunk.n_values, chunk.values).astype(np.float32)
-        if not np.isfinite(values).all():
-            raise chunk.error("a weight is not finite")
+        if not (np.isfinite(values) & ((values == 0) | (np.abs(values) >= F16_TINY))).all():
+            raise chunk.error("a weight is not a normal number")
         at, first = chunk.positions, 0
         for f in range(chunk.filters):
             n = chunk.count(buffer, f)
@@ -60,6 +62,8 @@ def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.nd
             else:
                 rows[chunk.first + f] = values[first : first + n]
             first += n
+        if at != chunk.positions + chunk.n_position_bytes:
+            raise chunk.error("position bytes are left over")
     return rows, bias
 
 
@@ -75,10 +79,15 @@ def load_graph(model: str) -> Graph:
     """Read a .l3m file (path or shipped name) into a Graph. Raises L3Error with the file's name and the reason."""
     reader = open_reader(model)
     try:
+        weights = sum(layer.outputs * layer.taps for layer in reader.layers)
+        if weights > MAX_WEIGHTS:
+            raise L3Error(f"{model}: {weights} weights, most of them zero: more than {MAX_WEIGHTS} are not unpacked")
         buffer = bytearray(reader.chunk_bytes)
         layers = [_layer(layer, *_weights(reader, layer, buffer)) for layer in reader.layers]
         provenance = json.loads(reader.provenance())
-    except (fmt.FormatError, json.JSONDecodeError) as e:
+        if not isinstance(provenance, dict):
+            raise fmt.FormatError(f"PROVENANCE at byte {reader.sections['PROVENANCE'][0]} is not a JSON object")
+    except (fmt.FormatError, json.JSONDecodeError, RecursionError) as e:
         raise L3Error(f"{model}: {e}") from None
     finally:
         reader.close()

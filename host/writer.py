@@ -6,6 +6,7 @@ import json
 import struct
 from binascii import crc32
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from l3host import reference, selftest
 from l3host.errors import L3Error
 from l3host.graph import ACTIVATIONS, Conv, Graph
 from l3mote import format as fmt
+from l3mote.reader import Reader
 
 F16_MAX = 65504.0
+F32_MAX = float(np.finfo(np.float32).max)
 F16_TINY = 2.0**-14  # smallest normal float16
 
 
@@ -26,6 +29,11 @@ def to_half(weights: np.ndarray) -> tuple[np.ndarray, int]:
     subnormal = (half != 0) & (np.abs(half.astype(np.float32)) < F16_TINY)
     half[subnormal] = 0
     return half + np.float16(0), int(subnormal.sum())  # + 0 turns -0 into 0
+
+
+def flushed(graph: Graph) -> int:
+    """Weights too small for a normal float16, which the file holds as zero."""
+    return sum(to_half(layer.kernel)[1] for layer in graph.layers)
 
 
 def rounded(graph: Graph) -> Graph:
@@ -67,7 +75,7 @@ def _filter_parts(row: np.ndarray, bias: float, encoding: int) -> tuple[bytes, b
 
 
 def _chunk(parts: list[tuple[bytes, bytes, bytes, bytes]]) -> bytes:
-    payload = b"".join(b"".join(column) for column in zip(*parts))
+    payload = b"".join(b"".join(column) for column in zip(*parts, strict=True))
     payload += bytes(-len(payload) % 4)
     if len(payload) > fmt.CHUNK_LIMIT:
         raise L3Error(f"one filter takes {len(payload)} bytes, a chunk holds {fmt.CHUNK_LIMIT}")
@@ -77,7 +85,7 @@ def _chunk(parts: list[tuple[bytes, bytes, bytes, bytes]]) -> bytes:
 
 def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
     chunks, parts, size = [], [], 0
-    for row, b in zip(rows, bias):
+    for row, b in zip(rows, bias, strict=True):
         part = _filter_parts(row, float(b), encoding)
         part_size = sum(map(len, part))
         if parts and size + part_size > fmt.CHUNK_TARGET:
@@ -89,12 +97,19 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
 
 
 def _encode(layer) -> tuple[int, list[bytes], int]:
-    """The smaller of the two encodings: (encoding, chunks, non-zeros)."""
+    """The smaller of the two encodings whose filters fit a chunk: (encoding, chunks, non-zeros)."""
     rows, _ = to_half(filters(layer))
-    try:
-        candidates = [(encoding, _chunks(rows, layer.bias, encoding)) for encoding in (fmt.F16, fmt.SPARSE_F16)]
-    except L3Error as e:
-        raise L3Error(f"layer {layer.name}: {e}") from None
+    largest = np.abs(layer.bias).max(initial=0)
+    if largest > F32_MAX:
+        raise L3Error(f"a bias of {largest:g} does not fit float32")
+    candidates, problems = [], []
+    for encoding in (fmt.F16, fmt.SPARSE_F16):
+        try:
+            candidates.append((encoding, _chunks(rows, layer.bias, encoding)))
+        except L3Error as e:
+            problems.append(e)
+    if not candidates:
+        raise problems[0]
     encoding, chunks = min(candidates, key=lambda c: sum(map(len, c[1])))
     return encoding, chunks, int(np.count_nonzero(rows))
 
@@ -102,11 +117,16 @@ def _encode(layer) -> tuple[int, list[bytes], int]:
 def _layers_and_weights(graph: Graph) -> tuple[bytes, bytes]:
     records, weights = [], bytearray()
     for layer in graph.layers:
-        encoding, chunks, nonzeros = _encode(layer)
+        try:
+            encoding, chunks, nonzeros = _encode(layer)
+        except L3Error as e:
+            raise L3Error(f"layer {layer.name}: {e}") from None
         pool = layer.pool if isinstance(layer, Conv) else (1, 1)
         name = layer.name.encode()
         if len(name) > 16:
             raise L3Error(f"layer {layer.name}: the name is longer than 16 bytes")
+        if b"\0" in name:
+            raise L3Error(f"layer {layer.name!r}: the name has a zero byte")
         data = b"".join(chunks)
         inputs, outputs = layer.kernel.shape[-2:]
         records.append(
@@ -121,6 +141,8 @@ def _layers_and_weights(graph: Graph) -> tuple[bytes, bytes]:
 
 def _labels(graph: Graph) -> bytes:
     thresholds = graph.thresholds or [0.5] * len(graph.labels)
+    if len(thresholds) != len(graph.labels):
+        raise L3Error(f"{len(thresholds)} thresholds for {len(graph.labels)} labels")
     out = struct.pack("<H", len(graph.labels))
     for label, threshold in zip(graph.labels, thresholds, strict=True):
         text = label.encode()
@@ -140,13 +162,21 @@ def _selftest(graph: Graph) -> bytes:
 def to_bytes(graph: Graph) -> bytes:
     """Serialise a graph. Raises L3Error for anything the format cannot hold (overflow, NaN, shapes that do not chain up)."""
     graph.check()
+    try:
+        data = assemble(_sections(graph))
+        Reader(BytesIO(data))
+    except (fmt.FormatError, struct.error, OverflowError) as e:
+        raise L3Error(f"the format cannot hold this network: {e}") from None
+    return data
+
+
+def _sections(graph: Graph) -> list[bytes]:
     layers, weights = _layers_and_weights(graph)
     values = [getattr(graph.frontend, name) for name in fmt.Frontend.FIELDS]
     provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()
     if len(provenance) > fmt.MAX_TEXT:
         raise L3Error(f"provenance of {len(provenance)} bytes: at most {fmt.MAX_TEXT}")
-    sections = [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
-    return assemble(sections)
+    return [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
 
 
 def assemble(sections: list[bytes]) -> bytes:

@@ -147,8 +147,8 @@ def small() -> list[Layer]:
     """A classifier on a 64 x 50 plane; the refusal tests change one thing in it."""
     return [
         image_input(), norm("bn0", 1), conv("conv_a", 1, 4), norm("bn_a", 4), plain("ReLU", "relu_a"),
-        max_pool("pool_a", [4, 4]), conv("conv_b", 4, 4), plain("Activation", "relu_b", activation="relu"), plain("GlobalMaxPooling2D", "global"),
-        dense("dense_a", 4, 3), plain("Softmax", "softmax"),
+        max_pool("pool_a", [4, 4]), conv("conv_b", 4, 4), plain("Activation", "relu_b", activation="relu"),
+        plain("GlobalMaxPooling2D", "global"), dense("dense_a", 4, 3), plain("Softmax", "softmax"),
     ]  # fmt: skip
 
 

@@ -159,6 +159,18 @@ def test_input_batch_norm_is_kept_for_the_device(tmp_path):
     assert graph.frontend.norm_shift == pytest.approx(float((bn["beta"] - bn["moving_mean"] * scale)[0]))
 
 
+@pytest.mark.parametrize("form", [list, lambda layers: {"name": "sequential", "layers": layers}], ids=["list", "dict"])
+def test_keras_2_sequential_without_an_input_layer(form, tmp_path):
+    layers = kf.small()
+    expected = convert(kf.write_h5(tmp_path / "functional.h5", layers), "sea")
+    layers[1].config |= layers[0].config
+    entries = [{"class_name": layer.class_name, "config": {"name": layer.name} | layer.config} for layer in layers[1:]]
+    path = kf.write_h5(tmp_path / "sequential.h5", layers, config={"class_name": "Sequential", "config": form(entries)})
+    graph = convert(path, "sea")
+    assert vars(graph.frontend) == vars(expected.frontend)
+    assert all(np.array_equal(a.kernel, b.kernel) for a, b in zip(graph.layers, expected.layers, strict=True))
+
+
 def test_no_keras_is_imported(tmp_path):
     path = kf.write_h5(tmp_path / "a.h5", kf.published("sea", (2,) * 8, True))
     code = "import sys, l3convert; l3convert.convert(sys.argv[1]); print({'keras', 'tensorflow'} & set(sys.modules))"

@@ -9,8 +9,7 @@ from support import require
 
 from l3convert import convert
 from l3host import reference
-from l3host.graph import FRONTENDS
-from l3mote.format import Frontend
+from l3host.graph import frontend
 
 RELATIVE = 1e-4
 
@@ -122,17 +121,22 @@ def test_older_keras_3_without_names_in_the_weights(saved, tmp_path):
     compare(convert(path, "sea"), *predicted["sequential"])
 
 
-def test_our_log_mel_layer_is_the_front_end(saved, tmp_path):
-    fields = zip(Frontend.FIELDS, FRONTENDS["sea"], strict=True)
-    config = {"name": "log_mel"} | {key: value for key, value in fields if not key.startswith("norm_")} | {"hop": 2000}
+@pytest.mark.parametrize("extension", ["keras", "h5"])
+def test_our_log_mel_layer_is_the_front_end(keras, extension, tmp_path):
+    from l3host.train import network
 
-    def insert(model):
-        layers = model["config"]["layers"]
-        layers[0]["config"]["batch_shape"] = [None, 8000]
-        layers.insert(1, {"class_name": "LogMel", "registered_name": "l3mote>LogMel", "module": None, "config": config})
-
-    paths, predicted = saved
-    graph = convert(kf.rewrite_keras(paths["sequential", "keras"], tmp_path / "audio.keras", edit_config=insert))
-    assert (graph.frontend.hop, graph.frontend.window, graph.frontend.frames) == (2000, 8000, 50)
-    assert graph.frontend.norm_scale != 1
-    compare(graph, *predicted["sequential"])
+    fe = frontend("sea")
+    fe.hop = 2000
+    model = shake(network.build(fe, (4, 4, 6, 6), 3, 0.2))
+    path = str(tmp_path / f"audio.{extension}")
+    model.save(path)
+    windows = np.random.default_rng(2).normal(0, 0.1, (3, 8000)) * np.array([[1], [0.1], [3]])
+    windows[:, 2000:4000] *= 0.01
+    graph = convert(path)
+    assert {k: v for k, v in vars(graph.frontend).items() if k[:5] != "norm_"} == {
+        k: v for k, v in vars(fe).items() if k[:5] != "norm_"
+    }
+    expected = model.predict(windows.astype(np.float32), verbose=0)
+    got = reference.run(graph, windows).output
+    assert np.abs(got - expected).max() < RELATIVE * expected.max()
+    assert np.ptp(expected) > 0.01

@@ -37,10 +37,12 @@ SKIP = 255  # position byte: move on 255 places without a value
 
 # What a reader is prepared to believe, so that no count can make it allocate without bound.
 MAX_LAYERS = 32
+MAX_OUTPUTS = 4096
 MAX_WINDOW = 192000
 MAX_FRAMES = 1024
 MAX_TEXT = 65536
 MAX_LABELS = 1024
+MIN_FLOOR = 1e-18  # its square must not be zero in a board's 32-bit floats
 
 
 class FormatError(ValueError):
@@ -66,10 +68,8 @@ class Frontend:
     )  # fmt: skip
 
     def __init__(self, *values):
-        if len(values) != len(self.FIELDS):
-            raise TypeError("Frontend takes the %d values of Frontend.FIELDS" % len(self.FIELDS))
-        for name, value in zip(self.FIELDS, values):
-            setattr(self, name, value)
+        (self.sample_rate, self.window, self.hop, self.n_fft, self.hop_length, self.bands, self.scale, self.padding,
+         self.fmin, self.fmax, self.floor, self.dynamic_range, self.norm_scale, self.norm_shift) = values  # fmt: skip
 
     @property
     def frames(self):
@@ -108,8 +108,8 @@ class Frontend:
             ("hop_length", self.frames <= MAX_FRAMES),
             ("bands", 1 <= self.bands <= n // 2 if self.scale else self.bands == n // 2 + 1),
             ("fmin", self.fmin >= 0),
-            ("fmax", self.fmin < self.fmax <= self.sample_rate / 2),
-            ("floor", self.floor > 0),
+            ("fmax", self.fmin + (self.bands if self.scale else 0) < self.fmax <= self.sample_rate / 2),
+            ("floor", self.floor >= MIN_FLOOR),
             ("dynamic_range", self.dynamic_range > 0),
         )
         for name, ok in checks:
@@ -157,7 +157,7 @@ class Chunk:
         self.at = 0  # file offset of the payload, for messages
 
     def locate(self, buffer, payload):
-        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; raise FormatError if they do not add up."""
+        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up."""
         sparse = self.layer.encoding == SPARSE_F16
         self.counts = 4 * self.filters
         self.values = self.counts + (2 * self.filters if sparse else 0)
@@ -173,6 +173,9 @@ class Chunk:
                 "chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
                 % (self.layer.name, self.at, payload, align(self.positions + self.n_position_bytes))
             )
+        for i in range(self.positions + self.n_position_bytes, payload):
+            if buffer[i]:
+                raise self.error("padding at its byte %d is not zero" % i)
 
     def count(self, buffer, f):
         """Weights that filter f of this chunk has in the file, never more than layer.taps."""

@@ -11,16 +11,12 @@ from l3mote.kernels import choose
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
-RESERVE = 8192  # bytes of free heap left for Python's own small objects, and a tenth for what is too fragmented to use
+RESERVE = 8192  # bytes left for Python's own small objects; a tenth more is too fragmented to count on
 
 
-def plane_shapes(convs, heights):
-    """(channels, stored rows, columns) of the plane that each convolution reads, and of the last one's output."""
-    shapes = [(1, convs[0].rows + 2, convs[0].cols)]
-    for layer, height in zip(convs[1:], heights[1:]):
-        shapes.append((layer.inputs, height + 2, layer.cols))
-    shapes.append((convs[-1].outputs, convs[-1].out_rows, convs[-1].out_cols))
-    return shapes
+def buffer_heap(free):
+    """Bytes that a model's buffers may take of `free` bytes of heap."""
+    return free * 9 // 10 - RESERVE
 
 
 class Plane:
@@ -38,7 +34,7 @@ class Plane:
 class Model:
     """A .l3m model ready to run.
 
-    source: path or binary file object. heap: bytes its buffers may take (None: nine tenths of what is free now, less RESERVE).
+    source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill it, then run(). .plan says what the run costs.
     Raises FormatError, HeapError, KernelError, OSError.
@@ -54,7 +50,7 @@ class Model:
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         if heap is None and hasattr(gc, "mem_free"):
             gc.collect()
-            heap = gc.mem_free() * 9 // 10 - RESERVE
+            heap = buffer_heap(gc.mem_free())
         self.plan = planning.plan(self.reader, heap, module)
         gc.collect()
         self._allocate(module)
@@ -66,28 +62,29 @@ class Model:
         """Every buffer, the largest first, so that small ones do not split the heap before the large ones are in."""
         reader = self.reader
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
-        self.planes = [None] * (len(self.convs) + 1)
+        self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
             (2 * reader.frontend.window, self._make_pcm),
-            (reader.chunk_bytes, self._make_chunk),
+            (self.plan.chunk_bytes, self._make_chunk),
+            (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
             (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
-        self.kernel = module.Kernel(reader.chunk_bytes, planning.max_taps(reader), self.plan.strip)
-        for i, shape in enumerate(plane_shapes(self.convs, self.plan.heights)):
+        self.kernel = module.Kernel(self.plan)
+        for i, shape in enumerate(planning.plane_shapes(self.convs, self.plan.heights)):
             makers.append((module.block_bytes(shape[0], shape[1] * (shape[2] + 2)), self._plane_maker(i, shape)))
         makers.sort(key=lambda maker: -maker[0])
         for _, make in makers:
             make()
-        for layer, plane in zip(self.convs, self.planes):
-            plane.line = self.kernel.line(layer.cols)
         self.planes[0].flat = self.kernel.flat(self.planes[0])
-        self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(reader)]
 
     def _make_pcm(self):
         self.pcm = array("h", bytes(2 * self.reader.frontend.window))
 
     def _make_chunk(self):
-        self.chunk = bytearray(self.reader.chunk_bytes)
+        self.chunk = bytearray(self.plan.chunk_bytes)
+
+    def _make_vectors(self):
+        self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
         self.logmel = LogMel(self.reader.frontend, module.Spectrum(self.reader.frontend.n_fft))

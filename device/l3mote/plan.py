@@ -10,11 +10,13 @@ from l3mote.format import CONV, align
 class HeapError(MemoryError):
     """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
 
-    def __init__(self, needed, heap):
-        self.missing = needed - heap
-        MemoryError.__init__(
-            self, "the model needs %d bytes of heap for its buffers, %d are free: %d bytes are missing" % (needed, heap, self.missing)
-        )
+
+def heap_error(needed, heap):
+    error = HeapError(
+        "the model needs %d bytes of heap for its buffers, %d are free: %d bytes are missing" % (needed, heap, needed - heap)
+    )
+    error.missing = needed - heap
+    return error
 
 
 def used_rows(layer):
@@ -48,6 +50,9 @@ class Plan:
 
     def __init__(self, model, kernel, heights):
         self.heights = heights
+        self.chunk_bytes = align(model.chunk_bytes)
+        self.max_taps = max([layer.taps for layer in model.layers])
+        self.max_cols = max([layer.cols for layer in model.layers])
         convs = [layer for layer in model.layers if layer.kind == CONV]
         denses = model.layers[len(convs) :]
         self.passes = [0] * len(convs)
@@ -61,27 +66,29 @@ class Plan:
         for layer in denses:
             self.macs += layer.nonzeros
             self.macs_dense += layer.outputs * layer.taps
-        self.strip = strip
+        self.strip = strip  # elements of the highest strip, borders included
         self.flash_bytes = sum([n * layer.length for n, layer in zip(self.passes, convs)]) + sum([d.length for d in denses])
         self.buffers = list(self._buffers(model, kernel, convs))
         self.heap_bytes = sum([n for _, n in self.buffers])
 
     def _buffers(self, model, kernel, convs):
-        size = kernel.itemsize
+        names = ["log-mel"] + [layer.name for layer in convs[1:]] + ["embedding"]
         yield "window", 2 * model.frontend.window
-        yield "log-mel", size * (convs[0].rows + 2) * (convs[0].cols + 2)
-        for layer, height in zip(convs[1:], self.heights[1:]):
-            yield layer.name, size * layer.inputs * (height + 2) * (layer.cols + 2)
-        last = convs[-1]
-        yield "embedding", size * last.outputs * last.out_rows * (last.out_cols + 2)
-        yield "vectors", size * sum([n for n in vector_sizes(model)])
-        yield "chunk", align(model.chunk_bytes)
-        yield "kernel", kernel.workspace(model.chunk_bytes, max_taps(model), self.strip)
+        for name, shape in zip(names, plane_shapes(convs, self.heights)):
+            yield name, kernel.plane_bytes(shape[0], shape[1] * (shape[2] + 2))
+        yield "vectors", kernel.itemsize * sum(vector_sizes(model))
+        yield "chunk", self.chunk_bytes
+        yield "kernel", kernel.workspace(self)
         yield "front-end", kernel.spectrum_bytes(model.frontend.n_fft) + 8 * model.frontend.n_fft
 
 
-def max_taps(model):
-    return max([layer.taps for layer in model.layers])
+def plane_shapes(convs, heights):
+    """(channels, stored rows, columns) of the plane that each convolution reads, and of the last one's output."""
+    shapes = [(1, convs[0].rows + 2, convs[0].cols)]
+    for layer, height in zip(convs[1:], heights[1:]):
+        shapes.append((layer.inputs, height + 2, layer.cols))
+    shapes.append((convs[-1].outputs, convs[-1].out_rows, convs[-1].out_cols))
+    return shapes
 
 
 def vector_sizes(model):
@@ -115,7 +122,7 @@ def candidate_heights(layer):
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers and chunk_bytes (a format.Reader). kernel: itemsize, workspace(), spectrum_bytes().
+    model: anything with frontend, layers and chunk_bytes (a format.Reader). kernel: its module, which knows what it allocates.
     Starts from the lowest strips, which need the least heap; then, from the last layer back (most weights, smallest planes),
     takes the highest strip that still fits. Raises HeapError.
     """
@@ -124,7 +131,7 @@ def plan(model, heap, kernel):
     heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
     best = Plan(model, kernel, heights)
     if heap is not None and best.heap_bytes > heap:
-        raise HeapError(best.heap_bytes, heap)
+        raise heap_error(best.heap_bytes, heap)
     for l in range(len(convs) - 1, 0, -1):  # noqa: E741
         for height in candidate_heights(convs[l]):
             trial = Plan(model, kernel, best.heights[:l] + [height] + best.heights[l + 1 :])

@@ -29,13 +29,15 @@ class Reader:
         self.file.close()
 
     def _open(self):
-        length = self._check_header()
-        self._check_sections(length)
-        self._check_crc(length)
+        self._check_header()
+        self._check_sections()
+        self._check_crc()
+        self._check_padding()
         self._read_frontend()
         self._read_layers()
         self._read_labels()
         self._check_selftest()
+        self._check_size("PROVENANCE", 2, fmt.MAX_TEXT)
         self._walk_chunks()
 
     # -- reading bytes
@@ -48,34 +50,34 @@ class Reader:
             raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, len(data), n))
         return data
 
-    def _readinto(self, view, what):
+    def _readinto(self, view, offset, what):
+        """Fill view from where the file stands, which is `offset`."""
         n = self.file.readinto(view)
         self.bytes_read += len(view)
         if n != len(view):
-            raise FormatError("truncated while reading %s: %d of %d bytes" % (what, n or 0, len(view)))
+            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, n or 0, len(view)))
 
     # -- header and sections
 
     def _check_header(self):
-        magic, version, count, length, self.crc = struct.unpack(fmt.HEADER, self._read(0, fmt.HEADER_BYTES, "header"))
+        magic, self.version, count, self.length, self.crc = struct.unpack(fmt.HEADER, self._read(0, fmt.HEADER_BYTES, "header"))
         if magic != fmt.MAGIC:
             raise FormatError("magic at byte 0 is %r: not an .l3m file" % magic)
-        if version != fmt.FORMAT_VERSION:
+        if self.version != fmt.FORMAT_VERSION:
             raise FormatError(
-                "version at byte 4 is %d, this reader knows %d: update the l3mote package" % (version, fmt.FORMAT_VERSION)
+                "version at byte 4 is %d, this reader knows %d: update the l3mote package" % (self.version, fmt.FORMAT_VERSION)
             )
         if count != len(fmt.SECTIONS):
             raise FormatError("sections at byte 6 is %d, not %d" % (count, len(fmt.SECTIONS)))
         actual = self.file.seek(0, 2)
-        if actual != length:
-            kind = "truncated" if actual < length else "trailing bytes"
-            raise FormatError("%s: length at byte 8 says %d, the file has %d" % (kind, length, actual))
-        return length
+        if actual != self.length:
+            kind = "truncated" if actual < self.length else "trailing bytes"
+            raise FormatError("%s: length at byte 8 says %d, the file has %d" % (kind, self.length, actual))
 
-    def _check_sections(self, length):
+    def _check_sections(self):
         table = self._read(fmt.HEADER_BYTES, fmt.SECTION_BYTES * len(fmt.SECTIONS), "section table")
         expected = fmt.HEADER_BYTES + len(table)
-        self.sections = {}
+        self.sections = {}  # type: dict
         for i, name in enumerate(fmt.SECTIONS):
             kind, reserved, offset, size = struct.unpack_from(fmt.SECTION, table, i * fmt.SECTION_BYTES)
             at = fmt.HEADER_BYTES + i * fmt.SECTION_BYTES
@@ -84,31 +86,41 @@ class Reader:
             if offset != expected:
                 raise FormatError("section %s at byte %d: offset %d overlaps or leaves a gap, must be %d"
                                   % (name, at, offset, expected))  # fmt: skip
-            if offset + size > length:
-                raise FormatError("section %s at byte %d: out of range, ends at %d of %d" % (name, at, offset + size, length))
+            if offset + size > self.length:
+                raise FormatError("section %s at byte %d: out of range, ends at %d of %d" % (name, at, offset + size, self.length))
             self.sections[name] = (offset, size)
             expected = align(offset + size)
-        if expected != length:
-            raise FormatError("trailing bytes: the sections end at %d, the file at %d" % (expected, length))
+        if expected != self.length:
+            raise FormatError("trailing bytes: the sections end at %d, the file at %d" % (expected, self.length))
 
-    def _check_crc(self, length):
+    def _check_crc(self):
         block = bytearray(1024)
         view = memoryview(block)
         self.file.seek(fmt.HEADER_BYTES)
-        left = length - fmt.HEADER_BYTES
+        left = self.length - fmt.HEADER_BYTES
         crc = 0
         while left:
             part = view[: min(left, len(block))]
-            self._readinto(part, "the file for its crc32")
+            self._readinto(part, self.length - left, "the file")
             crc = crc32(part, crc)
             left -= len(part)
         if crc != self.crc:
             raise FormatError("crc32 at byte 12 is 0x%08x, the contents have 0x%08x" % (self.crc, crc))
 
-    def _section(self, name, least, most):
+    def _check_padding(self):
+        for name in fmt.SECTIONS:
+            end = sum(self.sections[name])
+            if any(self._read(end, align(end) - end, "padding")):
+                raise FormatError("section %s: padding at byte %d is not zero" % (name, end))
+
+    def _check_size(self, name, least, most):
         offset, size = self.sections[name]
         if not least <= size <= most:
             raise FormatError("section %s at byte %d: %d bytes, must be %d to %d" % (name, offset, size, least, most))
+
+    def _section(self, name, least, most):
+        self._check_size(name, least, most)
+        offset, size = self.sections[name]
         return offset, self._read(offset, size, "section " + name)
 
     def _read_frontend(self):
@@ -123,7 +135,7 @@ class Reader:
         offset, data = self._section("LAYERS", fmt.LAYER_BYTES, fmt.LAYER_BYTES * fmt.MAX_LAYERS)
         if len(data) % fmt.LAYER_BYTES:
             raise FormatError("LAYERS at byte %d: %d bytes is no multiple of %d" % (offset, len(data), fmt.LAYER_BYTES))
-        self.layers = []
+        self.layers = []  # type: list
         rows, cols, channels = self.frontend.frames, self.frontend.bands, 1
         at = 0
         for i in range(len(data) // fmt.LAYER_BYTES):
@@ -157,9 +169,11 @@ class Reader:
             return "unknown encoding %d" % layer.encoding
         if layer.reserved or layer.reserved2:
             return "reserved bytes are not zero"
+        if "\0" in layer.name:
+            return "name has a zero byte inside"
         if layer.inputs != channels:
             return "inputs is %d, the layer before has %d outputs" % (layer.inputs, channels)
-        if not 1 <= layer.outputs <= 4096:
+        if not 1 <= layer.outputs <= fmt.MAX_OUTPUTS:
             return "outputs is %d" % layer.outputs
         if not (1 <= layer.pool_rows <= layer.rows and 1 <= layer.pool_cols <= layer.cols):
             return "pool of %d x %d on %d x %d" % (layer.pool_rows, layer.pool_cols, layer.rows, layer.cols)
@@ -181,6 +195,8 @@ class Reader:
             if at + fmt.LABEL_BYTES > len(data):
                 raise FormatError("LABELS at byte %d: label %d is cut off" % (offset, i))
             threshold, size = struct.unpack_from(fmt.LABEL, data, at)
+            if not fmt.finite(threshold):
+                raise FormatError("LABELS at byte %d: threshold %d is not finite" % (offset + at, i))
             at += fmt.LABEL_BYTES
             try:
                 self.labels.append(str(data[at : at + size], "utf-8"))
@@ -197,7 +213,7 @@ class Reader:
             raise FormatError("SELFTEST at byte %d: %d bytes" % (offset, size))
         kind, reserved, count, seed = struct.unpack(fmt.SELFTEST, self._read(offset, fmt.SELFTEST_BYTES, "SELFTEST"))
         if kind != fmt.SELFTEST_NOISE or reserved or not 1 <= seed <= 65535:
-            raise FormatError("SELFTEST at byte %d: kind %d, seed %d" % (offset, kind, seed))
+            raise FormatError("SELFTEST at byte %d: kind %d, reserved %d, seed %d" % (offset, kind, reserved, seed))
         if count != self.layers[-1].out_size or size != fmt.SELFTEST_BYTES + 4 * count:
             raise FormatError("SELFTEST at byte %d: %d outputs, the network has %d" % (offset, count, self.layers[-1].out_size))
         self.seed = seed
@@ -211,11 +227,7 @@ class Reader:
             end = at + layer.length
             filters = 0
             for _ in range(layer.chunks):
-                n, n_positions, payload, _crc = self._chunk_header(at, end, layer)
-                fixed = 4 * n + (2 * n if layer.encoding == fmt.SPARSE_F16 else 2 * n * layer.taps)
-                if fixed + n_positions > payload or (layer.encoding == fmt.F16 and (n_positions or align(fixed) != payload)):
-                    raise FormatError("layer %s, chunk at byte %d: payload of %d bytes does not fit %d filters"
-                                      % (layer.name, at, payload, n))  # fmt: skip
+                n, _, payload, _crc = self._chunk_header(at, end, layer)
                 self.chunk_bytes = max(self.chunk_bytes, payload)
                 filters += n
                 at += fmt.CHUNK_BYTES + payload
@@ -224,12 +236,17 @@ class Reader:
                                   % (layer.name, filters, layer.outputs, at, end))  # fmt: skip
 
     def _chunk_header(self, at, end, layer):
+        """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""
         if at + fmt.CHUNK_BYTES > end:
             raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
         header = struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
-        payload = header[2]
-        if not header[0] or payload % 4 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
-            raise FormatError("layer %s, chunk at byte %d: %d filters, payload of %d bytes" % (layer.name, at, header[0], payload))
+        n, n_positions, payload, _crc = header
+        if not n or payload % 4 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
+            raise FormatError("layer %s, chunk at byte %d: %d filters, payload of %d bytes" % (layer.name, at, n, payload))
+        fixed = 4 * n + (2 * n if layer.encoding == fmt.SPARSE_F16 else 2 * n * layer.taps)
+        if fixed + n_positions > payload or (layer.encoding == fmt.F16 and (n_positions or align(fixed) != payload)):
+            raise FormatError("layer %s, chunk at byte %d: payload of %d bytes does not fit %d filters"
+                              % (layer.name, at, payload, n))  # fmt: skip
         return header
 
     # -- what a runtime asks for
@@ -245,8 +262,8 @@ class Reader:
             chunk.filters, chunk.n_position_bytes = filters, n_positions
             chunk.at = at + fmt.CHUNK_BYTES
             part = view[:payload]
-            self._readinto(part, "layer %s" % layer.name)
-            if crc32(part) != crc:
+            self._readinto(part, chunk.at, "layer %s" % layer.name)
+            if crc32(part) != crc or chunk.first + filters > layer.outputs:
                 raise chunk.error("crc32 differs: the file is damaged")
             chunk.locate(buffer, payload)
             yield chunk
@@ -261,8 +278,8 @@ class Reader:
 
     def provenance(self):
         """The PROVENANCE section as text (a JSON object)."""
-        _, data = self._section("PROVENANCE", 2, fmt.MAX_TEXT)
+        offset, data = self._section("PROVENANCE", 2, fmt.MAX_TEXT)
         try:
             return str(data, "utf-8")
         except UnicodeError:
-            raise FormatError("PROVENANCE is not UTF-8")
+            raise FormatError("PROVENANCE at byte %d is not UTF-8" % offset)

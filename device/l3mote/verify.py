@@ -2,7 +2,7 @@
 
 from array import array
 
-from l3mote.format import SPARSE_F16, FormatError, finite, half
+from l3mote.format import LAYER_BYTES, SELFTEST_BYTES, SPARSE_F16, FormatError, finite, half
 
 
 def filters(reader, layer, buffer):
@@ -22,6 +22,8 @@ def filters(reader, layer, buffer):
                     values[i] = half(buffer[value_at] | buffer[value_at + 1] << 8)
                 except ValueError as e:
                     raise chunk.error("weight %d of filter %d is %s: not a normal number" % (i, chunk.first + f, e))
+                if layer.encoding == SPARSE_F16 and not values[i]:
+                    raise chunk.error("weight %d of filter %d is zero: a sparse layer has none" % (i, chunk.first + f))
                 value_at += 2
             yield chunk.first + f, chunk.bias(buffer, f), positions[:n], values
         if position_at != chunk.positions + (chunk.n_position_bytes if layer.encoding == SPARSE_F16 else 0):
@@ -31,16 +33,15 @@ def filters(reader, layer, buffer):
 def verify(reader):
     """Decode everything, weights and texts included; raise FormatError at the first thing that is wrong."""
     buffer = bytearray(reader.chunk_bytes)
-    for layer in reader.layers:
+    for i, layer in enumerate(reader.layers):
         nonzeros = 0
         for _, _, _, values in filters(reader, layer, buffer):
             nonzeros += sum(1 for v in values if v)
         if nonzeros != layer.nonzeros:
-            raise FormatError("layer %s: nonzeros says %d, its chunks have %d" % (layer.name, layer.nonzeros, nonzeros))
-    for value in reader.expected():
+            at = reader.sections["LAYERS"][0] + i * LAYER_BYTES
+            raise FormatError("layer %d at byte %d: nonzeros is %d, its chunks have %d" % (i, at, layer.nonzeros, nonzeros))
+    for i, value in enumerate(reader.expected()):
         if not finite(value):
-            raise FormatError("SELFTEST: an expected output is not finite")
-    for i, value in enumerate(reader.thresholds):
-        if not finite(value):
-            raise FormatError("LABELS: threshold %d is not finite" % i)
+            at = reader.sections["SELFTEST"][0] + SELFTEST_BYTES + 4 * i
+            raise FormatError("SELFTEST: expected output %d at byte %d is not finite" % (i, at))
     reader.provenance()

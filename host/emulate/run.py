@@ -107,7 +107,7 @@ def emulate(
             "plan_heap": plan_heap, "selftest": selftest,
         }  # fmt: skip
         plane = prepare(folder, model, graph, pcm, job)
-        runtimes.run(where, library, folder, heap)
+        runtimes.run_job(where, library, folder, heap)
         facts = json.loads((folder / "result.json").read_text())
         layers = parity.layer_parity((folder / "layers.bin").read_bytes(), graph, plane)
         values = np.fromfile(folder / "outputs.f32", "<f4").reshape(len(pcm), -1)

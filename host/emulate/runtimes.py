@@ -21,10 +21,10 @@ DEVICE_ERRORS = ("FormatError", "HeapError", "KernelError", "MemoryError")
 
 @dataclass
 class Runtime:
-    """command(library, folder, heap) -> argument list. heap_enforced: the interpreter itself limits the heap."""
+    """command(script, library, folder, heap) -> argument list. heap_enforced: the interpreter itself limits the heap."""
 
     name: str
-    command: Callable[[Path, Path, int | None], list[str]]
+    command: Callable[[Path, Path, Path, int | None], list[str]]
     heap_enforced: bool
     where: str
 
@@ -50,16 +50,16 @@ def _wasm() -> Runtime:
     if not package:
         raise L3Error(f"runtime wasm needs {WASM_PACKAGE}: npm install it here, set L3_WASM to its folder, or run make setup")
 
-    def command(library, folder, heap):
-        return [node, str(HERE / "wasm.mjs"), str(package), str(JOB), "work", str(library), str(folder)]
+    def command(script, library, folder, heap):
+        return [node, str(HERE / "wasm.mjs"), str(package), str(script), str(library), str(folder)]
 
     return Runtime("wasm", command, False, str(package))
 
 
 def _micropython(name: str, path: str) -> Runtime:
-    def command(library, folder, heap):
+    def command(script, library, folder, heap):
         limit = ["-X", f"heapsize={heap}"] if heap else ["-X", "heapsize=64m"]
-        return [path, *limit, str(JOB), str(folder)]
+        return [path, *limit, str(script), str(folder)]
 
     return Runtime(name, command, True, path)
 
@@ -72,7 +72,7 @@ def _unix() -> Runtime:
 
 
 def _cpython() -> Runtime:
-    return Runtime("cpython", lambda library, folder, heap: [sys.executable, str(JOB), str(folder)], False, sys.executable)
+    return Runtime("cpython", lambda script, library, folder, heap: [sys.executable, str(script), str(folder)], False, sys.executable)
 
 
 RUNTIMES = {"wasm": _wasm, "unix": _unix, "cpython": _cpython}
@@ -94,10 +94,16 @@ def copy_library(to: Path) -> None:
     shutil.copytree(source, to / "l3mote", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
 
 
-def run(runtime: Runtime, library: Path, folder: Path, heap: int | None) -> None:
-    """Run job.py on the folder. Raises L3Error with the last line of the traceback if it fails."""
+def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:
+    """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
     environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": str(library)}
-    done = subprocess.run(runtime.command(library, folder, heap), env=environment, capture_output=True, text=True)
+    command = runtime.command(script, library, folder, heap)
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None) -> None:
+    """Run job.py on the folder. Raises L3Error with the device's own words if it fails."""
+    done = execute(runtime, JOB, library, folder, heap)
     if done.returncode == 0 and (folder / "result.json").exists():
         return
     lines = (done.stderr + done.stdout).strip().splitlines()

@@ -1,11 +1,11 @@
-// Runs board/job.py in MicroPython + ulab compiled to WebAssembly.
-// node wasm.mjs PACKAGE SCRIPT ENTRY LIBRARY FOLDER: copies LIBRARY and FOLDER into its file system, imports SCRIPT, steps the
-// generator ENTRY(FOLDER), copies FOLDER back. Exit status 0, or 1 with the traceback on stderr.
+// Runs a board-side script in MicroPython + ulab compiled to WebAssembly.
+// node wasm.mjs PACKAGE SCRIPT LIBRARY FOLDER: copies LIBRARY and FOLDER into its file system, executes SCRIPT, steps its
+// generator work(FOLDER), copies FOLDER back. Exit status 0, or 1 with the traceback on stderr.
 // The heap is collected only when control is back in JavaScript, hence the steps.
 import fs from 'node:fs';
 import path from 'node:path';
 
-const [pkg, script, entry, library, folder] = process.argv.slice(2);
+const [pkg, script, library, folder] = process.argv.slice(2);
 const HEAP = 64 * 1024 * 1024;
 const { loadMicroPython } = await import(path.join(pkg, 'micropython.mjs'));
 
@@ -48,7 +48,7 @@ import sys
 sys.path.insert(0, '/lib_l3mote')
 _space = {'__name__': 'job'}
 exec(compile(_source, _name, 'exec'), _space)
-_steps = _space['${entry}']('/job')
+_steps = _space['work']('/job')
 def _step():
     for _ in _steps:
         return True

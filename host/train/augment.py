@@ -57,7 +57,7 @@ def batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """One epoch, `windows` of each clip in random order: (waveforms (size, window), masks (size, bands, frames, 1), targets).
 
-    targets: one-hot or smoothed rows (clips, labels). mixing: the probability that a window is mixed with one of any other clip.
+    targets: one-hot or smoothed rows (clips, labels). mixing: the probability that a window is mixed with one of any clip.
     An incomplete last batch is dropped, unless it is the only one.
     """
     order = rng.permutation(np.repeat(np.arange(len(clips)), windows))

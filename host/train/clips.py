@@ -10,12 +10,12 @@ from rich.progress import Progress
 
 from l3host import audio
 from l3host.errors import L3Error
+from l3host.files import replace
 from l3host.train.datasets import Dataset, refuse
-from l3host.train.files import replace
 
 
 def prepare(path: Path, dataset: Dataset, rate: int, progress: Progress) -> None:
-    """Write all clips of the data set at `rate` Hz to `path` (.npz). Raises L3Error with the first few clips that do not decode."""
+    """Write all clips of the data set at `rate` Hz to `path` (.npz). Raises L3Error with the first few that do not decode."""
     pcm, bad = [], []
     for clip in progress.track(dataset.clips, description="clips"):
         try:

@@ -13,9 +13,8 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
 FOLDS = 4  # of a folder per class, which has none of its own
 SHOWN = 3  # clips named in an error
 
-ESC10_CREDIT = "ESC-10: K. J. Piczak, 'ESC: Dataset for Environmental Sound Classification', ACM MM 2015; clips from freesound.org"
-ESC50_CREDIT = ESC10_CREDIT.replace("ESC-10:", "ESC-50:")
-URBANSOUND_CREDIT = "UrbanSound8K: J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy for Urban Sound Research', ACM MM 2014"
+ESC_CREDIT = "K. J. Piczak, 'ESC: Dataset for Environmental Sound Classification', ACM MM 2015; clips from freesound.org"
+URBANSOUND_CREDIT = "J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy for Urban Sound Research', ACM MM 2014"
 
 
 class Clip(NamedTuple):
@@ -96,15 +95,15 @@ def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
             raise L3Error(f"{table}: no clip is marked esc10")
     entries = [(audio / row["filename"], row["category"], int(row["fold"])) for row in rows]
     if subset:
-        return _dataset("ESC-10", entries, "CC BY 3.0", ESC10_CREDIT)
-    return _dataset("ESC-50", entries, "CC BY-NC 3.0", ESC50_CREDIT)
+        return _dataset("ESC-10", entries, "CC BY 3.0", f"ESC-10: {ESC_CREDIT}")
+    return _dataset("ESC-50", entries, "CC BY-NC 3.0", f"ESC-50: {ESC_CREDIT}")
 
 
 def urbansound8k(root: Path) -> Dataset:
     """UrbanSound8K (Salamon et al. 2014), its ten official folds."""
     rows = _rows(root / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fold", "class"))
     entries = [(root / "audio" / f"fold{row['fold']}" / row["slice_file_name"], row["class"], int(row["fold"])) for row in rows]
-    return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", URBANSOUND_CREDIT)
+    return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", f"UrbanSound8K: {URBANSOUND_CREDIT}")
 
 
 def folder_per_class(root: Path) -> Dataset:
@@ -122,7 +121,7 @@ def folder_per_class(root: Path) -> Dataset:
 
 
 def checked(dataset: Dataset) -> Dataset:
-    """The data set, if every clip exists and opens as audio with at least one sample. Raises L3Error with the first few and the count."""
+    """The data set, if every clip exists, opens as audio and has samples. Raises L3Error with the first few that do not."""
     import soundfile
 
     bad = []

@@ -11,10 +11,10 @@ import numpy as np
 
 from l3host.embed import windows_of
 from l3host.errors import L3Error
+from l3host.files import replace
 from l3host.graph import frontend
 from l3host.train import augment
 from l3host.train.backend import keras, tf
-from l3host.train.files import replace
 from l3host.train.network import build
 from l3host.train.settings import Settings
 from l3mote.format import Frontend
@@ -58,7 +58,7 @@ class Trainer:
         return loss
 
     def epoch(self, clips: Sequence[np.ndarray], labels: Sequence[int]) -> float:
-        """Train one epoch; return its mean loss. Every random number follows from (seed, epoch). Raises L3Error for a NaN loss."""
+        """Train one epoch and return its mean loss. Randomness follows from (seed, epoch). Raises L3Error for a NaN loss."""
         start = time.monotonic()
         number = len(self.losses)
         settings = self.settings
@@ -69,7 +69,7 @@ class Trainer:
         batches = augment.batches(clips, targets, self.frontend, settings.windows, settings.batch, settings.mixing, rng)
         loss = float(np.mean([self.step(*batch) for batch in batches]))
         if not np.isfinite(loss):
-            raise L3Error(f"the loss is {loss} in epoch {number + 1}: training stopped, the checkpoint of epoch {number} is kept")
+            raise L3Error(f"the loss is {loss} in epoch {number + 1}: stopped, the checkpoint of epoch {number} is kept")
         self.losses.append(loss)
         self.seconds += time.monotonic() - start
         return loss
@@ -87,7 +87,7 @@ class Trainer:
             with np.load(path) as saved:
                 values = [saved[f"arr_{i}"] for i in range(len(variables))]
                 self.losses, self.seconds = saved["losses"].tolist(), float(saved["seconds"])
-            for variable, value in zip(variables, values):
+            for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
             raise L3Error(f"cannot resume from {path}: {e}; delete it to start again") from None
@@ -101,7 +101,7 @@ def fit(
     folder: Path,
     progress: Callable[[int, float], None],
 ) -> Trainer:
-    """Train on int16 clips at the front-end's rate, going on from folder/checkpoint.npz if there is one; write folder/model.keras.
+    """Train on int16 clips at the front-end's rate, from folder/checkpoint.npz on if there is one; write folder/model.keras.
 
     progress is told (epochs done, loss) and may raise to stop; the checkpoint is then already written.
     """

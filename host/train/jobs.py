@@ -14,7 +14,10 @@ from l3host.errors import L3Error
 PROCESSES = min(2, os.cpu_count() or 1)
 
 
-def run(work: Callable[[Any, Callable[[Any], None]], None], jobs: dict[str, Any], log: str, heard: Callable[[str, Any], None]) -> None:
+Send = Callable[[Any], None]
+
+
+def run(work: Callable[[Any, Send], None], jobs: dict[str, Any], log: str, heard: Callable[[str, Any], None]) -> None:
     """Call work(job, send) for each job in a process of its own; tell heard(name, message) whatever it sends.
 
     log: path of the file that takes what the processes print. Raises the first L3Error of any job, and L3Error when a

@@ -19,7 +19,8 @@ def summary(labels: list[str], results: dict[str, dict]) -> dict:
     """
     folds = {name: accuracy(np.array(result["confusion"])) for name, result in results.items()}
     total = np.sum([result["confusion"] for result in results.values()], axis=0)
-    per_class = {name: float(row[i] / row.sum()) if row.sum() else None for i, (name, row) in enumerate(zip(labels, total))}
+    clips = total.sum(axis=1)
+    per_class = {label: float(total[i, i] / clips[i]) if clips[i] else None for i, label in enumerate(labels)}
     return {
         "accuracy_per_fold": folds,
         "accuracy_mean": float(np.mean(list(folds.values()))),
@@ -37,10 +38,11 @@ def draw_confusion(path: Path, labels: list[str], confusion: list[list[int]], ti
     side = 2 + 0.45 * len(labels)
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
-    axes.imshow(counts / np.maximum(1, counts.sum(axis=1, keepdims=True)), cmap="Blues", vmin=0, vmax=1)
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
-            axes.text(column, row, count, ha="center", va="center", color="white" if row == column else "black")
+            axes.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
     names = [label.replace("_", " ") for label in labels]
     axes.set_xticks(range(len(labels)), names, rotation=90)
     axes.set_yticks(range(len(labels)), names)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    epochs: int = 150
+    epochs: int = 200
     seed: int = 1
     filters: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64, 64)
     frontend: str = "sea"  # a name in l3host.graph.FRONTENDS

@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from l3host.errors import L3Error
+from l3host.files import write_bytes, write_json
 from l3host.graph import frontend
 from l3host.train import clips, datasets, jobs, report
 from l3host.train.datasets import Dataset
-from l3host.train.files import replace, write_json
 from l3host.train.settings import Settings
 
 FINAL = "final"
@@ -52,17 +51,21 @@ def train(
     folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
     run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
     The same call goes on where a killed one stopped, and ends with the same weights.
-    Raises L3Error: TensorFlow absent, a bad data set or fold, a NaN loss, a run directory of another training.
+    Raises L3Error: TensorFlow or matplotlib absent, no folder for `out`, a bad data set or fold, a NaN loss, a run
+    directory of another training.
     """
-    if not importlib.util.find_spec("tensorflow"):
-        raise L3Error("training needs TensorFlow: pip install 'l3mote[train]'")
+    for module, name in (("tensorflow", "TensorFlow"), ("matplotlib", "matplotlib")):  # now, not after hours
+        if not importlib.util.find_spec(module):
+            raise L3Error(f"training needs {name}: pip install 'l3mote[train]'")
+    if not Path(out).parent.is_dir():
+        raise L3Error(f"no such directory for the model: {Path(out).parent}")
     dataset = datasets.load(path, subset)
     held_out = checked_folds(dataset, folds)
     run = Path(run_dir or Path(out).with_suffix(".run"))
     clips_sha256 = fingerprint(dataset)
     claim(run, {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings))
-    plan = {f"fold {fold}": Job(run, f"fold-{fold}", dataset, settings, fold) for fold in held_out}
-    plan[FINAL] = Job(run, FINAL, dataset, settings, None)
+    plan = {FINAL: Job(run, FINAL, dataset, settings, None)}  # the longest job first
+    plan |= {f"fold {fold}": Job(run, f"fold-{fold}", dataset, settings, fold) for fold in held_out}
     results = finish(run, dataset, settings, plan)
     metrics = gather(dataset, settings, results)
     write_json(run / "metrics.json", metrics)
@@ -71,8 +74,7 @@ def train(
         report.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
     from l3host.train.export import export
 
-    with replace(Path(out)) as temporary:
-        temporary.write_bytes(export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
+    write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
     return metrics
 
 
@@ -84,7 +86,7 @@ def checked_folds(dataset: Dataset, folds: Sequence[int] | None) -> list[int]:
         if fold not in dataset.folds:
             raise L3Error(f"{dataset.name} has no fold {fold}: its folds are {known}")
     if held_out and len(dataset.folds) == 1:
-        raise L3Error(f"{dataset.name} has only fold {known}: without it nothing is left to train on; train without cross-validation")
+        raise L3Error(f"{dataset.name} has only fold {known}: nothing is left to train on, leave cross-validation out")
     return held_out
 
 
@@ -132,13 +134,11 @@ def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]
     return {name: json.loads((job.folder / "result.json").read_text(encoding="utf-8")) for name, job in plan.items()}
 
 
-def work(job: Job, send: Callable[[Any], None]) -> None:
+def work(job: Job, send: jobs.Send) -> None:
     """In a child process: train, test on the fold held out, write the result."""
-    from l3host.train import backend
+    from l3host.train import backend, fit
 
     backend.one_thread()
-    from l3host.train import fit
-
     job.folder.mkdir(exist_ok=True)
     pcm = clips.read(job.run / "clips.npz")
     train = [i for i, clip in enumerate(job.dataset.clips) if clip.fold != job.held_out]

@@ -5,7 +5,6 @@ columns + 2). Output pixel (row, column) of a filter is bias + sum of weight * i
 arrays of their own, so that a fragmented heap can hold them.
 """
 
-import gc
 import math
 from array import array
 
@@ -16,9 +15,14 @@ arithmetic = "float"
 itemsize = 4
 
 
-def workspace(chunk_bytes, max_taps, strip):
-    """Bytes that a Kernel allocates: weights, channels and positions of one filter (the strip is not buffered)."""
-    return 8 * max_taps
+def workspace(plan):
+    """Bytes that a Kernel allocates: weights, channels and positions of one filter, and one row of its output."""
+    return 8 * plan.max_taps + 4 * plan.max_cols
+
+
+def plane_bytes(channels, size):
+    """Bytes of a plane: each channel is an array with a header, in whole blocks of the heap."""
+    return channels * (4 * size + 48)
 
 
 def block_bytes(channels, size):
@@ -35,20 +39,20 @@ def zeros(n, typecode="f", itemsize=4):
 
 
 class Kernel:
-    def __init__(self, chunk_bytes, max_taps, strip):
-        self.weights = zeros(max_taps)
-        self.positions = zeros(max_taps, "H", 2)
-        self.channels = zeros(max_taps, "H", 2)
+    def __init__(self, plan):
+        self.weights = zeros(plan.max_taps)
+        self.positions = zeros(plan.max_taps, "H", 2)
+        self.channels = zeros(plan.max_taps, "H", 2)
+        self.line = zeros(plan.max_cols)
 
     def plane(self, channels, size):
-        return [zeros(size) for _ in range(channels)]
+        planes = [zeros(size)] * channels
+        for c in range(1, channels):
+            planes[c] = planes[0][:]  # a copy needs no temporary, which would leave holes in the heap
+        return planes
 
     def vector(self, n):
         return zeros(n)
-
-    def line(self, cols):
-        """Scratch for one row of a filter's output."""
-        return zeros(cols)
 
     def flat(self, plane):
         """A plane of one channel as a buffer to write elements to."""
@@ -103,7 +107,7 @@ class Kernel:
             self._locate(n, src.pitch)
             for y in range(first, stop):
                 self._conv_row(layer, n, bias, src, (y - 1 - src.top) * src.pitch)
-                self._pool_row(layer, src.line, dst, f, y)
+                self._pool_row(layer, dst, f, y)
 
     def _locate(self, n, pitch):
         """Turn n positions in the filter into channels and offsets from the pixel's upper left neighbour."""
@@ -113,7 +117,7 @@ class Kernel:
             self.positions[i] = tap // 3 * pitch + tap % 3
 
     def _conv_row(self, layer, n, bias, src, base):
-        data, line = src.data, src.line
+        data, line = src.data, self.line
         weights, channels, offsets = self.weights, self.channels, self.positions
         relu = layer.activation == RELU
         for x in range(layer.cols):
@@ -123,10 +127,10 @@ class Kernel:
                 total += weights[i] * data[channels[i]][at + offsets[i]]
             line[x] = 0.0 if relu and total < 0.0 else total
 
-    def _pool_row(self, layer, line, dst, f, y):
+    def _pool_row(self, layer, dst, f, y):
         """Max of each group of pool_cols, and with what is there unless y is the first row of its group."""
         pr, pc = layer.pool_rows, layer.pool_cols
-        out = dst.data[f]
+        line, out = self.line, dst.data[f]
         at = (y // pr - dst.top) * dst.pitch + 1
         opening = y % pr == 0
         for x in range(layer.out_cols):

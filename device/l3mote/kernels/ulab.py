@@ -29,14 +29,17 @@ itemsize = np.zeros(1, dtype=FLOAT).itemsize
 BLOCK = 8  # filters a matrix product takes at once: bounds its temporary
 
 
-def workspace(chunk_bytes, max_taps, strip):
-    """Bytes of decoded weights, positions, and the temporaries of one block (two of BLOCK x strip, two of the chunk in int16)."""
-    return itemsize * (chunk_bytes // 2) + 2 * max_taps + 2 * BLOCK * strip * itemsize + 2 * chunk_bytes
+def workspace(plan):
+    """Bytes of decoded weights and positions, and of temporaries: two blocks of filters, two of the chunk as int16."""
+    return (itemsize // 2 + 2) * plan.chunk_bytes + 2 * plan.max_taps + 2 * BLOCK * plan.strip * itemsize
 
 
-def block_bytes(channels, size):
-    """Bytes of the largest single allocation of a plane."""
+def plane_bytes(channels, size):
+    """Bytes of a plane."""
     return itemsize * channels * size
+
+
+block_bytes = plane_bytes  # it is one allocation
 
 
 def spectrum_bytes(n_fft):
@@ -62,21 +65,17 @@ EXPONENT = int16(0x7C00)
 
 
 class Kernel:
-    def __init__(self, chunk_bytes, max_taps, strip):
-        n = chunk_bytes // 2
-        buffer = bytearray(n * itemsize)
+    def __init__(self, plan):
+        buffer = bytearray(plan.chunk_bytes // 2 * itemsize)
         self.weights = np.frombuffer(buffer, dtype=FLOAT)
         self.lanes = np.frombuffer(buffer, dtype=np.int16)
-        self.positions = np.zeros(max_taps, dtype=np.uint16)
+        self.positions = np.zeros(plan.max_taps, dtype=np.uint16)
 
     def plane(self, channels, size):
         return zeros((channels, size))
 
     def vector(self, n):
         return zeros(n)
-
-    def line(self, cols):
-        return None
 
     def flat(self, plane):
         return plane.data[0]

@@ -12,6 +12,7 @@ import time
 from array import array
 
 from l3mote import Model
+from l3mote.kernels import choose
 from l3mote.model import RESERVE
 
 SAMPLE_EVERY = 16  # steps between two looks at the heap
@@ -64,16 +65,21 @@ def load_plane(file, model):
             plane.flat[at + i] = row[i]
 
 
+def plan_heap(job, base):
+    """Bytes for the model's buffers; None lets the model plan for what is free, as on a board whose heap is limited."""
+    if job["plan_heap"] is not None or job["heap"] is None:
+        return job["plan_heap"]
+    if job["heap_enforced"]:
+        return None
+    boards = job["heap"] - base - RESERVE
+    return boards * choose(job["kernel"]).itemsize // 4  # a board's floats are 4 bytes, here they may be 8
+
+
 def work(folder):
     base = in_use()
     with open(folder + "/job.json") as f:
         job = json.load(f)
-    heap = job["heap"]
-    if heap is not None and not job["heap_enforced"]:
-        heap = heap - base - RESERVE
-    elif heap is not None:
-        heap = None  # the interpreter's own limit: the model plans for what is free, as on a board
-    model = Model(folder + "/model.l3m", heap=job.get("plan_heap") or heap, kernel=job["kernel"])
+    model = Model(folder + "/model.l3m", heap=plan_heap(job, base), kernel=job["kernel"])
     peak = in_use()
     model.reader.bytes_read = 0
     milliseconds = 0

@@ -1,0 +1,42 @@
+# make help lists the targets. Everything lives in .venv; set PYTHON to choose an interpreter (3.10 to 3.13).
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
+PYTEST ?= -q
+
+.PHONY: help setup setup-train demo test check fuzz model clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(VENV)/.setup ## make .venv with l3mote, node and the MicroPython runtimes
+
+$(VENV)/.setup: pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade pip
+	$(BIN)/python -m pip install -q -e '.[emulate]'
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV) $(WASM)
+	touch $@
+
+$(VENV)/.setup-dev: $(VENV)/.setup
+	$(BIN)/python -m pip install -q -e '.[train,dev]'
+	touch $@
+
+demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
+	$(BIN)/python -m l3host.demo $(AUDIO)
+
+test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
+	$(BIN)/python -m pytest $(PYTEST)
+
+check: $(VENV)/.setup-dev ## lint
+	$(BIN)/ruff check .
+
+fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
+	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
+
+model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; hours on two cores)
+	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
+
+clean: ## remove .venv and caches
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

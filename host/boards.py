@@ -1,0 +1,91 @@
+"""What boards have, in one table with its sources, and what a model costs there. Times are estimates and name their basis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from l3mote.kernels import python as python_kernel
+from l3mote.model import buffer_heap
+from l3mote.plan import HeapError, plan
+from l3mote.reader import Reader
+
+# Heap that the imported package and a model's tables take: 49 kB measured on the unix port, whose words are 64 bits wide.
+PACKAGE_BYTES = 49_000
+
+
+@dataclass(frozen=True)
+class Board:
+    heap: int  # bytes of gc.mem_free() at the prompt of stock MicroPython
+    hertz: int
+    source: str
+
+
+BOARDS = {
+    "rp2040": Board(240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040"),
+    "rp2350": Board(480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own"),
+    "esp32s3": Board(220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi"),
+    "esp32s3-psram": Board(8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers"),
+}
+
+# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
+COSTS = {
+    "ulab": {
+        "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
+        None: (20, 400_000, "guess: single-precision FPU, no measurement"),
+    },
+    "python": {None: (5_000, 100_000_000, "guess: interpreted, 270 ns a MAC on a PC")},
+}
+
+
+def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tuple[float, str]:
+    """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
+    table = COSTS[kernel]
+    per_mac, per_frame, basis = table.get(board, table[None])
+    fe = reader.frontend
+    cycles = macs * per_mac + fe.frames * per_frame * fe.n_fft / 1024
+    return cycles / BOARDS[board].hertz, basis
+
+
+def smallest(reader: Reader) -> int:
+    """Bytes of buffers of the smallest plan."""
+    try:
+        return plan(reader, 0, python_kernel).heap_bytes
+    except HeapError as e:
+        return e.missing
+
+
+def will_it_run(reader: Reader, heap: int) -> dict:
+    """Does the model fit a board with `heap` bytes free before the package is imported? Sizes in bytes."""
+    needed = heap_for(smallest(reader))
+    result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
+    if not result["fits"]:
+        return result
+    found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), python_kernel)
+    return result | {
+        "heap_peak": PACKAGE_BYTES + found.heap_bytes,
+        "flash_bytes_read": found.flash_bytes,
+        "passes": found.passes,
+        "macs": found.macs,
+    }
+
+
+def heap_for(buffers: int) -> int:
+    """Free heap before the import at which a model plans for this many bytes of buffers (the inverse of buffer_heap)."""
+    heap = PACKAGE_BYTES + buffers
+    while buffer_heap(heap - PACKAGE_BYTES) < buffers:
+        heap += buffers - buffer_heap(heap - PACKAGE_BYTES)
+    return heap
+
+
+def report(reader: Reader, heap: int | None = None) -> dict:
+    """will_it_run for every board of the table, or for one heap given."""
+    if heap is not None:
+        return {"heap": will_it_run(reader, heap)}
+    boards = {}
+    for name, board in BOARDS.items():
+        entry = will_it_run(reader, board.heap) | {"source": board.source}
+        if entry["fits"]:
+            pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in COSTS}
+            entry["seconds_estimate"] = {k: {"seconds": s, "basis": basis} for k, (s, basis) in pairs.items()}
+        boards[name] = entry
+    return boards

@@ -1,0 +1,155 @@
+"""What each command does: takes parsed arguments, returns an exit status. cli.py parses and reports errors."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from json import JSONDecodeError
+from pathlib import Path
+
+import numpy as np
+
+from l3host import audio, show
+from l3host.embed import get_embedding, recording_windows, run_windows
+from l3host.errors import L3Error
+from l3host.files import claim_output, write_bytes
+from l3host.graph import Graph
+from l3host.load import load_graph, open_reader
+from l3mote import FormatError
+
+
+def convert(args: argparse.Namespace) -> int:
+    from l3convert import convert as read
+    from l3host.writer import flushed, to_bytes
+
+    out = claim_output(args.output, args.force)
+    graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
+    if args.labels:
+        graph.labels = [label.strip() for label in args.labels.split(",")]
+    data = to_bytes(graph)
+    write_bytes(out, data)
+    result = {"file": str(out), "bytes": len(data), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}
+    show.results(args.json, result, lambda: show.converted(result))
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    from l3host.describe import describe
+    from l3mote.verify import verify
+
+    reader = open_reader(args.model)
+    try:
+        verify(reader)
+        result = {"file": args.model, **describe(reader, args.heap)}
+    except (FormatError, JSONDecodeError) as e:
+        raise L3Error(f"{args.model}: {e}") from None
+    finally:
+        reader.close()
+    show.results(args.json, result, lambda: show.inspection(result))
+    fits = all(board["fits"] for board in result["boards"].values())
+    return 0 if args.heap is None or fits else 1
+
+
+def npz_path(args: argparse.Namespace, name: str) -> Path:
+    folder = Path(args.output_dir) if args.output_dir else Path(name).parent
+    if not folder.is_dir():
+        raise L3Error(f"no such directory: {folder}")
+    suffix = f"_{args.suffix}" if args.suffix else ""
+    return claim_output(str(folder / f"{Path(name).stem}{suffix}.npz"), args.force)
+
+
+def embed(args: argparse.Namespace) -> int:
+    graph = load_graph(args.model)
+    outputs = [npz_path(args, name) for name in args.audio]
+    if len(set(outputs)) < len(outputs):
+        raise L3Error("two of the inputs would be written to the same file: use --output-dir or --suffix, one at a time")
+    results = []
+    with show.progress(args.quiet or args.json) as bar:
+        for name, out in zip(args.audio, outputs, strict=True):
+            task = bar.add_task(Path(name).name, total=None)
+            with audio.naming(name):
+                samples, rate = audio.read(name)
+                embedding, timestamps = get_embedding(
+                    samples, rate, graph, args.center, args.hop_size, progress=lambda n, task=task: bar.advance(task, n)
+                )
+            buffer = io.BytesIO()
+            np.savez(buffer, embedding=embedding, timestamps=timestamps)
+            write_bytes(out, buffer.getvalue())
+            results.append({"file": name, "output": str(out), "shape": list(embedding.shape)})
+    show.results(args.json, results, lambda: show.embedded(results, args.quiet))
+    return 0
+
+
+def labelled(model: str) -> Graph:
+    graph = load_graph(model)
+    if not graph.labels:
+        raise L3Error(f"{model} has no labels, it gives embeddings: use l3mote embed")
+    return graph
+
+
+def classify(args: argparse.Namespace) -> int:
+    graph = labelled(args.model)
+    fe = graph.frontend
+    results, timelines = [], []
+    with show.progress(args.json) as bar:
+        for name in args.audio:
+            task = bar.add_task(Path(name).name, total=None)
+            with audio.naming(name):
+                windows = recording_windows(audio.load(name, fe.sample_rate), fe, fe.hop)
+            _, scores = run_windows(graph, windows, lambda n, task=task: bar.advance(task, n))
+            mean = scores.mean(axis=0)
+            results.append(
+                {
+                    "file": name,
+                    "label": graph.labels[int(mean.argmax())],
+                    "scores": {label: float(p) for label, p in zip(graph.labels, mean, strict=True)},
+                    "windows": len(windows),
+                }
+            )
+            timelines.append(scores)
+    show.results(args.json, results, lambda: show.classified(results, timelines, graph))
+    return 0
+
+
+def pcm_windows(graph: Graph, name: str) -> np.ndarray:
+    """The int16 windows of a file that a board would classify one after the other."""
+    fe = graph.frontend
+    with audio.naming(name):
+        return recording_windows(audio.to_pcm(audio.load(name, fe.sample_rate)), fe, fe.hop)
+
+
+def emulate(args: argparse.Namespace) -> int:
+    from l3host.emulate import emulate as run
+
+    graph = load_graph(args.model)
+    pcm = pcm_windows(graph, args.audio)
+    with show.waiting(f"{args.runtime}: {len(pcm)} windows", args.json):
+        emulation = run(args.model, pcm, args.runtime, heap=args.heap, kernel=args.kernel)
+    result = emulation.to_json()
+    show.results(args.json, result, lambda: show.emulated(result, graph))
+    return 0 if emulation.ok and emulation.facts["selftest"] else 1
+
+
+def selftest(args: argparse.Namespace) -> int:
+    from l3host.emulate import emulate as run
+
+    graph = load_graph(args.model)
+    silence = np.zeros((1, graph.frontend.window), np.int16)
+    with show.waiting(args.runtime, args.json):
+        facts = run(args.model, silence, args.runtime, kernel=args.kernel).facts
+    result = {"ok": facts["selftest"], "error": facts["selftest_error"], "runtime": args.runtime, "kernel": facts["kernel"]}
+    show.results(args.json, result, lambda: show.selftested(result))
+    return 0 if result["ok"] else 1
+
+
+def train(args: argparse.Namespace) -> int:
+    from l3host.train.settings import Settings
+    from l3host.train.train import train as run
+
+    out = claim_output(args.output, args.force)
+    settings = Settings(epochs=args.epochs, seed=args.seed)
+    folds = [] if args.no_cv else args.folds
+    metrics = run(args.dataset, str(out), args.subset, settings, args.run_dir, folds)
+    show.results(args.json, metrics, lambda: show.trained(metrics, str(out)))
+    return 0
+

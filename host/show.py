@@ -1,0 +1,178 @@
+"""Printing: tables and progress for people (rich), JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from l3host.graph import Graph
+
+PLAIN = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
+out = Console(width=None if sys.stdout.isatty() else 120, **PLAIN)
+err = Console(stderr=True, **PLAIN)
+
+
+def say(text: str | Text) -> None:
+    """A line of text, never broken by us."""
+    out.print(text, soft_wrap=True)
+
+
+def plural(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def seconds(value: float) -> str:
+    """Two or three digits that mean something, never 4.07e+03."""
+    return f"{value:.2g}" if value < 100 else f"{round(value, -1):.0f}"
+
+
+def results(as_json: bool, value, people: Callable[[], None]) -> None:
+    """Print value as JSON, or let `people` print it for people."""
+    if as_json:
+        print(json.dumps(value, indent=1))
+    else:
+        people()
+
+
+def _progress(quiet: bool, *columns: TextColumn) -> Progress:
+    name = TextColumn("{task.description}", markup=False)
+    shown = SpinnerColumn(), name, *columns, TimeElapsedColumn()
+    return Progress(*shown, console=err, transient=True, disable=quiet or not err.is_terminal)
+
+
+def progress(quiet: bool) -> Progress:
+    return _progress(quiet, TextColumn("{task.completed} windows"))
+
+
+def waiting(what: str, quiet: bool) -> AbstractContextManager:
+    """A spinner while something runs whose progress is not known."""
+    bar = _progress(quiet)
+    bar.add_task(what, total=None)
+    return bar
+
+
+def table(title: str, *columns: str) -> Table:
+    t = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for i, column in enumerate(columns):
+        t.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
+    return t
+
+
+def size(n: int) -> str:
+    """Bytes as kB or MB (10^3, 10^6)."""
+    return f"{n / 1e6:.2f} MB" if n >= 1e6 else f"{n / 1e3:.1f} kB"
+
+
+def converted(result: dict) -> None:
+    say(f"{result['file']}: {result['layers']} layers, {size(result['bytes'])} ({result['bytes']} bytes)")
+    if result["flushed_subnormals"]:
+        say(f"{result['flushed_subnormals']} weights below 2^-14 were set to zero")
+
+
+def inspection(result: dict) -> None:
+    layers = table(
+        result["file"], "layer", "input", "output", "encoding", "parameters", "density",
+        "values", "positions", "MMAC", "activations",
+    )  # fmt: skip
+    for row in result["layers"]:
+        layers.add_row(
+            row["name"], "x".join(map(str, row["input"])), "x".join(map(str, row["output"])), row["encoding"],
+            str(row["parameters"]), f"{row['density']:.1%}", size(row["bytes"]["values"]), size(row["bytes"]["positions"]),
+            f"{row['macs_nonzero'] / 1e6:.2f}", size(row["activation_bytes"]),
+        )  # fmt: skip
+    out.print(layers)
+    say("shapes are rows (time) x bands x channels; MMAC counts non-zero weights; activations are the output in float32\n")
+    sizes = result["bytes"]
+    parts = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "biases", "other"))
+    say(f"{sizes['total']} bytes: {parts}")
+    nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
+    say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
+    out.print(_boards(result["boards"]))
+    bases = {f"{k}: {v['basis']}" for b in result["boards"].values() for k, v in b.get("seconds_estimate", {}).items()}
+    for basis in sorted(bases):
+        say(f"estimate of seconds, {basis}")
+    for name, board in result["boards"].items():
+        if "source" in board:
+            say(f"free heap of {name}, {board['source']}")
+
+
+def _boards(boards: dict) -> Table:
+    columns = "board", "free heap", "needs", "fits", "peak heap", "flash a window", "seconds (estimate)"
+    t = table("Will it run? (float32 kernels)", *columns)
+    for name, board in boards.items():
+        estimates = board.get("seconds_estimate", {})
+        t.add_row(
+            name, size(board["heap_free"]), size(board["heap_needed"]),
+            "yes" if board["fits"] else f"no: {size(board['missing'])} missing",
+            size(board["heap_peak"]) if board["fits"] else "-",
+            size(board["flash_bytes_read"]) if board["fits"] else "-",
+            ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-",
+        )  # fmt: skip
+    return t
+
+
+def embedded(rows: list[dict], quiet: bool) -> None:
+    for row in [] if quiet else rows:
+        say(f"{row['output']}: {plural(row['shape'][0], 'embedding')} of {row['shape'][1]} values")
+
+
+def timeline(scores: np.ndarray, graph: Graph) -> Table:
+    """The best label of each window, with its time."""
+    t = table("", "seconds", "label", "score")
+    hop, length = graph.frontend.hop / graph.frontend.sample_rate, graph.frontend.window / graph.frontend.sample_rate
+    for i, row in enumerate(scores):
+        best = int(row.argmax())
+        t.add_row(f"{i * hop:.1f}-{i * hop + length:.1f}", graph.labels[best], f"{row[best]:.2f}")
+    return t
+
+
+def classified(rows: list[dict], timelines: list[np.ndarray], graph: Graph) -> None:
+    for row, scores in zip(rows, timelines, strict=True):
+        rest = f" {row['scores'][row['label']]:.2f} (mean of {plural(row['windows'], 'window')})"
+        say(Text.assemble(f"{row['file']}: ", (row["label"], "bold"), rest))
+        out.print(timeline(scores, graph))
+
+
+def emulated(result: dict, graph: Graph) -> None:
+    windows = plural(result["windows"], "window")
+    say(f"runtime {result['runtime']}, kernel {result['kernel']} ({result['arithmetic']}), {windows}")
+    if result["scores"]:
+        out.print(timeline(np.array(result["scores"]), graph))
+    parity = result["parity"]
+    t = table("Against the reference", "layer", "largest difference", "relative")
+    for row in parity["layers"]:
+        t.add_row(row["name"], f"{row['max_abs']:.2e}", f"{row['max_rel']:.2e}")
+    out.print(t)
+    tolerance = f"tolerance ({parity['tolerance']:g} of its largest value)"
+    say(f"every layer within {tolerance}" if parity["ok"] else f"first layer out of {tolerance}: {parity['first_failure']}")
+    embedding = parity["embedding"]
+    say(f"embedding, front-end included: largest difference {embedding['max_abs']:.2e}, cosine {embedding['cosine']:.6f}")
+    say(f"self-test {'passed' if result['selftest']['ok'] else 'FAILED'} (error {result['selftest']['error']:.1e})")
+    peak = result["heap_peak_bytes"]
+    heap = f"heap peak {size(peak)}" if peak else "heap peak not known to this runtime"
+    say(
+        f"{heap} (package {size(result['base_bytes'])}, planned buffers {size(result['plan_bytes'])}), "
+        f"{size(result['flash_bytes_read'])} of flash and {result['seconds_per_window']:.3f} s a window"
+    )
+
+
+def selftested(result: dict) -> None:
+    verdict = "passed" if result["ok"] else "FAILED"
+    say(f"self-test {verdict}: runtime {result['runtime']}, kernel {result['kernel']}, error {result['error']:.1e}")
+
+
+def trained(metrics: dict, path: str) -> None:
+    for fold, accuracy in metrics.get("accuracy", {}).items():
+        say(f"fold {fold}: {accuracy:.3f}")
+    if "accuracy_mean" in metrics:
+        say(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f}")
+    say(f"{path}: trained on all folds")

@@ -1,0 +1,69 @@
+"""Synthetic sounds for the demo: no clip of a data set may ship, so these are made from noise, clicks and tones."""
+
+from __future__ import annotations
+
+import numpy as np
+
+RATE = 16000
+
+
+def _noise(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    return rng.normal(size=int(seconds * RATE))
+
+
+def _shape(noise: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Band-limit noise to low..high Hz, with unit peak."""
+    spectrum = np.fft.rfft(noise)
+    freqs = np.fft.rfftfreq(len(noise), 1 / RATE)
+    spectrum[(freqs < low) | (freqs > high)] = 0
+    out = np.fft.irfft(spectrum, len(noise))
+    return out / np.abs(out).max()
+
+
+def clock_tick(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Two short broadband clicks a second, alternately higher and lower, over near silence."""
+    out = 1e-4 * _noise(rng, seconds)
+    n = int(0.03 * RATE)
+    decay = np.exp(-np.arange(n) / (0.004 * RATE))
+    for i, start in enumerate(np.arange(0.1, seconds - 0.1, 0.5)):
+        at = int(start * RATE)
+        out[at : at + n] += 0.7 * decay * _shape(_noise(rng, 0.03), 1500 + 700 * (i % 2), 7000)
+    return out
+
+
+def rain(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Steady high noise with many small drops."""
+    out = 0.12 * _shape(_noise(rng, seconds), 500, 7900)
+    n = int(0.004 * RATE)
+    for at in rng.integers(0, len(out) - n, int(300 * seconds)):
+        out[at : at + n] += rng.uniform(0.02, 0.12) * np.hanning(n) * rng.normal(size=n)
+    return out
+
+
+def helicopter(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Low noise beaten 13 times a second by the rotor."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    beat = (0.5 + 0.5 * np.cos(2 * np.pi * 13 * t)) ** 4
+    return 0.8 * _shape(_noise(rng, seconds), 20, 500) * (0.2 + beat) + 0.05 * _shape(_noise(rng, seconds), 300, 3000) * beat
+
+
+def sea_waves(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Wide noise that swells and falls over seconds."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    return _shape(_noise(rng, seconds), 60, 5000) * (0.15 + 0.5 * np.sin(np.pi * t / seconds) ** 2)
+
+
+def chainsaw(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """A motor's harmonics around 110 Hz with rough noise."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(110 + 6 * np.sin(2 * np.pi * 0.7 * t)) / RATE
+    tone = sum(np.sin(k * phase) / k**0.6 for k in range(1, 30))
+    return 0.3 * tone / np.abs(tone).max() + 0.25 * _shape(_noise(rng, seconds), 800, 7000)
+
+
+SOUNDS = {f.__name__: f for f in (clock_tick, rain, helicopter, sea_waves, chainsaw)}
+
+
+def sound(name: str, seconds: float = 3.0, seed: int = 0) -> np.ndarray:
+    """A named sound, float64 in about [-1, 1] at RATE Hz."""
+    return SOUNDS[name](np.random.default_rng(seed), seconds)

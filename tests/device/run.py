@@ -1,0 +1,39 @@
+"""Runs the device tests without pytest: prints a line a test and a closing line; status 1 if one failed.
+
+work() yields after each test, because MicroPython in WebAssembly collects garbage only then.
+"""
+
+import sys
+
+MODULES = ("test_values", "test_running")
+
+
+def tests(folder):
+    sys.path.insert(0, folder)
+    for module in MODULES:
+        space = __import__(module).__dict__
+        for name in sorted(space):
+            if name.startswith("test_"):
+                yield module + "." + name, space[name]
+
+
+def work(folder):
+    passed = failed = 0
+    for name, function in tests(folder):
+        try:
+            function()
+            passed += 1
+            print("ok", name)
+        except Exception as e:
+            failed += 1
+            print("FAILED", name)
+            sys.print_exception(e)
+        yield
+    print("%d passed, %d failed on %s" % (passed, failed, sys.implementation.name))
+    if failed:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    for _ in work(sys.argv[1]):
+        pass

@@ -1,0 +1,171 @@
+"""A whole model on this interpreter: the same answers whatever the heap, twice in a row, and the file's own self-test."""
+
+import io
+from array import array
+
+from l3mote import FormatError, HeapError, KernelError, Model, Reader
+from l3mote.kernels import KERNELS, choose
+from l3mote.model import test_signal as fill_signal
+from l3mote.plan import plan
+from test_values import raises
+from where import SMALL
+
+
+def kernels():
+    """The kernels that load here; python always does."""
+    found = []
+    for name in KERNELS:
+        try:
+            found.append(choose(name).name)
+        except KernelError as e:
+            assert "python" in str(e)
+    assert "python" in found
+    return found
+
+
+def smallest(kernel):
+    """Bytes of the smallest plan."""
+    reader = Reader(SMALL)
+    try:
+        plan(reader, 0, choose(kernel))
+    except HeapError as e:
+        return e.missing
+    finally:
+        reader.close()
+
+
+def run(heap, kernel):
+    model = Model(SMALL, heap=heap, kernel=kernel)
+    fill_signal(model.pcm, 777)
+    model.reader.bytes_read = 0
+    out = list(model.run())
+    assert model.reader.bytes_read == model.plan.flash_bytes
+    model.close()
+    return out, model.plan.passes
+
+
+def close(a, b, tolerance):
+    return max([abs(x - y) for x, y in zip(a, b)]) <= tolerance
+
+
+def test_selftest_passes_with_each_kernel():
+    for kernel in kernels():
+        model = Model(SMALL, kernel=kernel)
+        passed, error = model.selftest()
+        assert passed, (kernel, error)
+        model.close()
+
+
+def test_strips_do_not_change_the_answer():
+    for kernel in kernels():
+        least = smallest(kernel)
+        whole, passes = run(4 * least, kernel)
+        strips, more = run(least, kernel)
+        assert sum(more) > sum(passes)
+        assert close(whole, strips, 1e-6), (kernel, whole, strips)
+
+
+def test_kernels_agree():
+    outputs = [run(None, kernel)[0] for kernel in kernels()]
+    for other in outputs[1:]:
+        assert close(outputs[0], other, 1e-5)
+
+
+def test_nothing_stays_between_windows():
+    for kernel in kernels():
+        model = Model(SMALL, heap=smallest(kernel), kernel=kernel)
+        fill_signal(model.pcm, 777)
+        first = list(model.run())
+        fill_signal(model.pcm, 1)
+        assert not close(first, list(model.run()), 1e-6)
+        fill_signal(model.pcm, 777)
+        assert list(model.run()) == first
+        model.close()
+
+
+def test_silence_gives_a_zero_plane_and_a_score():
+    for kernel in kernels():
+        model = Model(SMALL, kernel=kernel)
+        fe = model.reader.frontend
+        out = list(model.run())
+        assert abs(sum(out) - 1) < 1e-5
+        row = model.kernel.row(model.planes[0], 0, 7)
+        assert close(list(row), [fe.norm_shift] * fe.bands, 1e-6)
+        model.close()
+
+
+def test_a_tone_peaks_in_its_band():
+    # 1,000 Hz, a whole number of samples a period; HTK: 1,000 Hz is 1,000 mel, 4,000 Hz is 2,146 mel
+    fe = Reader(SMALL).frontend
+    expected = int(1000 / 2146.06 * (fe.bands + 1) + 0.5) - 1
+    for kernel in kernels():
+        model = Model(SMALL, kernel=kernel)
+        for n in range(len(model.pcm)):
+            model.pcm[n] = (0, 11585, 16384, 11585, 0, -11585, -16384, -11585)[n % 8]
+        model.run()
+        row = list(model.kernel.row(model.planes[0], 0, fe.frames // 2))
+        assert abs(row.index(max(row)) - expected) <= 1
+        model.close()
+
+
+def test_heap_too_small_says_how_many_bytes_are_missing():
+    message = raises(HeapError, Model, SMALL, 1000, "python")
+    assert "bytes are missing" in message and "1000 are free" in message
+
+
+def test_unknown_kernel_is_refused():
+    assert "choose from" in raises(KernelError, Model, SMALL, None, "fast")
+
+
+def contents():
+    with open(SMALL, "rb") as f:
+        return f.read()
+
+
+def test_a_truncated_file_is_refused():
+    data = contents()
+    for n in (0, 10, 16, 87, 88, 200, len(data) // 2, len(data) - 1):
+        raises(FormatError, Reader, io.BytesIO(data[:n]))
+
+
+def test_damage_is_found_at_opening_and_while_streaming():
+    damaged = bytearray(contents())
+    damaged[-5] ^= 64
+    assert "crc32" in raises(FormatError, Reader, io.BytesIO(bytes(damaged)))
+    file = Damaged(contents())
+    model = Model(file, kernel="python")
+    file.damage = True
+    message = raises(FormatError, model.run)
+    assert "layer dense2" in message and "crc32" in message
+    file.damage = False
+    fill_signal(model.pcm, 777)
+    assert close(list(model.run()), run(None, "python")[0], 1e-6)
+
+
+class Damaged:
+    """A file in memory whose last bytes go bad on demand, as worn-out flash does."""
+
+    def __init__(self, data):
+        self.file = io.BytesIO(data)
+        self.damage = False
+
+    def seek(self, *args):
+        return self.file.seek(*args)
+
+    def read(self, n):
+        return self.file.read(n)
+
+    def readinto(self, view):
+        n = self.file.readinto(view)
+        if self.damage and not self.file.read(1):
+            view[len(view) - 8] ^= 64
+        return n
+
+    def close(self):
+        self.file.close()
+
+
+def test_window_buffer_is_int16():
+    model = Model(SMALL)
+    assert isinstance(model.pcm, array) and len(model.pcm) == model.reader.frontend.window
+    model.close()

@@ -1,0 +1,46 @@
+"""Board side of test_heap.py: open model.l3m with the smallest plan and run the steps that job.json asks for (None: a whole window)."""
+
+import gc
+import json
+import sys
+
+from l3mote import HeapError, Model, Reader
+from l3mote.kernels import choose
+from l3mote.plan import plan
+
+
+def in_use():
+    gc.collect()
+    return gc.mem_alloc()
+
+
+def smallest(reader):
+    try:
+        plan(reader, 0, choose("python"))
+    except HeapError as e:
+        return e.missing
+
+
+def work(folder):
+    with open(folder + "/job.json") as f:
+        steps = json.load(f)["steps"]
+    reader = Reader(folder + "/model.l3m")
+    choose("python")
+    base = in_use()
+    buffers = smallest(reader)
+    reader.close()
+    reader = None
+    model = Model(folder + "/model.l3m", heap=buffers, kernel="python")
+    for i in range(len(model.pcm)):
+        model.pcm[i] = (i * 7919 & 0x7FFF) - 16384
+    for i, _ in enumerate(model.steps()):
+        if i == steps:
+            break
+    total = gc.mem_alloc() + gc.mem_free()  # the limit less the collector's own tables
+    print(json.dumps({"total": total, "base": base, "buffers": model.plan.heap_bytes, "output": list(model.output)}))
+    yield
+
+
+if __name__ == "__main__":
+    for _ in work(sys.argv[1]):
+        pass

@@ -1,0 +1,73 @@
+"""CircuitPython is in no package, so this is how the device code is checked for it: its imports, and a type checker over PyPI's
+circuitpython-stubs (ulab's are among them)."""
+
+import ast
+import re
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import pytest
+from support import require
+
+import l3mote
+
+PACKAGE = Path(l3mote.__file__).parent
+MODULES = {"array", "binascii", "gc", "math", "struct", "ulab", "l3mote"}
+STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
+
+# What CircuitPython's ulab has and its stubs do not list (they lag behind ulab's own documentation), and what only the NumPy
+# stand-in needs. Anything else that the stubs do not know is an error.
+NOT_IN_STUBS = {"frombuffer", "bitwise_and", "right_shift", "left_shift", "itemsize", "scratchpad", "out"}
+NUMPY_ONLY = {"float32", "abs", "fft"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name.split(".")[0] for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_imports_only_what_every_board_has(path):
+    for name in imported(ast.parse(path.read_text())):
+        assert name in MODULES or (str(path.relative_to(PACKAGE)), name) in STAND_IN
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_no_syntax_or_method_that_circuitpython_lacks(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, (ast.AsyncFunctionDef, ast.Match, ast.NamedExpr)), f"{path.name}:{node.lineno}"
+        if isinstance(node, ast.Call):
+            assert not (isinstance(node.func, ast.Name) and node.func.id == "zip" and node.keywords), f"{path.name}:{node.lineno}"
+        if isinstance(node, ast.Attribute):  # memoryview.cast, dataclasses and friends
+            assert node.attr not in {"cast", "fromhex", "removeprefix", "removesuffix", "isidentifier"}, f"{path.name}:{node.lineno}"
+
+
+def test_the_type_checker_knows_every_name_it_uses(tmp_path):
+    try:
+        version("circuitpython-stubs")
+        version("mypy")
+    except PackageNotFoundError as e:
+        require(False, f"{e.name} is not installed: pip install 'l3mote[dev]'")
+    # unannotated code and unions in ulab's stubs make noise in these; what counts is unknown names, arguments and modules
+    noise = ["operator", "index", "arg-type", "assignment", "no-redef", "call-overload"]
+    command = [sys.executable, "-m", "mypy", "--check-untyped-defs", "--follow-imports=silent", f"--cache-dir={tmp_path}"]
+    command += [f"--disable-error-code={code}" for code in noise]
+    done = subprocess.run([*command, str(PACKAGE)], capture_output=True, text=True)
+    errors = [line for line in done.stdout.splitlines() if ": error:" in line]
+    unknown = [e for e in errors if not allowed(e)]
+    assert not unknown, "\n".join(unknown)
+    assert any("frombuffer" in e for e in errors), f"the stubs were not read: {done.stdout}{done.stderr}"
+
+
+def allowed(error):
+    name = re.search(r'"(\w+)"(?:  \[attr-defined\]| for |  \[call-arg\])', error)
+    if "HeapError" in error and '"missing"' in error:
+        return True  # set on the instance: MicroPython's exceptions have no __init__ to override
+    return bool(name) and "ulab.py" in error and name.group(1) in NOT_IN_STUBS | NUMPY_ONLY

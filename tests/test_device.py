@@ -1,0 +1,52 @@
+"""The tests under tests/device/, which pytest runs in CPython, once more in every MicroPython there is."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from make_small import PATH, small
+from support import require
+
+from l3host.emulate import runtimes
+from l3host.errors import L3Error
+from l3host.writer import to_bytes
+
+HERE = Path(__file__).parent / "device"
+
+
+def find(name):
+    try:
+        return runtimes.find(name)
+    except L3Error as e:
+        require(False, str(e))
+
+
+def test_small_model_is_what_make_small_makes():
+    assert PATH.read_bytes() == to_bytes(small())
+
+
+@pytest.mark.parametrize("name", ["unix", "wasm", os.environ.get("MICROPYTHON", "MICROPYTHON")])
+def test_in_micropython(name, tmp_path):
+    if name == "MICROPYTHON":
+        pytest.skip("set MICROPYTHON=/path/to/micropython to run the device tests there too")
+    runtime = find(name)
+    folder, library = tmp_path / "device", tmp_path / "lib"
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    library.mkdir()
+    runtimes.copy_library(library)
+    done = runtimes.execute(runtime, folder / "run.py", library, folder)
+    lines = done.stdout.strip().splitlines()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert lines[-1].endswith("passed, 0 failed on micropython")
+    assert len(lines) - 1 == sum(line.startswith("def test_") for f in HERE.glob("test_*.py") for line in f.read_text().splitlines())
+
+
+def test_a_failing_device_test_fails_the_run(tmp_path):
+    folder = tmp_path / "device"
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "test_values.py").write_text("def test_wrong():\n    assert 1 == 2\n")
+    done = runtimes.execute(find("unix"), folder / "run.py", Path(runtimes.l3mote.__file__).parents[1], folder)
+    assert done.returncode == 1 and "FAILED test_values.test_wrong" in done.stdout
+
+

@@ -1,0 +1,134 @@
+"""The unchanged device package in real MicroPython against the reference."""
+
+import numpy as np
+import pytest
+from support import require, shared
+
+import l3convert
+from l3host import synth
+from l3host.audio import to_pcm
+from l3host.emulate import emulate, parity, runtimes
+from l3host.errors import L3Error
+from l3host.graph import Conv, Dense
+from l3host.load import load_graph
+from l3host.writer import to_bytes
+from l3mote.tolerances import EMBEDDING, LAYER_RELATIVE, SCORE
+
+
+def available(runtime):
+    try:
+        runtimes.find(runtime)
+    except L3Error as e:
+        require(False, str(e))
+
+
+def sound_windows(name, graph, seconds=2.0):
+    from l3host.audio import resample
+    from l3host.embed import windows_of
+
+    fe = graph.frontend
+    signal = resample(synth.sound(name, seconds), synth.RATE, fe.sample_rate)
+    return windows_of(to_pcm(signal), fe.window, fe.hop, center=False)
+
+
+@pytest.fixture(scope="module")
+def sea(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sea") / "sea64.l3m"
+    path.write_bytes(to_bytes(l3convert.convert(str(shared("models/edgel3_sea_ust_audio_emb_64.h5")))))
+    return str(path)
+
+
+def test_sea64_in_webassembly_with_ulab_layer_by_layer(sea):
+    available("wasm")
+    pcm = to_pcm(np.load(shared("golden/synth_am_noise.npz"))["audio"])[None]
+    emulation = emulate(sea, pcm, "wasm")
+    assert emulation.facts["kernel"] == "ulab"
+    assert [p.name for p in emulation.layers] == [f"conv{i}" for i in range(1, 9)]
+    for layer in emulation.layers:
+        assert layer.max_rel <= LAYER_RELATIVE, layer
+    assert emulation.embedding_parity["max_abs"] <= EMBEDDING
+    assert emulation.embeddings.shape == (1, 64) and emulation.facts["selftest"]
+
+
+@pytest.mark.parametrize("name", ["rain", "clock_tick"])
+def test_shipped_model_in_192k_of_the_unix_port(name):
+    available("unix")
+    graph = load_graph("esc10")
+    pcm = sound_windows(name, graph)
+    emulation = emulate("esc10", pcm, "unix", heap=192 * 1024)
+    facts = emulation.facts
+    assert facts["implementation"] == "micropython" and facts["kernel"] == "python"
+    assert emulation.ok, emulation.first_failure
+    np.testing.assert_allclose(emulation.outputs, emulation.reference.output, atol=SCORE)
+    assert facts["heap_peak_bytes"] <= 192 * 1024 and facts["selftest"]
+    assert facts["flash_bytes_read"] == facts["plan_flash_bytes"]
+
+
+@pytest.mark.parametrize("runtime", ["wasm", "cpython"])
+def test_shipped_model_elsewhere(runtime):
+    available(runtime)
+    pcm = sound_windows("helicopter", load_graph("esc10"))
+    emulation = emulate("esc10", pcm, runtime, heap=192 * 1024)
+    assert emulation.ok, emulation.first_failure
+    np.testing.assert_allclose(emulation.outputs, emulation.reference.output, atol=SCORE)
+    assert emulation.to_json()["labels"] == [emulation.labels[i] for i in emulation.reference.output.argmax(axis=1)]
+
+
+def test_heap_too_small_says_how_much_is_missing():
+    available("unix")
+    with pytest.raises(L3Error, match="bytes are missing"):
+        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", heap=100 * 1024)
+
+
+def test_heap_too_small_even_for_the_package_is_one_line():
+    available("unix")
+    with pytest.raises(L3Error, match="in a heap of 40960 bytes") as e:
+        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", heap=40 * 1024)
+    assert "\n" not in str(e.value)
+
+
+def test_ulab_where_it_is_absent_is_refused_by_name():
+    available("unix")
+    with pytest.raises(L3Error, match="kernel ulab does not load here"):
+        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", kernel="ulab")
+
+
+def test_unknown_runtime_names_the_known_ones():
+    with pytest.raises(L3Error, match="wasm, unix, cpython"):
+        emulate("esc10", np.zeros((1, 8000), np.int16), "nosuch")
+
+
+def test_parity_names_the_first_layer_that_differs():
+    graph = load_graph("esc10")
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(64, 50)).astype(np.float32)
+    data = fake_layers(graph, plane, wrong=3)
+    layers = parity.layer_parity(data, graph, plane)
+    assert [layer.ok for layer in layers] == [i != 3 for i in range(len(graph.layers))]
+
+
+def test_a_row_never_computed_is_out_of_tolerance():
+    graph = load_graph("esc10")
+    plane = np.random.default_rng(0).normal(size=(64, 50)).astype(np.float32)
+    data = fake_layers(graph, plane)
+    missing = parity.layer_parity(data[: len(data) // 2], graph, plane)
+    assert missing[0].ok and not missing[-1].ok
+
+
+def fake_layers(graph, plane, wrong=None):
+    """layers.bin as a perfect board would write it, one value of layer `wrong` off by a thousandth of the largest."""
+    import struct
+
+    from l3host import reference
+
+    out = b""
+    for i, values in enumerate(reference.network(graph, plane[None].astype(np.float64)).outputs):
+        values = values[0].copy()
+        if i == wrong:
+            values.flat[0] += 1e-3 * np.abs(values).max()
+        frames = values.shape[1] if isinstance(graph.layers[i], Conv) else 1
+        if isinstance(graph.layers[i], Conv):
+            values = values.transpose(2, 1, 0)
+        out += struct.pack("<HHH", i, 0, frames) + values.astype("<f4").tobytes()
+    assert isinstance(graph.layers[-1], Dense)
+    return out
