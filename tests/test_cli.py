@@ -576,3 +576,19 @@ def test_program_stands_a_closed_pipe(program, folder):
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("noise.wav: ")
     assert done.stderr == ""
+
+
+def test_a_write_that_the_system_refuses_leaves_the_old_file(program, folder):
+    """A real refused write (a limit on the size of files, as on a full disk), not a simulated one."""
+    import resource
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200))
+
+    Path("noise.npz").write_text("precious")
+    before = contents()
+    command = [str(Path(sys.executable).parent / "l3mote"), "embed", "tiny.l3m", "noise.wav", "--force"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, preexec_fn=limit)
+    assert (done.returncode, done.stderr) == (1, "l3mote: cannot write noise.npz: File too large; nothing was written\n")
+    assert contents() == before
+    assert Path("noise.npz").read_text() == "precious"

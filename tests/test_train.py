@@ -176,7 +176,7 @@ def test_exported_file_equals_keras(keras, trained):
     np.testing.assert_allclose(reference.run(graph, windows).output, expected, atol=1e-3)
     np.testing.assert_allclose(run_windows(graph, windows)[1], expected, atol=1e-3)
     assert graph.labels == sorted(TONES) and graph.thresholds == [0.5] * 3
-    assert "24 clips, 2 epochs, seed 1" in graph.provenance["source"]
+    assert "24 clips of folds 1, 2, 3, 4; 2 epochs, seed 1" in graph.provenance["source"]
     assert len(graph.provenance["sha256"]) == 64
 
 
