@@ -21,14 +21,14 @@ SHIPPED = Path(__file__).parent / "models"
 def find(model: str) -> Path:
     """The path of a model: a file, or the bare name of one that ships with the package."""
     path = Path(model)
-    if path.is_dir():
-        raise L3Error(f"{model} is a directory, not a model file")
-    if path.exists():
+    if path.is_file():
         return path
     for folder in (SHIPPED, Path(__file__).parents[1] / "models"):
         shipped = folder / f"{model}.l3m"
-        if shipped.exists():
+        if path.name == model and shipped.exists():
             return shipped
+    if path.is_dir():
+        raise L3Error(f"{model} is a directory, not a model file")
     raise L3Error(f"no such model: {model} (a path, or the name of a shipped one: esc10)")
 
 

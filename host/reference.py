@@ -73,7 +73,8 @@ def activate(x: np.ndarray, activation: str) -> np.ndarray:
     if activation == "relu":
         return np.maximum(x, 0)
     if activation == "sigmoid":
-        return 1 / (1 + np.exp(-x))
+        e = np.exp(-np.abs(x))  # never overflows
+        return np.where(x >= 0, 1, e) / (1 + e)
     if activation == "softmax":
         e = np.exp(x - x.max(axis=-1, keepdims=True))
         return e / e.sum(axis=-1, keepdims=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -17,7 +17,7 @@ from rich.text import Text
 from l3host.graph import Graph
 
 PLAIN = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
-out = Console(width=None if sys.stdout.isatty() else 120, **PLAIN)
+out = Console(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
 err = Console(stderr=True, **PLAIN)
 
 
@@ -61,7 +61,7 @@ def waiting(what: str, quiet: bool) -> AbstractContextManager:
 
 
 def table(title: str, *columns: str) -> Table:
-    t = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    t = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for i, column in enumerate(columns):
         t.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)
     return t
@@ -171,8 +171,8 @@ def selftested(result: dict) -> None:
 
 
 def trained(metrics: dict, path: str) -> None:
-    for fold, accuracy in metrics.get("accuracy", {}).items():
-        say(f"fold {fold}: {accuracy:.3f}")
+    for fold, accuracy in metrics.get("accuracy_per_fold", {}).items():
+        out.print(f"fold {fold}: {accuracy:.3f}")
     if "accuracy_mean" in metrics:
-        say(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f}")
-    say(f"{path}: trained on all folds")
+        out.print(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} (standard deviation {metrics['accuracy_std']:.3f})")
+    out.print(f"{path}: trained on all folds")

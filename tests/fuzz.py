@@ -31,8 +31,8 @@ from l3mote.verify import verify
 
 HERE = Path(__file__).parent
 DEVICE = HERE.parent / "device"
-HEAP = 100_000  # bytes for a model's buffers
-BOARD_HEAP = "1m"  # of the MicroPython that has to open every file
+HEAP = 16_000  # bytes for a model's buffers: a few mutations ask for more
+BOARD_HEAP = "256k"  # of the MicroPython that has to open every file
 RUN_EVERY = 10  # files of which one is run as well, if it is small
 RUN_LIMIT = 20_000  # multiply-adds, or samples to transform, of a file that is run
 SECONDS = 5  # one file may take, on a busy machine

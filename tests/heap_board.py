@@ -1,4 +1,4 @@
-"""Board side of test_heap.py: open model.l3m with the smallest plan and run the steps that job.json asks for (None: a whole window)."""
+"""Board side of test_heap.py: the smallest plan of model.l3m, run for the steps that job.json asks for (None: a window)."""
 
 import gc
 import json

@@ -12,7 +12,8 @@ from l3host.writer import to_bytes
 from l3mote import format as fmt
 
 PATH = Path(__file__).parent / "device" / "small.l3m"
-CONVS = [(4, (1, 1), 1), (5, (2, 2), 1), (6, (1, 1), 0.2), (8, (2, 2), 1), (8, (1, 1), 0.3), (12, (6, 3), 1)]  # filters, pool, density
+# filters, pool, density
+CONVS = [(4, (1, 1), 1), (5, (2, 2), 1), (6, (1, 1), 0.2), (8, (2, 2), 1), (8, (1, 1), 0.3), (12, (6, 3), 1)]
 
 
 def small() -> Graph:

@@ -44,7 +44,7 @@ def test_no_syntax_or_method_that_circuitpython_lacks(path):
     for node in ast.walk(ast.parse(path.read_text())):
         assert not isinstance(node, (ast.AsyncFunctionDef, ast.Match, ast.NamedExpr)), f"{path.name}:{node.lineno}"
         if isinstance(node, ast.Call):
-            assert not (isinstance(node.func, ast.Name) and node.func.id == "zip" and node.keywords), f"{path.name}:{node.lineno}"
+            assert not (isinstance(node.func, ast.Name) and node.func.id == "zip" and node.keywords), path.name
         if isinstance(node, ast.Attribute):  # memoryview.cast, dataclasses and friends
             assert node.attr not in {"cast", "fromhex", "removeprefix", "removesuffix", "isidentifier"}, f"{path.name}:{node.lineno}"
 

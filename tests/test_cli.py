@@ -246,6 +246,11 @@ def test_inspect_for_people(l3mote):
         assert word in out
 
 
+def test_numbers_are_not_cut_in_a_narrow_terminal(program, folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert "…" not in program("inspect", "tiny.l3m").stdout
+
+
 def test_inspect_a_heap_that_does_not_fit(l3mote):
     status, out, _ = l3mote("inspect", "tiny.l3m", "--heap", "30k", "--json")
     board = json.loads(out)["boards"]["heap"]

@@ -34,7 +34,8 @@ def test_schedule_written_by_hand():
     assert list(schedule(layers, [4, 1])) == [(0, 0, 2), (1, 0, 1), (0, 2, 3), (1, 1, 2), (0, 3, 4), (1, 2, 3), (1, 3, 4)]
 
 
-chains = st.builds(chain, st.integers(4, 60), st.integers(4, 20), st.lists(st.sampled_from([1, 1, 2, 3, 99]), min_size=1, max_size=6))
+pools = st.lists(st.sampled_from([1, 1, 2, 3, 99]), min_size=1, max_size=6)
+chains = st.builds(chain, st.integers(4, 60), st.integers(4, 20), pools)
 
 
 @given(chains, st.data())

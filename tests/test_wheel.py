@@ -114,7 +114,7 @@ def test_metadata(wheel, files):
     lines = metadata.splitlines()
     assert "License-Expression: MIT" in lines
     required = [line for line in lines if line.startswith("Requires-Dist: ") and "extra ==" not in line]
-    assert {line.split()[1].split(">")[0] for line in required} == {"numpy", "soundfile", "h5py", "rich"}
+    assert {line.split()[1].split(">")[0] for line in required} == {"numpy", "soundfile", "h5py", "rich", "threadpoolctl"}
     assert (ROOT / "README.md").read_text(encoding="utf-8").strip() in metadata
 
 

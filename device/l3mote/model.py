@@ -48,12 +48,16 @@ class Model:
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
-        if heap is None and hasattr(gc, "mem_free"):
+        try:
+            if heap is None and hasattr(gc, "mem_free"):
+                gc.collect()
+                heap = buffer_heap(gc.mem_free())
+            self.plan = planning.plan(self.reader, heap, module)
             gc.collect()
-            heap = buffer_heap(gc.mem_free())
-        self.plan = planning.plan(self.reader, heap, module)
-        gc.collect()
-        self._allocate(module)
+            self._allocate(module)
+        except MemoryError:
+            self.close()
+            raise
 
     def close(self):
         self.reader.close()
@@ -121,20 +125,19 @@ class Model:
     def network_steps(self):
         """Run the layers on what the log-mel plane holds."""
         kernel, planes = self.kernel, self.planes
-        for l, plane in enumerate(planes[1:-1]):  # noqa: B007
-            kernel.clear(plane, 0)
         for plane in planes[:-1]:
             plane.top = -1
-        for l, first, stop in planning.schedule(self.convs, self.plan.heights):  # noqa: E741
-            layer, src, dst = self.convs[l], planes[l], planes[l + 1]
-            if l and stop == layer.rows:
-                kernel.clear(src, stop - src.top)
+            kernel.clear(plane, 0)
+        for i, first, stop in planning.schedule(self.convs, self.plan.heights):
+            layer, src, dst = self.convs[i], planes[i], planes[i + 1]
+            if stop == layer.rows:
+                kernel.clear(src, stop - src.top)  # the border below the plane
             for chunk in self.reader.chunks(layer, self.chunk):
                 kernel.conv(chunk, self.chunk, src, dst, first, stop)
                 yield
             if self.observer:
-                self.observer(l, first // layer.pool_rows, stop // layer.pool_rows, dst)
-            if l:
+                self.observer(i, first // layer.pool_rows, stop // layer.pool_rows, dst)
+            if i:  # the log-mel plane stands whole, the others slide
                 kernel.slide(src, stop - first)
                 src.top = stop - 1
         self._flatten()
@@ -161,7 +164,10 @@ class Model:
                 self.observer(n + i, 0, 1, y)
 
     def selftest(self):
-        """Run the file's embedded test (it overwrites .pcm). Returns (passed, largest difference relative to the largest expected output)."""
+        """Run the file's embedded test, which overwrites .pcm.
+
+        Returns (passed, largest difference relative to the largest expected output).
+        """
         test_signal(self.pcm, self.reader.seed)
         expected = self.reader.expected()
         output = self.run()

@@ -1,6 +1,6 @@
 """Strips, buffers, bytes and operations for a model in a given heap. Device and host call the same function.
 
-Layers run in strips of rows (time). Convolution l computes `heights[l]` rows in one pass over its weights; the plane it
+Layers run in strips of rows (time). Convolution i computes `heights[i]` rows in one pass over its weights; the plane it
 reads holds those rows and one more above and below. A higher strip costs heap and saves passes over the flash.
 """
 
@@ -25,7 +25,7 @@ def used_rows(layer):
 
 
 def schedule(convs, heights):
-    """Yield (l, first, stop): convolution l computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
+    """Yield (i, first, stop): convolution i computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
     last = len(convs) - 1
     made = [0] * len(convs)
     wanted = [0] * len(convs)
@@ -132,9 +132,9 @@ def plan(model, heap, kernel):
     best = Plan(model, kernel, heights)
     if heap is not None and best.heap_bytes > heap:
         raise heap_error(best.heap_bytes, heap)
-    for l in range(len(convs) - 1, 0, -1):  # noqa: E741
-        for height in candidate_heights(convs[l]):
-            trial = Plan(model, kernel, best.heights[:l] + [height] + best.heights[l + 1 :])
+    for i in range(len(convs) - 1, 0, -1):
+        for height in candidate_heights(convs[i]):
+            trial = Plan(model, kernel, best.heights[:i] + [height] + best.heights[i + 1 :])
             if heap is None or trial.heap_bytes <= heap:
                 best = min(best, trial, key=lambda p: p.flash_bytes)
                 break

@@ -21,7 +21,7 @@ DEVICE_ERRORS = ("FormatError", "HeapError", "KernelError", "MemoryError")
 
 @dataclass
 class Runtime:
-    """command(script, library, folder, heap) -> argument list. heap_enforced: the interpreter itself limits the heap."""
+    """command(script, library, folder, heap) -> arguments. heap_enforced: the interpreter itself limits the heap."""
 
     name: str
     command: Callable[[Path, Path, Path, int | None], list[str]]
@@ -109,6 +109,7 @@ def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None) -> 
     lines = (done.stderr + done.stdout).strip().splitlines()
     reason = next((line for line in reversed(lines) if line.split(":")[0].split(".")[-1] in DEVICE_ERRORS), None)
     if reason is None:
-        raise L3Error(f"runtime {runtime.name} failed with status {done.returncode}:\n" + "\n".join(lines[-8:]))
+        last = lines[-1] if lines else "it printed nothing: is it a MicroPython?"
+        raise L3Error(f"runtime {runtime.name} ended with status {done.returncode} and no result: {last}")
     limit = f" in a heap of {heap} bytes" if heap and "MemoryError" in reason else ""
     raise L3Error(f"runtime {runtime.name}{limit}: {reason.split(':', 1)[-1].strip()}")

@@ -3,12 +3,13 @@
 import io
 from array import array
 
+from test_values import raises
+from where import SMALL
+
 from l3mote import FormatError, HeapError, KernelError, Model, Reader
 from l3mote.kernels import KERNELS, choose
 from l3mote.model import test_signal as fill_signal
 from l3mote.plan import plan
-from test_values import raises
-from where import SMALL
 
 
 def kernels():

@@ -86,11 +86,9 @@ def work(folder):
     with open(folder + "/audio.pcm", "rb") as audio, open(folder + "/outputs.f32", "wb") as outputs:
         for _ in range(job["windows"]):
             read_window(audio, model.pcm)
-            steps = 0
             start = now_ms()
-            for _ in model.steps():
-                steps += 1
-                if steps % SAMPLE_EVERY == 0:
+            for step, _ in enumerate(model.steps()):
+                if step % SAMPLE_EVERY == 0:
                     milliseconds += now_ms() - start
                     yield  # WebAssembly collects garbage here, so look at the heap after it
                     peak = max(peak, in_use())
