@@ -31,7 +31,7 @@ def main(argv: list[str]) -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         status = 0
-        for name in ("clock_tick", "rain", "helicopter"):
+        for name in synth.SOUNDS:
             path = str(Path(folder, f"{name}.wav"))
             soundfile.write(path, synth.sound(name), synth.RATE)
             status = max(status, run(path))

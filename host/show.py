@@ -163,6 +163,8 @@ def emulated(result: dict, graph: Graph) -> None:
         f"{heap} (package {size(result['base_bytes'])}, planned buffers {size(result['plan_bytes'])}), "
         f"{size(result['flash_bytes_read'])} of flash and {result['seconds_per_window']:.3f} s a window"
     )
+    if result["runtime"] == "wasm":
+        say("WebAssembly's floats take 8 bytes and its garbage counts: --runtime unix shows a heap that is limited")
 
 
 def selftested(result: dict) -> None:

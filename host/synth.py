@@ -21,13 +21,15 @@ def _shape(noise: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def clock_tick(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Two short broadband clicks a second, alternately higher and lower, over near silence."""
-    out = 1e-4 * _noise(rng, seconds)
-    n = int(0.03 * RATE)
-    decay = np.exp(-np.arange(n) / (0.004 * RATE))
+    """Two clicks a second, tick and tock: a knock of noise that rings in the case at about 2 and 3 kHz, over near silence."""
+    out = 2e-5 * _noise(rng, seconds)
+    n = int(0.06 * RATE)
+    t = np.arange(n) / RATE
     for i, start in enumerate(np.arange(0.1, seconds - 0.1, 0.5)):
+        ring = sum(np.sin(2 * np.pi * f * t) * np.exp(-t / 0.006) for f in (1900 + 150 * (i % 2), 2900, 3600))
+        knock = rng.normal(size=n) * np.exp(-t / 0.0015)
         at = int(start * RATE)
-        out[at : at + n] += 0.7 * decay * _shape(_noise(rng, 0.03), 1500 + 700 * (i % 2), 7000)
+        out[at : at + n] += 0.12 * ring + 0.25 * knock
     return out
 
 
@@ -47,12 +49,6 @@ def helicopter(rng: np.random.Generator, seconds: float) -> np.ndarray:
     return 0.8 * _shape(_noise(rng, seconds), 20, 500) * (0.2 + beat) + 0.05 * _shape(_noise(rng, seconds), 300, 3000) * beat
 
 
-def sea_waves(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Wide noise that swells and falls over seconds."""
-    t = np.arange(int(seconds * RATE)) / RATE
-    return _shape(_noise(rng, seconds), 60, 5000) * (0.15 + 0.5 * np.sin(np.pi * t / seconds) ** 2)
-
-
 def chainsaw(rng: np.random.Generator, seconds: float) -> np.ndarray:
     """A motor's harmonics around 110 Hz with rough noise."""
     t = np.arange(int(seconds * RATE)) / RATE
@@ -61,7 +57,7 @@ def chainsaw(rng: np.random.Generator, seconds: float) -> np.ndarray:
     return 0.3 * tone / np.abs(tone).max() + 0.25 * _shape(_noise(rng, seconds), 800, 7000)
 
 
-SOUNDS = {f.__name__: f for f in (clock_tick, rain, helicopter, sea_waves, chainsaw)}
+SOUNDS = {f.__name__: f for f in (clock_tick, rain, helicopter, chainsaw)}
 
 
 def sound(name: str, seconds: float = 3.0, seed: int = 0) -> np.ndarray:

@@ -5,11 +5,11 @@ python tests/fuzz.py --only 4711                   one file again, with its trac
 """
 
 import argparse
-import os
+import gc
+import json
 import random
 import resource
 import struct
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 import models
-from l3host.emulate.runtimes import venv_tool
+from l3host.emulate import runtimes
+from l3host.errors import L3Error
 from l3mote import kernels
 from l3mote.format import FormatError
 from l3mote.model import Model
@@ -31,8 +32,9 @@ from l3mote.verify import verify
 
 HERE = Path(__file__).parent
 DEVICE = HERE.parent / "device"
-HEAP = 16_000  # bytes for a model's buffers: a few mutations ask for more
-BOARD_HEAP = "256k"  # of the MicroPython that has to open every file
+HEAP = 24_000  # bytes for a model's buffers: a few mutations ask for more
+BOARD_HEAP = 256 << 10  # of the MicroPython that has to open every file (unix: the other has its own)
+OUTCOMES = ("ok", "FormatError", "HeapError")
 RUN_EVERY = 10  # files of which one is run as well, if it is small
 RUN_LIMIT = 20_000  # multiply-adds, or samples to transform, of a file that is run
 SECONDS = 5  # one file may take, on a busy machine
@@ -239,8 +241,10 @@ def run(count, first=0):
     corpus = seeds()
     for data in corpus:
         assert examine(data, True) == "ok"
+    gc.freeze()  # Model collects garbage: let it not look at all that a test runner holds
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     outcomes = Counter(check(index, corpus) for index in range(first, first + count))
+    gc.unfreeze()
     growth = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     if growth > GROWTH:
         raise Broken(f"the process grew by {growth} bytes")
@@ -250,34 +254,37 @@ def run(count, first=0):
 # -- the same on MicroPython
 
 
-def container(path, count, corpus):
-    """All mutated files in one: u32 length, bytes, and so on."""
-    with open(path, "wb") as out:
+def job(folder, count, corpus):
+    """What fuzz_board.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
+    with open(folder / "files.bin", "wb") as out:
         for index in range(count):
             data = mutate(index, corpus)
             out.write(struct.pack("<I", len(data)) + data)
+    (folder / "settings.json").write_text(json.dumps({"heap": HEAP, "every": RUN_EVERY, "limit": RUN_LIMIT}))
 
 
-def run_micropython(count):
-    """Check `count` files in MicroPython and on CPython; raise Broken if the outcomes differ or are not allowed."""
-    corpus = seeds()
+def run_micropython(count, name="unix"):
+    """Check `count` files in a MicroPython runtime and on CPython; raise Broken if the outcomes differ or are not allowed."""
+    runtime, corpus = runtimes.find(name), seeds()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "files.bin"
-        container(path, count, corpus)
-        command = [venv_tool("micropython"), "-X", f"heapsize={BOARD_HEAP}", str(HERE / "fuzz_board.py"), str(path)]
-        command += [str(HEAP), str(RUN_EVERY), str(RUN_LIMIT)]
-        environment = {**os.environ, "MICROPYPATH": f"{DEVICE}:.frozen"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    lines = done.stdout.split()
+        folder = Path(folder)
+        job(folder, count, corpus)
+        done = runtimes.execute(runtime, HERE / "fuzz_board.py", DEVICE, folder, BOARD_HEAP)
+        found = folder / "outcomes.txt"
+        lines = found.read_text().split("\n")[:-1] if found.exists() else []
     if done.returncode or len(lines) != count:
-        raise Broken(f"MicroPython, file {len(lines)}: {(done.stderr + done.stdout)[-1000:]}")
-    for index, (line, data) in enumerate(zip(lines, (mutate(i, corpus) for i in range(count)), strict=True)):
-        if line not in ("ok", "FormatError", "HeapError"):
-            raise Broken(f"MicroPython, file {index}: {line}")
-        here = examine(data, False)
-        if line != here and "HeapError" not in (line, here):
-            raise Broken(f"file {index}: {line} in MicroPython, {here} on CPython")
+        raise Broken(f"{len(lines)} of {count} files: {(done.stderr + done.stdout)[-1000:]}")
+    for index, line in enumerate(lines):
+        compare(index, line, examine(mutate(index, corpus), False))
     return Counter(lines)
+
+
+def compare(index, board, here):
+    """The board may lack heap where CPython does not, and the other way round (other kernels); else both agree."""
+    if board not in OUTCOMES:
+        raise Broken(f"file {index}: {board}")
+    if board != here and "HeapError" not in (board, here):
+        raise Broken(f"file {index}: {board} in MicroPython, {here} on CPython")
 
 
 def show_one(index):
@@ -290,9 +297,17 @@ def show_one(index):
         traceback.print_exc()
 
 
-def report(where, count, outcomes, seconds):
+def report(where, function, *arguments):
+    start = time.monotonic()
+    try:
+        outcomes = function(*arguments)
+    except Broken as e:
+        sys.exit(f"{where}: {e}")
+    except L3Error as e:
+        return print(f"{where}: left out: {e}")
+    seconds = time.monotonic() - start
     counts = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
-    print(f"{where}: {count} files in {seconds:.0f} s ({count / seconds:.0f} a second): {counts}")
+    return print(f"{where}: {arguments[0]} files in {seconds:.1f} s ({arguments[0] / seconds:.0f} a second): {counts}")
 
 
 def main():
@@ -303,14 +318,11 @@ def main():
     options = parser.parse_args()
     if options.only is not None:
         return show_one(options.only)
-    for where, function, count in (("CPython", run, options.count), ("MicroPython", run_micropython, options.micropython)):
-        if count:
-            start = time.monotonic()
-            try:
-                outcomes = function(count)
-            except Broken as e:
-                sys.exit(f"{where}: {e}")
-            report(where, count, outcomes, time.monotonic() - start)
+    if options.count:
+        report("CPython", run, options.count)
+    if options.micropython:
+        for name in ("unix", "wasm"):
+            report(f"MicroPython ({name})", run_micropython, options.micropython, name)
     return None
 
 

@@ -1,9 +1,7 @@
-"""The MicroPython side of fuzz.py: prints the outcome of each file in a container, one a line.
-
-fuzz_board.py CONTAINER HEAP RUN_EVERY RUN_LIMIT
-"""
+"""The MicroPython side of fuzz.py: FOLDER/files.bin in, FOLDER/outcomes.txt out, a line for each file."""
 
 import io
+import json
 import struct
 import sys
 
@@ -52,17 +50,23 @@ def examine(data, names, heap, run, limit):
         return "HeapError"
 
 
-def main(path, heap, every, limit):
+def work(folder):
     names = available()
+    with open(folder + "/settings.json") as file:
+        settings = json.load(file)
     index = 0
-    with open(path, "rb") as file:
+    with open(folder + "/files.bin", "rb") as file, open(folder + "/outcomes.txt", "w") as out:
         while True:
             head = file.read(4)
             if not head:
                 return
             data = file.read(struct.unpack("<I", head)[0])
-            print(examine(data, names, heap, index % every == 0, limit))
+            run = index % settings["every"] == 0
+            out.write(examine(data, names, settings["heap"], run, settings["limit"]) + "\n")
             index += 1
+            yield
 
 
-main(sys.argv[1], *[int(v) for v in sys.argv[2:]])
+if __name__ == "__main__":
+    for _ in work(sys.argv[1]):
+        pass

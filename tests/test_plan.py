@@ -91,7 +91,7 @@ def test_one_byte_less_than_the_smallest_plan_is_one_byte_missing():
 def test_operations_counted_by_hand():
     reader = Reader(str(PATH))
     heights = [used_rows(layer) for layer in reader.layers[:6]]
-    found = Plan(reader, kernel, heights)
+    found = Plan(reader, kernel, heights).count()
     # rows computed x 25, 12 or 6 bands x filters x 9 taps x inputs: a row that a floored pool drops is not computed
     convs = 15 * 25 * 4 * 9 + 14 * 25 * 5 * 36 + 7 * 12 * 6 * 45 + 6 * 12 * 8 * 54 + 3 * 6 * 8 * 72 + 3 * 6 * 12 * 72
     assert found.macs_dense == convs + 12 * 10 + 10 * 3

@@ -6,7 +6,6 @@ from array import array
 
 from l3mote import plan as planning
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.frontend import LogMel
 from l3mote.kernels import choose
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
@@ -91,7 +90,7 @@ class Model:
         self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
-        self.logmel = LogMel(self.reader.frontend, module.Spectrum(self.reader.frontend.n_fft))
+        self.logmel = module.frontend(self.reader)
 
     def _plane_maker(self, i, shape):
         def make():

@@ -46,40 +46,52 @@ def schedule(convs, heights):
 
 
 class Plan:
-    """What a run will do. buffers: [name, bytes]; heap_bytes their sum; macs over non-zero weights, macs_dense over all."""
+    """What a run will do. buffers: [name, bytes]; heap_bytes their sum.
+
+    count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
+    """
 
     def __init__(self, model, kernel, heights):
         self.heights = heights
+        self.layers = model.layers
+        self.convs = convs = [layer for layer in model.layers if layer.kind == CONV]
         self.chunk_bytes = align(model.chunk_bytes)
         self.max_taps = max([layer.taps for layer in model.layers])
         self.max_cols = max([layer.cols for layer in model.layers])
-        convs = [layer for layer in model.layers if layer.kind == CONV]
-        denses = model.layers[len(convs) :]
-        self.passes = [0] * len(convs)
-        self.macs = self.macs_dense = strip = 0
-        for now, first, stop in schedule(convs, heights):
-            layer = convs[now]
-            self.passes[now] += 1
-            self.macs += (stop - first) * layer.cols * layer.nonzeros
-            self.macs_dense += (stop - first) * layer.cols * layer.outputs * layer.taps
-            strip = max(strip, (stop - first) * (layer.cols + 2))
-        for layer in denses:
-            self.macs += layer.nonzeros
-            self.macs_dense += layer.outputs * layer.taps
-        self.strip = strip  # elements of the highest strip, borders included
-        self.flash_bytes = sum([n * layer.length for n, layer in zip(self.passes, convs)]) + sum([d.length for d in denses])
-        self.buffers = list(self._buffers(model, kernel, convs))
+        self.strip = max([rows * (layer.cols + 2) for layer, rows in zip(convs, self._strip_rows())])  # elements, with borders
+        self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
 
-    def _buffers(self, model, kernel, convs):
-        names = ["log-mel"] + [layer.name for layer in convs[1:]] + ["embedding"]
+    def _strip_rows(self):
+        """Most rows that each convolution can be asked for at once."""
+        for layer, height, after in zip(self.convs, self.heights, self.heights[1:]):
+            yield min(height, (after + 1) * layer.pool_rows)
+        yield self.heights[-1]
+
+    def _buffers(self, model, kernel):
+        names = ["log-mel"] + [layer.name for layer in self.convs[1:]] + ["embedding"]
         yield "window", 2 * model.frontend.window
-        for name, shape in zip(names, plane_shapes(convs, self.heights)):
+        for name, shape in zip(names, plane_shapes(self.convs, self.heights)):
             yield name, kernel.plane_bytes(shape[0], shape[1] * (shape[2] + 2))
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
-        yield "front-end", kernel.spectrum_bytes(model.frontend.n_fft) + 8 * model.frontend.n_fft
+        yield "front-end", kernel.frontend_bytes(model.frontend)
+
+    def count(self):
+        denses = self.layers[len(self.convs) :]
+        self.passes = [0] * len(self.convs)
+        self.macs = sum([layer.nonzeros for layer in denses])
+        self.macs_dense = sum([layer.outputs * layer.taps for layer in denses])
+        self.flash_bytes = sum([layer.length for layer in denses])
+        for now, first, stop in schedule(self.convs, self.heights):
+            layer = self.convs[now]
+            pixels = (stop - first) * layer.cols
+            self.passes[now] += 1
+            self.flash_bytes += layer.length
+            self.macs += pixels * layer.nonzeros
+            self.macs_dense += pixels * layer.outputs * layer.taps
+        return self
 
 
 def plane_shapes(convs, heights):
@@ -93,15 +105,8 @@ def plane_shapes(convs, heights):
 
 def vector_sizes(model):
     """Lengths of the embedding and of each dense layer's output."""
-    sizes = [last_conv(model).out_size]
-    for layer in model.layers:
-        if layer.kind != CONV:
-            sizes.append(layer.outputs)
-    return sizes
-
-
-def last_conv(model):
-    return [layer for layer in model.layers if layer.kind == CONV][-1]
+    convs = [layer for layer in model.layers if layer.kind == CONV]
+    return [convs[-1].out_size] + [layer.outputs for layer in model.layers[len(convs) :]]
 
 
 def smallest_height(layer):
@@ -136,6 +141,6 @@ def plan(model, heap, kernel):
         for height in candidate_heights(convs[i]):
             trial = Plan(model, kernel, best.heights[:i] + [height] + best.heights[i + 1 :])
             if heap is None or trial.heap_bytes <= heap:
-                best = min(best, trial, key=lambda p: p.flash_bytes)
+                best = trial
                 break
-    return best
+    return best.count()

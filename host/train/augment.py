@@ -14,7 +14,7 @@ MASKS, MASK_WIDTH = 2, 10  # SpecAugment (Park et al., 2019): number of each kin
 def draw(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
     """One window (window,) float32 at a random place of an int16 clip, played up to 10 % faster or slower.
 
-    Silence at a clip's end is drawn like the rest, so that the network learns what to say of silent windows.
+    Silence at a clip's end is drawn like the rest, so that the posteriors of silent windows are learnt too.
     """
     rate = rng.uniform(1 - SPEED, 1 + SPEED)
     length = int(window * rate) + 1
@@ -58,7 +58,6 @@ def batches(
     """One epoch, `windows` of each clip in random order: (waveforms (size, window), masks (size, bands, frames, 1), targets).
 
     targets: one-hot or smoothed rows (clips, labels). mixing: the probability that a window is mixed with one of any clip.
-    The target of digital silence is the same for all labels: a bark's quiet end shall not count as a sneeze's.
     An incomplete last batch is dropped, unless it is the only one.
     """
     order = rng.permutation(np.repeat(np.arange(len(clips)), windows))
@@ -67,7 +66,6 @@ def batches(
         chosen = order[at : at + size]
         waves = np.stack([draw(clips[i], fe.window, rng) for i in chosen])
         wanted = targets[chosen].copy()
-        wanted[~waves.any(axis=1)] = 1 / targets.shape[1]
         for row in np.flatnonzero(rng.random(size) < mixing):
             other, share = rng.integers(len(clips)), rng.uniform(0.5, 1)
             second = draw(clips[other], fe.window, rng)

@@ -9,6 +9,7 @@ import math
 from array import array
 
 from l3mote.format import RELU, SPARSE_F16, half
+from l3mote.frontend import LogMel
 
 name = "python"
 arithmetic = "float"
@@ -30,8 +31,14 @@ def block_bytes(channels, size):
     return 4 * size
 
 
-def spectrum_bytes(n_fft):
-    return 12 * n_fft
+def frontend_bytes(fe):
+    """A cosine table, real and imaginary parts, and the bands' weights."""
+    return 20 * fe.n_fft
+
+
+def frontend(reader):
+    """The log-mel front-end of a model."""
+    return LogMel(reader.frontend, Spectrum(reader.frontend.n_fft))
 
 
 def zeros(n, typecode="f", itemsize=4):

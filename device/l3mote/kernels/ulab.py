@@ -7,6 +7,7 @@ contiguous slice of a channel. Dense layers are a matrix product per tap; sparse
 import math
 
 from l3mote.format import RELU, SPARSE_F16
+from l3mote.frontend import LogMel
 
 try:
     from ulab import numpy as np
@@ -42,9 +43,14 @@ def plane_bytes(channels, size):
 block_bytes = plane_bytes  # it is one allocation
 
 
-def spectrum_bytes(n_fft):
-    """Window, frame, magnitudes, and ulab's scratchpad of two frames."""
-    return 5 * n_fft * itemsize
+def frontend_bytes(fe):
+    """Window, frame, magnitudes, ulab's scratchpad of two frames, and the bands' weights."""
+    return (5 * itemsize + 8) * fe.n_fft
+
+
+def frontend(reader):
+    """The log-mel front-end of a model."""
+    return LogMel(reader.frontend, Spectrum(reader.frontend.n_fft))
 
 
 def zeros(shape):
