@@ -35,7 +35,7 @@ check: $(VENV)/.setup-dev ## lint
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
 
-model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; hours on two cores)
+model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
 
 clean: ## remove .venv and caches

@@ -103,6 +103,9 @@ def inspection(result: dict) -> None:
     for name, board in result["boards"].items():
         if "source" in board:
             say(f"free heap of {name}, {board['source']}")
+    for key in ("source", "licence", "attribution"):
+        if key in result["provenance"]:
+            say(f"{key}: {result['provenance'][key]}")
 
 
 def _boards(boards: dict) -> Table:
