@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
+RP2040JS := rp2040js@1.4.1
+QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 
-.PHONY: help setup setup-train demo test check fuzz model clean
+.PHONY: help setup setup-train emulators demo test check fuzz model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +24,10 @@ $(VENV)/.setup: pyproject.toml Makefile
 $(VENV)/.setup-dev: $(VENV)/.setup
 	$(BIN)/python -m pip install -q -e '.[train,dev]'
 	touch $@
+
+emulators: $(VENV)/.setup ## build MicroPython for QEMU and the emulated RP2040 (Debian; 3 minutes, cached)
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV) $(RP2040JS)
+	QEMU_HEAPS="$(QEMU_HEAPS)" tools/emulators.sh $(VENV)/emulators
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
 	$(BIN)/python -m l3host.demo $(AUDIO)

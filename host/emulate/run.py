@@ -26,7 +26,7 @@ class Emulation:
     embeddings: np.ndarray
     reference: reference.Run
     layers: list[parity.LayerParity]
-    facts: dict  # result.json of board/job.py
+    facts: dict  # result.json of board/job.py, and costs()
 
     @property
     def embedding_parity(self) -> dict:
@@ -63,6 +63,7 @@ class Emulation:
             },
             "selftest": {"ok": facts["selftest"], "error": facts["selftest_error"]},
             **{k: facts[k] for k in ("heap_peak_bytes", "base_bytes", "plan_bytes", "flash_bytes_read", "seconds_per_window")},
+            **{k: v for k, v in facts.items() if k.startswith(("cycles_", "instructions_"))},
         }
 
 
@@ -79,6 +80,13 @@ def prepare(folder: Path, model: str, graph: Graph, pcm: np.ndarray, job: dict) 
     plane.T.astype("<f4").tofile(folder / "plane.f32")
     (folder / "job.json").write_text(json.dumps(job))
     return plane
+
+
+def costs(facts: dict, where: runtimes.Runtime, windows: int) -> dict:
+    """Seconds a window, and what the runtime's clock counts exactly: <cycles or instructions>_per_window and _frontend of it."""
+    us = {"per_window": facts["us"] / max(1, windows), "frontend": facts["us_frontend"] / max(1, windows)}
+    counted = {f"{where.counts}_{k}": round(v * where.hz / 1e6) for k, v in us.items()} if where.counts else {}
+    return {"seconds_per_window": us["per_window"] / 1e6, **counted}
 
 
 def emulate(
@@ -109,6 +117,7 @@ def emulate(
         plane = prepare(folder, model, graph, pcm, job)
         runtimes.run_job(where, library, folder, heap)
         facts = json.loads((folder / "result.json").read_text())
+        facts |= costs(facts, where, len(pcm))
         layers = parity.layer_parity((folder / "layers.bin").read_bytes(), graph, plane)
         values = np.fromfile(folder / "outputs.f32", "<f4").reshape(len(pcm), -1)
     expected = reference.run(graph, pcm / 32768)

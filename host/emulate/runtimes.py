@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import l3mote
+from l3host.emulate import qemu, rp2040
+from l3host.emulate.parts import npm_package, venv_tool
 from l3host.errors import L3Error
 
 HERE = Path(__file__).parent
@@ -21,25 +23,23 @@ DEVICE_ERRORS = ("FormatError", "HeapError", "KernelError", "MemoryError")
 
 @dataclass
 class Runtime:
-    """command(script, library, folder, heap) -> arguments. heap_enforced: the interpreter itself limits the heap."""
+    """command(script, library, folder, heap) -> arguments. heap_enforced: the interpreter itself limits the heap.
+
+    counts, hz: what its clock counts exactly, and how many of them make a second; None where it only tells the time.
+    """
 
     name: str
     command: Callable[[Path, Path, Path, int | None], list[str]]
     heap_enforced: bool
     where: str
-
-
-def venv_tool(name: str) -> str | None:
-    """A program beside this Python, or on the PATH."""
-    beside = Path(sys.executable).parent / name
-    return str(beside) if beside.exists() else shutil.which(name)
+    counts: str | None = None
+    hz: int = 0
 
 
 def wasm_package() -> Path | None:
     """The npm package's folder: L3_WASM, or node_modules in the environment or the working folder."""
-    roots = [Path(sys.prefix), Path.cwd()]
     candidates = [Path(os.environ["L3_WASM"])] if "L3_WASM" in os.environ else []
-    candidates += [root / "node_modules" / WASM_PACKAGE for root in roots]
+    candidates += [package] if (package := npm_package(WASM_PACKAGE)) else []
     return next((p for p in candidates if (p / "micropython-ulab.wasm").exists()), None)
 
 
@@ -72,10 +72,31 @@ def _unix() -> Runtime:
 
 
 def _cpython() -> Runtime:
-    return Runtime("cpython", lambda script, library, folder, heap: [sys.executable, str(script), str(folder)], False, sys.executable)
+    def command(script, library, folder, heap):
+        return [sys.executable, str(script), str(folder)]
+
+    return Runtime("cpython", command, False, sys.executable)
 
 
-RUNTIMES = {"wasm": _wasm, "unix": _unix, "cpython": _cpython}
+def _board(module: str, *arguments) -> list[str]:
+    return [sys.executable, "-m", f"l3host.emulate.{module}", *map(str, arguments)]
+
+
+def _qemu() -> Runtime:
+    def command(script, library, folder, heap):
+        return _board("qemu", qemu.firmware(heap), script, library, folder)
+
+    return Runtime("qemu", command, True, f"{qemu.program()} {qemu.firmware(None)}", "instructions", qemu.HZ)
+
+
+def _rp2040() -> Runtime:
+    def command(script, library, folder, heap):
+        return _board("rp2040", script, library, folder)
+
+    return Runtime("rp2040", command, False, " ".join(rp2040.command(Path("FILES"))), "cycles", rp2040.HZ)
+
+
+RUNTIMES = {"wasm": _wasm, "unix": _unix, "cpython": _cpython, "qemu": _qemu, "rp2040": _rp2040}
 
 
 def find(name: str) -> Runtime:

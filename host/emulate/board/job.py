@@ -18,8 +18,20 @@ from l3mote.model import RESERVE
 SAMPLE_EVERY = 16  # steps between two looks at the heap
 
 
-def now_ms():
-    return time.ticks_ms() if hasattr(time, "ticks_ms") else time.perf_counter() * 1000
+class Stopwatch:
+    """Microseconds from start() to stop(), added up."""
+
+    def __init__(self):
+        self.total = 0
+
+    def start(self):
+        self.started = time.ticks_us() if hasattr(time, "ticks_us") else time.perf_counter() * 1e6
+
+    def stop(self):
+        if hasattr(time, "ticks_us"):
+            self.total += time.ticks_diff(time.ticks_us(), self.started)
+        else:
+            self.total += time.perf_counter() * 1e6 - self.started
 
 
 def in_use():
@@ -80,20 +92,24 @@ def work(folder):
     with open(folder + "/job.json") as f:
         job = json.load(f)
     model = Model(folder + "/model.l3m", heap=plan_heap(job, base), kernel=job["kernel"])
+    frontend_steps = model.reader.frontend.frames  # counted from 0: a frame each, then the normalisation
     peak = in_use()
     model.reader.bytes_read = 0
-    milliseconds = 0
+    watch, frontend = Stopwatch(), 0
     with open(folder + "/audio.pcm", "rb") as audio, open(folder + "/outputs.f32", "wb") as outputs:
         for _ in range(job["windows"]):
             read_window(audio, model.pcm)
-            start = now_ms()
+            before = watch.total
+            watch.start()
             for step, _ in enumerate(model.steps()):
-                if step % SAMPLE_EVERY == 0:
-                    milliseconds += now_ms() - start
+                if step % SAMPLE_EVERY == 0 or step == frontend_steps:
+                    watch.stop()
+                    if step == frontend_steps:
+                        frontend += watch.total - before
                     yield  # WebAssembly collects garbage here, so look at the heap after it
                     peak = max(peak, in_use())
-                    start = now_ms()
-            milliseconds += now_ms() - start
+                    watch.start()
+            watch.stop()
             write_floats(outputs, model.output)
             write_floats(outputs, model.embedding)
     flash = model.reader.bytes_read
@@ -119,7 +135,8 @@ def work(folder):
                 "plan_flash_bytes": model.plan.flash_bytes,
                 "heights": model.plan.heights,
                 "flash_bytes_read": flash // max(1, job["windows"]),
-                "seconds_per_window": milliseconds / 1000 / max(1, job["windows"]),
+                "us": watch.total,  # of all windows, as integers: a board's float has 24 bits
+                "us_frontend": frontend,
                 "selftest": bool(selftest),
                 "selftest_error": float(selftest_error),
                 "implementation": sys.implementation.name,

@@ -1,0 +1,44 @@
+"""The emulated Pico on a pseudo-terminal, for programs that expect a serial port: mpremote connect /dev/pts/N."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import subprocess
+import tempfile
+import tty
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from l3host.emulate import rp2040
+
+
+@dataclass
+class Board:
+    port: str  # path of the pseudo-terminal
+    process: subprocess.Popen
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+
+@contextlib.contextmanager
+def board(image: bytes | None = None) -> Iterator[Board]:
+    """A board with this LittleFS image, or an empty one, until the block ends. The clients may come and go."""
+    ours, theirs = pty.openpty()
+    tty.setraw(ours)
+    tty.setraw(theirs)  # which stays open here, so the line survives a client's end
+    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
+        files = Path(temporary, "files")
+        files.write_bytes(rp2040.dump(rp2040.file_system()) if image is None else image)
+        process = subprocess.Popen(rp2040.command(files), stdin=ours, stdout=ours)
+        try:
+            yield Board(os.ttyname(theirs), process)
+        finally:
+            process.terminate()
+            process.wait()
+            os.close(ours)
+            os.close(theirs)
