@@ -10,7 +10,7 @@ from io import BytesIO
 
 import numpy as np
 
-from l3host import reference, selftest
+from l3host import fixed_mel, reference, selftest
 from l3host.errors import L3Error
 from l3host.graph import ACTIVATIONS, Conv, Graph
 from l3mote import format as fmt
@@ -176,7 +176,21 @@ def _sections(graph: Graph) -> list[bytes]:
     provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()
     if len(provenance) > fmt.MAX_TEXT:
         raise L3Error(f"provenance of {len(provenance)} bytes: at most {fmt.MAX_TEXT}")
-    return [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
+    sections = [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
+    return sections + ([_fixed(graph)] if graph.fixed else [])
+
+
+def _fixed(graph: Graph) -> bytes:
+    """The FIXED section of a calibrated graph."""
+    fixed, t, s = graph.fixed, graph.fixed.tables, graph.fixed.scale
+    out = struct.pack(
+        fmt.FIXED, fixed.input_exponent, fixed.input_bits, fixed_mel.window_shift(graph.frontend), s.shift,
+        s.floor, s.factor, s.offset, len(t.weights), 0,
+    )  # fmt: skip
+    out += b"".join(struct.pack(fmt.FIXED_LAYER, layer.exponent, layer.bits) for layer in fixed.layers)
+    out += b"".join(layer.shifts.astype(np.int8).tobytes() for layer in fixed.layers)
+    out += bytes(-len(out) % 4) + t.cos.astype("<i4").tobytes()
+    return out + b"".join(a.astype("<u2").tobytes() for a in (t.hann, t.log2, t.first, t.count, t.weights))
 
 
 def assemble(sections: list[bytes]) -> bytes:

@@ -40,10 +40,10 @@ class Model:
     """
 
     def __init__(self, source, heap=None, kernel=None):
-        module = choose(kernel)
+        self.reader = Reader(source)
+        module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        self.reader = Reader(source)
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
@@ -72,7 +72,7 @@ class Model:
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
             (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
-        self.kernel = module.Kernel(self.plan)
+        self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(planning.plane_shapes(self.convs, self.plan.heights)):
             makers.append((module.block_bytes(shape[0], shape[1] * (shape[2] + 2)), self._plane_maker(i, shape)))
         makers.sort(key=lambda maker: -maker[0])
@@ -101,12 +101,7 @@ class Model:
     @property
     def embedding(self):
         """The last window's embedding, in the published order (band, time, channel)."""
-        return self.vectors[0]
-
-    @property
-    def output(self):
-        """The last window's scores by label, or the embedding of a network without a head."""
-        return self.vectors[-1]
+        return self.kernel.floats(self.vectors[0], len(self.convs) - 1)
 
     def run(self):
         """Scores (or the embedding) of the window in .pcm. The result is overwritten by the next run."""
@@ -152,15 +147,18 @@ class Model:
                     embedding[(band * self.convs[-1].out_rows + t) * plane.channels + c] = row[band]
 
     def _head(self):
+        """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
         n = len(self.convs)
+        self.output = self.embedding
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
             for chunk in self.reader.chunks(layer, self.chunk):
                 self.kernel.dense(chunk, self.chunk, x, y)
                 yield
-            activate(y, layer.activation)
+            self.output = self.kernel.floats(y, n + i)
+            activate(self.output, layer.activation)
             if self.observer:
-                self.observer(n + i, 0, 1, y)
+                self.observer(n + i, 0, 1, y)  # a float kernel's y is the output itself, an integer kernel's the logits
 
     def selftest(self):
         """Run the file's embedded test, which overwrites .pcm.

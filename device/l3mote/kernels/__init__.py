@@ -11,23 +11,33 @@ def _ulab():
     return ulab
 
 
+def _viper():
+    from l3mote.kernels import viper
+
+    return viper
+
+
 def _python():
     from l3mote.kernels import python
 
     return python
 
 
-KERNELS = {"ulab": _ulab, "python": _python}
-ORDER = ("ulab", "python")
+KERNELS = {"ulab": _ulab, "viper": _viper, "python": _python}
+FIXED = ("viper",)  # only for files with fixed-point scales
+ORDER = ("viper", "ulab", "python")
 
 
-def choose(name=None):
-    """The kernel module called `name`, or the first of ORDER that loads. Raises KernelError."""
+def choose(name=None, calibrated=False):
+    """The kernel module called `name`, or the first of ORDER that loads (FIXED ones if the file is calibrated). Raises KernelError."""
     if name is not None and name not in KERNELS:
         raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
+    reason = None
     for candidate in ORDER if name is None else (name,):
+        if name is None and candidate in FIXED and not calibrated:
+            continue
         try:
             return KERNELS[candidate]()
-        except ImportError as e:
+        except (ImportError, SyntaxError) as e:  # a port without native code refuses viper's decorator as a syntax error
             reason = e
     raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
