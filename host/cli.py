@@ -58,10 +58,13 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     sub = command("convert", "Convert a published or Keras model to .l3m.")
-    sub.add_argument("input", help="a published .h5 weight file, or a Keras .keras or .h5 model")
+    sub.add_argument("input", help="a published .h5 weight file, a Keras .keras or .h5 model, or a .l3m to calibrate")
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--frontend", help="front-end of a model that does not say: sea, mel256, mel128 or linear")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144, for published models that end in a convolution")
+    sub.add_argument(
+        "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
+    )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from l3host import fixed_mel, reference
 from l3host.graph import Conv, Graph
-from l3host.writer import rounded
+from l3host.half import rounded
 
-HEADROOM = 1.25  # over the largest activation seen while calibrating
+HEADROOM = 2.0  # over the largest activation seen while calibrating: a bit lost costs less than one saturated value
 WEIGHT_BITS = 9.5  # what a layer's weights should keep of the 31 bits: the rest goes to its input
 LEAST_BITS, MOST_BITS = 12, 15
 ACCUMULATOR = 2**31 - 1
@@ -118,7 +118,8 @@ def layer_sums(layer, x: np.ndarray, scale: LayerScale, exponent: int) -> np.nda
     h, width = x.shape[1:3]
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     # float64 products are exact below 2^53, and BLAS is a hundred times faster than integer matrix products
-    total = sum(padded[:, i : i + h, j : j + width].astype(np.float64) @ w[i, j].astype(np.float64) for i in range(3) for j in range(3))
+    padded, exact = padded.astype(np.float64), w.astype(np.float64)
+    total = sum(padded[:, i : i + h, j : j + width] @ exact[i, j] for i in range(3) for j in range(3))
     return total.astype(np.int64) + b
 
 
@@ -136,6 +137,7 @@ class FixedRun:
     plane: np.ndarray  # (N, bands, frames)
     outputs: list[np.ndarray]
     embedding: np.ndarray
+    flat: np.ndarray  # (N, values): the last layer's integers
     output: np.ndarray
 
 
@@ -154,7 +156,7 @@ def network(graph: Graph, fixed: FixedPoint, plane: np.ndarray) -> FixedRun:
     last = graph.layers[-1]
     flat = x.reshape(len(x), -1)
     output = reference.activate(flat * 2.0**-exponent, last.activation)
-    return FixedRun(plane, outputs, flat if embedding is None else embedding, output)
+    return FixedRun(plane, outputs, flat if embedding is None else embedding, flat, output)
 
 
 def run(graph: Graph, fixed: FixedPoint, pcm: np.ndarray) -> FixedRun:

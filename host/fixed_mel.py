@@ -57,9 +57,9 @@ def _bands(fe: Frontend):
     return np.array(first), np.array(count), np.concatenate(weights)
 
 
-def window_shift(fe: Frontend) -> int:
-    """Right shift after the 16-bit sample times the 16-bit window: leaves room for the DFT's growth below 2^27."""
-    return fe.n_fft.bit_length() + 2
+def frame_bits(fe: Frontend) -> int:
+    """Bits of a windowed sample: leaves room for the DFT's growth below 2^27."""
+    return 28 - (fe.n_fft.bit_length() - 1)
 
 
 def _cos_sin(t: Tables, n: int, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -139,11 +139,11 @@ def log2(t: Tables, x: np.ndarray) -> np.ndarray:
 
 
 LEVEL_BITS = 9  # a band's level stands as int16 in units of 2^-9 of a doubling of power, 0.003 dB
-LEVEL_OFFSET = 16  # doublings subtracted, so that every level fits
+LEVEL_OFFSET = 42  # doublings subtracted, so that every level fits
 SILENT = -32768  # level of a band without any power
 
 
-def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, gain: np.ndarray) -> np.ndarray:
+def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """Level of each band, log2 of its power up to a constant, in 2^-9; (..., bands)."""
     out = np.empty((*mantissa.shape[:-1], fe.bands), np.int64)
     at = 0
@@ -156,23 +156,28 @@ def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, gain
         m = m >> np.minimum(31, 2 * (top[..., None] - s))
         extra = np.maximum(0, bit_length(m.max(axis=-1, initial=0)) - 15)
         total = (((m >> extra[..., None]) * w) >> 8).sum(axis=-1)
-        doublings = extra + 2 * top - 2 * gain - LEVEL_OFFSET
+        doublings = extra + 2 * top + 2 * moved - LEVEL_OFFSET
         level = (log2(t, np.maximum(total, 1)) >> (LOG2_BITS - LEVEL_BITS)) + (doublings << LEVEL_BITS)
-        out[..., b] = np.where(total > 0, level, SILENT)
+        out[..., b] = np.where(total > 0, np.maximum(level, SILENT + 1), SILENT)
     return out
 
 
-def levels(fe: Frontend, t: Tables, pcm: np.ndarray) -> np.ndarray:
-    """Windows of int16 (N, window) -> levels of the bands, (N, frames, bands).
+def normalised(fe: Frontend, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Windowed frames (..., n_fft) shifted until the largest has frame_bits; and the right shift (negative: left) of each frame.
 
-    Each frame is first shifted left until its loudest sample has 16 bits: what is quiet beside a loud frame keeps its precision.
+    So a frame that is quiet beside a loud one, or whose only sound lies at its edge, keeps its precision.
     """
+    shift = bit_length(np.abs(y).max(axis=-1)) - frame_bits(fe)
+    right, left = np.maximum(shift, 0)[..., None], np.maximum(-shift, 0)[..., None]
+    return ((y << left) + (1 << right >> 1)) >> right, shift
+
+
+def levels(fe: Frontend, t: Tables, pcm: np.ndarray) -> np.ndarray:
+    """Windows of int16 (N, window) -> levels of the bands, (N, frames, bands)."""
     cut = frames(fe, pcm.astype(np.int64))
-    gain = 15 - np.minimum(15, bit_length(np.abs(cut).max(axis=-1)))
     hann = t.hann[np.minimum(np.arange(fe.n_fft), fe.n_fft - np.arange(fe.n_fft))]
-    shift = window_shift(fe)
-    x = ((cut << gain[..., None]) * hann + (1 << shift >> 1)) >> shift
-    return bands(fe, t, *power(*dft(t, fe.n_fft, x)), gain)
+    x, shift = normalised(fe, cut * hann)
+    return bands(fe, t, *power(*dft(t, fe.n_fft, x)), shift)
 
 
 @dataclass

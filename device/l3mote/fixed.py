@@ -11,15 +11,16 @@ class Fixed:
     """Scales and tables of a calibrated model.
 
     input_exponent, input_bits: of the network's input. exponents, bits: of each layer's output. shifts: of every filter, layer
-    after layer. scale: (floor, factor, offset, shift) from levels to the input. cos, hann, log2, first, count, weights: tables.
+    after layer. scale: (floor, factor, offset, shift) from levels to the input. check: CRC-32 of the last layer's integers
+    (int16, little-endian) for the self-test's signal. cos, hann, log2, first, count, weights: tables.
     """
 
     def __init__(self, reader, offset, data):
         self.offset = offset
         fields = struct.unpack_from(fmt.FIXED, data, 0)
-        self.input_exponent, self.input_bits, self.window_shift = fields[:3]
+        self.input_exponent, self.input_bits, self.frame_bits = fields[:3]
         self.scale = array("i", (fields[4], fields[5], fields[6], fields[3]))
-        n_weights, reserved = fields[7:]
+        n_weights, reserved, self.check = fields[7:]
         fe, layers = reader.frontend, reader.layers
         parts = self._layout(fe, layers, n_weights)
         if reserved or len(data) != parts[-1]:
@@ -53,7 +54,7 @@ class Fixed:
         self.shifts = numbers(data, "b", at, at + sum([layer.outputs for layer in layers]))
 
     def _check(self, fe, layers, n_weights):
-        if not 8 <= self.input_bits <= 15 or not 6 <= self.window_shift <= 20 or not 0 <= self.scale[3] <= 24:
+        if not 8 <= self.input_bits <= 15 or self.frame_bits != 28 - log2(fe.n_fft) or not 0 <= self.scale[3] <= 24:
             raise self.error("an input scale is out of range")
         if sum(self.count) != n_weights:
             raise self.error("counts add up to %d, there are %d weights" % (sum(self.count), n_weights))
@@ -70,6 +71,15 @@ class Fixed:
 
     def error(self, what):
         return FormatError("FIXED at byte %d: %s" % (self.offset, what))
+
+
+def log2(n):
+    """Of a power of two."""
+    bits = 0
+    while n > 1:
+        n >>= 1
+        bits += 1
+    return bits
 
 
 def numbers(data, typecode, start, stop):

@@ -68,7 +68,7 @@ class Reader:
                 "version at byte 4 is %d, this reader knows %d: update the l3mote package" % (self.version, fmt.FORMAT_VERSION)
             )
         if not fmt.REQUIRED_SECTIONS <= count <= len(fmt.SECTIONS):
-            raise FormatError("sections at byte 6 is %d, not %d" % (count, fmt.REQUIRED_SECTIONS))
+            raise FormatError("sections at byte 6 is %d, not %d or %d" % (count, fmt.REQUIRED_SECTIONS, len(fmt.SECTIONS)))
         self.names = fmt.SECTIONS[:count]
         actual = self.file.seek(0, 2)
         if actual != self.length:

@@ -11,6 +11,12 @@ def _ulab():
     return ulab
 
 
+def _native():
+    from l3mote.kernels import native
+
+    return native
+
+
 def _viper():
     from l3mote.kernels import viper
 
@@ -23,13 +29,13 @@ def _python():
     return python
 
 
-KERNELS = {"ulab": _ulab, "viper": _viper, "python": _python}
-FIXED = ("viper",)  # only for files with fixed-point scales
-ORDER = ("viper", "ulab", "python")
+KERNELS = {"native": _native, "ulab": _ulab, "viper": _viper, "python": _python}
+FIXED = ("native", "viper")  # only for files with fixed-point scales
+ORDER = ("native", "viper", "ulab", "python")
 
 
 def choose(name=None, calibrated=False):
-    """The kernel module called `name`, or the first of ORDER that loads (FIXED ones if the file is calibrated). Raises KernelError."""
+    """The kernel module called `name`, or the first of ORDER that loads (FIXED: for a calibrated file). Raises KernelError."""
     if name is not None and name not in KERNELS:
         raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
     reason = None

@@ -1,10 +1,12 @@
-"""What the integer kernels share: planes of int16, scales, and the loop over a chunk's filters. viper.py and native.py do the sums."""
+"""What the integer kernels share: planes of int16, scales, the loop over a chunk's filters. viper.py and native.py do the sums."""
 
 import struct
 from array import array
 
 from l3mote.format import RELU, SPARSE_F16
 from l3mote.kernels import KernelError
+
+LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
 
 
 def plane_bytes(channels, size):
@@ -50,9 +52,7 @@ class Integer:
 
     def __init__(self, plan, reader):
         self.fixed = calibrated(reader)
-        self.taps = array("i", bytes(8 * plan.max_taps))
-        self.rows = bytearray(2 * plan.strip)
-        self.p = array("i", [0] * 10)
+        self._make_workspace(plan)
         self.filters = {}
         at, exponent, signed = 0, self.fixed.input_exponent, True
         for i, layer in enumerate(reader.layers):
@@ -60,6 +60,11 @@ class Integer:
             at += layer.outputs
             exponent = self.fixed.exponents[i]
             signed = layer.activation != RELU
+
+    def _make_workspace(self, plan):
+        self.taps = array("i", bytes(8 * plan.max_taps))
+        self.rows = bytearray(2 * plan.strip)
+        self.p = array("i", [0] * 10)
 
     def plane(self, channels, size):
         return bytearray(2 * channels * size)
@@ -159,12 +164,12 @@ class IntegerLogMel:
         fe, p, fixed = self.fe, self.p, self.fixed
         loudest = -32768
         for t in range(fe.frames):
-            p[0], p[1], p[2], p[3] = fe.n_fft, t * fe.hop_length - fe.pad_before, len(pcm), fixed.window_shift
-            gain = self.load_frame(pcm, self.z, fixed.hann, p)
+            p[0], p[1], p[2], p[3] = fe.n_fft, t * fe.hop_length - fe.pad_before, len(pcm), fixed.frame_bits
+            shift = self.load_frame(pcm, self.z, fixed.hann, p)
             self.dft(self.z, fixed.cos, fe.n_fft)
             self.shifts[0] = self.bits
             self.spectrum(self.z, fixed.cos, self.power, self.shifts)
-            p[5], p[6] = (t + 1) * plane.pitch + 1, gain
+            p[5], p[6] = (t + 1) * plane.pitch + 1, (2 * shift - LEVEL_OFFSET) << 9
             loudest = max(loudest, self.levels(self.power, self.shifts, plane.data, self.tables))
             yield
         p[0], p[1], p[2], p[3] = fe.frames, fe.bands, plane.pitch, loudest

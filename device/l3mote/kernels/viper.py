@@ -181,8 +181,8 @@ def pool(rows: ptr16, out: ptr16, p: ptr32):
 
 @micropython.viper
 def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
-    """Windowed samples of one frame, shifted up to 16 bits; returns that shift. Outside the window of samples: zero."""
-    # p: 0 n_fft, 1 first sample, 2 samples, 3 shift after the window
+    """Windowed samples of one frame, shifted until the largest has p[3] bits; returns the right shift. Outside pcm: zero."""
+    # p: 0 n_fft, 1 first sample, 2 samples, 3 bits
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
@@ -195,25 +195,25 @@ def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
         s = start + i
         if s >= 0 and s < p[2]:
             v = (int(pcm[s]) ^ 0x8000) - 0x8000
+            v = v * int(hann[i]) if i <= n - i else v * int(hann[n - i])
         z[i] = v
         if v < 0:
             v = 0 - v
         loudest |= v
         i += 1
-    gain = 15
+    shift = 0 - int(p[3])
     while loudest:
         loudest >>= 1
-        gain -= 1
-    if gain < 0:
-        gain = 0
-    half = (1 << int(p[3])) >> 1
+        shift += 1
     i = 0
     while i < n:
-        w = int(hann[i]) if i <= n - i else int(hann[n - i])
         v = ((int(z[i]) & mask) ^ sign) - sign
-        z[i] = ((v << gain) * w + half) >> int(p[3])
+        if shift > 0:
+            z[i] = (v + ((1 << shift) >> 1)) >> shift
+        else:
+            z[i] = v << (0 - shift)
         i += 1
-    return gain
+    return shift
 
 
 @micropython.viper
@@ -375,13 +375,17 @@ def log2(x: int, table: ptr16) -> int:
 @micropython.viper
 def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
     """One row of levels into the plane; returns the largest."""
-    # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 gain
+    # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 level offset of the frame
     weights = ptr16(tables[0])
     first = ptr16(tables[1])
     count = ptr16(tables[2])
     log2_table = tables[3]
     p = ptr32(tables[4])
     bands = int(tables[5])
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    offset = ((int(p[6]) & mask) ^ sign) - sign
     p[2] = 0
     best = -32768
     b = 0
@@ -391,7 +395,9 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
         total = int(level(power, shifts, weights, p))
         v = -32768
         if total:
-            v = (int(log2(total, log2_table)) >> 7) + ((int(p[4]) - 2 * int(p[6]) - 16) << 9)
+            v = (int(log2(total, log2_table)) >> 7) + (int(p[4]) << 9) + offset
+            if v < -32767:
+                v = -32767
         plane[int(p[5]) + b] = v
         if v > best:
             best = v
