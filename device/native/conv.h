@@ -53,12 +53,6 @@ ALWAYS_INLINE uint32_t pixel(const uint16_t *x, int i, bool is_signed) {
 }
 
 // List entries: byte delta from the tap before, weight.
-#if L3_ASM
-void l3_list8(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias);
-void l3_rows6(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias);
-void l3_rows4(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias);
-#endif
-
 ALWAYS_INLINE void list8(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
     uint32_t a = bias, b = bias, c = bias, d = bias, e = bias, f = bias, g = bias, h = bias;
     while (list != end) {
@@ -134,55 +128,75 @@ ALWAYS_INLINE int32_t place(int32_t at, int32_t width, int32_t columns) {
     return at + width > columns ? columns - width : at;
 }
 
-ALWAYS_INLINE void sum_row(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+// Planes of fewer than 8 columns, where a list is no list of rows.
+ALWAYS_INLINE void sum_narrow(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
     int32_t at = 0;
-    if (f->by_rows) {
-#if L3_ASM
-        for (; !is_signed && (columns - at > 8 || columns - at == 6); at += 6) { // the rest is a multiple of 4, where it can be
-            l3_rows6(x + at, f->list, f->end, line + at, f->bias);
-        }
-#endif
-        for (; at < columns; at += 4) {
-            int32_t i = place(at, 4, columns);
-#if L3_ASM
-            if (!is_signed) {
-                l3_rows4(x + i, f->list, f->end, line + i, f->bias);
-                continue;
-            }
-#endif
+    for (; columns >= 4 && at < columns; at += 4) {
+        int32_t i = place(at, 4, columns);
+        list4(x + i, f->list, f->end, line + i, f->bias, is_signed);
+    }
+    for (; at < columns; at++) {
+        list1(x + at, f->list, f->end, line + at, f->bias, is_signed);
+    }
+}
+
+ALWAYS_INLINE void sum_row(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+    if (!f->by_rows && columns < 8) {
+        sum_narrow(f, x, columns, line, is_signed);
+        return;
+    }
+    int32_t width = f->by_rows ? 4 : 8;
+    for (int32_t at = 0; at < columns; at += width) {
+        int32_t i = place(at, width, columns);
+        if (f->by_rows) {
             rows4(x + i, f->list, f->end, line + i, f->bias, is_signed);
-        }
-    } else if (columns >= 8) {
-        for (; at < columns; at += 8) {
-            int32_t i = place(at, 8, columns);
-#if L3_ASM
-            if (!is_signed) {
-                l3_list8(x + i, f->list, f->end, line + i, f->bias);
-                continue;
-            }
-#endif
+        } else {
             list8(x + i, f->list, f->end, line + i, f->bias, is_signed);
-        }
-    } else if (columns >= 4) {
-        for (; at < columns; at += 4) {
-            int32_t i = place(at, 4, columns);
-            list4(x + i, f->list, f->end, line + i, f->bias, is_signed);
-        }
-    } else {
-        for (; at < columns; at++) {
-            list1(x + at, f->list, f->end, line + at, f->bias, is_signed);
         }
     }
 }
 
-// Two copies, so that the sign is no question in the inner loops.
+// One copy for each sign, so that it is no question in the inner loops.
+static __attribute__((noinline)) void sum_row_signed(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+    sum_row(f, x, columns, line, true);
+}
+
+#if L3_ASM
+
+// conv_armv6m.S: the inner loops above over blocks of 8, 6 or 4 pixels
+typedef void blocks_t(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, int32_t blocks);
+extern __attribute__((visibility("hidden"))) blocks_t l3_list8, l3_rows6, l3_rows4;
+
+static void sum_blocks(blocks_t *loop, const filter_t *f, const uint16_t *x, int32_t at, int32_t blocks, int32_t *line) {
+    if (blocks) {
+        loop(x + at, f->list, f->end, line + at, f->bias, blocks);
+    }
+}
+
+static void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+    int32_t at = 0, blocks = 0;
+    if (f->by_rows) {
+        for (; columns - at > 8 || columns - at == 6; at += 6) { // what is left can be a multiple of 4
+            blocks++;
+        }
+        sum_blocks(l3_rows6, f, x, 0, blocks, line);
+        sum_blocks(l3_rows4, f, x, at, (columns - at) >> 2, line);
+        sum_blocks(l3_rows4, f, x, columns - 4, (columns - at) & 3 ? 1 : 0, line);
+    } else if (columns >= 8) {
+        sum_blocks(l3_list8, f, x, 0, columns >> 3, line);
+        sum_blocks(l3_list8, f, x, columns - 8, columns & 7 ? 1 : 0, line);
+    } else {
+        sum_narrow(f, x, columns, line, false);
+    }
+}
+
+#else
+
 static __attribute__((noinline)) void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
     sum_row(f, x, columns, line, false);
 }
 
-static __attribute__((noinline)) void sum_row_signed(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
-    sum_row(f, x, columns, line, true);
-}
+#endif
 
 // ---- pool and requantise
 
