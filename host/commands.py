@@ -31,6 +31,8 @@ def convert(args: argparse.Namespace) -> int:
         from l3host.fixed import calibrate
 
         graph.fixed = calibrate(graph, calibration_windows(graph, args.calibrate))
+        sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
+        graph.provenance["passes"] = [*graph.provenance.get("passes", []), f"fixed-point scales calibrated on {sounds}"]
     data = to_bytes(graph)
     write_bytes(out, data)
     result = {"file": str(out), "bytes": len(data), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}

@@ -7,7 +7,7 @@ from binascii import crc32
 
 from l3mote import plan as planning
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.kernels import choose
+from l3mote.kernels import calibrated, choose
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
@@ -49,15 +49,31 @@ class Model:
         self.labels = self.reader.labels
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            if heap is None and hasattr(gc, "mem_free"):
-                gc.collect()
-                heap = buffer_heap(gc.mem_free())
-            self.plan = planning.plan(self.reader, heap, module)
-            gc.collect()
-            self._allocate(module)
-        except MemoryError:
+            if self.arithmetic == "fixed":
+                calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
+            self._fit(module, heap)
+        except Exception:
             self.close()
             raise
+
+    def _fit(self, module, heap):
+        """Plan and allocate. When the heap was not given and is in pieces that do not hold the plan, plan for less."""
+        given = True
+        if heap is None and hasattr(gc, "mem_free"):  # CPython's has none
+            given = False
+            gc.collect()
+            heap = buffer_heap(gc.mem_free())
+        while True:
+            self.plan = planning.plan(self.reader, heap, module)
+            gc.collect()
+            try:
+                return self._allocate(module)
+            except MemoryError:
+                if given:
+                    raise
+            for name in ("planes", "pcm", "chunk", "vectors", "logmel", "kernel"):
+                setattr(self, name, None)
+            heap = self.plan.heap_bytes * 7 // 8
 
     def close(self):
         self.reader.close()
@@ -68,7 +84,7 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
-            (2 * reader.frontend.window, self._make_pcm),
+            (4 * reader.frontend.window, self._make_pcm),  # twice its size: it is made from a temporary
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
             (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),

@@ -18,6 +18,7 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
+        self._fixed = None
         try:
             self._open()
         except:
@@ -286,10 +287,10 @@ class Reader:
             raise FormatError("PROVENANCE at byte %d is not UTF-8" % offset)
 
     def fixed(self):
-        """The FIXED section, decoded and checked, or None in a file that is not calibrated."""
-        if "FIXED" not in self.sections:
-            return None
-        from l3mote.fixed import Fixed
+        """The FIXED section, decoded and checked, or None in a file that is not calibrated. Read once, then kept."""
+        if "FIXED" in self.sections and self._fixed is None:
+            from l3mote.fixed import Fixed
 
-        offset, data = self._section("FIXED", fmt.FIXED_BYTES, fmt.MAX_TEXT)
-        return Fixed(self, offset, data)
+            offset, data = self._section("FIXED", fmt.FIXED_BYTES, fmt.MAX_TEXT)
+            self._fixed = Fixed(self, offset, data)
+        return self._fixed

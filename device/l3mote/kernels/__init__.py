@@ -47,3 +47,11 @@ def choose(name=None, calibrated=False):
         except (ImportError, SyntaxError) as e:  # a port without native code refuses viper's decorator as a syntax error
             reason = e
     raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
+
+
+def calibrated(reader):
+    """The file's scales, for a fixed-point kernel. Raises KernelError if it has none."""
+    fixed = reader.fixed()
+    if fixed is None:
+        raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
+    return fixed

@@ -4,7 +4,6 @@ import struct
 from array import array
 
 from l3mote.format import RELU, SPARSE_F16
-from l3mote.kernels import KernelError
 
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
 
@@ -19,8 +18,8 @@ def workspace(plan):
 
 
 def frontend_bytes(fe):
-    """Samples of a frame, powers and their scales, and the tables of the file's FIXED section."""
-    return 4 * fe.n_fft + 5 * (fe.n_fft // 2 + 1) + 4 * (fe.n_fft // 4 + 1) + fe.n_fft + 2 + 4 * fe.n_fft + 4 * fe.bands + 256
+    """Samples of a frame, powers and their scales; the tables came with the file's FIXED section."""
+    return 4 * fe.n_fft + 5 * (fe.n_fft // 2 + 1)
 
 
 def rounded_bias(bits, shift):
@@ -39,19 +38,11 @@ def rounded_bias(bits, shift):
     return (mantissa + (1 << (-shift - 1))) >> -shift
 
 
-def calibrated(reader):
-    """The file's scales. Raises KernelError if it has none."""
-    fixed = reader.fixed()
-    if fixed is None:
-        raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
-    return fixed
-
-
 class Integer:
     """decode, conv_rows and pool come from the subclass."""
 
     def __init__(self, plan, reader):
-        self.fixed = calibrated(reader)
+        self.fixed = reader.fixed()
         self._make_workspace(plan)
         self.filters = {}
         at, exponent, signed = 0, self.fixed.input_exponent, True
