@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("audio", help=AUDIO)
     sub.add_argument("--runtime", default="wasm", help="wasm (MicroPython + ulab), unix, cpython, or the path of a MicroPython")
     sub.add_argument("--heap", type=byte_count, help="bytes of heap for the whole board, e.g. 192k")
-    sub.add_argument("--kernel", help="ulab or python (default: the first that loads)")
+    sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
 
     sub = command("train", "Train a small network on a labelled data set and write it as .l3m.")
     sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")
@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)
     sub.add_argument("--runtime", default="cpython", help="as for emulate (default cpython)")
-    sub.add_argument("--kernel", help="ulab or python (default: the first that loads)")
+    sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
     return top
 
 

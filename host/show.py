@@ -107,7 +107,7 @@ def inspection(result: dict) -> None:
 
 def _boards(boards: dict) -> Table:
     columns = "board", "free heap", "needs", "fits", "peak heap", "flash a window", "seconds (estimate)"
-    t = table("Will it run? (float32 kernels)", *columns)
+    t = table("Will it run?", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
         t.add_row(

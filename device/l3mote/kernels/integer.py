@@ -5,6 +5,7 @@ from array import array
 
 from l3mote.format import RELU, SPARSE_F16
 
+itemsize = 2
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
 
 
