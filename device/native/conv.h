@@ -209,25 +209,32 @@ static void merge_line(int32_t *line, const int32_t *other, int32_t n) {
 }
 
 // One row of the output from the greatest sums of its group of rows. again: part of the group came with an earlier strip.
-static void finish_row(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again) {
-    for (int32_t i = 0; i < p->out_columns; i++) {
+ALWAYS_INLINE void finish(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again, int32_t pool_columns) {
+    int32_t least = p->least, most = p->most;
+    for (int16_t *end = out + p->out_columns; out < end; out++) {
         int32_t best = *line++;
-        for (int32_t k = 1; k < p->pool_columns; k++, line++) {
-            if (*line > best) {
-                best = *line;
-            }
+        for (int32_t k = 1; k < pool_columns; k++, line++) {
+            best = *line > best ? *line : best;
         }
         best >>= shift;
-        if (best < p->least) {
-            best = p->least;
+        best = best < least ? least : best;
+        best = best > most ? most : best;
+        if (again && *out > best) {
+            best = *out;
         }
-        if (best > p->most) {
-            best = p->most;
-        }
-        if (again && out[i] > best) {
-            best = out[i];
-        }
-        out[i] = (int16_t)best;
+        *out = (int16_t)best;
+    }
+}
+
+static void finish_row(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again) {
+    if (again) {
+        finish(p, line, shift, out, true, p->pool_columns);
+    } else if (p->pool_columns == 1) {
+        finish(p, line, shift, out, false, 1);
+    } else if (p->pool_columns == 2) {
+        finish(p, line, shift, out, false, 2);
+    } else {
+        finish(p, line, shift, out, false, p->pool_columns);
     }
 }
 
@@ -257,108 +264,126 @@ static void conv_filter(const conv_t *p, const filter_t *f, int shift, const uin
 // ---- decoding
 
 typedef struct {
-    const uint8_t *values, *positions, *end;
+    const uint16_t *values;
+    const uint8_t *positions, *end;
     bool sparse;
     int32_t taps, shift, position;
 } weights_t;
 
 // A float16 times 2^shift, rounded half up; BAD_WEIGHT for infinities, NaN, subnormals, and what int16 does not hold.
-ALWAYS_INLINE int32_t weight(const uint8_t *value, int32_t shift) {
-    uint32_t bits = value[0] | (uint32_t)value[1] << 8;
-    int32_t exponent = bits >> 10 & 31, w = bits & 1023;
+ALWAYS_INLINE int32_t weight(uint32_t bits, int32_t shift) {
+    int32_t exponent = bits >> 10 & 31, w = (bits & 1023) + 1024, s = 25 - exponent - shift;
     if (exponent == 0) {
-        return w ? BAD_WEIGHT : 0;
+        return w == 1024 ? 0 : BAD_WEIGHT;
     }
-    w = bits & 0x8000 ? -(w + 1024) : w + 1024;
-    int32_t s = 25 - exponent - shift;
     if (exponent == 31 || s < -4) {
         return BAD_WEIGHT;
     }
-    if (s <= 0) {
-        return w * (1 << -s);
+    w = bits & 0x8000 ? -w : w;
+    if (s > 12) {
+        return 0;
     }
-    return s > 12 ? 0 : (w + (1 << (s - 1))) >> s;
+    return s <= 0 ? w * (1 << -s) : (w + (1 << (s - 1))) >> s;
 }
 
-// Move to the next weight's tap; false where the positions end or leave the filter.
-ALWAYS_INLINE bool advance(weights_t *d) {
-    int32_t step = 1;
+// The tap of the next weight; -1 where the positions end or leave the filter.
+ALWAYS_INLINE int32_t advance(weights_t *d) {
+    int32_t gap = 0;
     if (d->sparse) {
-        int32_t gap;
-        step = 0;
+        int32_t more;
         do {
             if (d->positions == d->end) {
-                return false;
+                return -1;
             }
-            gap = *d->positions++;
-            step += gap;
-        } while (gap == 255);
-        step++;
+            more = *d->positions++;
+            gap += more;
+        } while (more == 255);
     }
-    d->position += step;
-    return d->position < d->taps;
-}
-
-// The next weight, as advance() left its place.
-ALWAYS_INLINE int32_t take(weights_t *d) {
-    int32_t w = weight(d->values, d->shift);
-    d->values += 2;
-    return w;
+    d->position += gap + 1;
+    return d->position < d->taps ? d->position : -1;
 }
 
 // Taps as (byte delta, weight). Returns the list's end, or NULL for bad data.
-static int32_t *decode_list(const conv_t *p, weights_t *d, int32_t n, int32_t *list) {
+static int32_t *decode_list(const conv_t *p, weights_t *state, int32_t n, int32_t *list) {
+    weights_t d = *state; // a copy, which the stores into the list cannot alias
+    const int32_t pitch = p->pitch, size = 2 * p->size;
+    const int32_t offsets[9] = {0, 2, 4, 2 * pitch, 2 * pitch + 2, 2 * pitch + 4, 4 * pitch, 4 * pitch + 2, 4 * pitch + 4};
     int32_t before = 0, channel = 0, base = 0;
     for (; n > 0; n--) {
-        if (!advance(d)) {
+        int32_t at = advance(&d), w = weight(*d.values++, d.shift);
+        if (at < 0 || w == BAD_WEIGHT) {
             return NULL;
         }
-        int32_t w = take(d), at = d->position;
-        if (w == BAD_WEIGHT) {
-            return NULL;
-        }
-        if (p->pitch) {
+        if (pitch) {
             for (; at - channel >= 9; channel += 9) {
-                base += p->size;
+                base += size;
             }
-            int32_t column = at - channel;
-            for (at = base; column >= 3; column -= 3) {
-                at += p->pitch;
-            }
-            at += column;
+            at = base + offsets[at - channel];
+        } else {
+            at *= 2;
         }
-        list[0] = 2 * (at - before);
+        list[0] = at - before;
         list[1] = w;
         list += 2;
         before = at;
     }
+    *state = d;
     return list;
 }
 
-// Taps as rows of three weights and a byte delta; what the file leaves out is zero.
-static int32_t *decode_rows(const conv_t *p, weights_t *d, int32_t n, int32_t *list) {
-    int32_t *row = list, delta = 0, start = 0;
-    for (int32_t t = 0, r = 0; t < p->taps; t += 3, row += 4) {
+// The byte deltas of a list of rows of three weights; returns its end.
+static int32_t *prepare_rows(const conv_t *p, int32_t *list) {
+    int32_t along = 2 * p->pitch, on = 2 * (p->size - 2 * p->pitch), delta = 0;
+    for (int32_t t = p->taps; t > 0; t -= 9, list += 12, delta = on) {
+        list[3] = delta;
+        list[7] = list[11] = along;
+    }
+    return list;
+}
+
+// All taps as rows of three weights.
+static int32_t *decode_rows(const conv_t *p, weights_t *d, int32_t *list) {
+    int32_t *end = prepare_rows(p, list), shift = d->shift;
+    const uint16_t *values = d->values;
+    d->values += p->taps;
+    for (; list != end; list += 4, values += 3) {
+        int32_t u = weight(values[0], shift), v = weight(values[1], shift), w = weight(values[2], shift);
+        if (u == BAD_WEIGHT || v == BAD_WEIGHT || w == BAD_WEIGHT) {
+            return NULL;
+        }
+        list[0] = u;
+        list[1] = v;
+        list[2] = w;
+    }
+    return end;
+}
+
+// The same from a sparse filter: what the file leaves out is zero.
+static int32_t *decode_sparse_rows(const conv_t *p, weights_t *state, int32_t n, int32_t *list) {
+    weights_t d = *state;
+    int32_t *end = prepare_rows(p, list), start = 0;
+    for (int32_t *row = list; row != end; row += 4) {
         row[0] = row[1] = row[2] = 0;
-        row[3] = delta;
-        bool last = ++r == 3;
-        r = last ? 0 : r;
-        delta = 2 * (last ? p->size - 2 * p->pitch : p->pitch);
     }
     for (; n > 0; n--) {
-        if (!advance(d)) {
+        int32_t at = advance(&d), w = weight(*d.values++, d.shift);
+        if (at < 0 || w == BAD_WEIGHT) {
             return NULL;
         }
-        int32_t w = take(d);
-        if (w == BAD_WEIGHT) {
-            return NULL;
-        }
-        for (; d->position - start >= 3; start += 3) {
+        for (; at - start >= 3; start += 3) {
             list += 4;
         }
-        list[d->position - start] = w;
+        list[at - start] = w;
     }
-    return row;
+    *state = d;
+    return end;
+}
+
+static int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list) {
+    if (!by_rows) {
+        return decode_list(p, d, n, list);
+    }
+    return d->sparse ? decode_sparse_rows(p, d, n, list) : decode_rows(p, d, list);
 }
 
 // A float32, given as its bits, times 2^shift, rounded half up. False if it is not finite or does not fit.
@@ -407,7 +432,7 @@ static bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
     int32_t bias_bytes = 4, count_bytes = p->sparse ? 2 : 0;
     return p->filters >= 1 && p->filters <= 65535 && p->taps >= 1 && p->taps <= MAX_TAPS
         && part_inside(p->biases, p->filters, bias_bytes, b->chunk_bytes) && part_inside(p->counts, p->filters, count_bytes, b->chunk_bytes)
-        && part_inside(p->values, 0, 0, b->chunk_bytes) && part_inside(p->end, 0, 0, b->chunk_bytes)
+        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + p->values) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
         && p->positions >= 0 && p->positions <= p->end && part_inside(p->first_shift, p->filters, 1, b->n_shifts);
 }
 
@@ -458,13 +483,13 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int
     d->shift = b->shifts[p->first_shift + f];
     d->position = -1;
     out_shift = p->exponent + d->shift - p->out_exponent;
-    if (n > p->taps || 2 * n > b->chunk + b->chunk_bytes - d->values || out_shift < 0 || out_shift > 30
+    if (n > p->taps || 2 * n > b->chunk + b->chunk_bytes - (const uint8_t *)d->values || out_shift < 0 || out_shift > 30
         || !integer_bias(b->chunk + p->biases + 4 * f, d->shift + p->exponent, &bias)) {
         return false;
     }
     filter_t filter = {b->scratch, NULL, (uint32_t)bias + (1u << out_shift >> 1), false};
     filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps;
-    filter.end = (filter.by_rows ? decode_rows : decode_list)(p, d, n, b->scratch);
+    filter.end = decode(p, d, n, filter.by_rows, b->scratch);
     if (!filter.end) {
         return false;
     }
@@ -474,7 +499,7 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int
 
 // The chunk's filters, one after the other. Returns how many were done: fewer than filters if the next one is bad.
 static int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
-    weights_t d = {b->chunk + p->values, b->chunk + p->positions, b->chunk + p->end, p->sparse != 0, p->taps, 0, 0};
+    weights_t d = {(const uint16_t *)(const void *)(b->chunk + p->values), b->chunk + p->positions, b->chunk + p->end, p->sparse != 0, p->taps, 0, 0};
     for (int32_t f = 0; f < p->filters; f++) {
         if (!conv_one(p, b, &d, f)) {
             return f;
@@ -491,7 +516,7 @@ typedef struct {
 
 // rows: rows of each channel that will be touched, from its first
 static bool planes_allowed(const planes_t *p, int32_t rows, size_t n) {
-    return p->channels >= 1 && p->size >= 0 && p->pitch >= 1 && p->row >= 0 && p->row < 1 << 28
+    return p->channels >= 1 && p->channels <= 65535 && p->size >= 0 && p->pitch >= 1 && p->row >= 0 && p->row < 1 << 28
         && inside(p->channels - 1, p->size, rows, p->pitch, 0, n + 1);
 }
 

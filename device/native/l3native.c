@@ -7,13 +7,14 @@
 #include "conv.h"
 #include "mel.h"
 
-static void *items(mp_obj_t o, int flags, size_t size, size_t *n) {
+// An object's buffer of items of 1 << log2_size bytes.
+static void *items(mp_obj_t o, int flags, int log2_size, size_t *n) {
     mp_buffer_info_t b;
     mp_get_buffer_raise(o, &b, flags);
-    if ((uintptr_t)b.buf & (size - 1)) {
+    *n = b.len >> log2_size;
+    if ((uintptr_t)b.buf & (((uintptr_t)1 << log2_size) - 1)) {
         mp_raise_ValueError(MP_ERROR_TEXT("buffer not aligned"));
     }
-    *n = b.len / size;
     return b.buf;
 }
 
@@ -26,7 +27,7 @@ static void allow(bool ok) {
 // Copied, because what is checked must be what is used even if the array also is one of the buffers.
 static void parameters(mp_obj_t o, int32_t *to, size_t n) {
     size_t have;
-    const int32_t *from = items(o, MP_BUFFER_READ, 4, &have);
+    const int32_t *from = items(o, MP_BUFFER_READ, 2, &have);
     allow(have >= n);
     for (size_t i = 0; i < n; i++) {
         to[i] = from[i];
@@ -38,11 +39,11 @@ static mp_obj_t native_conv(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     conv_buffers_t b;
     conv_t p;
-    b.chunk = items(args[0], MP_BUFFER_READ, 1, &b.chunk_bytes);
-    b.shifts = items(args[1], MP_BUFFER_READ, 1, &b.n_shifts);
-    b.in = items(args[2], MP_BUFFER_READ, 2, &b.n_in);
-    b.out = items(args[3], MP_BUFFER_WRITE, 2, &b.n_out);
-    b.scratch = items(args[4], MP_BUFFER_WRITE, 4, &b.n_scratch);
+    b.chunk = items(args[0], MP_BUFFER_READ, 0, &b.chunk_bytes);
+    b.shifts = items(args[1], MP_BUFFER_READ, 0, &b.n_shifts);
+    b.in = items(args[2], MP_BUFFER_READ, 1, &b.n_in);
+    b.out = items(args[3], MP_BUFFER_WRITE, 1, &b.n_out);
+    b.scratch = items(args[4], MP_BUFFER_WRITE, 2, &b.n_scratch);
     parameters(args[5], (int32_t *)&p, sizeof(p) / 4);
     allow(conv_allowed(&p, &b));
     return MP_OBJ_NEW_SMALL_INT(conv_chunk(&p, &b));
@@ -54,15 +55,15 @@ static mp_obj_t native_frame(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     frame_buffers_t b;
     frame_t p;
-    b.pcm = items(args[0], MP_BUFFER_READ, 2, &b.n_pcm);
-    b.plane = items(args[1], MP_BUFFER_WRITE, 2, &b.n_plane);
-    b.work = items(args[2], MP_BUFFER_WRITE, 4, &b.work_words);
-    b.cos = items(args[3], MP_BUFFER_READ, 4, &b.n_cos);
-    b.hann = items(args[4], MP_BUFFER_READ, 2, &b.n_hann);
-    b.log2 = items(args[5], MP_BUFFER_READ, 2, &b.n_log2);
-    b.first = items(args[6], MP_BUFFER_READ, 2, &b.n_first);
-    b.count = items(args[7], MP_BUFFER_READ, 2, &b.n_count);
-    b.weights = items(args[8], MP_BUFFER_READ, 2, &b.n_weights);
+    b.pcm = items(args[0], MP_BUFFER_READ, 1, &b.n_pcm);
+    b.plane = items(args[1], MP_BUFFER_WRITE, 1, &b.n_plane);
+    b.work = items(args[2], MP_BUFFER_WRITE, 2, &b.work_words);
+    b.cos = items(args[3], MP_BUFFER_READ, 2, &b.n_cos);
+    b.hann = items(args[4], MP_BUFFER_READ, 1, &b.n_hann);
+    b.log2 = items(args[5], MP_BUFFER_READ, 1, &b.n_log2);
+    b.first = items(args[6], MP_BUFFER_READ, 1, &b.n_first);
+    b.count = items(args[7], MP_BUFFER_READ, 1, &b.n_count);
+    b.weights = items(args[8], MP_BUFFER_READ, 1, &b.n_weights);
     parameters(args[9], (int32_t *)&p, sizeof(p) / 4);
     int32_t best = SILENT;
     allow(frame_allowed(&p, &b) && log_mel_frame(&p, &b, &best));
@@ -73,7 +74,7 @@ static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(frame_obj, 10, 10, native_frame);
 // normalise(plane, scale, p)
 static mp_obj_t native_normalise(mp_obj_t plane_obj, mp_obj_t scale_obj, mp_obj_t p_obj) {
     size_t n;
-    int16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 2, &n);
+    int16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     int32_t scale[4];
     rows_t p;
     parameters(scale_obj, scale, 4);
@@ -87,7 +88,7 @@ static MP_DEFINE_CONST_FUN_OBJ_3(normalise_obj, native_normalise);
 // slide(plane, p): p: see planes_t
 static mp_obj_t native_slide(mp_obj_t plane_obj, mp_obj_t p_obj) {
     size_t n;
-    uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 2, &n);
+    uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     planes_t p;
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
     allow(planes_allowed(&p, p.row + 2, n));
@@ -99,7 +100,7 @@ static MP_DEFINE_CONST_FUN_OBJ_2(slide_obj, native_slide);
 // clear(plane, p)
 static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
     size_t n;
-    uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 2, &n);
+    uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     planes_t p;
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
     allow(planes_allowed(&p, p.row + 1, n));

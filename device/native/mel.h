@@ -27,19 +27,26 @@ ALWAYS_INLINE uint32_t asr(uint32_t x, int shift) {
 }
 
 ALWAYS_INLINE uint32_t magnitude(uint32_t x) {
-    return (int32_t)x < 0 ? 0 - x : x;
+    uint32_t sign = asr(x, 31);
+    return (x ^ sign) - sign;
 }
 
 ALWAYS_INLINE int bit_length(uint32_t x) {
 #ifdef __ARM_ARCH_6M__ // has no instruction for it
     int n = 0;
-    for (int step = 16; step; step >>= 1) {
-        if (x >> step) {
-            x >>= step;
-            n += step;
-        }
+    if (x >> 16) {
+        x >>= 16, n = 16;
     }
-    return n + (int)x;
+    if (x >> 8) {
+        x >>= 8, n += 8;
+    }
+    if (x >> 4) {
+        x >>= 4, n += 4;
+    }
+    if (x >> 2) {
+        x >>= 2, n += 2;
+    }
+    return n + (int)(x - (x >> 1 & x)); // 0, 1, 2, 3 -> 0, 1, 2, 2
 #else
     return x ? 32 - __builtin_clz(x) : 0;
 #endif
@@ -47,31 +54,52 @@ ALWAYS_INLINE int bit_length(uint32_t x) {
 
 // ---- window
 
-// Windowed samples of one frame into z, zero outside pcm. Returns the bits of all magnitudes together.
-static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
-    int32_t n = p->n_fft, samples = (int32_t)b->n_pcm, i = 0;
+// Samples times window from z to end; step 1 or -1 through the window, which is symmetric. Returns all magnitudes' bits.
+ALWAYS_INLINE uint32_t window_part(const int16_t *pcm, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
     uint32_t all = 0;
-    int32_t stop = samples - p->start < n ? samples - p->start : n;
-    for (; i < n && i < -p->start; i++) {
-        z[i] = 0;
-    }
-    for (; i < stop; i++) {
-        uint32_t v = (uint32_t)b->pcm[p->start + i] * b->hann[i <= n - i ? i : n - i];
-        z[i] = v;
+    for (; z < end; hann += step) {
+        uint32_t v = (uint32_t)*pcm++ * *hann;
+        *z++ = v;
         all |= magnitude(v);
     }
-    for (; i < n; i++) {
+    return all;
+}
+
+ALWAYS_INLINE int32_t within(int32_t x, int32_t least, int32_t most) {
+    return x < least ? least : x > most ? most : x;
+}
+
+// Windowed samples of one frame into z, zero outside pcm. Returns the bits of all magnitudes together.
+static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
+    int32_t n = p->n_fft, half = n >> 1;
+    int32_t first = within(-p->start, 0, n), stop = within((int32_t)b->n_pcm - p->start, first, n);
+    int32_t middle = within(half, first, stop);
+    for (int32_t i = 0; i < first; i++) {
         z[i] = 0;
     }
-    return all;
+    for (int32_t i = stop; i < n; i++) {
+        z[i] = 0;
+    }
+    if (first == stop) {
+        return 0;
+    }
+    const int16_t *pcm = b->pcm + (p->start + first);
+    uint32_t all = window_part(pcm, b->hann + first, 1, z + first, z + middle);
+    return all | window_part(pcm + (middle - first), b->hann + (n - middle), -1, z + middle, z + stop);
 }
 
 // Shift a frame until its largest value has p->bits bits; returns the right shift.
 static int load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
     int shift = bit_length(window_frame(p, b, z)) - p->bits;
-    uint32_t half = shift > 0 ? 1u << shift >> 1 : 0;
-    for (uint32_t *end = z + p->n_fft; z < end; z++) {
-        *z = shift > 0 ? asr(*z + half, shift) : *z << -shift;
+    uint32_t half = shift > 0 ? 1u << shift >> 1 : 0, *end = z + p->n_fft;
+    if (shift > 0) {
+        for (; z < end; z++) {
+            *z = asr(*z + half, shift);
+        }
+    } else {
+        for (; z < end; z++) {
+            *z <<= -shift;
+        }
     }
     return shift;
 }
@@ -89,9 +117,9 @@ ALWAYS_INLINE void rotate(uint32_t re, uint32_t im, uint32_t c, uint32_t s, uint
 ALWAYS_INLINE void butterflies(uint32_t *a, uint32_t *end, int32_t size, uint32_t c, uint32_t s, int kind) {
     for (; a < end; a += 2 * size) {
         uint32_t *b = a + size;
-        uint32_t re = a[0] - b[0], im = a[1] - b[1];
-        a[0] += b[0];
-        a[1] += b[1];
+        uint32_t ar = a[0], ai = a[1], br = b[0], bi = b[1], re = ar - br, im = ai - bi;
+        a[0] = ar + br;
+        a[1] = ai + bi;
         if (kind == 0) {
             b[0] = re, b[1] = im;
         } else if (kind == 1) {
@@ -166,6 +194,12 @@ static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uin
 
 // ---- bands
 
+// How far a power moves to the right in a band whose largest shift is top / 2. By 31 no bit is left of it.
+ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
+    int d = top - 2 * (int32_t)shift;
+    return d > 31 ? 31 : d;
+}
+
 // Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
 static uint32_t band_power(const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
     int32_t top = 0;
@@ -174,14 +208,12 @@ static uint32_t band_power(const uint32_t *power, const uint8_t *shifts, const u
     }
     uint32_t all = 0, total = 0;
     for (int32_t k = 0; k < n; k++) {
-        int d = 2 * (top - shifts[k]);
-        all |= power[k] >> (d > 31 ? 31 : d);
+        all |= power[k] >> below(2 * top, shifts[k]);
     }
     int extra = bit_length(all) - 15;
     extra = extra > 0 ? extra : 0;
     for (int32_t k = 0; k < n; k++) {
-        int d = 2 * (top - shifts[k]);
-        total += ((power[k] >> (d > 31 ? 31 : d) >> extra) * weights[k]) >> 8;
+        total += ((power[k] >> below(2 * top + extra, shifts[k])) * weights[k]) >> 8;
     }
     *exponent = extra + 2 * top;
     return total;
