@@ -9,6 +9,8 @@ from pathlib import Path
 from l3convert import keras_v3, l3shape, legacy_h5
 from l3host.errors import L3Error
 from l3host.graph import Graph
+from l3host.load import load_graph
+from l3mote.format import MAGIC
 
 # (first bytes, what it is, its reader: bytes of the file -> list of KerasLayer)
 FORMATS = (
@@ -18,7 +20,7 @@ FORMATS = (
 
 
 def convert(path: str, frontend: str | None = None, embedding_size: int | None = None) -> Graph:
-    """Read a foreign network and return it as a checked Graph with its batch norms folded.
+    """Read a foreign network and return it as a checked Graph with its batch norms folded; or a .l3m, as it is.
 
     frontend: a name of l3host.graph.FRONTENDS, for a network that takes the log-mel plane (bands, frames, 1) itself.
     embedding_size: values of the embedding of a network that ends in a bare convolution (its channels, or 12 times that).
@@ -28,6 +30,8 @@ def convert(path: str, frontend: str | None = None, embedding_size: int | None =
         data = Path(path).read_bytes()
     except OSError as e:
         raise L3Error(f"{path}: {e.strerror}") from None
+    if data.startswith(MAGIC):
+        return load_graph(path)
     try:
         layers = reader(data)(data)
         graph = l3shape.build(layers, frontend, embedding_size)

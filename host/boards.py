@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from l3mote.kernels import python as python_kernel
+from l3mote.kernels import integer
+from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap
 from l3mote.plan import HeapError, plan
 from l3mote.reader import Reader
@@ -46,10 +47,15 @@ def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tupl
     return cycles / BOARDS[board].hertz, basis
 
 
+def arithmetic(reader: Reader):
+    """What counts a plan's bytes: int16 planes for a calibrated file, else float32."""
+    return integer if "FIXED" in reader.sections else floats
+
+
 def smallest(reader: Reader) -> int:
     """Bytes of buffers of the smallest plan."""
     try:
-        return plan(reader, 0, python_kernel).heap_bytes
+        return plan(reader, 0, arithmetic(reader)).heap_bytes
     except HeapError as e:
         return e.missing
 
@@ -60,7 +66,7 @@ def will_it_run(reader: Reader, heap: int) -> dict:
     result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
     if not result["fits"]:
         return result
-    found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), python_kernel)
+    found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), arithmetic(reader))
     return result | {
         "heap_peak": PACKAGE_BYTES + found.heap_bytes,
         "flash_bytes_read": found.flash_bytes,

@@ -58,10 +58,13 @@ def parser() -> argparse.ArgumentParser:
         return sub
 
     sub = command("convert", "Convert a published or Keras model to .l3m.")
-    sub.add_argument("input", help="a published .h5 weight file, or a Keras .keras or .h5 model")
+    sub.add_argument("input", help="a published .h5 weight file, a Keras .keras or .h5 model, or a .l3m to calibrate")
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--frontend", help="front-end of a model that does not say: sea, mel256, mel128 or linear")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144, for published models that end in a convolution")
+    sub.add_argument(
+        "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
+    )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
@@ -88,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("audio", help=AUDIO)
     sub.add_argument("--runtime", default="wasm", help="wasm (MicroPython + ulab), unix, cpython, or the path of a MicroPython")
     sub.add_argument("--heap", type=byte_count, help="bytes of heap for the whole board, e.g. 192k")
-    sub.add_argument("--kernel", help="ulab or python (default: the first that loads)")
+    sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
 
     sub = command("train", "Train a small network on a labelled data set and write it as .l3m.")
     sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")
@@ -104,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)
     sub.add_argument("--runtime", default="cpython", help="as for emulate (default cpython)")
-    sub.add_argument("--kernel", help="ulab or python (default: the first that loads)")
+    sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
     return top
 
 

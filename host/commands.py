@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import audio, show
-from l3host.embed import get_embedding, recording_windows, run_windows
+from l3host import audio, show, synth
+from l3host.embed import get_embedding, recording_windows, run_windows, windows_of
 from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes
 from l3host.graph import Graph
@@ -20,17 +20,33 @@ from l3mote import FormatError
 
 def convert(args: argparse.Namespace) -> int:
     from l3convert import convert as read
-    from l3host.writer import flushed, to_bytes
+    from l3host.half import flushed
+    from l3host.writer import to_bytes
 
     out = claim_output(args.output, args.force)
     graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
     if args.labels:
         graph.labels = [label.strip() for label in args.labels.split(",")]
+    if args.calibrate is not None:
+        from l3host.fixed import calibrate
+
+        graph.fixed = calibrate(graph, calibration_windows(graph, args.calibrate))
+        sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
+        graph.provenance["passes"] = [*graph.provenance.get("passes", []), f"fixed-point scales calibrated on {sounds}"]
     data = to_bytes(graph)
     write_bytes(out, data)
     result = {"file": str(out), "bytes": len(data), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}
     show.results(args.json, result, lambda: show.converted(result))
     return 0
+
+
+def calibration_windows(graph: Graph, files: list[str]) -> np.ndarray:
+    """int16 windows of the recordings given, or of synthesised sounds when none is."""
+    fe = graph.frontend
+    if files:
+        return np.concatenate([pcm_windows(graph, name) for name in files])
+    signals = [audio.resample(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
+    return np.concatenate([windows_of(audio.to_pcm(s), fe.window, fe.window // 2, center=False) for s in signals])
 
 
 def inspect(args: argparse.Namespace) -> int:

@@ -60,6 +60,7 @@ class Graph:
     labels: list[str] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
     provenance: dict = field(default_factory=dict)
+    fixed: object = None  # l3host.fixed.FixedPoint, once calibrated
 
     @property
     def convs(self) -> list[Conv]:

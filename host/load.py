@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from l3host import fixed_mel
 from l3host.errors import L3Error
+from l3host.fixed import FixedPoint, LayerScale
 from l3host.graph import ACTIVATIONS, Conv, Dense, Graph
 from l3mote import format as fmt
 from l3mote.reader import Reader
@@ -75,6 +77,18 @@ def _layer(layer: fmt.Layer, rows: np.ndarray, bias: np.ndarray):
     return Conv(layer.name, kernel, bias, activation, (layer.pool_cols, layer.pool_rows))
 
 
+def _fixed_point(reader: Reader) -> FixedPoint | None:
+    section = reader.fixed()
+    if section is None:
+        return None
+    ends = np.cumsum([layer.outputs for layer in reader.layers])
+    shifts = np.split(np.array(section.shifts, np.int64), ends[:-1])
+    layers = [LayerScale(*scales) for scales in zip(section.exponents, section.bits, shifts, strict=True)]
+    names = ("hann", "cos", "log2", "first", "count", "weights")
+    tables = fixed_mel.Tables(*(np.array(getattr(section, name), np.int64) for name in names))
+    return FixedPoint(section.input_exponent, section.input_bits, layers, tables, fixed_mel.Scale(*section.scale))
+
+
 def load_graph(model: str) -> Graph:
     """Read a .l3m file (path or shipped name) into a Graph. Raises L3Error with the file's name and the reason."""
     reader = open_reader(model)
@@ -87,8 +101,9 @@ def load_graph(model: str) -> Graph:
         provenance = json.loads(reader.provenance())
         if not isinstance(provenance, dict):
             raise fmt.FormatError(f"PROVENANCE at byte {reader.sections['PROVENANCE'][0]} is not a JSON object")
+        fixed = _fixed_point(reader)
     except (fmt.FormatError, json.JSONDecodeError, RecursionError) as e:
         raise L3Error(f"{model}: {e}") from None
     finally:
         reader.close()
-    return Graph(reader.frontend, layers, reader.labels, list(reader.thresholds), provenance)
+    return Graph(reader.frontend, layers, reader.labels, list(reader.thresholds), provenance, fixed)

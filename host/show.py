@@ -110,7 +110,7 @@ def inspection(result: dict) -> None:
 
 def _boards(boards: dict) -> Table:
     columns = "board", "free heap", "needs", "fits", "peak heap", "flash a window", "seconds (estimate)"
-    t = table("Will it run? (float32 kernels)", *columns)
+    t = table("Will it run?", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
         t.add_row(
@@ -155,7 +155,7 @@ def emulated(result: dict, graph: Graph) -> None:
     for row in parity["layers"]:
         t.add_row(row["name"], f"{row['max_abs']:.2e}", f"{row['max_rel']:.2e}")
     out.print(t)
-    tolerance = f"tolerance ({parity['tolerance']:g} of its largest value)"
+    tolerance = f"tolerance ({parity['tolerance']:g} of its largest value)" if parity["tolerance"] else "tolerance (every bit)"
     say(f"every layer within {tolerance}" if parity["ok"] else f"first layer out of {tolerance}: {parity['first_failure']}")
     embedding = parity["embedding"]
     say(f"embedding, front-end included: largest difference {embedding['max_abs']:.2e}, cosine {embedding['cosine']:.6f}")

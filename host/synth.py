@@ -60,6 +60,36 @@ def chainsaw(rng: np.random.Generator, seconds: float) -> np.ndarray:
 SOUNDS = {f.__name__: f for f in (clock_tick, rain, helicopter, chainsaw)}
 
 
+def crackle(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """A few short wide bursts of very different loudness in silence."""
+    out = 1e-3 * _noise(rng, seconds)
+    n = int(0.01 * RATE)
+    for at in rng.integers(0, len(out) - n, int(12 * seconds)):
+        out[at : at + n] += rng.uniform(0.02, 0.9) ** 2 * rng.normal(size=n) * np.exp(-np.arange(n) / (0.002 * RATE))
+    return out
+
+
+def white_noise(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    return 0.2 * _noise(rng, seconds)
+
+
+def pink_noise(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """Noise with the same power in each octave."""
+    spectrum = np.fft.rfft(_noise(rng, seconds))
+    out = np.fft.irfft(spectrum / np.sqrt(np.maximum(1, np.arange(len(spectrum)))), int(seconds * RATE))
+    return 0.7 * out / np.abs(out).max()
+
+
+def sweep(rng: np.random.Generator, seconds: float) -> np.ndarray:
+    """A tone that rises from 100 Hz to 7 kHz."""
+    t = np.arange(int(seconds * RATE)) / RATE
+    return 0.7 * np.sin(2 * np.pi * 100 * seconds / np.log(70) * (70 ** (t / seconds) - 1))
+
+
+# What fixed-point scales are calibrated on when no recordings are given: the demo's sounds and what else is extreme.
+CALIBRATION = {**SOUNDS, **{f.__name__: f for f in (crackle, white_noise, pink_noise, sweep)}}
+
+
 def sound(name: str, seconds: float = 3.0, seed: int = 0) -> np.ndarray:
     """A named sound, float64 in about [-1, 1] at RATE Hz."""
-    return SOUNDS[name](np.random.default_rng(seed), seconds)
+    return CALIBRATION[name](np.random.default_rng(seed), seconds)

@@ -5,47 +5,16 @@ from __future__ import annotations
 import json
 import struct
 from binascii import crc32
-from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 
-from l3host import reference, selftest
+from l3host import fixed, fixed_mel, reference, selftest
 from l3host.errors import L3Error
 from l3host.graph import ACTIVATIONS, Conv, Graph
+from l3host.half import F32_MAX, rounded, to_half
 from l3mote import format as fmt
 from l3mote.reader import Reader
-
-F16_MAX = 65504.0
-F32_MAX = float(np.finfo(np.float32).max)
-F16_TINY = 2.0**-14  # smallest normal float16
-
-
-def to_half(weights: np.ndarray) -> tuple[np.ndarray, int]:
-    """Round to float16, flush subnormals to zero; return the array and how many were flushed. Raises L3Error on overflow."""
-    if not np.isfinite(weights).all() or np.abs(weights).max(initial=0) > F16_MAX:
-        raise L3Error(f"a weight of {np.abs(weights).max():g} does not fit float16 (largest is {F16_MAX:g})")
-    half = weights.astype(np.float16)
-    subnormal = (half != 0) & (np.abs(half.astype(np.float32)) < F16_TINY)
-    half[subnormal] = 0
-    return half + np.float16(0), int(subnormal.sum())  # + 0 turns -0 into 0
-
-
-def flushed(graph: Graph) -> int:
-    """Weights too small for a normal float16, which the file holds as zero."""
-    return sum(to_half(layer.kernel)[1] for layer in graph.layers)
-
-
-def rounded(graph: Graph) -> Graph:
-    """The graph as the file will hold it: float16 weights, float32 biases."""
-    layers = []
-    for layer in graph.layers:
-        try:
-            kernel = to_half(layer.kernel)[0].astype(np.float32)
-        except L3Error as e:
-            raise L3Error(f"layer {layer.name}: {e}") from None
-        layers.append(replace(layer, kernel=kernel, bias=layer.bias.astype(np.float32)))
-    return replace(graph, layers=layers)
 
 
 def filters(layer) -> np.ndarray:
@@ -176,7 +145,28 @@ def _sections(graph: Graph) -> list[bytes]:
     provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()
     if len(provenance) > fmt.MAX_TEXT:
         raise L3Error(f"provenance of {len(provenance)} bytes: at most {fmt.MAX_TEXT}")
-    return [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
+    sections = [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
+    return sections + ([_fixed(graph)] if graph.fixed else [])
+
+
+def _check(graph: Graph) -> int:
+    """CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
+    pcm = selftest.signal(graph.frontend.window, selftest.SEED)
+    integers = fixed.run(rounded(graph), graph.fixed, pcm[None]).flat[0]
+    return crc32(integers.astype("<i2").tobytes())
+
+
+def _fixed(graph: Graph) -> bytes:
+    """The FIXED section of a calibrated graph."""
+    scales, t, s = graph.fixed, graph.fixed.tables, graph.fixed.scale
+    out = struct.pack(
+        fmt.FIXED, scales.input_exponent, scales.input_bits, fixed_mel.frame_bits(graph.frontend), s.shift,
+        s.floor, s.factor, s.offset, len(t.weights), 0, _check(graph),
+    )  # fmt: skip
+    out += b"".join(struct.pack(fmt.FIXED_LAYER, layer.exponent, layer.bits) for layer in scales.layers)
+    out += b"".join(layer.shifts.astype(np.int8).tobytes() for layer in scales.layers)
+    out += bytes(-len(out) % 4) + t.cos.astype("<i4").tobytes()
+    return out + b"".join(a.astype("<u2").tobytes() for a in (t.hann, t.log2, t.first, t.count, t.weights))
 
 
 def assemble(sections: list[bytes]) -> bytes:

@@ -194,7 +194,7 @@ def run_cost(model):
 
 def run_models(data):
     """Run a file that opens as a board does, without verify, with each kernel."""
-    for name in kernels.ORDER:
+    for name in models.FLOAT_KERNELS:
         model = Model(models.stream(data), HEAP, name)
         if run_cost(model) > RUN_LIMIT:
             return
@@ -206,7 +206,7 @@ def examine(data, run):
     """Everything a device does with a file; 'ok', or the kind of error that it may raise."""
     try:
         reader = Reader(models.stream(data))
-        for name in kernels.ORDER:
+        for name in models.FLOAT_KERNELS:
             plan(reader, HEAP, kernels.choose(name))
         if run:
             run_models(data)

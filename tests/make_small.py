@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from l3host import fixed, synth
+from l3host.audio import resample, to_pcm
+from l3host.embed import windows_of
 from l3host.graph import Conv, Dense, Graph
 from l3host.writer import to_bytes
 from l3mote import format as fmt
@@ -28,7 +31,14 @@ def small() -> Graph:
     sparse = rng.normal(size=(12, 10)) * (rng.random((12, 10)) < 0.3)
     layers.append(Dense("dense1", sparse, 0.1 * rng.normal(size=10), "relu"))
     layers.append(Dense("dense2", rng.normal(size=(10, 3)), np.zeros(3), "softmax"))
-    return Graph(frontend, layers, ["one", "two", "three"], provenance={"source": "random weights of tests/make_small.py"})
+    graph = Graph(frontend, layers, ["one", "two", "three"], provenance={"source": "random weights of tests/make_small.py"})
+    graph.fixed = fixed.calibrate(graph, calibration(frontend))
+    return graph
+
+
+def calibration(frontend: fmt.Frontend) -> np.ndarray:
+    signals = [resample(synth.sound(name), synth.RATE, frontend.sample_rate) for name in synth.CALIBRATION]
+    return np.concatenate([windows_of(to_pcm(s), frontend.window, frontend.window, center=False) for s in signals])
 
 
 if __name__ == "__main__":

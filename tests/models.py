@@ -9,9 +9,11 @@ import numpy as np
 from l3host import writer
 from l3host.graph import Conv, Dense, Graph
 from l3mote import format as fmt
+from l3mote import kernels
 
 TABLE = 16  # where the section table begins
 FIRST = 88  # where the first section does
+FLOAT_KERNELS = [name for name in kernels.ORDER if name not in kernels.FIXED]
 SECTIONS = ("FRONTEND", "LAYERS", "LABELS", "SELFTEST", "PROVENANCE", "WEIGHTS")
 
 

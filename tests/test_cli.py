@@ -220,10 +220,10 @@ def test_emulate_for_people(l3mote):
 
 
 def test_failed_parity_is_status_1_and_names_the_layer(l3mote, monkeypatch):
-    monkeypatch.setattr("l3host.emulate.parity.LAYER_RELATIVE", 0.0)
+    monkeypatch.setattr("l3host.emulate.parity.LAYER_RELATIVE", 1e-12)
     status, out, _ = l3mote("emulate", "tiny.l3m", "noise.wav", "--runtime", "cpython")
     assert status == 1
-    assert "first layer out of tolerance (0 of its largest value): conv1" in out
+    assert "first layer out of tolerance (1e-12 of its largest value): conv1" in out
 
 
 def test_inspect_json(results):

@@ -5,14 +5,14 @@ import pytest
 from support import require, shared
 
 import l3convert
-from l3host import synth
+from l3host import fixed, synth
 from l3host.audio import to_pcm
 from l3host.emulate import emulate, parity, runtimes
 from l3host.errors import L3Error
 from l3host.graph import Conv, Dense
 from l3host.load import load_graph
 from l3host.writer import to_bytes
-from l3mote.tolerances import EMBEDDING, LAYER_RELATIVE, SCORE
+from l3mote.tolerances import EMBEDDING, FIXED_COSINE, LAYER_RELATIVE, SCORE
 
 
 def available(runtime):
@@ -55,11 +55,26 @@ def test_shipped_model_in_192k_of_the_unix_port(name):
     available("unix")
     graph = load_graph("esc10")
     pcm = sound_windows(name, graph)
-    emulation = emulate("esc10", pcm, "unix", heap=192 * 1024)
+    emulation = emulate("esc10", pcm, "unix", heap=192 * 1024, kernel="python")
     facts = emulation.facts
     assert facts["implementation"] == "micropython" and facts["kernel"] == "python"
     assert emulation.ok, emulation.first_failure
     np.testing.assert_allclose(emulation.outputs, emulation.reference.output, atol=SCORE)
+    assert facts["heap_peak_bytes"] <= 192 * 1024 and facts["selftest"]
+    assert facts["flash_bytes_read"] == facts["plan_flash_bytes"]
+
+
+@pytest.mark.parametrize("kernel", ["viper"])
+def test_shipped_model_in_fixed_point_gives_every_bit(kernel):
+    available("unix")
+    graph = load_graph("esc10")
+    pcm = sound_windows("helicopter", graph)
+    emulation = emulate("esc10", pcm, "unix", heap=192 * 1024, kernel=kernel)
+    facts, result = emulation.facts, emulation.to_json()
+    assert facts["kernel"] == kernel and result["arithmetic"] == "fixed"
+    assert result["bit_exact"] and all(layer.max_abs == 0 for layer in emulation.layers)
+    np.testing.assert_allclose(emulation.outputs, fixed.run(graph, graph.fixed, pcm).output, atol=1e-6)
+    assert emulation.embedding_parity["cosine"] >= FIXED_COSINE
     assert facts["heap_peak_bytes"] <= 192 * 1024 and facts["selftest"]
     assert facts["flash_bytes_read"] == facts["plan_flash_bytes"]
 
@@ -77,7 +92,7 @@ def test_shipped_model_elsewhere(runtime):
 def test_heap_too_small_says_how_much_is_missing():
     available("unix")
     with pytest.raises(L3Error, match="bytes are missing"):
-        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", heap=100 * 1024)
+        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", heap=128 * 1024, kernel="python")
 
 
 def test_heap_too_small_even_for_the_package_is_one_line():

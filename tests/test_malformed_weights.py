@@ -11,7 +11,6 @@ from malform import HEADS, SMALL, TINY, refused, refused_behind_crc, resized
 import models
 from l3host.errors import L3Error
 from l3host.load import load_graph
-from l3mote import kernels
 from l3mote.format import FormatError
 from l3mote.model import Model
 from l3mote.reader import Reader
@@ -110,7 +109,7 @@ def test_weight_not_a_normal_number_is_refused_by_the_loader_too(bits, tmp_path)
         load_graph(str(path))
 
 
-@pytest.mark.parametrize("name", kernels.ORDER)
+@pytest.mark.parametrize("name", models.FLOAT_KERNELS)
 @pytest.mark.parametrize("bits", BAD_HALVES[:3])
 def test_weight_not_finite_is_refused_by_the_kernels_too(name, bits):
     model = Model(models.stream(seal(poke(TINY, chunk_at(TINY, 0, 22), "H", bits))), kernel=name)

@@ -10,6 +10,7 @@ import models
 from l3host import writer
 from l3host.errors import L3Error
 from l3host.graph import Conv, Dense, Graph
+from l3host.half import flushed
 from l3host.load import load_graph
 from l3mote import format as fmt
 from l3mote.reader import Reader
@@ -65,7 +66,7 @@ def test_flushed_weights_are_counted():
     assert half.tolist() == [1.0, 0, 0, 0, 0, 2.0**-14]
     graph = models.tiny()
     graph.layers[0].kernel[0, 0, 0, 0] = 2.0**-15
-    assert writer.flushed(graph) == 1
+    assert flushed(graph) == 1
     assert Reader(models.stream(writer.to_bytes(graph))).layers[0].nonzeros == 17
 
 

@@ -3,10 +3,11 @@
 import gc
 import math
 from array import array
+from binascii import crc32
 
 from l3mote import plan as planning
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.kernels import choose
+from l3mote.kernels import calibrated, choose
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
@@ -40,23 +41,39 @@ class Model:
     """
 
     def __init__(self, source, heap=None, kernel=None):
-        module = choose(kernel)
+        self.reader = Reader(source)
+        module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        self.reader = Reader(source)
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            if heap is None and hasattr(gc, "mem_free"):
-                gc.collect()
-                heap = buffer_heap(gc.mem_free())
-            self.plan = planning.plan(self.reader, heap, module)
-            gc.collect()
-            self._allocate(module)
-        except MemoryError:
+            if self.arithmetic == "fixed":
+                calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
+            self._fit(module, heap)
+        except Exception:
             self.close()
             raise
+
+    def _fit(self, module, heap):
+        """Plan and allocate. When the heap was not given and is in pieces that do not hold the plan, plan for less."""
+        given = True
+        if heap is None and hasattr(gc, "mem_free"):  # CPython's has none
+            given = False
+            gc.collect()
+            heap = buffer_heap(gc.mem_free())
+        while True:
+            self.plan = planning.plan(self.reader, heap, module)
+            gc.collect()
+            try:
+                return self._allocate(module)
+            except MemoryError:
+                if given:
+                    raise
+            for name in ("planes", "pcm", "chunk", "vectors", "logmel", "kernel"):
+                setattr(self, name, None)
+            heap = self.plan.heap_bytes * 7 // 8
 
     def close(self):
         self.reader.close()
@@ -67,12 +84,12 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
-            (2 * reader.frontend.window, self._make_pcm),
+            (4 * reader.frontend.window, self._make_pcm),  # twice its size: it is made from a temporary
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
             (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
-        self.kernel = module.Kernel(self.plan)
+        self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(planning.plane_shapes(self.convs, self.plan.heights)):
             makers.append((module.block_bytes(shape[0], shape[1] * (shape[2] + 2)), self._plane_maker(i, shape)))
         makers.sort(key=lambda maker: -maker[0])
@@ -101,12 +118,7 @@ class Model:
     @property
     def embedding(self):
         """The last window's embedding, in the published order (band, time, channel)."""
-        return self.vectors[0]
-
-    @property
-    def output(self):
-        """The last window's scores by label, or the embedding of a network without a head."""
-        return self.vectors[-1]
+        return self.kernel.floats(self.vectors[0], len(self.convs) - 1)
 
     def run(self):
         """Scores (or the embedding) of the window in .pcm. The result is overwritten by the next run."""
@@ -152,20 +164,24 @@ class Model:
                     embedding[(band * self.convs[-1].out_rows + t) * plane.channels + c] = row[band]
 
     def _head(self):
+        """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
         n = len(self.convs)
+        self.output = self.embedding
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
             for chunk in self.reader.chunks(layer, self.chunk):
                 self.kernel.dense(chunk, self.chunk, x, y)
                 yield
-            activate(y, layer.activation)
+            self.output = self.kernel.floats(y, n + i)
+            activate(self.output, layer.activation)
             if self.observer:
-                self.observer(n + i, 0, 1, y)
+                self.observer(n + i, 0, 1, y)  # a float kernel's y is the output itself, an integer kernel's the logits
 
     def selftest(self):
         """Run the file's embedded test, which overwrites .pcm.
 
-        Returns (passed, largest difference relative to the largest expected output).
+        Returns (passed, largest difference relative to the largest expected output). A float kernel passes within
+        SELFTEST_RELATIVE; an integer kernel when it gives every bit of the reference's integers.
         """
         test_signal(self.pcm, self.reader.seed)
         expected = self.reader.expected()
@@ -173,6 +189,8 @@ class Model:
         scale = max([abs(v) for v in expected])
         error = max([abs(output[i] - expected[i]) for i in range(len(expected))])
         error = error / scale if scale else error
+        if self.arithmetic == "fixed":
+            return crc32(bytes(self.vectors[-1])) == self.kernel.fixed.check, error
         return error <= SELFTEST_RELATIVE, error
 
 

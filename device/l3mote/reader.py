@@ -18,6 +18,7 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
+        self._fixed = None
         try:
             self._open()
         except:
@@ -67,18 +68,19 @@ class Reader:
             raise FormatError(
                 "version at byte 4 is %d, this reader knows %d: update the l3mote package" % (self.version, fmt.FORMAT_VERSION)
             )
-        if count != len(fmt.SECTIONS):
-            raise FormatError("sections at byte 6 is %d, not %d" % (count, len(fmt.SECTIONS)))
+        if not fmt.REQUIRED_SECTIONS <= count <= len(fmt.SECTIONS):
+            raise FormatError("sections at byte 6 is %d, not %d or %d" % (count, fmt.REQUIRED_SECTIONS, len(fmt.SECTIONS)))
+        self.names = fmt.SECTIONS[:count]
         actual = self.file.seek(0, 2)
         if actual != self.length:
             kind = "truncated" if actual < self.length else "trailing bytes"
             raise FormatError("%s: length at byte 8 says %d, the file has %d" % (kind, self.length, actual))
 
     def _check_sections(self):
-        table = self._read(fmt.HEADER_BYTES, fmt.SECTION_BYTES * len(fmt.SECTIONS), "section table")
+        table = self._read(fmt.HEADER_BYTES, fmt.SECTION_BYTES * len(self.names), "section table")
         expected = fmt.HEADER_BYTES + len(table)
         self.sections = {}  # type: dict
-        for i, name in enumerate(fmt.SECTIONS):
+        for i, name in enumerate(self.names):
             kind, reserved, offset, size = struct.unpack_from(fmt.SECTION, table, i * fmt.SECTION_BYTES)
             at = fmt.HEADER_BYTES + i * fmt.SECTION_BYTES
             if kind != i + 1 or reserved:
@@ -108,7 +110,7 @@ class Reader:
             raise FormatError("crc32 at byte 12 is 0x%08x, the contents have 0x%08x" % (self.crc, crc))
 
     def _check_padding(self):
-        for name in fmt.SECTIONS:
+        for name in self.names:
             end = sum(self.sections[name])
             if any(self._read(end, align(end) - end, "padding")):
                 raise FormatError("section %s: padding at byte %d is not zero" % (name, end))
@@ -283,3 +285,12 @@ class Reader:
             return str(data, "utf-8")
         except UnicodeError:
             raise FormatError("PROVENANCE at byte %d is not UTF-8" % offset)
+
+    def fixed(self):
+        """The FIXED section, decoded and checked, or None in a file that is not calibrated. Read once, then kept."""
+        if "FIXED" in self.sections and self._fixed is None:
+            from l3mote.fixed import Fixed
+
+            offset, data = self._section("FIXED", fmt.FIXED_BYTES, fmt.MAX_TEXT)
+            self._fixed = Fixed(self, offset, data)
+        return self._fixed

@@ -7,3 +7,4 @@ EMBEDDING = 1e-3  # absolute, broadband (values reach 130)
 EMBEDDING_TONE = 0.03  # absolute, pure tones: nearly empty bins amplify DFT noise
 SCORE = 1e-3  # absolute, softmax or sigmoid outputs, front-end included
 SELFTEST_RELATIVE = 1e-3  # self-test output, of its largest magnitude, front-end included
+FIXED_COSINE = 0.9999  # smallest cosine between the fixed-point embedding and the float one, over windows with sound

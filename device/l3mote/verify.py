@@ -45,3 +45,4 @@ def verify(reader):
             at = reader.sections["SELFTEST"][0] + SELFTEST_BYTES + 4 * i
             raise FormatError("SELFTEST: expected output %d at byte %d is not finite" % (i, at))
     reader.provenance()
+    reader.fixed()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l3host import reference
+from l3host import fixed, reference
 from l3host.graph import Conv, Graph
 from l3mote.tolerances import LAYER_RELATIVE
 
@@ -17,16 +17,17 @@ class LayerParity:
     name: str
     max_abs: float  # largest difference
     max_rel: float  # the same, of the layer's largest magnitude
+    tolerance: float  # of max_rel
 
     @property
     def ok(self) -> bool:
-        return self.max_rel <= LAYER_RELATIVE
+        return self.max_rel <= self.tolerance
 
 
-def compare(name: str, device: np.ndarray, expected: np.ndarray) -> LayerParity:
+def compare(name: str, device: np.ndarray, expected: np.ndarray, tolerance: float) -> LayerParity:
     difference = float(np.abs(device - expected).max())
     scale = float(np.abs(expected).max())
-    return LayerParity(name, difference, difference / scale if scale else difference)
+    return LayerParity(name, difference, difference / scale if scale else difference, tolerance)
 
 
 def read_layers(data: bytes, graph: Graph, outputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -54,12 +55,21 @@ def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerPari
     Rows that no later layer reads (cut off by a floored pool) are not computed on the device and not compared.
     """
     outputs = reference.network(graph, plane[None].astype(np.float64)).outputs
+    return _compared(data, graph, outputs, LAYER_RELATIVE)
+
+
+def integer_parity(data: bytes, graph: Graph, pcm: np.ndarray) -> list[LayerParity]:
+    """Compare every layer's integers for one window of samples (window,), front-end included: no bit may differ."""
+    return _compared(data, graph, fixed.run(graph, graph.fixed, pcm[None]).outputs, 0.0)
+
+
+def _compared(data: bytes, graph: Graph, outputs: list[np.ndarray], tolerance: float) -> list[LayerParity]:
     result = []
     needed = needed_frames(graph)
     for i, (layer, device, expected) in enumerate(zip(graph.layers, read_layers(data, graph, outputs), outputs, strict=True)):
         if isinstance(layer, Conv):
             device, expected = device[:, : needed[i]], expected[:, :, : needed[i]]
-        result.append(compare(layer.name, device, expected[0]))
+        result.append(compare(layer.name, device, expected[0], tolerance))
     return result
 
 

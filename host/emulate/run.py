@@ -50,13 +50,14 @@ class Emulation:
             "runtime": self.runtime,
             "kernel": facts["kernel"],
             "arithmetic": facts["arithmetic"],
+            "bit_exact": self.ok if facts["arithmetic"] == "fixed" else None,
             "windows": len(self.outputs),
             "embedding": self.embeddings.tolist(),
             "scores": self.outputs.tolist() if self.labels else [],
             "labels": [self.labels[i] for i in self.outputs.argmax(axis=1)] if self.labels else [],
             "parity": {
                 "ok": self.ok,
-                "tolerance": parity.LAYER_RELATIVE,
+                "tolerance": self.layers[0].tolerance,
                 "first_failure": self.first_failure,
                 "layers": [{"name": p.name, "max_abs": p.max_abs, "max_rel": p.max_rel} for p in self.layers],
                 "embedding": self.embedding_parity,
@@ -112,13 +113,17 @@ def emulate(
         runtimes.copy_library(library)
         job = {
             "windows": len(pcm), "heap": heap, "heap_enforced": where.heap_enforced, "kernel": kernel, "parity": True,
-            "plan_heap": plan_heap, "selftest": selftest,
+            "plan_heap": plan_heap, "selftest": selftest, "loudest": loudest(pcm),
         }  # fmt: skip
         plane = prepare(folder, model, graph, pcm, job)
         runtimes.run_job(where, library, folder, heap)
         facts = json.loads((folder / "result.json").read_text())
         facts |= costs(facts, where, len(pcm))
-        layers = parity.layer_parity((folder / "layers.bin").read_bytes(), graph, plane)
+        data = (folder / "layers.bin").read_bytes()
+        if facts["arithmetic"] == "fixed":
+            layers = parity.integer_parity(data, graph, pcm[loudest(pcm)])
+        else:
+            layers = parity.layer_parity(data, graph, plane)
         values = np.fromfile(folder / "outputs.f32", "<f4").reshape(len(pcm), -1)
     expected = reference.run(graph, pcm / 32768)
     n = expected.output.shape[1]

@@ -7,7 +7,7 @@ from test_values import raises
 from where import SMALL
 
 from l3mote import FormatError, HeapError, KernelError, Model, Reader
-from l3mote.kernels import KERNELS, choose
+from l3mote.kernels import FIXED, KERNELS, choose
 from l3mote.model import test_signal as fill_signal
 from l3mote.plan import plan
 
@@ -63,13 +63,13 @@ def test_strips_do_not_change_the_answer():
         whole, passes = run(4 * least, kernel)
         strips, more = run(least, kernel)
         assert sum(more) > sum(passes)
-        assert close(whole, strips, 1e-6), (kernel, whole, strips)
+        assert close(whole, strips, 0 if kernel in FIXED else 1e-6), (kernel, whole, strips)
 
 
 def test_kernels_agree():
-    outputs = [run(None, kernel)[0] for kernel in kernels()]
-    for other in outputs[1:]:
-        assert close(outputs[0], other, 1e-5)
+    exact = run(None, "python")[0]
+    for kernel in kernels():
+        assert close(exact, run(None, kernel)[0], 0.02 if kernel in FIXED else 1e-5), kernel
 
 
 def test_nothing_stays_between_windows():
@@ -90,8 +90,9 @@ def test_silence_gives_a_zero_plane_and_a_score():
         fe = model.reader.frontend
         out = list(model.run())
         assert abs(sum(out) - 1) < 1e-5
-        row = model.kernel.row(model.planes[0], 0, 7)
-        assert close(list(row), [fe.norm_shift] * fe.bands, 1e-6)
+        unit = 2.0**-model.kernel.fixed.input_exponent if kernel in FIXED else 1
+        row = [v * unit for v in model.kernel.row(model.planes[0], 0, 7)]
+        assert close(row, [fe.norm_shift] * fe.bands, unit if kernel in FIXED else 1e-6)
         model.close()
 
 
@@ -144,10 +145,11 @@ def test_damage_is_found_at_opening_and_while_streaming():
 
 
 class Damaged:
-    """A file in memory whose last bytes go bad on demand, as worn-out flash does."""
+    """A file in memory whose last weights go bad on demand, as worn-out flash does."""
 
     def __init__(self, data):
         self.file = io.BytesIO(data)
+        self.end = sum(Reader(SMALL).sections["WEIGHTS"])
         self.damage = False
 
     def seek(self, *args):
@@ -158,7 +160,7 @@ class Damaged:
 
     def readinto(self, view):
         n = self.file.readinto(view)
-        if self.damage and not self.file.read(1):
+        if self.damage and self.file.seek(0, 1) == self.end:
             view[len(view) - 8] ^= 64
         return n
 

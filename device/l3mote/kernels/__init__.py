@@ -1,5 +1,7 @@
 """Kernels: the arithmetic. choose() is the one place where one is picked, and the name of what was picked is kept."""
 
+import sys
+
 
 class KernelError(RuntimeError):
     """The kernel asked for does not run here; the message says why and what does."""
@@ -11,23 +13,55 @@ def _ulab():
     return ulab
 
 
+def _native():
+    from l3mote.kernels import native
+
+    return native
+
+
+def _viper():
+    from l3mote.kernels import viper
+
+    return viper
+
+
 def _python():
     from l3mote.kernels import python
 
     return python
 
 
-KERNELS = {"ulab": _ulab, "python": _python}
-ORDER = ("ulab", "python")
+KERNELS = {"native": _native, "ulab": _ulab, "viper": _viper, "python": _python}
+FIXED = ("native", "viper")  # only for files with fixed-point scales
+ORDER = ("native", "viper", "ulab", "python")
+ORDER_WITH_FPU = ("native", "ulab", "viper", "python")
+FPU_ARCHITECTURES = (1, 2, 7, 8, 10)  # of .mpy files: x86, x64, armv7emsp, armv7emdp, xtensawin
 
 
-def choose(name=None):
-    """The kernel module called `name`, or the first of ORDER that loads. Raises KernelError."""
+def order():
+    """Names of the kernels, the one to prefer first: ulab's floats before viper's integers only where the board has an FPU."""
+    architecture = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
+    return ORDER_WITH_FPU if architecture in FPU_ARCHITECTURES else ORDER
+
+
+def choose(name=None, calibrated=False):
+    """The kernel module called `name`, or the first that loads (FIXED: for a calibrated file). Raises KernelError."""
     if name is not None and name not in KERNELS:
         raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
-    for candidate in ORDER if name is None else (name,):
+    reason = None
+    for candidate in order() if name is None else (name,):
+        if name is None and candidate in FIXED and not calibrated:
+            continue
         try:
             return KERNELS[candidate]()
-        except ImportError as e:
+        except (ImportError, SyntaxError) as e:  # a port without native code refuses viper's decorator as a syntax error
             reason = e
     raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
+
+
+def calibrated(reader):
+    """The file's scales, for a fixed-point kernel. Raises KernelError if it has none."""
+    fixed = reader.fixed()
+    if fixed is None:
+        raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
+    return fixed

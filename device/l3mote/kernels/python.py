@@ -46,7 +46,7 @@ def zeros(n, typecode="f", itemsize=4):
 
 
 class Kernel:
-    def __init__(self, plan):
+    def __init__(self, plan, reader):
         self.weights = zeros(plan.max_taps)
         self.positions = zeros(plan.max_taps, "H", 2)
         self.channels = zeros(plan.max_taps, "H", 2)
@@ -64,6 +64,10 @@ class Kernel:
     def flat(self, plane):
         """A plane of one channel as a buffer to write elements to."""
         return plane.data[0]
+
+    def floats(self, vector, index):
+        """A layer's output as numbers."""
+        return vector
 
     def row(self, plane, c, index):
         """The values of one stored row, without its border, as a buffer."""

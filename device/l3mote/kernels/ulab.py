@@ -71,7 +71,7 @@ EXPONENT = int16(0x7C00)
 
 
 class Kernel:
-    def __init__(self, plan):
+    def __init__(self, plan, reader):
         buffer = bytearray(plan.chunk_bytes // 2 * itemsize)
         self.weights = np.frombuffer(buffer, dtype=FLOAT)
         self.lanes = np.frombuffer(buffer, dtype=np.int16)
@@ -85,6 +85,10 @@ class Kernel:
 
     def flat(self, plane):
         return plane.data[0]
+
+    def floats(self, vector, index):
+        """A layer's output as numbers."""
+        return vector
 
     def row(self, plane, c, index):
         at = index * plane.pitch + 1

@@ -77,6 +77,18 @@ def load_plane(file, model):
             plane.flat[at + i] = row[i]
 
 
+def parity_steps(folder, job, model):
+    """Float kernels start from the reference's plane; integer kernels must give every bit from the samples on."""
+    if model.arithmetic == "fixed":
+        with open(folder + "/audio.pcm", "rb") as audio:
+            audio.seek(job["loudest"] * 2 * len(model.pcm))
+            read_window(audio, model.pcm)
+        return model.steps()
+    with open(folder + "/plane.f32", "rb") as f:
+        load_plane(f, model)
+    return model.network_steps()
+
+
 def plan_heap(job, base):
     """Bytes for the model's buffers; None lets the model plan for what is free, as on a board whose heap is limited."""
     if job["plan_heap"] is not None or job["heap"] is None:
@@ -114,11 +126,9 @@ def work(folder):
             write_floats(outputs, model.embedding)
     flash = model.reader.bytes_read
     if job["parity"]:
-        with open(folder + "/plane.f32", "rb") as f:
-            load_plane(f, model)
         with open(folder + "/layers.bin", "wb") as f:
             model.observer = observe_into(f, model)
-            for _ in model.network_steps():
+            for _ in parity_steps(folder, job, model):
                 yield
         model.observer = None
     selftest, selftest_error = False, 0.0

@@ -1,0 +1,169 @@
+"""What the integer kernels share: planes of int16, scales, the loop over a chunk's filters. viper.py and native.py do the sums."""
+
+import struct
+from array import array
+
+from l3mote.format import RELU, SPARSE_F16
+
+itemsize = 2
+LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
+
+
+def plane_bytes(channels, size):
+    return 2 * channels * size
+
+
+def workspace(plan):
+    """(offset, weight) pairs of one filter, and the rows of one filter's strip before its pool."""
+    return 8 * plan.max_taps + 2 * plan.strip
+
+
+def frontend_bytes(fe):
+    """Samples of a frame, powers and their scales; the tables came with the file's FIXED section."""
+    return 4 * fe.n_fft + 5 * (fe.n_fft // 2 + 1)
+
+
+def rounded_bias(bits, shift):
+    """A float32, given as its bits, times 2^shift, rounded half up: in integers, so that every board gets the same."""
+    mantissa = bits & 0x7FFFFF
+    exponent = bits >> 23 & 255
+    if exponent:
+        mantissa |= 0x800000
+    else:
+        exponent = 1
+    if bits & 0x80000000:
+        mantissa = -mantissa
+    shift += exponent - 150
+    if shift >= 0:
+        return mantissa << shift
+    return (mantissa + (1 << (-shift - 1))) >> -shift
+
+
+class Integer:
+    """decode, conv_rows and pool come from the subclass."""
+
+    def __init__(self, plan, reader):
+        self.fixed = reader.fixed()
+        self._make_workspace(plan)
+        self.filters = {}
+        at, exponent, signed = 0, self.fixed.input_exponent, True
+        for i, layer in enumerate(reader.layers):
+            self.filters[layer.name] = (at, exponent, self.fixed.exponents[i], self.fixed.bits[i], signed)
+            at += layer.outputs
+            exponent = self.fixed.exponents[i]
+            signed = layer.activation != RELU
+
+    def _make_workspace(self, plan):
+        self.taps = array("i", bytes(8 * plan.max_taps))
+        self.rows = bytearray(2 * plan.strip)
+        self.p = array("i", [0] * 10)
+
+    def plane(self, channels, size):
+        return bytearray(2 * channels * size)
+
+    def vector(self, n):
+        return array("h", bytes(2 * n))
+
+    def flat(self, plane):
+        return plane.data
+
+    def floats(self, vector, index):
+        """A layer's integers as numbers."""
+        unit = 2.0 ** -self.fixed.exponents[index]
+        return array("f", [v * unit for v in vector])
+
+    def row(self, plane, c, index):
+        at = 2 * (c * plane.size + index * plane.pitch + 1)
+        return array("h", plane.data[at : at + 2 * plane.cols])
+
+    def clear(self, plane, index):
+        n = 2 * plane.pitch
+        for c in range(plane.channels):
+            at = 2 * c * plane.size + index * n
+            plane.data[at : at + n] = bytes(n)
+
+    def slide(self, plane, rows):
+        n = 2 * plane.pitch
+        data = memoryview(plane.data)
+        for c in range(plane.channels):
+            at = 2 * c * plane.size
+            for i in range(2):
+                data[at + i * n : at + (i + 1) * n] = data[at + (rows + i) * n : at + (rows + i + 1) * n]
+
+    def _filters(self, chunk, buffer, pitch, size):
+        """Decode one filter after the other into taps; yield (filter, count, bias, output shift)."""
+        layer, p = chunk.layer, array("i", [0] * 9)
+        first, exponent, out_exponent, _, _ = self.filters[layer.name]
+        value_at, position_at = chunk.values, chunk.positions
+        for f in range(chunk.filters):
+            shift = self.fixed.shifts[first + chunk.first + f]
+            n = chunk.count(buffer, f)
+            p[0], p[1], p[2], p[3], p[4] = layer.encoding == SPARSE_F16, value_at, position_at, n, shift
+            p[5], p[6], p[7], p[8] = layer.taps, pitch, size, chunk.positions + chunk.n_position_bytes
+            position_at = self.decode(buffer, self.taps, p)
+            if position_at < 0:
+                raise chunk.error("a position or a weight of filter %d is out of range" % (chunk.first + f))
+            value_at += 2 * n
+            chunk.bias(buffer, f)  # refuses what is not finite
+            bias = rounded_bias(struct.unpack_from("<I", buffer, chunk.biases + 4 * f)[0], shift + exponent)
+            yield chunk.first + f, n, bias, exponent + shift - out_exponent
+
+    def _limits(self, layer):
+        _, _, _, bits, signed = self.filters[layer.name]
+        return 0 if layer.activation == RELU else -(1 << bits), (1 << bits) - 1, signed
+
+    def conv(self, chunk, buffer, src, dst, first, stop):
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        layer, p = chunk.layer, self.p
+        least, most, signed = self._limits(layer)
+        for f, n, bias, shift in self._filters(chunk, buffer, src.pitch, src.size):
+            p[0], p[1], p[2], p[3] = n, (first - 1 - src.top) * src.pitch, stop - first, layer.cols
+            p[4], p[5], p[6], p[7], p[8], p[9] = src.pitch, bias, shift, least, most, signed
+            self.conv_rows(src.data, self.taps, self.rows, p)
+            p[0], p[1], p[2], p[3] = stop - first, layer.cols, layer.pool_rows, layer.pool_cols
+            p[4], p[6], p[7] = first % layer.pool_rows, dst.pitch, layer.out_cols
+            p[5] = f * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + 1
+            self.pool(self.rows, dst.data, p)
+
+    def dense(self, chunk, buffer, x, y):
+        """The chunk's outputs of a dense layer, as integers."""
+        p = self.p
+        least, most, signed = self._limits(chunk.layer)
+        for f, n, bias, shift in self._filters(chunk, buffer, 0, 0):
+            p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9] = n, 0, 1, 1, 0, bias, shift, least, most, signed
+            self.conv_rows(x, self.taps, self.rows, p)
+            y[f] = struct.unpack_from("<h", self.rows, 0)[0]
+
+
+class IntegerLogMel:
+    """The integer front-end; load_frame, dft, spectrum, levels and normalise come from the subclass."""
+
+    def __init__(self, reader):
+        self.fe = fe = reader.frontend
+        self.fixed = reader.fixed()
+        self.z = array("i", bytes(4 * fe.n_fft))
+        self.power = array("i", bytes(4 * (fe.n_fft // 2 + 1)))
+        self.shifts = bytearray(fe.n_fft // 2 + 1)
+        self.p = array("i", [0] * 8)
+        fixed = self.fixed
+        self.tables = (fixed.weights, fixed.first, fixed.count, fixed.log2, self.p, fe.bands)
+        self.bits = 0
+        while 2 << self.bits < fe.n_fft:
+            self.bits += 1
+
+    def steps(self, pcm, plane):
+        """Fill the plane from a window of int16 samples; yield after each frame."""
+        fe, p, fixed = self.fe, self.p, self.fixed
+        loudest = -32768
+        for t in range(fe.frames):
+            p[0], p[1], p[2], p[3] = fe.n_fft, t * fe.hop_length - fe.pad_before, len(pcm), fixed.frame_bits
+            shift = self.load_frame(pcm, self.z, fixed.hann, p)
+            self.dft(self.z, fixed.cos, fe.n_fft)
+            self.shifts[0] = self.bits
+            self.spectrum(self.z, fixed.cos, self.power, self.shifts)
+            p[5], p[6] = (t + 1) * plane.pitch + 1, (2 * shift - LEVEL_OFFSET) << 9
+            loudest = max(loudest, self.levels(self.power, self.shifts, plane.data, self.tables))
+            yield
+        p[0], p[1], p[2], p[3] = fe.frames, fe.bands, plane.pitch, loudest
+        self.normalise(plane.data, fixed.scale, p)
+        yield

@@ -1,0 +1,136 @@
+"""The integer kernels in C: the same integers as viper.py, from a prebuilt native module for this board's architecture.
+
+C source, and how the modules were built: device/native/. The parameters packed here are conv_t, frame_t, rows_t and planes_t of
+conv.h and mel.h, in their order; C checks each of them against the buffers and raises ValueError.
+"""
+
+import struct
+import sys
+
+from l3mote.format import RELU, SPARSE_F16
+from l3mote.kernels.integer import LEVEL_OFFSET, Integer, plane_bytes
+
+name = "native"
+arithmetic = "fixed"
+itemsize = 2
+block_bytes = plane_bytes
+
+# Names of sys.implementation._mpy's architecture numbers, and what runs on boards that have no module of their own.
+ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
+STAND_INS = {"armv7em": "armv7m", "armv7emdp": "armv7emsp"}
+
+
+def load():
+    """The native module for this interpreter. Raises ImportError, with the reason, where there is none."""
+    mpy = getattr(sys.implementation, "_mpy", 0)
+    number = mpy >> 10 & 15
+    arch = ARCHITECTURES[number] if number < len(ARCHITECTURES) else None
+    if arch is None:
+        raise ImportError("this interpreter loads no native modules")
+    module = "l3native_" + STAND_INS.get(arch, arch)
+    try:
+        return __import__("l3mote.kernels." + module, None, None, (module,))
+    except ImportError:
+        raise ImportError("no %s.mpy in l3mote/kernels" % module)
+    except ValueError as e:
+        raise ImportError("%s.mpy is not for this interpreter (.mpy version %d): %s" % (module, mpy & 255, e))
+
+
+module = load()
+
+
+def workspace(plan):
+    """The list of one filter's taps, and two lines of sums."""
+    return 8 * plan.max_taps + 8 * plan.max_cols
+
+
+def work_bytes(n_fft):
+    """A frame's DFT, powers and their shifts."""
+    bins = n_fft // 2 + 1
+    return 4 * (n_fft + bins + (bins + 3) // 4)
+
+
+def frontend_bytes(fe):
+    """The work of one frame; the tables came with the file's FIXED section."""
+    return work_bytes(fe.n_fft)
+
+
+class Kernel(Integer):
+    def _make_workspace(self, plan):
+        self.scratch = bytearray(workspace(plan))
+        self.p = bytearray(4 * 26)
+        self.rows = bytearray(4 * 4)
+        self.strip = None  # (layer, first row) that the second part of p stands for
+
+    def _pack_layer(self, layer, *geometry):
+        _, exponent, out_exponent, _, _ = self.filters[layer.name]
+        least, most, signed = self._limits(layer)
+        sparse = layer.encoding == SPARSE_F16
+        struct.pack_into("<18i", self.p, 32, sparse, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+
+    def _run(self, chunk, buffer, x, y, to):
+        at = self.filters[chunk.layer.name][0] + chunk.first
+        end = chunk.positions + chunk.n_position_bytes
+        struct.pack_into(
+            "<8i", self.p, 0, chunk.filters, chunk.biases, chunk.counts, chunk.values, chunk.positions, end, at, to
+        )
+        done = module.conv(buffer, self.fixed.shifts, x, y, self.scratch, self.p)
+        if done < chunk.filters:
+            chunk.bias(buffer, done)  # tells of a bias that is not finite
+            raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
+
+    def conv(self, chunk, buffer, src, dst, first, stop):
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        layer = chunk.layer
+        if self.strip != (layer, first):
+            self.strip = (layer, first)
+            at = (first - 1 - src.top) * src.pitch
+            within = first % layer.pool_rows
+            self._pack_layer(
+                layer, src.pitch, src.size, at, stop - first, layer.cols, dst.pitch, dst.size,
+                layer.pool_rows, layer.pool_cols, within, layer.out_cols,
+            )  # fmt: skip
+        to = chunk.first * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + 1
+        self._run(chunk, buffer, src.data, dst.data, to)
+
+    def dense(self, chunk, buffer, x, y):
+        """The chunk's outputs of a dense layer, as integers."""
+        if self.strip != (chunk.layer, 0):
+            self.strip = (chunk.layer, 0)
+            self._pack_layer(chunk.layer, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+        self._run(chunk, buffer, x, y, chunk.first)
+
+    def clear(self, plane, index):
+        struct.pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, index)
+        module.clear(plane.data, self.rows)
+
+    def slide(self, plane, rows):
+        struct.pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, rows)
+        module.slide(plane.data, self.rows)
+
+
+class frontend:
+    """The integer front-end."""
+
+    def __init__(self, reader):
+        self.fe = reader.frontend
+        self.fixed = reader.fixed()
+        self.work = bytearray(work_bytes(self.fe.n_fft))
+        self.p = bytearray(4 * 6)
+
+    def steps(self, pcm, plane):
+        """Fill the plane from a window of int16 samples; yield after each frame."""
+        fe, fixed, p = self.fe, self.fixed, self.p
+        loudest = -32768
+        offset = -LEVEL_OFFSET * 512
+        for t in range(fe.frames):
+            start = t * fe.hop_length - fe.pad_before
+            struct.pack_into("<6i", p, 0, fe.n_fft, start, fixed.frame_bits, (t + 1) * plane.pitch + 1, offset, fe.bands)
+            level = module.frame(
+                pcm, plane.data, self.work, fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights, p
+            )
+            loudest = max(loudest, level)
+            yield
+        struct.pack_into("<4i", p, 0, fe.frames, fe.bands, plane.pitch, loudest)
+        module.normalise(plane.data, fixed.scale, p)
+        yield

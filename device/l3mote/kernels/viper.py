@@ -1,0 +1,448 @@
+"""The integer kernels in viper: int16 activations, int32 sums, on stock firmware of any architecture with a native emitter.
+
+Specification, bit for bit: host/fixed.py and host/fixed_mel.py. `p` is an array of int32 parameters; its slots are named beside
+each function. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
+
+A viper integer is a machine word: 32 bits on boards, 64 on a PC, where loads through ptr32 do not extend the sign. So what may be
+negative goes through ((v & mask) ^ sign) - sign, with sign = 2^31 and mask = 2^32 - 1 made from a variable: no constant that big
+is allowed. On 32 bits it changes nothing.
+"""
+
+import micropython
+
+from l3mote.kernels.integer import Integer, IntegerLogMel, frontend_bytes, plane_bytes, workspace
+
+name = "viper"
+arithmetic = "fixed"
+itemsize = 2
+block_bytes = plane_bytes
+
+
+@micropython.viper
+def decode(buffer: ptr8, taps: ptr32, p: ptr32) -> int:
+    """One filter's float16 weights as (offset, int16 weight) pairs; returns where its positions end, or < 0 for bad data."""
+    # p: 0 sparse, 1 values, 2 positions, 3 count, 4 shift, 5 taps, 6 pitch (0: dense layer), 7 channel size, 8 end of positions
+    value_at = int(p[1])
+    at = int(p[2])
+    pitch = int(p[6])
+    position = -1
+    tap = -1
+    base = 0
+    i = 0
+    while i < p[3]:
+        step = 1
+        if p[0]:
+            step = 0
+            gap = 255
+            while gap == 255:
+                if at >= p[8]:
+                    return -1
+                gap = int(buffer[at])
+                at += 1
+                step += gap if gap == 255 else gap + 1
+        position += step
+        if position >= p[5]:
+            return -1
+        if pitch:
+            tap += step
+            while tap >= 9:
+                tap -= 9
+                base += int(p[7])
+            row = 0
+            column = tap
+            while column >= 3:
+                column -= 3
+                row += pitch
+            taps[2 * i] = base + row + column
+        else:
+            taps[2 * i] = position
+        bits = int(buffer[value_at]) | int(buffer[value_at + 1]) << 8
+        value_at += 2
+        exponent = (bits >> 10) & 31
+        w = bits & 1023
+        if exponent == 31:
+            return -2
+        if exponent == 0:
+            if w:
+                return -2
+        else:
+            w += 1024
+            if bits & 0x8000:
+                w = 0 - w
+            s = exponent - 25 + int(p[4])
+            if s > 4:
+                return -3
+            if s >= 0:
+                w = w << s
+            elif s < -12:
+                w = 0
+            else:
+                s = 0 - s
+                w = (w + (1 << (s - 1))) >> s
+        taps[2 * i + 1] = w
+        i += 1
+    return at
+
+
+@micropython.viper
+def conv_rows(x: ptr16, taps: ptr32, out: ptr16, p: ptr32):
+    """Rows of one filter: sum, shift with rounding, saturate. Four pixels share each tap where the input has no sign."""
+    # p: 0 taps, 1 first element, 2 rows, 3 columns, 4 pitch, 5 bias, 6 shift, 7 least, 8 most, 9 signed input
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    n = 2 * int(p[0])
+    columns = int(p[3])
+    bias = int(p[5]) + ((1 << int(p[6])) >> 1)
+    shift = int(p[6])
+    least = ((int(p[7]) & mask) ^ sign) - sign
+    most = int(p[8])
+    width = 4
+    if p[9]:
+        width = 1
+    if columns < 4:
+        width = 1
+    row = 0
+    while row < p[2]:
+        base = int(p[1]) + row * int(p[4])
+        to = row * columns
+        column = 0
+        while column < columns:
+            if width == 4 and column > columns - 4:
+                column = columns - 4  # the last block overlaps the one before
+            a = bias
+            b = bias
+            c = bias
+            d = bias
+            at = base + column
+            i = 0
+            if width == 4:
+                while i < n:
+                    o = at + int(taps[i])
+                    w = int(taps[i + 1])
+                    a += w * int(x[o])
+                    b += w * int(x[o + 1])
+                    c += w * int(x[o + 2])
+                    d += w * int(x[o + 3])
+                    i += 2
+            else:
+                while i < n:
+                    v = int(x[at + int(taps[i])])
+                    if p[9]:
+                        v = (v ^ 0x8000) - 0x8000
+                    a += int(taps[i + 1]) * v
+                    i += 2
+            j = 0
+            while j < width:
+                a = (((a & mask) ^ sign) - sign) >> shift
+                if a < least:
+                    a = least
+                if a > most:
+                    a = most
+                out[to + column + j] = a
+                a = b
+                b = c
+                c = d
+                j += 1
+            column += width
+        row += 1
+
+
+@micropython.viper
+def pool(rows: ptr16, out: ptr16, p: ptr32):
+    """Max of each group of columns, and with what is there unless a row is the first of its group."""
+    # p: 0 rows, 1 columns, 2 pool rows, 3 pool columns, 4 row within its group, 5 first element, 6 pitch, 7 columns out
+    within = int(p[4])
+    to = int(p[5])
+    y = 0
+    while y < p[0]:
+        x = 0
+        while x < p[7]:
+            at = y * int(p[1]) + x * int(p[3])
+            best = -32768
+            k = 0
+            while k < p[3]:
+                v = (int(rows[at + k]) ^ 0x8000) - 0x8000
+                if v > best:
+                    best = v
+                k += 1
+            if within:
+                v = (int(out[to + x]) ^ 0x8000) - 0x8000
+                if v > best:
+                    best = v
+            out[to + x] = best
+            x += 1
+        within += 1
+        if within == p[2]:
+            within = 0
+            to += int(p[6])
+        y += 1
+
+
+@micropython.viper
+def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
+    """Windowed samples of one frame, shifted until the largest has p[3] bits; returns the right shift. Outside pcm: zero."""
+    # p: 0 n_fft, 1 first sample, 2 samples, 3 bits
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    n = int(p[0])
+    start = ((int(p[1]) & mask) ^ sign) - sign
+    loudest = 0
+    i = 0
+    while i < n:
+        v = 0
+        s = start + i
+        if s >= 0 and s < p[2]:
+            v = (int(pcm[s]) ^ 0x8000) - 0x8000
+            v = v * int(hann[i]) if i <= n - i else v * int(hann[n - i])
+        z[i] = v
+        if v < 0:
+            v = 0 - v
+        loudest |= v
+        i += 1
+    shift = 0 - int(p[3])
+    while loudest:
+        loudest >>= 1
+        shift += 1
+    i = 0
+    while i < n:
+        v = ((int(z[i]) & mask) ^ sign) - sign
+        if shift > 0:
+            z[i] = (v + ((1 << shift) >> 1)) >> shift
+        else:
+            z[i] = v << (0 - shift)
+        i += 1
+    return shift
+
+
+@micropython.viper
+def rotate_re(re: int, im: int, c: int, s: int) -> int:
+    return ((re >> 13) * c + (im >> 13) * s + (((re & 0x1FFF) * c >> 13) + ((im & 0x1FFF) * s >> 13)) + 8) >> 4
+
+
+@micropython.viper
+def rotate_im(re: int, im: int, c: int, s: int) -> int:
+    return ((im >> 13) * c - (re >> 13) * s + (((im & 0x1FFF) * c >> 13) - ((re & 0x1FFF) * s >> 13)) + 8) >> 4
+
+
+@micropython.viper
+def dft(z: ptr32, cos: ptr32, n: int):
+    """n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order."""
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    quarter = n >> 2
+    size = n >> 1
+    stride = 2
+    while size > 1:
+        half = size >> 1
+        k = 0
+        while k < half:
+            turn = k * stride
+            c = int(cos[turn]) if turn <= quarter else 0 - int(cos[(n >> 1) - turn])
+            s = int(cos[quarter - turn]) if turn <= quarter else int(cos[turn - quarter])
+            i = k
+            while i < (n >> 1):
+                a = 2 * i
+                b = a + size
+                re = (((int(z[a]) - int(z[b])) & mask) ^ sign) - sign
+                im = (((int(z[a + 1]) - int(z[b + 1])) & mask) ^ sign) - sign
+                z[a] = int(z[a]) + int(z[b])
+                z[a + 1] = int(z[a + 1]) + int(z[b + 1])
+                if k:
+                    z[b] = int(rotate_re(re, im, c, s))
+                    z[b + 1] = int(rotate_im(re, im, c, s))
+                else:
+                    z[b] = re
+                    z[b + 1] = im
+                i += size
+            k += 1
+        size = half
+        stride <<= 1
+
+
+@micropython.viper
+def put_power(re: int, im: int, power: ptr32, shifts: ptr8, k: int):
+    """re^2 + im^2 as mantissa << (2 * shift)."""
+    a = re if re >= 0 else 0 - re
+    b = im if im >= 0 else 0 - im
+    if b > a:
+        a = b
+    shift = 0
+    while a >= 16384:
+        a >>= 1
+        shift += 1
+    re = re >> shift
+    im = im >> shift
+    power[k] = re * re + im * im
+    shifts[k] = shift
+
+
+@micropython.viper
+def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8):
+    """Bins 0..n/2 of the real signal from the half-size complex one, as powers. shifts[0], shifts[1]: log2 of n / 2 on entry."""
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    half = 1 << int(shifts[0])
+    quarter = half >> 1
+    a = 0
+    b = 0
+    k = 0
+    while k <= quarter:
+        ar = ((int(z[2 * a]) & mask) ^ sign) - sign
+        ai = ((int(z[2 * a + 1]) & mask) ^ sign) - sign
+        br = ((int(z[2 * b]) & mask) ^ sign) - sign
+        bi = ((int(z[2 * b + 1]) & mask) ^ sign) - sign
+        even_re = (ar + br) >> 1
+        even_im = (ai - bi) >> 1
+        odd_re = (ai + bi) >> 1
+        odd_im = (br - ar) >> 1
+        if k:
+            c = int(cos[k])
+            s = int(cos[quarter - k])
+            re = int(rotate_re(odd_re, odd_im, c, s))
+            odd_im = int(rotate_im(odd_re, odd_im, c, s))
+            odd_re = re
+        put_power(even_re - odd_re, odd_im - even_im, power, shifts, half - k)
+        put_power(even_re + odd_re, even_im + odd_im, power, shifts, k)
+        bit = quarter
+        while a & bit:
+            a ^= bit
+            bit >>= 1
+        a |= bit
+        if k:
+            bit = quarter
+            while bit and not (b & bit):
+                b ^= bit
+                bit >>= 1
+            b ^= bit
+        else:
+            b = half - 1
+        k += 1
+
+
+@micropython.viper
+def level(power: ptr32, shifts: ptr8, weights: ptr16, p: ptr32) -> int:
+    """Mantissa sum of one band; p[4] becomes its exponent. 0 for no power."""
+    # p: 0 first bin, 1 bins, 2 first weight
+    top = 0
+    k = 0
+    while k < p[1]:
+        s = int(shifts[int(p[0]) + k])
+        if s > top:
+            top = s
+        k += 1
+    largest = 0
+    k = 0
+    while k < p[1]:
+        d = 2 * (top - int(shifts[int(p[0]) + k]))
+        if d > 31:
+            d = 31
+        largest |= int(power[int(p[0]) + k]) >> d
+        k += 1
+    extra = 0
+    while largest >= 32768:
+        largest >>= 1
+        extra += 1
+    total = 0
+    k = 0
+    while k < p[1]:
+        d = 2 * (top - int(shifts[int(p[0]) + k]))
+        if d > 31:
+            d = 31
+        total += (((int(power[int(p[0]) + k]) >> d) >> extra) * int(weights[int(p[2]) + k])) >> 8
+        k += 1
+    p[4] = extra + 2 * top
+    return total
+
+
+@micropython.viper
+def log2(x: int, table: ptr16) -> int:
+    """log2 of 1 <= x < 2^31 in 2^-16."""
+    exponent = 0
+    v = x
+    while v > 1:
+        v >>= 1
+        exponent += 1
+    fraction = ((x << (30 - exponent)) - (1 << 30)) >> 14
+    i = fraction >> 10
+    a = int(table[i])
+    return (exponent << 16) + a + (((int(table[i + 1]) - a) * (fraction & 1023)) >> 10)
+
+
+@micropython.viper
+def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
+    """One row of levels into the plane; returns the largest."""
+    # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 level offset of the frame
+    weights = ptr16(tables[0])
+    first = ptr16(tables[1])
+    count = ptr16(tables[2])
+    log2_table = tables[3]
+    p = ptr32(tables[4])
+    bands = int(tables[5])
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    offset = ((int(p[6]) & mask) ^ sign) - sign
+    p[2] = 0
+    best = -32768
+    b = 0
+    while b < bands:
+        p[0] = first[b]
+        p[1] = count[b]
+        total = int(level(power, shifts, weights, p))
+        v = -32768
+        if total:
+            v = (int(log2(total, log2_table)) >> 7) + (int(p[4]) << 9) + offset
+            if v < -32767:
+                v = -32767
+        plane[int(p[5]) + b] = v
+        if v > best:
+            best = v
+        p[2] = int(p[2]) + int(count[b])
+        b += 1
+    return best
+
+
+@micropython.viper
+def normalise(plane: ptr16, scale: ptr32, p: ptr32):
+    """Levels of all rows -> the network's input."""
+    # scale: floor, factor, offset, shift; p: 0 rows, 1 columns, 2 pitch, 3 largest level
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    floor = ((int(scale[0]) & mask) ^ sign) - sign
+    loudest = ((int(p[3]) & mask) ^ sign) - sign
+    y = 0
+    while y < p[0]:
+        at = (y + 1) * int(p[2]) + 1
+        x = 0
+        while x < p[1]:
+            d = ((int(plane[at + x]) ^ 0x8000) - 0x8000) - loudest
+            if d < floor:
+                d = floor
+            v = d * int(scale[1]) + int(scale[2])
+            v = (((v & mask) ^ sign) - sign) >> int(scale[3])
+            if v > 32767:
+                v = 32767
+            if v < -32768:
+                v = -32768
+            plane[at + x] = v
+            x += 1
+        y += 1
+
+
+class Kernel(Integer):
+    decode = staticmethod(decode)
+    conv_rows = staticmethod(conv_rows)
+    pool = staticmethod(pool)
+
+
+class frontend(IntegerLogMel):
+    load_frame = staticmethod(load_frame)
+    dft = staticmethod(dft)
+    spectrum = staticmethod(spectrum)
+    levels = staticmethod(levels)
+    normalise = staticmethod(normalise)

@@ -1,0 +1,542 @@
+// Integer convolution of one chunk of filters: decode, 3x3 sums, max pool, requantise. The same integers, bit for bit, as
+// host/fixed.py. Plain C that knows nothing of MicroPython, so that the host can build it with sanitizers.
+//
+// Sums are uint32_t: a calibrated file cannot overflow them, a hostile one wraps around without undefined behaviour.
+// Pooling precedes requantisation here: shift, round and saturate are monotonic, so the order does not change a bit.
+#ifndef L3_CONV_H
+#define L3_CONV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define MAX_TAPS (9 * 4096)
+#define BAD_WEIGHT 0x10000
+
+#if defined(__ARM_ARCH_6M__) && !defined(L3_NO_ASM)
+#define L3_ASM 1
+#else
+#define L3_ASM 0
+#endif
+
+// Parameters, in the order of native.py's array. Offsets into planes count elements, those into the chunk bytes.
+typedef struct {
+    int32_t filters, biases, counts, values, positions, end; // the chunk and where its parts stand
+    int32_t first_shift, to; // its first filter: index into shifts, element of the output
+    int32_t sparse, taps, exponent, out_exponent, least, most, is_signed; // the layer
+    int32_t pitch, size, first, rows, columns; // input: pitch 0 for a dense layer; first: corner of the first pixel's window
+    int32_t out_pitch, out_size, pool_rows, pool_columns, within, out_columns; // within: first row's place in its group
+} conv_t;
+
+typedef struct {
+    const uint8_t *chunk;
+    size_t chunk_bytes;
+    const int8_t *shifts;
+    size_t n_shifts;
+    const uint16_t *in;
+    size_t n_in;
+    int16_t *out;
+    size_t n_out;
+    int32_t *scratch; // two words a tap, then two lines of sums
+    size_t n_scratch;
+} conv_buffers_t;
+
+// ---- inner loops: sums of 8, 4 or 1 neighbouring pixels
+
+ALWAYS_INLINE const uint16_t *forward(const uint16_t *x, int32_t bytes) {
+    return (const uint16_t *)(const void *)((const uint8_t *)x + bytes);
+}
+
+ALWAYS_INLINE uint32_t pixel(const uint16_t *x, int i, bool is_signed) {
+    return is_signed ? (uint32_t)(int16_t)x[i] : x[i];
+}
+
+// List entries: byte delta from the tap before, weight.
+ALWAYS_INLINE void list8(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
+    uint32_t a = bias, b = bias, c = bias, d = bias, e = bias, f = bias, g = bias, h = bias;
+    while (list != end) {
+        x = forward(x, list[0]);
+        uint32_t w = (uint32_t)list[1];
+        list += 2;
+        a += w * pixel(x, 0, is_signed);
+        b += w * pixel(x, 1, is_signed);
+        c += w * pixel(x, 2, is_signed);
+        d += w * pixel(x, 3, is_signed);
+        e += w * pixel(x, 4, is_signed);
+        f += w * pixel(x, 5, is_signed);
+        g += w * pixel(x, 6, is_signed);
+        h += w * pixel(x, 7, is_signed);
+    }
+    sums[0] = (int32_t)a, sums[1] = (int32_t)b, sums[2] = (int32_t)c, sums[3] = (int32_t)d;
+    sums[4] = (int32_t)e, sums[5] = (int32_t)f, sums[6] = (int32_t)g, sums[7] = (int32_t)h;
+}
+
+ALWAYS_INLINE void list4(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
+    uint32_t a = bias, b = bias, c = bias, d = bias;
+    while (list != end) {
+        x = forward(x, list[0]);
+        uint32_t w = (uint32_t)list[1];
+        list += 2;
+        a += w * pixel(x, 0, is_signed);
+        b += w * pixel(x, 1, is_signed);
+        c += w * pixel(x, 2, is_signed);
+        d += w * pixel(x, 3, is_signed);
+    }
+    sums[0] = (int32_t)a, sums[1] = (int32_t)b, sums[2] = (int32_t)c, sums[3] = (int32_t)d;
+}
+
+ALWAYS_INLINE void list1(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
+    while (list != end) {
+        x = forward(x, list[0]);
+        bias += (uint32_t)list[1] * pixel(x, 0, is_signed);
+        list += 2;
+    }
+    sums[0] = (int32_t)bias;
+}
+
+// Row entries: three weights of one kernel row, byte delta from the row before. Six loads serve twelve products.
+ALWAYS_INLINE void rows4(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
+    uint32_t a = bias, b = bias, c = bias, d = bias;
+    while (list != end) {
+        uint32_t u = (uint32_t)list[0], v = (uint32_t)list[1], w = (uint32_t)list[2];
+        x = forward(x, list[3]);
+        list += 4;
+        a += u * pixel(x, 0, is_signed);
+        uint32_t p = pixel(x, 1, is_signed);
+        a += v * p, b += u * p;
+        p = pixel(x, 2, is_signed);
+        a += w * p, b += v * p, c += u * p;
+        p = pixel(x, 3, is_signed);
+        b += w * p, c += v * p, d += u * p;
+        p = pixel(x, 4, is_signed);
+        c += w * p, d += v * p;
+        d += w * pixel(x, 5, is_signed);
+    }
+    sums[0] = (int32_t)a, sums[1] = (int32_t)b, sums[2] = (int32_t)c, sums[3] = (int32_t)d;
+}
+
+// ---- one row of pixels; the last block of a row overlaps the one before
+
+typedef struct {
+    const int32_t *list, *end;
+    uint32_t bias; // with the rounding of the shift
+    bool by_rows;
+} filter_t;
+
+ALWAYS_INLINE int32_t place(int32_t at, int32_t width, int32_t columns) {
+    return at + width > columns ? columns - width : at;
+}
+
+// Planes of fewer than 8 columns, where a list is no list of rows.
+ALWAYS_INLINE void sum_narrow(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+    int32_t at = 0;
+    for (; columns >= 4 && at < columns; at += 4) {
+        int32_t i = place(at, 4, columns);
+        list4(x + i, f->list, f->end, line + i, f->bias, is_signed);
+    }
+    for (; at < columns; at++) {
+        list1(x + at, f->list, f->end, line + at, f->bias, is_signed);
+    }
+}
+
+ALWAYS_INLINE void sum_row(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+    if (!f->by_rows && columns < 8) {
+        sum_narrow(f, x, columns, line, is_signed);
+        return;
+    }
+    int32_t width = f->by_rows ? 4 : 8;
+    for (int32_t at = 0; at < columns; at += width) {
+        int32_t i = place(at, width, columns);
+        if (f->by_rows) {
+            rows4(x + i, f->list, f->end, line + i, f->bias, is_signed);
+        } else {
+            list8(x + i, f->list, f->end, line + i, f->bias, is_signed);
+        }
+    }
+}
+
+// One copy for each sign, so that it is no question in the inner loops.
+static __attribute__((noinline)) void sum_row_signed(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+    sum_row(f, x, columns, line, true);
+}
+
+#if L3_ASM
+
+// conv_armv6m.S: the inner loops above over blocks of 8, 6 or 4 pixels
+typedef void blocks_t(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, int32_t blocks);
+extern __attribute__((visibility("hidden"))) blocks_t l3_list8, l3_rows6, l3_rows4;
+
+static void sum_blocks(blocks_t *loop, const filter_t *f, const uint16_t *x, int32_t at, int32_t blocks, int32_t *line) {
+    if (blocks) {
+        loop(x + at, f->list, f->end, line + at, f->bias, blocks);
+    }
+}
+
+static void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+    int32_t at = 0, blocks = 0;
+    if (f->by_rows) {
+        for (; columns - at > 8 || columns - at == 6; at += 6) { // what is left can be a multiple of 4
+            blocks++;
+        }
+        sum_blocks(l3_rows6, f, x, 0, blocks, line);
+        sum_blocks(l3_rows4, f, x, at, (columns - at) >> 2, line);
+        sum_blocks(l3_rows4, f, x, columns - 4, (columns - at) & 3 ? 1 : 0, line);
+    } else if (columns >= 8) {
+        sum_blocks(l3_list8, f, x, 0, columns >> 3, line);
+        sum_blocks(l3_list8, f, x, columns - 8, columns & 7 ? 1 : 0, line);
+    } else {
+        sum_narrow(f, x, columns, line, false);
+    }
+}
+
+#else
+
+static __attribute__((noinline)) void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+    sum_row(f, x, columns, line, false);
+}
+
+#endif
+
+// ---- pool and requantise
+
+static void merge_line(int32_t *line, const int32_t *other, int32_t n) {
+    for (int32_t i = 0; i < n; i++) {
+        if (other[i] > line[i]) {
+            line[i] = other[i];
+        }
+    }
+}
+
+// One row of the output from the greatest sums of its group of rows. again: part of the group came with an earlier strip.
+ALWAYS_INLINE void finish(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again, int32_t pool_columns) {
+    int32_t least = p->least, most = p->most;
+    for (int16_t *end = out + p->out_columns; out < end; out++) {
+        int32_t best = *line++;
+        for (int32_t k = 1; k < pool_columns; k++, line++) {
+            best = *line > best ? *line : best;
+        }
+        best >>= shift;
+        best = best < least ? least : best;
+        best = best > most ? most : best;
+        if (again && *out > best) {
+            best = *out;
+        }
+        *out = (int16_t)best;
+    }
+}
+
+static void finish_row(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again) {
+    if (again) {
+        finish(p, line, shift, out, true, p->pool_columns);
+    } else if (p->pool_columns == 1) {
+        finish(p, line, shift, out, false, 1);
+    } else if (p->pool_columns == 2) {
+        finish(p, line, shift, out, false, 2);
+    } else {
+        finish(p, line, shift, out, false, p->pool_columns);
+    }
+}
+
+static void conv_filter(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out, int32_t *lines) {
+    int32_t within = p->within;
+    bool again = within > 0, fresh = true;
+    for (int32_t y = 0; y < p->rows; y++, x += p->pitch) {
+        int32_t *line = fresh ? lines : lines + p->columns;
+        if (p->is_signed) {
+            sum_row_signed(f, x, p->columns, line);
+        } else {
+            sum_row_unsigned(f, x, p->columns, line);
+        }
+        if (!fresh) {
+            merge_line(lines, line, p->columns);
+        }
+        fresh = ++within == p->pool_rows;
+        if (fresh || y == p->rows - 1) {
+            finish_row(p, lines, shift, out, again);
+            out += p->out_pitch;
+            within = 0;
+            again = false;
+        }
+    }
+}
+
+// ---- decoding
+
+typedef struct {
+    const uint16_t *values;
+    const uint8_t *positions, *end;
+    bool sparse;
+    int32_t taps, shift, position;
+} weights_t;
+
+// A float16 times 2^shift, rounded half up; BAD_WEIGHT for infinities, NaN, subnormals, and what int16 does not hold.
+ALWAYS_INLINE int32_t weight(uint32_t bits, int32_t shift) {
+    int32_t exponent = bits >> 10 & 31, w = (bits & 1023) + 1024, s = 25 - exponent - shift;
+    if (exponent == 0) {
+        return w == 1024 ? 0 : BAD_WEIGHT;
+    }
+    if (exponent == 31 || s < -4) {
+        return BAD_WEIGHT;
+    }
+    w = bits & 0x8000 ? -w : w;
+    if (s > 12) {
+        return 0;
+    }
+    return s <= 0 ? w * (1 << -s) : (w + (1 << (s - 1))) >> s;
+}
+
+// The tap of the next weight; -1 where the positions end or leave the filter.
+ALWAYS_INLINE int32_t advance(weights_t *d) {
+    int32_t gap = 0;
+    if (d->sparse) {
+        int32_t more;
+        do {
+            if (d->positions == d->end) {
+                return -1;
+            }
+            more = *d->positions++;
+            gap += more;
+        } while (more == 255);
+    }
+    d->position += gap + 1;
+    return d->position < d->taps ? d->position : -1;
+}
+
+// Taps as (byte delta, weight). Returns the list's end, or NULL for bad data.
+static int32_t *decode_list(const conv_t *p, weights_t *state, int32_t n, int32_t *list) {
+    weights_t d = *state; // a copy, which the stores into the list cannot alias
+    const int32_t pitch = p->pitch, size = 2 * p->size;
+    const int32_t offsets[9] = {0, 2, 4, 2 * pitch, 2 * pitch + 2, 2 * pitch + 4, 4 * pitch, 4 * pitch + 2, 4 * pitch + 4};
+    int32_t before = 0, channel = 0, base = 0;
+    for (; n > 0; n--) {
+        int32_t at = advance(&d), w = weight(*d.values++, d.shift);
+        if (at < 0 || w == BAD_WEIGHT) {
+            return NULL;
+        }
+        if (pitch) {
+            for (; at - channel >= 9; channel += 9) {
+                base += size;
+            }
+            at = base + offsets[at - channel];
+        } else {
+            at *= 2;
+        }
+        list[0] = at - before;
+        list[1] = w;
+        list += 2;
+        before = at;
+    }
+    *state = d;
+    return list;
+}
+
+// The byte deltas of a list of rows of three weights; returns its end.
+static int32_t *prepare_rows(const conv_t *p, int32_t *list) {
+    int32_t along = 2 * p->pitch, on = 2 * (p->size - 2 * p->pitch), delta = 0;
+    for (int32_t t = p->taps; t > 0; t -= 9, list += 12, delta = on) {
+        list[3] = delta;
+        list[7] = list[11] = along;
+    }
+    return list;
+}
+
+// All taps as rows of three weights.
+static int32_t *decode_rows(const conv_t *p, weights_t *d, int32_t *list) {
+    int32_t *end = prepare_rows(p, list), shift = d->shift;
+    const uint16_t *values = d->values;
+    d->values += p->taps;
+    for (; list != end; list += 4, values += 3) {
+        int32_t u = weight(values[0], shift), v = weight(values[1], shift), w = weight(values[2], shift);
+        if (u == BAD_WEIGHT || v == BAD_WEIGHT || w == BAD_WEIGHT) {
+            return NULL;
+        }
+        list[0] = u;
+        list[1] = v;
+        list[2] = w;
+    }
+    return end;
+}
+
+// The same from a sparse filter: what the file leaves out is zero.
+static int32_t *decode_sparse_rows(const conv_t *p, weights_t *state, int32_t n, int32_t *list) {
+    weights_t d = *state;
+    int32_t *end = prepare_rows(p, list), start = 0;
+    for (int32_t *row = list; row != end; row += 4) {
+        row[0] = row[1] = row[2] = 0;
+    }
+    for (; n > 0; n--) {
+        int32_t at = advance(&d), w = weight(*d.values++, d.shift);
+        if (at < 0 || w == BAD_WEIGHT) {
+            return NULL;
+        }
+        for (; at - start >= 3; start += 3) {
+            list += 4;
+        }
+        list[at - start] = w;
+    }
+    *state = d;
+    return end;
+}
+
+static int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list) {
+    if (!by_rows) {
+        return decode_list(p, d, n, list);
+    }
+    return d->sparse ? decode_sparse_rows(p, d, n, list) : decode_rows(p, d, list);
+}
+
+// A float32, given as its bits, times 2^shift, rounded half up. False if it is not finite or does not fit.
+static bool integer_bias(const uint8_t *b, int32_t shift, int32_t *bias) {
+    uint32_t bits = b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+    int32_t exponent = bits >> 23 & 255, m = bits & 0x7FFFFF;
+    if (exponent == 255) {
+        return false;
+    }
+    m |= exponent ? 0x800000 : 0;
+    m = bits >> 31 ? -m : m;
+    shift += (exponent ? exponent : 1) - 150;
+    if (shift < 0) {
+        *bias = shift < -25 ? 0 : (m + (1 << (-shift - 1))) >> -shift;
+        return true;
+    }
+    if (m == 0) {
+        *bias = 0;
+        return true;
+    }
+    int32_t limit = shift > 31 ? 0 : INT32_MAX >> shift;
+    if (m > limit || m < -limit) {
+        return false;
+    }
+    *bias = m * (1 << shift);
+    return true;
+}
+
+// ---- a chunk
+
+// Does the last element of a * b + c * d + rest (all of them not negative) stand before n?
+ALWAYS_INLINE bool inside(int32_t a, int32_t b, int32_t c, int32_t d, int32_t rest, size_t n) {
+    return (uint64_t)(uint32_t)a * (uint32_t)b + (uint64_t)(uint32_t)c * (uint32_t)d + (uint32_t)rest < n;
+}
+
+ALWAYS_INLINE bool part_inside(int32_t at, int32_t items, int32_t size, size_t n) {
+    return at >= 0 && (uint64_t)(uint32_t)items * (uint32_t)size + (uint32_t)at <= n;
+}
+
+static bool disjoint(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
+    uintptr_t x = (uintptr_t)a, y = (uintptr_t)b;
+    return x + a_bytes <= y || y + b_bytes <= x;
+}
+
+static bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
+    int32_t bias_bytes = 4, count_bytes = p->sparse ? 2 : 0;
+    return p->filters >= 1 && p->filters <= 65535 && p->taps >= 1 && p->taps <= MAX_TAPS
+        && part_inside(p->biases, p->filters, bias_bytes, b->chunk_bytes) && part_inside(p->counts, p->filters, count_bytes, b->chunk_bytes)
+        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + p->values) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
+        && p->positions >= 0 && p->positions <= p->end && part_inside(p->first_shift, p->filters, 1, b->n_shifts);
+}
+
+static bool input_inside(const conv_t *p, const conv_buffers_t *b) {
+    const int32_t most = 1 << 28; // twice an element's index must fit int32_t
+    if (p->pitch < 0 || p->size < 0 || p->first < 0 || p->rows < 1 || p->columns < 1 || p->rows > 65535 || p->columns > 65535
+        || p->pitch > most || p->size > most || p->first > most || b->n_in > (size_t)most) {
+        return false;
+    }
+    if (p->pitch == 0) {
+        return p->rows == 1 && p->columns == 1 && inside(1, p->first, 0, 0, p->taps - 1, b->n_in);
+    }
+    int32_t channels = 1;
+    for (int32_t t = 9; t < p->taps; t += 9) {
+        channels++;
+    }
+    return channels * 9 == p->taps && inside(channels - 1, p->size, p->rows + 1, p->pitch, p->first + p->columns + 1, b->n_in);
+}
+
+static bool output_inside(const conv_t *p, const conv_buffers_t *b) {
+    const int32_t most = 1 << 28;
+    if (p->pool_rows < 1 || p->pool_columns < 1 || p->within < 0 || p->within >= p->pool_rows || p->out_columns < 1 || p->to < 0
+        || p->out_pitch < 0 || p->out_size < 0 || p->to > most || p->out_columns > p->columns
+        || !inside(p->out_columns, p->pool_columns, 0, 0, 0, (size_t)p->columns + 1)) {
+        return false;
+    }
+    int32_t groups = 1;
+    for (int32_t row = p->pool_rows - p->within; row < p->rows; row += p->pool_rows) {
+        groups++;
+    }
+    return inside(p->filters - 1, p->out_size, groups - 1, p->out_pitch, p->to + p->out_columns - 1, b->n_out);
+}
+
+// Everything that conv_chunk relies on.
+static bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
+    return chunk_inside(p, b) && input_inside(p, b) && output_inside(p, b)
+        && b->n_scratch >= 2 * (size_t)p->taps + 2 * (size_t)p->columns
+        && p->least >= -32768 && p->least <= p->most && p->most <= 32767
+        && p->exponent >= -128 && p->exponent <= 127 && p->out_exponent >= -128 && p->out_exponent <= 127
+        && disjoint(b->scratch, 4 * b->n_scratch, b->out, 2 * b->n_out); // results must not overwrite the list of offsets
+}
+
+// One filter of the chunk; false for bad data.
+static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int32_t f) {
+    const uint8_t *count = b->chunk + p->counts + 2 * f;
+    int32_t n = p->sparse ? count[0] | count[1] << 8 : p->taps;
+    int32_t bias, out_shift;
+    d->shift = b->shifts[p->first_shift + f];
+    d->position = -1;
+    out_shift = p->exponent + d->shift - p->out_exponent;
+    if (n > p->taps || 2 * n > b->chunk + b->chunk_bytes - (const uint8_t *)d->values || out_shift < 0 || out_shift > 30
+        || !integer_bias(b->chunk + p->biases + 4 * f, d->shift + p->exponent, &bias)) {
+        return false;
+    }
+    filter_t filter = {b->scratch, NULL, (uint32_t)bias + (1u << out_shift >> 1), false};
+    filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps;
+    filter.end = decode(p, d, n, filter.by_rows, b->scratch);
+    if (!filter.end) {
+        return false;
+    }
+    conv_filter(p, &filter, out_shift, b->in + p->first, b->out + p->to + (size_t)f * p->out_size, b->scratch + 2 * p->taps);
+    return true;
+}
+
+// The chunk's filters, one after the other. Returns how many were done: fewer than filters if the next one is bad.
+static int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
+    weights_t d = {(const uint16_t *)(const void *)(b->chunk + p->values), b->chunk + p->positions, b->chunk + p->end, p->sparse != 0, p->taps, 0, 0};
+    for (int32_t f = 0; f < p->filters; f++) {
+        if (!conv_one(p, b, &d, f)) {
+            return f;
+        }
+    }
+    return p->filters;
+}
+
+// ---- rows of channel planes
+
+typedef struct {
+    int32_t channels, size, pitch, row;
+} planes_t;
+
+// rows: rows of each channel that will be touched, from its first
+static bool planes_allowed(const planes_t *p, int32_t rows, size_t n) {
+    return p->channels >= 1 && p->channels <= 65535 && p->size >= 0 && p->pitch >= 1 && p->row >= 0 && p->row < 1 << 28
+        && inside(p->channels - 1, p->size, rows, p->pitch, 0, n + 1);
+}
+
+// Rows `row` and `row + 1` of every channel become its first two.
+static void planes_slide(const planes_t *p, uint16_t *plane) {
+    for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
+        const uint16_t *from = plane + (size_t)p->row * p->pitch;
+        for (int32_t i = 0; i < 2 * p->pitch; i++) {
+            plane[i] = from[i];
+        }
+    }
+}
+
+static void planes_clear(const planes_t *p, uint16_t *plane) {
+    plane += (size_t)p->row * p->pitch;
+    for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
+        for (int32_t i = 0; i < p->pitch; i++) {
+            plane[i] = 0;
+        }
+    }
+}
+
+#endif

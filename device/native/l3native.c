@@ -1,0 +1,120 @@
+// The native module: conv, frame, normalise, slide and clear for native.py. Arithmetic: conv.h, mel.h.
+//
+// Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
+// no call from Python can make C touch memory outside.
+#include "py/dynruntime.h"
+
+#include "conv.h"
+#include "mel.h"
+
+// An object's buffer of items of 1 << log2_size bytes.
+static void *items(mp_obj_t o, int flags, int log2_size, size_t *n) {
+    mp_buffer_info_t b;
+    mp_get_buffer_raise(o, &b, flags);
+    *n = b.len >> log2_size;
+    if ((uintptr_t)b.buf & (((uintptr_t)1 << log2_size) - 1)) {
+        mp_raise_ValueError(MP_ERROR_TEXT("buffer not aligned"));
+    }
+    return b.buf;
+}
+
+static void allow(bool ok) {
+    if (!ok) {
+        mp_raise_ValueError(MP_ERROR_TEXT("parameters reach outside a buffer"));
+    }
+}
+
+// Copied, because what is checked must be what is used even if the array also is one of the buffers.
+static void parameters(mp_obj_t o, int32_t *to, size_t n) {
+    size_t have;
+    const int32_t *from = items(o, MP_BUFFER_READ, 2, &have);
+    allow(have >= n);
+    for (size_t i = 0; i < n; i++) {
+        to[i] = from[i];
+    }
+}
+
+// conv(chunk, shifts, in, out, scratch, p): filters done, fewer than the chunk has if the next one's data are bad
+static mp_obj_t native_conv(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    conv_buffers_t b;
+    conv_t p;
+    b.chunk = items(args[0], MP_BUFFER_READ, 0, &b.chunk_bytes);
+    b.shifts = items(args[1], MP_BUFFER_READ, 0, &b.n_shifts);
+    b.in = items(args[2], MP_BUFFER_READ, 1, &b.n_in);
+    b.out = items(args[3], MP_BUFFER_WRITE, 1, &b.n_out);
+    b.scratch = items(args[4], MP_BUFFER_WRITE, 2, &b.n_scratch);
+    parameters(args[5], (int32_t *)&p, sizeof(p) / 4);
+    allow(conv_allowed(&p, &b));
+    return MP_OBJ_NEW_SMALL_INT(conv_chunk(&p, &b));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(conv_obj, 6, 6, native_conv);
+
+// frame(pcm, plane, work, cos, hann, log2, first, count, weights, p): the row's largest level
+static mp_obj_t native_frame(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    frame_buffers_t b;
+    frame_t p;
+    b.pcm = items(args[0], MP_BUFFER_READ, 1, &b.n_pcm);
+    b.plane = items(args[1], MP_BUFFER_WRITE, 1, &b.n_plane);
+    b.work = items(args[2], MP_BUFFER_WRITE, 2, &b.work_words);
+    b.cos = items(args[3], MP_BUFFER_READ, 2, &b.n_cos);
+    b.hann = items(args[4], MP_BUFFER_READ, 1, &b.n_hann);
+    b.log2 = items(args[5], MP_BUFFER_READ, 1, &b.n_log2);
+    b.first = items(args[6], MP_BUFFER_READ, 1, &b.n_first);
+    b.count = items(args[7], MP_BUFFER_READ, 1, &b.n_count);
+    b.weights = items(args[8], MP_BUFFER_READ, 1, &b.n_weights);
+    parameters(args[9], (int32_t *)&p, sizeof(p) / 4);
+    int32_t best = SILENT;
+    allow(frame_allowed(&p, &b) && log_mel_frame(&p, &b, &best));
+    return mp_obj_new_int(best);
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(frame_obj, 10, 10, native_frame);
+
+// normalise(plane, scale, p)
+static mp_obj_t native_normalise(mp_obj_t plane_obj, mp_obj_t scale_obj, mp_obj_t p_obj) {
+    size_t n;
+    int16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
+    int32_t scale[4];
+    rows_t p;
+    parameters(scale_obj, scale, 4);
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(normalise_allowed(&p, scale, 4, n));
+    normalise(&p, scale, plane);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(normalise_obj, native_normalise);
+
+// slide(plane, p): p: see planes_t
+static mp_obj_t native_slide(mp_obj_t plane_obj, mp_obj_t p_obj) {
+    size_t n;
+    uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
+    planes_t p;
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(planes_allowed(&p, p.row + 2, n));
+    planes_slide(&p, plane);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(slide_obj, native_slide);
+
+// clear(plane, p)
+static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
+    size_t n;
+    uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
+    planes_t p;
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(planes_allowed(&p, p.row + 1, n));
+    planes_clear(&p, plane);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_2(clear_obj, native_clear);
+
+mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
+    MP_DYNRUNTIME_INIT_ENTRY
+    mp_store_global(MP_QSTR_conv, MP_OBJ_FROM_PTR(&conv_obj));
+    mp_store_global(MP_QSTR_frame, MP_OBJ_FROM_PTR(&frame_obj));
+    mp_store_global(MP_QSTR_normalise, MP_OBJ_FROM_PTR(&normalise_obj));
+    mp_store_global(MP_QSTR_slide, MP_OBJ_FROM_PTR(&slide_obj));
+    mp_store_global(MP_QSTR_clear, MP_OBJ_FROM_PTR(&clear_obj));
+    MP_DYNRUNTIME_INIT_EXIT
+}

@@ -1,0 +1,29 @@
+"""Board side of test_fixed.py: run one window with an integer kernel, write the input plane, the embedding and the logits."""
+
+import json
+import sys
+from array import array
+
+from l3mote import Model
+
+
+def work(folder):
+    with open(folder + "/job.json") as f:
+        job = json.load(f)
+    model = Model(folder + "/model.l3m", heap=job["heap"], kernel=job["kernel"])
+    with open(folder + "/audio.pcm", "rb") as f:
+        f.readinto(model.pcm)
+    with open(folder + "/integers.i16", "wb") as f:
+        for _ in model.logmel.steps(model.pcm, model.planes[0]):
+            yield
+        for t in range(model.reader.frontend.frames):
+            f.write(array("h", model.kernel.row(model.planes[0], 0, t + 1)))
+        for _ in model.network_steps():
+            yield
+        f.write(array("h", model.vectors[0]))
+        f.write(array("h", model.vectors[-1]))
+
+
+if __name__ == "__main__":
+    for _ in work(sys.argv[1]):
+        pass
