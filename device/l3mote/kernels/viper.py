@@ -361,12 +361,13 @@ def level(power: ptr32, shifts: ptr8, weights: ptr16, p: ptr32) -> int:
 @micropython.viper
 def log2(x: int, table: ptr16) -> int:
     """log2 of 1 <= x < 2^31 in 2^-16."""
+    one = 1  # 2^30 is no small integer where a word has 32 bits, so it is made, not written
     exponent = 0
     v = x
     while v > 1:
         v >>= 1
         exponent += 1
-    fraction = ((x << (30 - exponent)) - (1 << 30)) >> 14
+    fraction = ((x << (30 - exponent)) - (one << 30)) >> 14
     i = fraction >> 10
     a = int(table[i])
     return (exponent << 16) + a + (((int(table[i + 1]) - a) * (fraction & 1023)) >> 10)
