@@ -11,6 +11,8 @@ import pytest
 from make_small import PATH
 from support import require
 
+from l3host import synth
+from l3host.audio import resample, to_pcm
 from l3host.emulate import emulate, qemu, rp2040, runtimes
 from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
@@ -55,18 +57,37 @@ def test_the_device_tests_pass_on_qemu(tmp_path):
     assert len(lines) - 1 == written.count("\ndef test_")
 
 
-@pytest.mark.parametrize("name, counted", [("qemu", "instructions"), ("rp2040", "cycles")])
-def test_a_model_on_a_board_equals_the_reference(name, counted):
-    find(name)
-    emulation = emulate(str(PATH), noise(), name)
+def test_single_precision_floats_equal_the_reference():
+    find("qemu")
+    emulation = emulate(str(PATH), noise(), "qemu", kernel="python")
     assert emulation.ok, emulation.first_failure
     assert max(layer.max_rel for layer in emulation.layers) <= LAYER_RELATIVE
     assert np.abs(emulation.outputs - emulation.reference.output).max() <= SCORE
     facts = emulation.to_json()
     assert facts["selftest"]["ok"] and facts["kernel"] == "python"
-    assert 1e8 < facts[f"{counted}_frontend"] < facts[f"{counted}_per_window"] < 1e10
+    assert 1e8 < facts["instructions_frontend"] < facts["instructions_per_window"] < 1e10
     assert facts["base_bytes"] < facts["heap_peak_bytes"] < 240 * 1024
     assert emulation.facts["implementation"] == "micropython"
+
+
+@pytest.mark.parametrize("kernel", ["native", "viper"])
+@pytest.mark.parametrize("name", BOARDS)
+def test_integer_kernels_give_every_bit_on_boards(name, kernel):
+    find(name)
+    facts = emulate(str(PATH), noise(), name, kernel=kernel).to_json()
+    assert facts["kernel"] == kernel and facts["arithmetic"] == "fixed"
+    assert facts["bit_exact"] and facts["parity"]["ok"] and facts["selftest"]["ok"]
+
+
+@pytest.mark.parametrize("name, counted, heap", [("qemu", "instructions", 200 * 1024), ("rp2040", "cycles", None)])
+def test_the_shipped_model_on_boards(name, counted, heap):
+    find(name)
+    rain = to_pcm(resample(synth.sound("rain", 1.0), synth.RATE, 8000))[None]
+    facts = emulate("esc10", rain, name, heap=heap).to_json()
+    assert facts["kernel"] == "native" and facts["bit_exact"] and facts["selftest"]["ok"]
+    assert facts["labels"] == ["rain"]
+    assert 0 < facts[f"{counted}_frontend"] < facts[f"{counted}_per_window"]
+    assert facts["heap_peak_bytes"] < (heap or 240 * 1024)
 
 
 FLOATS = """
