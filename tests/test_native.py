@@ -1,0 +1,232 @@
+"""The native kernels: bit for bit viper's and the reference's integers, safe with hostile parameters, refused where unfit."""
+
+import json
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import ROOT, require
+from test_fixed import SCRIPT, in_device_order, sounds
+
+from l3host import fixed, synth
+from l3host.audio import resample, to_pcm
+from l3host.emulate import runtimes
+from l3host.errors import L3Error
+from l3host.graph import Graph
+from l3host.half import rounded
+from l3host.load import load_graph
+from l3host.writer import to_bytes
+from l3mote import format as fmt
+from l3mote import plan
+from l3mote.kernels import integer
+from l3mote.reader import Reader
+from models import conv, dense
+
+HERE = Path(__file__).parent
+NATIVE = ROOT / "device" / "native"
+PACKAGE = ROOT / "device"
+MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
+FUZZ_CALLS = 30000
+
+# bands, frames, then (filters, pool rows, pool columns, density) of each convolution
+SHAPES = {
+    "one channel throughout": (8, 6, [(1, 1, 1, 1.0), (1, 1, 1, 1.0)]),
+    "odd widths": (13, 7, [(3, 1, 1, 1.0), (5, 2, 2, 1.0), (4, 1, 1, 0.4), (3, 3, 5, 1.0)]),
+    "narrow planes": (7, 9, [(4, 1, 1, 0.5), (3, 3, 2, 1.0), (4, 1, 1, 0.5), (2, 3, 3, 0.7)]),
+    "one column": (1, 5, [(2, 1, 1, 1.0), (3, 2, 1, 0.5)]),
+    "one row": (16, 1, [(4, 1, 2, 1.0), (4, 1, 2, 0.5)]),
+    "all-zero filters": (16, 8, [(4, 1, 1, 0.0), (4, 2, 2, 0.0)]),
+    "nearly empty": (24, 8, [(6, 1, 1, 1.0), (8, 2, 2, 0.03), (8, 2, 2, 0.03)]),
+    "sparse": (24, 8, [(6, 1, 1, 0.3), (8, 2, 2, 0.1), (8, 2, 2, 0.25)]),
+    "half": (24, 8, [(6, 1, 1, 0.5), (8, 2, 2, 0.5), (8, 2, 2, 0.5)]),
+    "nearly dense": (24, 8, [(6, 1, 1, 0.9), (8, 2, 2, 0.9), (8, 2, 2, 0.95)]),
+    "dense": (32, 16, [(8, 1, 1, 1.0), (12, 2, 2, 1.0), (16, 2, 2, 1.0), (8, 4, 8, 1.0)]),
+    "more than 255 taps apart": (8, 4, [(64, 1, 1, 1.0), (4, 2, 2, 0.004)]),
+    "pool of three": (18, 12, [(4, 3, 3, 1.0), (4, 2, 3, 0.5)]),
+}
+
+
+def unix():
+    try:
+        return runtimes.find("unix")
+    except L3Error as e:
+        require(False, str(e))
+
+
+def graph_of(shape, activation="relu"):
+    bands, frames, convs = SHAPES[shape]
+    rng = np.random.default_rng(list(SHAPES).index(shape))
+    window = 256 + 128 * (frames - 1)
+    frontend = fmt.Frontend(
+        8000, window, window, 256, 128, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
+    )
+    layers, channels, rows, cols = [], 1, frames, bands
+    for i, (filters, pool_rows, pool_cols, density) in enumerate(convs):
+        layers.append(conv(rng, f"conv{i}", channels, filters, density, (pool_cols, pool_rows), activation))
+        channels, rows, cols = filters, rows // pool_rows, cols // pool_cols
+    layers.append(dense(rng, "dense", channels * rows * cols, 5, 0.6, "none"))
+    graph = rounded(Graph(frontend, layers))
+    graph.fixed = fixed.calibrate(graph, noise(frontend, 4))
+    return graph
+
+
+def noise(frontend, n):
+    rng = np.random.default_rng(n)
+    return np.round(rng.normal(size=(n, frontend.window)) * 3000).clip(-32768, 32767).astype(np.int16)
+
+
+def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE):
+    folder.mkdir()
+    (folder / "model.l3m").write_bytes(to_bytes(graph))
+    pcm.astype("<i2").tofile(folder / "audio.pcm")
+    (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap}))
+    done = runtimes.execute(unix(), SCRIPT, package, folder)
+    assert done.returncode == 0, done.stderr + done.stdout
+    return np.fromfile(folder / "integers.i16", "<i2")
+
+
+def smallest_heap(graph):
+    """What strips of one row need with either kernel: the planner says by how much nothing is too little."""
+
+    class Sizes:
+        itemsize = 2
+        plane_bytes = staticmethod(integer.plane_bytes)
+        workspace = staticmethod(lambda p: max(integer.workspace(p), 8 * p.max_taps + 8 * p.max_cols))
+        frontend_bytes = staticmethod(lambda fe: integer.frontend_bytes(fe) + 4)
+
+    with pytest.raises(plan.HeapError) as error:
+        plan.plan(Reader(BytesIO(to_bytes(graph))), 0, Sizes)
+    return error.value.missing
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_random_layers_in_strips_of_one_row(shape, tmp_path):
+    graph = graph_of(shape)
+    pcm = noise(graph.frontend, 1)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    heap = smallest_heap(graph)
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm[0], kernel, tmp_path / kernel, heap) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("shape", ["odd widths", "dense", "sparse", "pool of three"])
+def test_random_layers_at_once_and_with_signed_activations(shape, tmp_path):
+    graph = graph_of(shape, "none")
+    pcm = noise(graph.frontend, 1)
+    run = fixed.run(graph, graph.fixed, pcm)
+    assert any((x < 0).any() for x in run.outputs[:-1])
+    expected = in_device_order(graph, run)
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm[0], kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("sound", ["rain", "clock_tick"])
+def test_shipped_model(sound, tmp_path):
+    graph = rounded(load_graph("esc10"))
+    graph.fixed = fixed.calibrate(graph, sounds(graph))
+    fe = graph.frontend
+    pcm = to_pcm(resample(synth.sound(sound), synth.RATE, fe.sample_rate))[: fe.window]
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    assert (integers(graph, pcm, "native", tmp_path / "job") == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["silence", "full scale", "one sample", "last sample", "quiet"])
+def test_front_end_at_its_edges(kind, tmp_path):
+    graph = graph_of("sparse")
+    n = graph.frontend.window
+    pcm = {
+        "silence": np.zeros(n),
+        "full scale": np.where(np.arange(n) // 7 % 2, 32767, -32768),
+        "one sample": np.arange(n) == 100,
+        "last sample": -32768 * (np.arange(n) == n - 1),
+        "quiet": np.random.default_rng(0).integers(-2, 3, n),
+    }[kind].astype(np.int16)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm, kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+def micropython(code, package=PACKAGE):
+    unix()
+    program = runtimes.venv_tool("micropython")
+    done = subprocess.run([program, "-c", code], env={"MICROPYPATH": f"{package}:.frozen"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def copy_of_package(folder):
+    shutil.copytree(PACKAGE / "l3mote", folder / "l3mote", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+CHOOSE = "from l3mote.kernels import choose, KernelError\nprint(choose(None, True).name)\n"
+INSIST = "try:\n    choose('native')\nexcept KernelError as e:\n    print(e)\n"
+
+
+@pytest.mark.parametrize("fault", ["of another architecture", "of another version", "missing"])
+def test_a_module_that_does_not_fit_is_passed_over(fault, tmp_path):
+    module = copy_of_package(tmp_path) / "l3mote" / "kernels" / MODULE.name
+    if fault == "of another architecture":
+        shutil.copy(module.with_name("l3native_armv6m.mpy"), module)
+    elif fault == "of another version":
+        module.write_bytes(b"M\x05" + module.read_bytes()[2:])
+    else:
+        module.unlink()
+    name, reason = micropython(CHOOSE + INSIST, tmp_path).splitlines()[:2]
+    assert name != "native"
+    assert "kernel native does not load here" in reason and "l3native_x64.mpy" in reason
+
+
+def test_parameters_are_checked_before_anything_is_touched():
+    code = """
+import struct
+from l3mote.kernels.native import module
+p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
+def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
+    buffers = [bytes(chunk), bytes(shifts), memoryview(bytearray(x + at))[at:], bytearray(out), bytearray(scratch)]
+    try:
+        return module.conv(*buffers, struct.pack("<%di" % len(p), *p))
+    except ValueError as e:
+        return str(e)
+print(call(p))
+for short in ({"chunk": 21}, {"shifts": 0}, {"x": 98}, {"out": 46}, {"scratch": 132}):
+    print(call(p, **short))
+print(call(p[:-1]))
+print(call(p, at=1))
+for i in range(len(p)):
+    for v in (-1, 1 << 30, -(1 << 31), (1 << 31) - 1):
+        call(p[:i] + [v] + p[i + 1:])
+"""
+    lines = micropython(code).splitlines()
+    assert lines[0] == "1"
+    assert lines[1:7] == ["parameters reach outside a buffer"] * 6
+    assert lines[7] == "buffer not aligned"
+
+
+def test_c_under_sanitizers(tmp_path):
+    program = tmp_path / "fuzz"
+    flags = ["-std=c99", "-O1", "-g", "-Wall", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    require(shutil.which("gcc") and sys.platform == "linux", "building the C with sanitizers needs gcc (package gcc)")
+    subprocess.run(["gcc", *flags, f"-I{NATIVE}", HERE / "native_fuzz.c", "-o", program], check=True)
+    done = subprocess.run([program, str(FUZZ_CALLS), "1"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert min(int(n) for n in done.stdout.split()) > FUZZ_CALLS / 20
+
+
+def test_assembly_equals_c(tmp_path):
+    program = tmp_path / "asm.elf"
+    require(shutil.which("arm-none-eabi-gcc"), "checking the M0+ assembly needs arm-none-eabi-gcc (package gcc-arm-none-eabi)")
+    require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
+    flags = "-mthumb -mcpu=cortex-m0plus -O2 -std=c99 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
+    places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
+    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S"]
+    subprocess.run(
+        ["arm-none-eabi-gcc", *flags.split(), *places.split(), f"-I{NATIVE}", *sources, "-lgcc", "-o", program], check=True
+    )
+    board = ["qemu-system-arm", "-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]
+    done = subprocess.run([*board, program], capture_output=True, text=True, timeout=60)
+    assert "equal" in done.stdout + done.stderr
