@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from l3mote.kernels import integer
+from l3mote.kernels import FIXED, integer
 from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap
 from l3mote.plan import HeapError, plan
@@ -30,6 +30,14 @@ BOARDS = {
 
 # (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
 COSTS = {
+    "native": {
+        "rp2040": (6.6, 390_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model"),
+        None: (6.6, 390_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
+    },
+    "viper": {
+        "rp2040": (56, 6_500_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model"),
+        None: (56, 6_500_000, "guess: the RP2040's cycles"),
+    },
     "ulab": {
         "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
         None: (20, 400_000, "guess: single-precision FPU, no measurement"),
@@ -87,11 +95,12 @@ def report(reader: Reader, heap: int | None = None) -> dict:
     """will_it_run for every board of the table, or for one heap given."""
     if heap is not None:
         return {"heap": will_it_run(reader, heap)}
-    boards = {}
+    boards, calibrated = {}, "FIXED" in reader.sections
     for name, board in BOARDS.items():
         entry = will_it_run(reader, board.heap) | {"source": board.source}
         if entry["fits"]:
-            pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in COSTS}
+            kernels = [kernel for kernel in COSTS if calibrated or kernel not in FIXED]
+            pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in kernels}
             entry["seconds_estimate"] = {k: {"seconds": s, "basis": basis} for k, (s, basis) in pairs.items()}
         boards[name] = entry
     return boards

@@ -179,5 +179,6 @@ def trained(metrics: dict, path: str) -> None:
     for fold, accuracy in metrics.get("accuracy_per_fold", {}).items():
         out.print(f"fold {fold}: {accuracy:.3f}")
     if "accuracy_mean" in metrics:
-        out.print(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} (standard deviation {metrics['accuracy_std']:.3f})")
+        spread = f"standard deviation {metrics['accuracy_std']:.3f}"
+        out.print(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
     out.print(f"{path}: trained on all folds")
