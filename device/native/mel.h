@@ -5,6 +5,7 @@
 
 #include "conv.h"
 
+#define SEPARATE __attribute__((noinline)) // inlined into one function, the inner loops run out of registers
 #define SILENT (-32768)
 #define LOG2_ENTRIES 65
 
@@ -89,7 +90,7 @@ static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_
 }
 
 // Shift a frame until its largest value has p->bits bits; returns the right shift.
-static int load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
+SEPARATE static int load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
     int shift = bit_length(window_frame(p, b, z)) - p->bits;
     uint32_t half = shift > 0 ? 1u << shift >> 1 : 0, *end = z + p->n_fft;
     if (shift > 0) {
@@ -141,7 +142,7 @@ static void last_stages(uint32_t *z, uint32_t *end) {
 }
 
 // n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order.
-static void dft(uint32_t *z, const int32_t *cos, int32_t n) {
+SEPARATE static void dft(uint32_t *z, const int32_t *cos, int32_t n) {
     int32_t quarter = n >> 2, stride = 2;
     uint32_t *end = z + n;
     for (int32_t size = n >> 1; size > 4; size >>= 1, stride <<= 1) {
@@ -170,7 +171,7 @@ ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t 
 }
 
 // Bins 0..n/2 of the real signal from the half-size complex one, as powers. a, b: the bit-reversed places of bins k and -k.
-static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, int32_t n) {
+SEPARATE static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
     for (int32_t k = 0; k <= quarter; k++) {
         uint32_t ar = z[2 * a], ai = z[2 * a + 1], br = z[2 * b], bi = z[2 * b + 1];
@@ -201,7 +202,7 @@ ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
 }
 
 // Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
-static uint32_t band_power(const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
+SEPARATE static uint32_t band_power(const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
     int32_t top = 0;
     for (int32_t k = 0; k < n; k++) {
         top = shifts[k] > top ? shifts[k] : top;
@@ -228,7 +229,7 @@ static int32_t log2_q16(uint32_t x, const uint16_t *table) {
 }
 
 // One row of levels into the plane. False if a band leaves the spectrum or the weights.
-static bool levels(const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
+SEPARATE static bool levels(const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
     uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;
     *best = SILENT;
     for (int32_t i = 0; i < p->bands; i++) {

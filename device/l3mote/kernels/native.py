@@ -6,6 +6,7 @@ conv.h and mel.h, in their order; C checks each of them against the buffers and 
 
 import struct
 import sys
+from array import array
 
 from l3mote.format import RELU, SPARSE_F16
 from l3mote.kernels.integer import LEVEL_OFFSET, Integer, plane_bytes
@@ -37,6 +38,7 @@ def load():
 
 
 module = load()
+native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
 
 
 def workspace(plan):
@@ -58,54 +60,51 @@ def frontend_bytes(fe):
 class Kernel(Integer):
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
-        self.p = bytearray(4 * 26)
+        self.p = array("i", bytes(4 * 26))
         self.rows = bytearray(4 * 4)
-        self.strip = None  # (layer, first row) that the second part of p stands for
+        self.layer = self.first = None  # layer and first row that the second part of p stands for
 
-    def _pack_layer(self, layer, *geometry):
-        _, exponent, out_exponent, _, _ = self.filters[layer.name]
+    def _pack_layer(self, layer, first, *geometry):
+        self.layer, self.first = layer, first
+        self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
         least, most, signed = self._limits(layer)
         sparse = layer.encoding == SPARSE_F16
-        struct.pack_into("<18i", self.p, 32, sparse, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+        pack_into("<18i", self.p, 32, sparse, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
 
     def _run(self, chunk, buffer, x, y, to):
-        at = self.filters[chunk.layer.name][0] + chunk.first
-        end = chunk.positions + chunk.n_position_bytes
-        struct.pack_into(
-            "<8i", self.p, 0, chunk.filters, chunk.biases, chunk.counts, chunk.values, chunk.positions, end, at, to
-        )
-        done = module.conv(buffer, self.fixed.shifts, x, y, self.scratch, self.p)
-        if done < chunk.filters:
+        p, n, positions = self.p, chunk.filters, chunk.positions
+        p[0], p[1], p[2], p[3], p[4] = n, chunk.biases, chunk.counts, chunk.values, positions
+        p[5], p[6], p[7] = positions + chunk.n_position_bytes, self.shift_at + chunk.first, to
+        done = native_conv(buffer, self.fixed.shifts, x, y, self.scratch, p)
+        if done < n:
             chunk.bias(buffer, done)  # tells of a bias that is not finite
             raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def conv(self, chunk, buffer, src, dst, first, stop):
         """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
         layer = chunk.layer
-        if self.strip != (layer, first):
-            self.strip = (layer, first)
+        if self.first != first or self.layer is not layer:
             at = (first - 1 - src.top) * src.pitch
             within = first % layer.pool_rows
+            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + 1
             self._pack_layer(
-                layer, src.pitch, src.size, at, stop - first, layer.cols, dst.pitch, dst.size,
+                layer, first, src.pitch, src.size, at, stop - first, layer.cols, dst.pitch, dst.size,
                 layer.pool_rows, layer.pool_cols, within, layer.out_cols,
             )  # fmt: skip
-        to = chunk.first * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + 1
-        self._run(chunk, buffer, src.data, dst.data, to)
+        self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
 
     def dense(self, chunk, buffer, x, y):
         """The chunk's outputs of a dense layer, as integers."""
-        if self.strip != (chunk.layer, 0):
-            self.strip = (chunk.layer, 0)
-            self._pack_layer(chunk.layer, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+        if self.layer is not chunk.layer:
+            self._pack_layer(chunk.layer, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
     def clear(self, plane, index):
-        struct.pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, index)
+        pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, index)
         module.clear(plane.data, self.rows)
 
     def slide(self, plane, rows):
-        struct.pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, rows)
+        pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, rows)
         module.slide(plane.data, self.rows)
 
 
@@ -116,21 +115,21 @@ class frontend:
         self.fe = reader.frontend
         self.fixed = reader.fixed()
         self.work = bytearray(work_bytes(self.fe.n_fft))
-        self.p = bytearray(4 * 6)
+        self.p = array("i", bytes(4 * 6))
 
     def steps(self, pcm, plane):
         """Fill the plane from a window of int16 samples; yield after each frame."""
         fe, fixed, p = self.fe, self.fixed, self.p
+        n, hop, bits, bands, pitch = fe.n_fft, fe.hop_length, fixed.frame_bits, fe.bands, plane.pitch
+        data, work = plane.data, self.work
+        cos, hann, log2, first, count, weights = fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights
+        pack_into("<6i", p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands)
         loudest = -32768
-        offset = -LEVEL_OFFSET * 512
-        for t in range(fe.frames):
-            start = t * fe.hop_length - fe.pad_before
-            struct.pack_into("<6i", p, 0, fe.n_fft, start, fixed.frame_bits, (t + 1) * plane.pitch + 1, offset, fe.bands)
-            level = module.frame(
-                pcm, plane.data, self.work, fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights, p
-            )
-            loudest = max(loudest, level)
+        for _ in range(fe.frames):
+            loudest = max(loudest, native_frame(pcm, data, work, cos, hann, log2, first, count, weights, p))
+            p[1] += hop
+            p[3] += pitch
             yield
-        struct.pack_into("<4i", p, 0, fe.frames, fe.bands, plane.pitch, loudest)
+        pack_into("<4i", p, 0, fe.frames, fe.bands, plane.pitch, loudest)
         module.normalise(plane.data, fixed.scale, p)
         yield
