@@ -31,8 +31,8 @@ BOARDS = {
 # (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
 COSTS = {
     "native": {
-        "rp2040": (6.6, 390_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model"),
-        None: (6.6, 390_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
+        "rp2040": (6.5, 306_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model"),
+        None: (6.5, 306_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
     },
     "viper": {
         "rp2040": (56, 6_500_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model"),
