@@ -37,7 +37,8 @@ def work(folder):
         if i == steps:
             break
     total = gc.mem_alloc() + gc.mem_free()  # the limit less the collector's own tables
-    print(json.dumps({"total": total, "base": base, "buffers": model.plan.heap_bytes, "output": list(model.output)}))
+    output = [] if model.output is None else list(model.output)
+    print(json.dumps({"total": total, "base": base, "buffers": model.plan.heap_bytes, "output": output}))
     yield
 
 

@@ -11,7 +11,7 @@ from l3mote.kernels import calibrated, choose
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
-RESERVE = 8192  # bytes left for Python's own small objects; a tenth more is too fragmented to count on
+RESERVE = 4096  # bytes left for Python's own small objects; a tenth more is too fragmented to count on
 
 
 def buffer_heap(free):
@@ -47,6 +47,7 @@ class Model:
         self.arithmetic = module.arithmetic
         self.layers = self.reader.layers
         self.labels = self.reader.labels
+        self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
             if self.arithmetic == "fixed":

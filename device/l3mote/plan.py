@@ -7,6 +7,9 @@ reads holds those rows and one more above and below. A higher strip costs heap a
 from l3mote.format import CONV, align
 
 
+RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
+
+
 class HeapError(MemoryError):
     """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
 
@@ -77,6 +80,7 @@ class Plan:
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
         yield "front-end", kernel.frontend_bytes(model.frontend)
+        yield "objects", RUN_OBJECTS
 
     def count(self):
         denses = self.layers[len(self.convs) :]
