@@ -6,7 +6,6 @@ reads holds those rows and one more above and below. A higher strip costs heap a
 
 from l3mote.format import CONV, align
 
-
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
