@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l3host import fixed_mel, reference
+from l3host.errors import L3Error
 from l3host.graph import Conv, Graph
 from l3host.half import rounded
 
@@ -19,6 +20,7 @@ HEADROOM = 2.0  # over the largest activation seen while calibrating: a bit lost
 WEIGHT_BITS = 9.5  # what a layer's weights should keep of the 31 bits: the rest goes to its input
 LEAST_BITS, MOST_BITS = 12, 15
 ACCUMULATOR = 2**31 - 1
+BATCH = 8  # windows calibrated at once
 
 
 @dataclass
@@ -69,7 +71,7 @@ def filter_shift(weights: np.ndarray, bias: float, limit: int, exponent: int) ->
         b = abs(int(to_integer(np.array(bias), np.int64(shift + exponent))))
         if np.abs(w).max(initial=0) <= 32767 and limit * int(np.abs(w).sum()) + b + 2**29 <= ACCUMULATOR:
             return shift
-    raise OverflowError("no shift keeps the filter's sum within 32 bits")
+    raise L3Error("cannot calibrate: no shift keeps the filter's sum within 32 bits")
 
 
 def exponent_for(largest: float, bits: int) -> int:
@@ -80,8 +82,7 @@ def exponent_for(largest: float, bits: int) -> int:
 def calibrate(graph: Graph, windows: np.ndarray) -> FixedPoint:
     """Scales for a graph from windows of int16 (N, window): every activation's range, with headroom."""
     graph = rounded(graph)
-    run = reference.run(graph, windows / 32768, np.float32)
-    peaks = [float(np.abs(out).max()) for out in pre_activations(graph, run)]
+    peaks = activation_peaks(graph, windows)
     fe = graph.frontend
     edge = max(abs(fe.norm_shift), abs(fe.norm_shift - fe.dynamic_range * fe.norm_scale))
     bits = input_bits(graph.layers[0])
@@ -97,6 +98,15 @@ def calibrate(graph: Graph, windows: np.ndarray) -> FixedPoint:
         layers.append(LayerScale(out, out_bits, shifts))
         exponent, bits = out, out_bits
     return FixedPoint(input_exponent, input_b, layers, fixed_mel.tables(fe), fixed_mel.scale(fe, input_exponent))
+
+
+def activation_peaks(graph: Graph, windows: np.ndarray) -> list[float]:
+    """Largest magnitude of each layer's output over windows of int16 (N, window), a few at a time: memory stays bounded."""
+    peaks = np.zeros(len(graph.layers))
+    for start in range(0, len(windows), BATCH):
+        run = reference.run(graph, windows[start : start + BATCH] / 32768, np.float32)
+        peaks = np.maximum(peaks, [np.abs(out).max() for out in pre_activations(graph, run)])
+    return peaks.tolist()
 
 
 def pre_activations(graph: Graph, run: reference.Run) -> list[np.ndarray]:
@@ -142,7 +152,7 @@ class FixedRun:
 
 
 def network(graph: Graph, fixed: FixedPoint, plane: np.ndarray) -> FixedRun:
-    """Run integer planes (N, bands, frames) through the layers. graph: as the file holds it (see writer.rounded)."""
+    """Run integer planes (N, bands, frames) through the layers. graph: as the file holds it (see half.rounded)."""
     x, exponent, outputs = plane[..., None].astype(np.int64), fixed.input_exponent, []
     embedding = None
     for layer, scale in zip(graph.layers, fixed.layers, strict=True):

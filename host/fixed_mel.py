@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from l3host.errors import L3Error
 from l3host.reference import frames, mel_matrix
 from l3mote.format import SCALE_MEL, Frontend
 
@@ -191,7 +192,7 @@ class Scale:
 
 
 def scale(fe: Frontend, exponent: int) -> Scale:
-    """For an input plane in units of 2^-exponent, input batch norm included. Raises OverflowError if it does not fit 32 bits."""
+    """For an input plane in units of 2^-exponent, input batch norm included. Raises L3Error if it does not fit 32 bits."""
     decibels = 5 * np.log10(2) / 2**LEVEL_BITS  # of one level step: the published log-mel takes the square root first
     floor = int(np.round(-fe.dynamic_range / decibels))
     unit = decibels * fe.norm_scale * 2.0**exponent
@@ -199,7 +200,7 @@ def scale(fe: Frontend, exponent: int) -> Scale:
     offset = int(np.round(fe.norm_shift * 2.0 ** (exponent + shift))) + (1 << shift >> 1)
     result = Scale(max(floor, SILENT), int(np.round(unit * 2.0**shift)), offset, shift)
     if abs(result.floor * result.factor) + abs(offset) >= 2**31:
-        raise OverflowError("the input normalisation does not fit 32 bits")
+        raise L3Error("cannot calibrate: the input normalisation does not fit 32 bits")
     return result
 
 

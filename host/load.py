@@ -11,11 +11,11 @@ from l3host import fixed_mel
 from l3host.errors import L3Error
 from l3host.fixed import FixedPoint, LayerScale
 from l3host.graph import ACTIVATIONS, Conv, Dense, Graph
+from l3host.half import F16_TINY
 from l3mote import format as fmt
 from l3mote.reader import Reader
 
 NAMES = {number: name for name, number in ACTIVATIONS.items()}
-F16_TINY = 2.0**-14  # smallest normal float16
 MAX_WEIGHTS = 1 << 26  # a sparse layer of a few bytes may stand for gigabytes of zeros
 SHIPPED = Path(__file__).parent / "models"
 

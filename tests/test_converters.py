@@ -13,6 +13,7 @@ from support import shared
 from l3convert import convert
 from l3host import reference
 from l3host.graph import FRONTENDS, frontend
+from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE, MEL_DB
 
 SEA64 = "models/edgel3_sea_ust_audio_emb_64.h5"
 BROADBAND = ("synth_am_noise", "synth_clicks", "synth_drill_harmonics", "synth_white_noise", "wav_silence")
@@ -40,7 +41,7 @@ def sea64():
 def test_real_file_reproduces_the_golden_embeddings(sea64, name):
     arrays = golden(name)
     run = reference.run(sea64, arrays.get("frames", arrays["audio"][None]).astype(np.float64))
-    tolerance = 1e-3 if name in BROADBAND else 0.03
+    tolerance = EMBEDDING if name in BROADBAND else EMBEDDING_TONE
     assert differs(run.embedding, arrays["embedding"]) < tolerance
     assert differs(run.embedding, arrays["embedding_f64"]) < tolerance
 
@@ -49,8 +50,8 @@ def test_real_file_reproduces_the_golden_embeddings(sea64, name):
 def test_real_file_reproduces_the_golden_log_mel(sea64, name):
     arrays = golden(name)
     plane = reference.log_mel(sea64.frontend, arrays.get("frames", arrays["audio"][None]).astype(np.float64))
-    assert differs(plane, arrays["logmel"]) < 1e-3
-    assert differs(plane, arrays["logmel_f64"]) < 1e-3
+    assert differs(plane, arrays["logmel"]) < MEL_DB
+    assert differs(plane, arrays["logmel_f64"]) < MEL_DB
 
 
 @pytest.mark.parametrize("name", [name for name in BROADBAND if name.startswith("synth")])

@@ -130,7 +130,7 @@ def candidate_heights(layer):
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers and chunk_bytes (a format.Reader). kernel: its module, which knows what it allocates.
+    model: anything with frontend, layers and chunk_bytes (a reader.Reader). kernel: its module, which knows what it allocates.
     Starts from the lowest strips, which need the least heap; then, from the last layer back (most weights, smallest planes),
     takes the highest strip that still fits. Raises HeapError.
     """

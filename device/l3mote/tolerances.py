@@ -2,7 +2,6 @@
 
 LAYER_RELATIVE = 1e-5  # float kernels against the reference, of the layer's largest magnitude, both fed the same plane
 MEL_DB = 1e-3  # log-mel of a broadband sound, double precision against the published package
-MEL_DB_FLOAT32 = 0.05  # log-mel of a board's float32 FFT against the reference, broadband
 EMBEDDING = 1e-3  # absolute, broadband (values reach 130)
 EMBEDDING_TONE = 0.03  # absolute, pure tones: nearly empty bins amplify DFT noise
 SCORE = 1e-3  # absolute, softmax or sigmoid outputs, front-end included

@@ -3,6 +3,7 @@
 import struct
 from array import array
 
+from l3mote.fixed import log2
 from l3mote.format import RELU, SPARSE_F16
 
 itemsize = 2
@@ -147,9 +148,7 @@ class IntegerLogMel:
         self.p = array("i", [0] * 8)
         fixed = self.fixed
         self.tables = (fixed.weights, fixed.first, fixed.count, fixed.log2, self.p, fe.bands)
-        self.bits = 0
-        while 2 << self.bits < fe.n_fft:
-            self.bits += 1
+        self.bits = log2(fe.n_fft) - 1  # of the half-size complex DFT
 
     def steps(self, pcm, plane):
         """Fill the plane from a window of int16 samples; yield after each frame."""
