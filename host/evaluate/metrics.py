@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.metrics import average_precision_score
+
+from l3host.evaluate.backend import average_precision_score
 
 DRAWS = 1000
 LEVEL = 0.95

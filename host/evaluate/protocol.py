@@ -62,16 +62,13 @@ def evaluate(
     The same arguments give the same figures on the same machine. Raises L3Error: fewer than two labels, a fold that does not
     exist, too few folds, an unknown probe, embeddings that are not one for each clip or not finite.
     """
-    checked(dataset, embeddings, probe, seeds)
-    plan = rounds(dataset, folds)
+    plan = planned(dataset, probe, folds, seeds)
+    checked(dataset, embeddings)
     numbers = range(1, seeds + 1) if probe == "mlp" else [0]  # the logistic probe has nothing random
     tested = []
     with threadpool_limits(1):  # matrices this small are slower with more
         for turn in plan:
-            targets = members(dataset, embeddings, [turn.test]).targets
-            if not targets.any():
-                raise L3Error(f"{dataset.name}: no test clip has a label, there is nothing to find")
-            tested.append((targets, []))
+            tested.append((members(dataset, embeddings, [turn.test]).targets, []))
             for seed in numbers:
                 tested[-1][1].append(scores(dataset, embeddings, probe, turn, seed))
                 if told:
@@ -91,19 +88,29 @@ def evaluate(
     }
 
 
-def checked(dataset: Dataset, embeddings: Sequence[np.ndarray], probe: str, seeds: int) -> None:
-    """Raise L3Error unless these can be evaluated."""
+def planned(dataset: Dataset, probe: str, folds: Sequence[int] | None, seeds: int) -> list[Round]:
+    """rounds, if these can be evaluated: what is known before any embedding is computed. Raises L3Error."""
     if probe not in PROBES:
         raise L3Error(f"unknown probe {probe!r}: {' or '.join(PROBES)}")
     if seeds < 1:
         raise L3Error(f"{seeds} seeds: at least 1")
     if len(dataset.labels) < 2:
         raise L3Error(f"{dataset.name} has only the class {', '.join(dataset.labels)}: there is nothing to tell apart")
+    plan = rounds(dataset, folds)
+    for turn in plan:
+        for what, fold in (("validation", turn.validation), ("test", turn.test)):
+            if not any(clip.tags for clip in dataset.clips if clip.fold == fold):
+                raise L3Error(f"{dataset.name}: no {what} clip has a label, there is nothing to find")
+    return plan
+
+
+def checked(dataset: Dataset, embeddings: Sequence[np.ndarray]) -> None:
+    """Raise L3Error unless there is a finite embedding for each clip."""
     if len(embeddings) != len(dataset.clips):
         raise L3Error(f"{len(embeddings)} embeddings for {len(dataset.clips)} clips")
     for clip, frames in zip(dataset.clips, embeddings, strict=True):
         if not np.isfinite(frames).all():
-            raise L3Error(f"{clip.path}: its embedding is NaN or infinite")
+            raise L3Error(f"{clip.path}: its embedding is NaN or infinite: the model's weights are broken")
 
 
 def members(dataset: Dataset, embeddings: Sequence[np.ndarray], folds: Sequence[int]) -> Set:
