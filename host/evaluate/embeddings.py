@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import audio, files
+from l3host import __version__, audio, files
 from l3host.datasets import Clip, Dataset, fingerprint
 from l3host.embed import run_windows, windows_of
 from l3host.errors import L3Error
@@ -27,10 +27,10 @@ Told = Callable[[int], None]  # is told clips done
 def of_model(model: str, dataset: Dataset, run_dir: str, hop: float = HOP, told: Told | None = None) -> list[np.ndarray]:
     """Embeddings (frames, D) float32 of each clip, by the reference on a .l3m (path or shipped name).
 
-    run_dir: takes them in a folder named by model, clips and hop, so that only the first call computes. Raises L3Error.
+    run_dir: takes them in a folder named by model, clips, hop and l3mote's version, so that only the first call computes. Raises L3Error.
     """
     graph = load_graph(model)
-    key = hashlib.sha256(find(model).read_bytes() + f"{fingerprint(dataset)} {hop}".encode()).hexdigest()
+    key = hashlib.sha256(find(model).read_bytes() + f"{fingerprint(dataset)} {hop} {__version__}".encode()).hexdigest()
     folder = Path(run_dir) / f"embeddings-{key[:16]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
