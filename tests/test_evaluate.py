@@ -275,8 +275,9 @@ def test_embeddings_that_cannot_be_used(tones):
     ds, fe = datasets.load(tones), small().frontend
     with pytest.raises(L3Error, match="high/0.wav: its embedding is NaN"):
         embeddings.of_clips(ds, lambda windows: np.full((len(windows), 2), np.nan), fe)
-    with pytest.raises(L3Error, match="hop 0.0001 s is less than one sample"):
-        embeddings.of_clips(ds, lambda windows: windows, fe, hop=0.0001)
+    for hop in (0.0001, -1.0, float("nan"), float("inf")):
+        with pytest.raises(L3Error, match=f"a hop of {hop} s is not at least one sample"):
+            embeddings.of_clips(ds, lambda windows: windows, fe, hop=hop)
     Path("runs").write_text("no folder")
     with pytest.raises(L3Error, match="cannot use the run directory runs"):
         embeddings.of_model("small.l3m", ds, "runs")
