@@ -2,16 +2,22 @@
 
 import importlib.util
 
+import keras_files as kf
 import numpy as np
 import pytest
-from support import require
+from support import require, shared
 
+from l3convert import convert
+from l3host import reference
 from l3host.errors import L3Error
 from l3host.graph import frontend
+from l3host.load import load_graph
+from l3host.writer import to_bytes
+from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE
 
 require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
 
-from l3host.train import networks  # noqa: E402
+from l3host.train import networks, weights  # noqa: E402
 from l3host.train.backend import keras  # noqa: E402
 
 SMALL = (4, 4, 6, 6, 8, 8, 10, 10)
@@ -95,6 +101,94 @@ def test_architecture_is_what_it_was_built_with():
         found = networks.architecture(model)
         assert (vars(found.frontend), *found[1:]) == (vars(frontend("sea")), *built)
         assert found == networks.architecture(networks.classifier(model, 2, 0.0))
+
+
+# -- weights of files
+
+
+@pytest.mark.parametrize("name", ["synth_am_noise", "synth_drill_harmonics", "synth_white_noise", "wav_silence", "wav_chirp_8k"])
+def test_published_weights_give_the_golden_embeddings(sea64, name):
+    with np.load(shared(f"golden/{name}.npz")) as arrays:
+        waves, expected = arrays.get("frames", arrays["audio"][None]), arrays["embedding"]
+    assert np.abs(sea64(waves.astype(np.float32)) - expected).max() < (EMBEDDING_TONE if "chirp" in name else EMBEDDING)
+
+
+@pytest.fixture(scope="module")
+def sea64():
+    return weights.load(str(shared("models/edgel3_sea_ust_audio_emb_64.h5")))
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["sea", "edgel3"])
+def published(request, tmp_path_factory):
+    """(path, whether it ends in batch norm) of a weights-only file in the published layout, random weights."""
+    path = tmp_path_factory.mktemp("weights") / "published.h5"
+    return kf.write_h5(path, kf.published("sea", SMALL, request.param), whole=False), request.param
+
+
+def test_loaded_weights_compute_what_the_converter_understood(published, tmp_path):
+    path, pooled = published
+    model = weights.load(path)
+    assert networks.architecture(model)[1:] == (SMALL, pooled, True)
+    waves = noise(model)
+    expected = reference.run(convert(path), waves).embedding
+    np.testing.assert_allclose(model(waves), expected, atol=1e-4 * np.abs(expected).max())
+    model.save(tmp_path / "again.keras")
+    np.testing.assert_array_equal(weights.load(str(tmp_path / "again.keras"))(waves), model(waves))
+
+
+def test_final_norm_can_be_added_or_left_out(published):
+    path, pooled = published
+    model = weights.load(path, final_norm=True)
+    bare = weights.load(path, final_norm=False)
+    waves = noise(model)
+    np.testing.assert_array_equal(networks.embedding(model, final_norm=False)(waves), bare(waves))
+    if not pooled:  # the batch norm added is the identity, but for its epsilon
+        np.testing.assert_allclose(model(waves), np.maximum(bare(waves), 0) / np.sqrt(1.001), rtol=1e-5)
+
+
+def spoilt(edit):
+    layers = kf.published("sea", SMALL, True)
+    edit({layer.name: layer for layer in layers}, layers)
+    return layers
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda named, layers: layers.remove(named["batch_normalization_4"]), "batch norm on its input and after every conv"),
+        (lambda named, layers: named["batch_normalization_2"].config.update(epsilon=1e-5), "batch_normalization_2.*epsilon 1e-05"),
+        (lambda named, layers: layers.remove(named["activation_3"]), "ReLU after every batch norm"),
+        (lambda named, layers: layers.remove(named["max_pooling2d_2"]), "pools .* pools 2x2 after conv2, conv4 and conv6"),
+    ],
+)
+def test_networks_of_another_shape_are_refused(edit, message, tmp_path):
+    path = kf.write_h5(tmp_path / "other.h5", spoilt(edit))
+    with pytest.raises(L3Error, match=f"^other.h5: .*{message}"):
+        weights.load(path)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(L3Error, match="No such file"):
+        weights.load(str(tmp_path / "absent.h5"))
+    (tmp_path / "junk.h5").write_bytes(b"junk")
+    with pytest.raises(L3Error, match="^junk.h5: unknown format"):
+        weights.load(str(tmp_path / "junk.h5"))
+
+
+def test_export_of_an_embedding_network(published, tmp_path):
+    """Through the .l3m bytes and back: what the format computes is what Keras computes, and zeros stay zeros."""
+    model = weights.load(published[0])
+    kernel = networks.convolutions(model)[3].kernel
+    kernel.assign(kernel * (np.random.default_rng(1).random(kernel.shape) < 0.2))
+    data = to_bytes(weights.to_graph(model, source="a test"))
+    assert data == to_bytes(weights.to_graph(model, source="a test"))
+    (tmp_path / "x.l3m").write_bytes(data)
+    graph = load_graph(str(tmp_path / "x.l3m"))
+    assert graph.provenance["source"] == "a test" and not graph.labels
+    np.testing.assert_array_equal(graph.convs[3].kernel != 0, kernel.numpy() != 0)
+    waves = noise(model)
+    expected = model(waves).numpy()
+    np.testing.assert_allclose(reference.run(graph, waves).embedding, expected, atol=5e-3 * np.abs(expected).max())
 
 
 # -- refusals
