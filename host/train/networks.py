@@ -8,12 +8,12 @@ norm and ReLU: in the AVC net and in SEA's students it does, the published L3 an
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from l3host.compress.plans import L3_FILTERS
 from l3host.errors import L3Error
 from l3host.train.backend import keras
 from l3host.train.layers import LogMel
 from l3mote.format import Frontend
 
-L3_FILTERS = (64, 64, 128, 128, 256, 256, 512, 512)
 SEA_FILTERS = {d: (32, 32, 64, 64, 128, 128, d, d) for d in (64, 128, 256)} | {512: L3_FILTERS}  # by size of the embedding
 FRAME = (224, 224, 3)  # of a video
 POOLED = (2, 4, 6)  # convolutions that a 2x2 max-pool follows
