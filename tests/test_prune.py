@@ -286,3 +286,61 @@ def test_an_interrupted_study_leaves_the_network_as_it_was(model):
     with pytest.raises(KeyboardInterrupt):
         list(sensitivity.study(model, evaluate))
     assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+
+
+# -- palettes
+
+
+def shaken(model):
+    rng = np.random.default_rng(5)
+    model.set_weights([np.abs(w + 0.3 * rng.standard_normal(w.shape)) if w.ndim == 1 else w for w in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("final_norm", [True, False])
+def test_folding_changes_nothing_but_the_form(model, final_norm):
+    from l3host.compress import palette
+    from l3host.train import networks
+
+    model = networks.embedding(shaken(model), final_norm)
+    folded = palette.fold(model)
+    expected = model(noise()).numpy()
+    np.testing.assert_allclose(folded(noise(), training=True), expected, atol=1e-4 * np.abs(expected).max())
+    assert [v.name for v in folded.trainable_variables] == ["kernel", "bias"] * 8
+
+
+def test_shared_weights_move_together(model):
+    """One step of gradient descent: each group's value goes where the mean of its members would have gone alone."""
+    from l3host.compress import palette, prune
+    from l3host.train import weights
+    from l3host.train.backend import keras
+
+    prune.zero(model, 30)
+    free, shared = palette.fold(shaken(model)), palette.fold(shaken(model))
+    rng = np.random.default_rng(1)
+    groups = {name: np.where(k == 0, -1, rng.integers(0, 5, k.shape)) for name, k in prune.kernels(free).items()}
+    del groups["conv1"]
+    palette.share(shared, groups)
+    free.set_weights(shared.get_weights())
+    assert all(len(np.unique(prune.kernels(shared)[name])) == 6 for name in groups)
+    for net in (free, shared):
+        net.compile(keras.optimizers.SGD(1e-3), "mse")
+        net.fit(noise(), np.ones((4, 10)), epochs=1, batch_size=4, verbose=0)
+    before = prune.kernels(free)
+    for name, members in groups.items():
+        got = prune.kernels(shared)[name]
+        assert not got[members == -1].any()
+        for group in range(5):
+            np.testing.assert_allclose(got[members == group], before[name][members == group].mean(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(prune.kernels(shared)["conv1"], before["conv1"], rtol=1e-5)
+    for conv in weights.to_graph(shared).convs[1:]:  # the file finds the few values again
+        assert len(np.unique(conv.kernel.astype(np.float16))) <= 6
+
+
+def test_groups_that_do_not_fit(model):
+    from l3host.compress import palette
+
+    with pytest.raises(L3Error, match=r"groups for layer conv9 .*: the network has conv1 \(3, 3, 1, 4\)"):
+        palette.share(model, {"conv9": np.zeros((3, 3, 1, 4), int)})
+    with pytest.raises(L3Error, match=r"groups for layer conv1 \(4,\)"):
+        palette.share(model, {"conv1": np.zeros(4, int)})
