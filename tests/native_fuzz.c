@@ -90,6 +90,9 @@ static bool fuzz_frame(void) {
         ((uint16_t *)b.first)[i] = (uint16_t)pick(bins);
         ((uint16_t *)b.count)[i] = (uint16_t)pick(5);
     }
+    if (pick(4) == 0) {
+        memset((void *)b.pcm, (int)random32(), 2 * (size_t)samples); // at rest
+    }
     corrupt((int32_t *)&p, sizeof(p) / 4);
     int32_t best;
     bool done = frame_allowed(&p, &b) && log_mel_frame(&p, &b, &best);
