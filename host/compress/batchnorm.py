@@ -15,7 +15,8 @@ def reestimate(model: keras.Model, inputs: np.ndarray, batch: int = 32) -> None:
     """Set moving mean and variance of every batch norm to those of its input over `inputs` (N, ...), no labels needed.
 
     Layer by layer, each after the ones before it, so the result is exact and does not depend on `batch`; it costs about
-    half as many passes as there are batch norms; 256 windows do as well as 512. Of the AVC net, give its layer "audio" or "video". Raises L3Error for no inputs.
+    half as many passes as there are batch norms; 256 windows do as well as 512.
+    Of the AVC net, give its layer "audio" or "video". Raises L3Error for no inputs.
     """
     if not len(inputs):
         raise L3Error("no audio to estimate batch norm statistics from: give at least one window")
