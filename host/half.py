@@ -1,4 +1,4 @@
-"""Rounding to the float16 that a file holds."""
+"""What a file holds of a graph's numbers: float16, or few of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from l3host import palette
 from l3host.errors import L3Error
 from l3host.graph import Graph
 
@@ -29,12 +30,17 @@ def flushed(graph: Graph) -> int:
     return sum(to_half(layer.kernel)[1] for layer in graph.layers)
 
 
-def rounded(graph: Graph) -> Graph:
-    """The graph as the file will hold it: float16 weights, float32 biases."""
+def rounded(graph: Graph, encoding: str = "auto") -> Graph:
+    """The graph as the file will hold it: float16 weights, float32 biases.
+
+    encoding "palette" quantises every layer that this makes smaller; do it before a graph is calibrated. Raises L3Error.
+    """
     layers = []
     for layer in graph.layers:
         try:
             kernel = to_half(layer.kernel)[0].astype(np.float32)
+            if encoding == "palette" and palette.worth_it(kernel):
+                kernel = palette.restore(*palette.quantise(kernel))
         except L3Error as e:
             raise L3Error(f"layer {layer.name}: {e}") from None
         layers.append(replace(layer, kernel=kernel, bias=layer.bias.astype(np.float32)))
