@@ -68,7 +68,7 @@ def lloyd(values: np.ndarray, counts: np.ndarray, levels: int) -> np.ndarray:
 
 
 def first_edges(values: np.ndarray, counts: np.ndarray, levels: int) -> np.ndarray:
-    """Indices between which the values fall into `levels` cells of much the same error: the worst is cut at its mean, again and again."""
+    """Where `levels` cells of much the same error begin and end: the worst is cut at its mean, again and again."""
     sums = np.cumsum(np.stack([counts, counts * values, counts * values**2]), axis=1)
     sums = np.concatenate([np.zeros((3, 1)), sums], axis=1)
 

@@ -40,7 +40,8 @@ DENSE_PALETTE = by_hand(
     "00 00",
 )
 # test_format's empty convolution, and a dense layer of 264 inputs: values at 0 and 263, none, 255, 254
-GAPS = "F0 FF FF FF FF FF FF FF FF 07  FF FF FF FF FF FF FF FF 0F  FF FF FF FF FF FF FF FF 0E"  # 0, 17 x 15 + 7; 17 x 15 + 0; 16 x 15 + 14
+# gaps: 0, 17 x 15 + 7; 17 x 15 + 0; 16 x 15 + 14
+GAPS = "F0 FF FF FF FF FF FF FF FF 07  FF FF FF FF FF FF FF FF 0F  FF FF FF FF FF FF FF FF 0E"
 NIBBLES = by_hand(
     "01 00  02 00  08 00 00 00  8A EE BB 57",  # the convolution: 1 filter, a bitmap of 2 bytes, 8 bytes, crc32 0x57bbee8a
     "00 00 C0 3F  00 00  00 00",  # bias 1.5, no values, no bits

@@ -46,7 +46,10 @@ def test_the_files_are_valid_before_they_are_damaged(tmp_path):
 # -- palettes
 
 
-@pytest.mark.parametrize("field,code,value", [(0, "H", 1), (2, "H", 1), (4, "I", 508), (4, "I", 516), (4, "I", 0), (4, "I", 0xFFFFFFFC)])
+HEADER_VALUES = [(0, "H", 1), (2, "H", 1), (4, "I", 508), (4, "I", 516), (4, "I", 0), (4, "I", 0xFFFFFFFC)]
+
+
+@pytest.mark.parametrize("field,code,value", HEADER_VALUES)
 def test_palette_header(field, code, value):
     place = chunk_at(PALETTES)
     data = seal(poke(PALETTES, place + field, code, value), chunks=False)
@@ -84,7 +87,8 @@ def test_layer_too_short_for_its_palette():
 
 def test_palette_damaged():
     place = chunk_at(PALETTES, 0, 12)
-    refused(seal(poke(PALETTES, place + 20, "H", 0x3C00), chunks=False), f"layer conv1, chunk at byte {place}: crc32 differs", place)
+    data = seal(poke(PALETTES, place + 20, "H", 0x3C00), chunks=False)
+    refused(data, f"layer conv1, chunk at byte {place}: crc32 differs", place)
 
 
 @pytest.mark.parametrize("index", [0, 7, 255])
@@ -122,7 +126,7 @@ def test_payload_of_indices(payload):
     """The head: 2 biases and 6 indices are 16 bytes."""
     place = chunk_at(PALETTES, 4)
     data = seal(poke(PALETTES, place + 4, "I", payload), chunks=False)
-    refused(data, f"layer head, chunk at byte {place}: 2 filters, payload of {payload}|layer head, chunk at byte {place}: payload", place)
+    refused(data, f"layer head, chunk at byte {place}: (2 filters, )?payload of {payload}", place)
 
 
 @pytest.mark.parametrize("offset", [4, 100, 600])
@@ -195,7 +199,8 @@ def test_nibble_bytes_left_over():
 @pytest.mark.parametrize("n", [0, 5, 7, 65535])
 def test_bytes_of_a_bitmap(n):
     place = chunk_at(BITMAPS)
-    refused_behind_crc(poke(BITMAPS, place + 2, "H", n), f"layer conv1, chunk at byte {place}: payload .* does not fit 3 filters", place)
+    data = poke(BITMAPS, place + 2, "H", n)
+    refused_behind_crc(data, f"layer conv1, chunk at byte {place}: payload .* does not fit 3 filters", place)
 
 
 def filter_of(data, wanted):
@@ -217,7 +222,8 @@ def test_bitmap_with_fewer_bits_than_values(tmp_path):
 
 def test_bitmap_with_more_bits_than_values():
     place, _, _, at = filter_of(BITMAPS, lambda n: n < 9)
-    refused_behind_crc(poke(BITMAPS, at, "H", 0x1FF), "layer conv1, .*a bitmap has more bits than its filter has values", place + 12)
+    data = poke(BITMAPS, at, "H", 0x1FF)
+    refused_behind_crc(data, "layer conv1, .*a bitmap has more bits than its filter has values", place + 12)
 
 
 @pytest.mark.parametrize("bit", [9, 15])

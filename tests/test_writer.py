@@ -98,7 +98,7 @@ CODES = [(1.0, fmt.ALL), (0.95, fmt.ALL), (0.8, fmt.BITMAP), (0.4, fmt.BITMAP), 
 
 @pytest.mark.parametrize("density,code", CODES)
 def test_the_smallest_encoding_is_chosen(density, code):
-    """A value of float16 takes 2 bytes dense, 2 + 1 in byte gaps, 2.5 in nibble gaps if they are short, 2 + 1/8 a weight in a bitmap."""
+    """A weight takes 2 bytes dense; a value 3 in byte gaps, 2.5 in short nibble gaps; and in a bitmap 2, 1/8 a weight."""
     rng = np.random.default_rng(1)
     graph = head(models.kernel(rng, (1200, 20), density))
     assert encodings(graph)[1] == code

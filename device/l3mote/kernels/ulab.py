@@ -31,9 +31,10 @@ BLOCK = 8  # filters a matrix product takes at once: bounds its temporary
 
 
 def workspace(plan):
-    """Bytes of decoded weights, palette and positions, and of temporaries: two blocks of filters, the chunk's values twice as int16."""
+    """Bytes of decoded weights, palette and positions, and of temporaries: two blocks of filters, two of values as int16."""
     table = palette_values(plan.layers)
-    return itemsize * table + (itemsize + 4) * max(plan.chunk_values, table) + 2 * plan.max_taps + 2 * BLOCK * plan.strip * itemsize
+    values = max(plan.chunk_values, table)
+    return itemsize * (values + table + 2 * BLOCK * plan.strip) + 4 * values + 2 * plan.max_taps
 
 
 def palette_values(layers):
