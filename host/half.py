@@ -33,15 +33,17 @@ def flushed(graph: Graph) -> int:
 def rounded(graph: Graph, encoding: str = "auto") -> Graph:
     """The graph as the file will hold it: float16 weights, float32 biases.
 
-    encoding "palette" quantises every layer that this makes smaller; do it before a graph is calibrated. Raises L3Error.
+    encoding "palette" quantises every layer that this makes smaller; fixed-point scales, which were measured with the weights as
+    they were, are then dropped. Raises L3Error.
     """
-    layers = []
+    layers, scales = [], graph.fixed
     for layer in graph.layers:
         try:
-            kernel = to_half(layer.kernel)[0].astype(np.float32)
-            if encoding == "palette" and palette.worth_it(kernel):
-                kernel = palette.restore(*palette.quantise(kernel))
+            exact = kernel = to_half(layer.kernel)[0].astype(np.float32)
+            if encoding == "palette" and palette.worth_it(exact):
+                kernel = palette.restore(*palette.quantise(exact))
         except L3Error as e:
             raise L3Error(f"layer {layer.name}: {e}") from None
         layers.append(replace(layer, kernel=kernel, bias=layer.bias.astype(np.float32)))
-    return replace(graph, layers=layers)
+        scales = scales if (kernel == exact).all() else None
+    return replace(graph, layers=layers, fixed=scales)

@@ -172,15 +172,15 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     """Serialise a graph, each layer in the smallest encoding that holds it.
 
     encoding: "auto" loses nothing; "f16" writes no palette; "palette" quantises (half.rounded) each layer that this makes smaller,
-    which a calibrated graph must have been already. Or each layer's own, as the format numbers them.
+    which a calibrated graph must be already. Or each layer's own, as the format numbers them.
     Raises L3Error for anything the format cannot hold (overflow, NaN, shapes that do not chain up).
     """
     graph.check()
     if isinstance(encoding, str) and encoding not in ENCODINGS:
         raise L3Error(f"unknown encoding {encoding!r}: choose from {', '.join(ENCODINGS)}")
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
-    if graph.fixed and encoding == "palette" and _changed(held, rounded(graph)):
-        raise L3Error("the fixed-point scales are those of other weights: calibrate after the palettes are made")
+    if graph.fixed and not held.fixed:
+        raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
     encodings = [(e,) for e in encoding] if not isinstance(encoding, str) else [ENCODINGS[encoding]] * len(graph.layers)
     try:
         data = assemble(_sections(held, encodings))
@@ -188,10 +188,6 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     except (fmt.FormatError, struct.error, OverflowError) as e:
         raise L3Error(f"the format cannot hold this network: {e}") from None
     return data
-
-
-def _changed(a: Graph, b: Graph) -> bool:
-    return any((x.kernel != y.kernel).any() for x, y in zip(a.layers, b.layers, strict=True))
 
 
 def _sections(graph: Graph, encodings: list[tuple[int, ...]]) -> list[bytes]:

@@ -129,7 +129,8 @@ def test_scales_of_other_weights_are_refused():
     pcm = np.random.default_rng(0).integers(-9000, 9000, (4, g.frontend.window)).astype(np.int16)
     g.fixed = fixed.calibrate(g, pcm)
     writer.to_bytes(g)
-    with pytest.raises(L3Error, match="calibrate after the palettes are made"):
+    assert rounded(g).fixed is g.fixed and rounded(g, "palette").fixed is None
+    with pytest.raises(L3Error, match="scales were measured without palettes: convert with --encoding palette --calibrate"):
         writer.to_bytes(g, "palette")
 
 
