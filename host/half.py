@@ -25,6 +25,14 @@ def to_half(weights: np.ndarray) -> tuple[np.ndarray, int]:
     return half + np.float16(0), int(subnormal.sum())  # + 0 turns -0 into 0
 
 
+def to_single(bias: np.ndarray) -> np.ndarray:
+    """float32; L3Error on overflow."""
+    largest = np.abs(bias).max(initial=0)
+    if largest > F32_MAX:
+        raise L3Error(f"a bias of {largest:g} does not fit float32")
+    return bias.astype(np.float32)
+
+
 def flushed(graph: Graph) -> int:
     """Weights too small for a normal float16, which the file holds as zero."""
     return sum(to_half(layer.kernel)[1] for layer in graph.layers)
@@ -39,11 +47,12 @@ def rounded(graph: Graph, encoding: str = "auto") -> Graph:
     layers, scales = [], graph.fixed
     for layer in graph.layers:
         try:
-            exact = kernel = to_half(layer.kernel)[0].astype(np.float32)
-            if encoding == "palette" and palette.worth_it(exact):
-                kernel = palette.restore(*palette.quantise(exact))
+            exact, bias = to_half(layer.kernel)[0].astype(np.float32), to_single(layer.bias)
         except L3Error as e:
             raise L3Error(f"layer {layer.name}: {e}") from None
-        layers.append(replace(layer, kernel=kernel, bias=layer.bias.astype(np.float32)))
+        kernel = exact
+        if encoding == "palette" and palette.worth_it(exact):
+            kernel = palette.restore(*palette.quantise(exact))
+        layers.append(replace(layer, kernel=kernel, bias=bias))
         scales = scales if (kernel == exact).all() else None
     return replace(graph, layers=layers, fixed=scales)

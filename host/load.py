@@ -13,6 +13,7 @@ from l3host.fixed import FixedPoint, LayerScale
 from l3host.graph import ACTIVATIONS, Conv, Dense, Graph
 from l3host.half import F16_TINY
 from l3mote import format as fmt
+from l3mote.positions import unpack
 from l3mote.reader import Reader
 
 NAMES = {number: name for name, number in ACTIVATIONS.items()}
@@ -57,7 +58,7 @@ def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.nd
             n = chunk.count(buffer, f)
             bias[chunk.first + f] = chunk.bias(buffer, f)
             if layer.code:
-                at = chunk.unpack_positions(buffer, at, n, positions)
+                at = unpack(chunk, buffer, at, n, positions)
                 rows[chunk.first + f, positions[:n]] = values[first : first + n]
             else:
                 rows[chunk.first + f] = values[first : first + n]

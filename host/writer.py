@@ -13,7 +13,7 @@ import numpy as np
 from l3host import fixed, fixed_mel, reference, selftest
 from l3host.errors import L3Error
 from l3host.graph import ACTIVATIONS, Conv, Graph
-from l3host.half import F32_MAX, rounded, to_half
+from l3host.half import rounded, to_half
 from l3mote import format as fmt
 from l3mote.reader import Reader
 
@@ -103,9 +103,6 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
 def _encode(layer, encodings: Iterable[int]) -> tuple[int, list[bytes], int]:
     """The smallest of the encodings that can hold the layer: (encoding, chunks, non-zeros)."""
     rows, _ = to_half(filters(layer))
-    largest = np.abs(layer.bias).max(initial=0)
-    if largest > F32_MAX:
-        raise L3Error(f"a bias of {largest:g} does not fit float32")
     candidates, problems = [], []
     for encoding in encodings:
         try:

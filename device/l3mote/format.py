@@ -214,55 +214,6 @@ class Chunk:
     def error(self, what):
         return FormatError("layer %s, chunk at byte %d: %s" % (self.layer.name, self.at, what))
 
-    def unpack_positions(self, buffer, at, count, out):
-        """Decode `count` positions of a sparse filter from byte `at` into out (array of u16); return the next byte's offset."""
-        if self.layer.code == BITMAP:
-            return self._unpack_bitmap(buffer, at, count, out)
-        end = self.positions + self.n_position_bytes
-        nibbles = self.layer.code == NIBBLE_GAPS
-        skip = NIBBLE_SKIP if nibbles else SKIP
-        position = -1
-        high = -1  # half a byte that waits to be used
-        for i in range(count):
-            while True:
-                if high >= 0:
-                    gap, high = high, -1
-                else:
-                    if at >= end:
-                        raise self.error("positions end before the values do")
-                    gap = buffer[at]
-                    at += 1
-                    if nibbles:
-                        gap, high = gap & 15, gap >> 4
-                if gap != skip:
-                    break
-                position += skip
-            position += gap + 1
-            if position >= self.layer.taps:
-                raise self.error("position %d is outside the filter of %d" % (position, self.layer.taps))
-            out[i] = position
-        if high > 0:
-            raise self.error("half a position byte is left over")
-        return at
-
-    def _unpack_bitmap(self, buffer, at, count, out):
-        """The bytes are there: the reader has compared their number with the filters'."""
-        found = 0
-        for first in range(0, self.layer.taps, 8):
-            bits, position = buffer[at], first
-            at += 1
-            while bits:
-                if bits & 1:
-                    if found == count or position >= self.layer.taps:
-                        raise self.error("a bitmap has more bits than its filter has values")
-                    out[found] = position
-                    found += 1
-                bits >>= 1
-                position += 1
-        if found != count:
-            raise self.error("a bitmap has %d bits for %d values" % (found, count))
-        return at
-
 
 def half(bits):
     """The value of a float16 given as an integer; ValueError for infinity, NaN and subnormals."""

@@ -3,6 +3,7 @@
 from array import array
 
 from l3mote.format import CHUNK_BYTES, LAYER_BYTES, PALETTE_BYTES, SELFTEST_BYTES, FormatError, finite, half
+from l3mote.positions import unpack
 
 
 def filters(reader, layer, buffer):
@@ -17,7 +18,7 @@ def filters(reader, layer, buffer):
         for f in range(chunk.filters):
             n = chunk.count(buffer, f)
             if layer.code:
-                position_at = chunk.unpack_positions(buffer, position_at, n, positions)
+                position_at = unpack(chunk, buffer, position_at, n, positions)
             values = array("f", bytes(4 * n))
             for i in range(n):
                 try:

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline))
 #define MAX_TAPS (9 * 4096)
 #define BAD_WEIGHT 0x10000
 #define PALETTE_BYTES 512
@@ -33,7 +34,7 @@ typedef struct {
 } weights_t;
 
 // weight() of zeros, of what rounds to zero, of what moves to the left, and of bad data.
-static __attribute__((noinline)) int32_t rare_weight(uint32_t bits, int32_t s) {
+static NOINLINE int32_t rare_weight(uint32_t bits, int32_t s) {
     int32_t exponent = bits >> 10 & 31, w = (bits & 1023) + 1024;
     if (exponent == 0) {
         return w == 1024 ? 0 : BAD_WEIGHT;
@@ -119,7 +120,7 @@ static bool unpack_bitmap(weights_t *d, int32_t taps, int32_t n, position_t *to)
 }
 
 // The taps of a filter's n weights, ascending.
-static bool unpack(weights_t *d, int32_t code, int32_t taps, int32_t n, position_t *to) {
+static NOINLINE bool unpack(weights_t *d, int32_t code, int32_t taps, int32_t n, position_t *to) {
     if (code == BYTE_GAPS) {
         return unpack_gaps(d, taps, n, to, false);
     }
@@ -135,17 +136,13 @@ static bool unpack(weights_t *d, int32_t code, int32_t taps, int32_t n, position
     return true;
 }
 
-// Taps as (byte delta, weight). Returns the list's end, or NULL for bad data.
-static int32_t *decode_list(const conv_t *p, weights_t *state, const position_t *position, int32_t n, int32_t *list) {
-    weights_t d = *state; // a copy, which the stores into the list cannot alias
+// The byte delta of each tap from the one before, into every other word.
+static NOINLINE void list_deltas(const conv_t *p, const position_t *position, int32_t *list, int32_t *end) {
     const int32_t pitch = p->pitch, size = 2 * p->size;
     const int32_t offsets[9] = {0, 2, 4, 2 * pitch, 2 * pitch + 2, 2 * pitch + 4, 4 * pitch, 4 * pitch + 2, 4 * pitch + 4};
     int32_t before = 0, channel = 0, base = 0;
-    for (; n > 0; n--) {
-        int32_t at = *position++, w = next_weight(&d);
-        if (w == BAD_WEIGHT) {
-            return NULL;
-        }
+    for (; list != end; list += 2) {
+        int32_t at = *position++;
         if (pitch) {
             for (; at - channel >= 9; channel += 9) {
                 base += size;
@@ -155,12 +152,37 @@ static int32_t *decode_list(const conv_t *p, weights_t *state, const position_t 
             at *= 2;
         }
         list[0] = at - before;
-        list[1] = w;
-        list += 2;
         before = at;
     }
-    *state = d;
-    return list;
+}
+
+ALWAYS_INLINE bool list_values(weights_t *d, int32_t *list, int32_t *end, bool palette) {
+    const uint8_t *values = d->values;
+    for (; list != end; list += 2) {
+        uint32_t bits = palette ? d->palette[values[0]] : *(const uint16_t *)(const void *)values;
+        int32_t w = weight(bits, d->shift);
+        if (w == BAD_WEIGHT) {
+            return false;
+        }
+        values += palette ? 1 : 2;
+        list[1] = w;
+    }
+    d->values = values;
+    return true;
+}
+
+static NOINLINE bool list_weights(weights_t *state, int32_t *list, int32_t *end) {
+    weights_t d = *state; // a copy, which the stores into the list cannot alias
+    bool good = d.palette ? list_values(&d, list, end, true) : list_values(&d, list, end, false);
+    state->values = d.values;
+    return good;
+}
+
+// Taps as (byte delta, weight). Returns the list's end, or NULL for bad data. One loop for each: few registers do for it.
+static int32_t *decode_list(const conv_t *p, weights_t *d, const position_t *position, int32_t n, int32_t *list) {
+    int32_t *end = list + 2 * n;
+    list_deltas(p, position, list, end);
+    return list_weights(d, list, end) ? end : NULL;
 }
 
 // The byte deltas of a list of rows of three weights; returns its end.

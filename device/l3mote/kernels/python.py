@@ -10,6 +10,7 @@ from array import array
 
 from l3mote.format import RELU, half
 from l3mote.frontend import LogMel
+from l3mote.positions import unpack
 
 name = "python"
 arithmetic = "float"
@@ -92,7 +93,7 @@ class Kernel:
         """Fill weights and positions with filter f; return (count, next value_at, next position_at)."""
         n = chunk.count(buffer, f)
         if chunk.layer.code:
-            position_at = chunk.unpack_positions(buffer, position_at, n, self.positions)
+            position_at = unpack(chunk, buffer, position_at, n, self.positions)
         else:
             for i in range(n):
                 self.positions[i] = i

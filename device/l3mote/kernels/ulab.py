@@ -8,6 +8,7 @@ import math
 
 from l3mote.format import PALETTE_BYTES, RELU
 from l3mote.frontend import LogMel
+from l3mote.positions import unpack
 
 try:
     from ulab import numpy as np
@@ -171,7 +172,7 @@ class Kernel:
         value, position_at = 0, chunk.positions
         for f in range(chunk.filters):
             count = chunk.count(buffer, f)
-            position_at = chunk.unpack_positions(buffer, position_at, count, self.positions)
+            position_at = unpack(chunk, buffer, position_at, count, self.positions)
             total = zeros(n)
             self._add_taps(total, src, base, n, value, count)
             value += count
@@ -216,7 +217,7 @@ class Kernel:
         for f in range(chunk.filters):
             n = chunk.count(buffer, f)
             if chunk.layer.code:
-                position_at = chunk.unpack_positions(buffer, position_at, n, self.positions)
+                position_at = unpack(chunk, buffer, position_at, n, self.positions)
                 total = 0.0
                 for i in range(n):
                     total += self.weights[value + i] * x[int(self.positions[i])]
