@@ -68,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
         "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
+    sub.add_argument(
+        "--encoding", choices=["auto", "f16", "palette"], default="auto",
+        help="weights: auto loses nothing (default), f16 writes no palette, palette takes 256 values a layer, one byte each",
+    )  # fmt: skip
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
     sub = command("inspect", "Show a model's layers, where its bytes go, and which boards it runs on.")

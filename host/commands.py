@@ -20,24 +20,32 @@ from l3mote import FormatError
 
 def convert(args: argparse.Namespace) -> int:
     from l3convert import convert as read
-    from l3host.half import flushed
+    from l3host.half import flushed, rounded
     from l3host.writer import to_bytes
 
     out = claim_output(args.output, args.force)
     graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
     if args.labels:
         graph.labels = [label.strip() for label in args.labels.split(",")]
+    result = {"file": str(out), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}
+    if args.encoding == "palette":
+        note_pass(graph, "palettes of at most 256 float16 values a layer")
     if args.calibrate is not None:
         from l3host.fixed import calibrate
 
+        graph = rounded(graph, args.encoding)  # scales are measured with the weights that the file holds
         graph.fixed = calibrate(graph, calibration_windows(graph, args.calibrate))
         sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
-        graph.provenance["passes"] = [*graph.provenance.get("passes", []), f"fixed-point scales calibrated on {sounds}"]
-    data = to_bytes(graph)
+        note_pass(graph, f"fixed-point scales calibrated on {sounds}")
+    data = to_bytes(graph, args.encoding)
     write_bytes(out, data)
-    result = {"file": str(out), "bytes": len(data), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}
+    result["bytes"] = len(data)
     show.results(args.json, result, lambda: show.converted(result))
     return 0
+
+
+def note_pass(graph: Graph, text: str) -> None:
+    graph.provenance["passes"] = [*graph.provenance.get("passes", []), text]
 
 
 def calibration_windows(graph: Graph, files: list[str]) -> np.ndarray:

@@ -92,7 +92,7 @@ def inspection(result: dict) -> None:
     out.print(layers)
     say("shapes are rows (time) x bands x channels; MMAC counts non-zero weights; activations are the output in float32\n")
     sizes = result["bytes"]
-    parts = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "biases", "other"))
+    parts = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "palettes", "biases", "other"))
     say(f"{sizes['total']} bytes: {parts}")
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")

@@ -19,12 +19,12 @@ from l3host.errors import L3Error
 from l3host.graph import Graph
 from l3host.half import rounded
 from l3host.load import load_graph
-from l3host.writer import to_bytes
+from l3host.writer import LOSSLESS, to_bytes
 from l3mote import format as fmt
 from l3mote import plan
 from l3mote.kernels import integer
 from l3mote.reader import Reader
-from models import conv, dense
+from models import conv, dense, in_palettes
 
 HERE = Path(__file__).parent
 NATIVE = ROOT / "device" / "native"
@@ -79,9 +79,9 @@ def noise(frontend, n):
     return np.round(rng.normal(size=(n, frontend.window)) * 3000).clip(-32768, 32767).astype(np.int16)
 
 
-def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE):
+def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto"):
     folder.mkdir()
-    (folder / "model.l3m").write_bytes(to_bytes(graph))
+    (folder / "model.l3m").write_bytes(to_bytes(graph, encoding))
     pcm.astype("<i2").tofile(folder / "audio.pcm")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap}))
     done = runtimes.execute(unix(), SCRIPT, package, folder)
@@ -122,6 +122,19 @@ def test_random_layers_at_once_and_with_signed_activations(shape, tmp_path):
     expected = in_device_order(graph, run)
     for kernel in ("native", "viper"):
         assert (integers(graph, pcm[0], kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("rotation", range(len(LOSSLESS)))
+@pytest.mark.parametrize("shape", ["odd widths", "narrow planes", "nearly empty", "nearly dense", "more than 255 taps apart"])
+def test_random_layers_in_every_encoding(shape, rotation, tmp_path):
+    """Each layer has another encoding, and over the rotations every one."""
+    graph = in_palettes(graph_of(shape))
+    pcm = noise(graph.frontend, 1)
+    graph.fixed = fixed.calibrate(graph, pcm)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    encodings = [LOSSLESS[(i + rotation) % len(LOSSLESS)] for i in range(len(graph.layers))]
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm[0], kernel, tmp_path / kernel, None, PACKAGE, encodings) == expected).all(), kernel
 
 
 @pytest.mark.parametrize("sound", ["rain", "clock_tick"])
@@ -188,7 +201,7 @@ def test_parameters_are_checked_before_anything_is_touched():
     code = """
 import struct
 from l3mote.kernels.native import module
-p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
+p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
 def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
     buffers = [bytes(chunk), bytes(shifts), memoryview(bytearray(x + at))[at:], bytearray(out), bytearray(scratch)]
     try:
@@ -198,6 +211,8 @@ def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
 print(call(p))
 for short in ({"chunk": 21}, {"shifts": 0}, {"x": 98}, {"out": 46}, {"scratch": 132}):
     print(call(p, **short))
+print(call(p[:8] + [22] + p[9:], chunk=22 + 511))  # a palette that ends outside
+print(call(p[:9] + [4] + p[10:]))  # an unknown position code
 print(call(p[:-1]))
 print(call(p, at=1))
 for i in range(len(p)):
@@ -206,8 +221,8 @@ for i in range(len(p)):
 """
     lines = micropython(code).splitlines()
     assert lines[0] == "1"
-    assert lines[1:7] == ["parameters reach outside a buffer"] * 6
-    assert lines[7] == "buffer not aligned"
+    assert lines[1:9] == ["parameters reach outside a buffer"] * 8
+    assert lines[9] == "buffer not aligned"
 
 
 def test_c_under_sanitizers(tmp_path):

@@ -57,7 +57,8 @@ class Plan:
         self.heights = heights
         self.layers = model.layers
         self.convs = convs = [layer for layer in model.layers if layer.kind == CONV]
-        self.chunk_bytes = align(model.chunk_bytes)
+        self.chunk_bytes = align(model.chunk_bytes)  # with the largest palette
+        self.chunk_values = model.chunk_values
         self.max_taps = max([layer.taps for layer in model.layers])
         self.max_cols = max([layer.cols for layer in model.layers])
         self.strip = max([rows * (layer.cols + 2) for layer, rows in zip(convs, self._strip_rows())])  # elements, with borders

@@ -263,10 +263,12 @@ static bool disjoint(const void *a, size_t a_bytes, const void *b, size_t b_byte
 }
 
 static bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
-    int32_t bias_bytes = 4, count_bytes = p->sparse ? 2 : 0;
+    int32_t bias_bytes = 4, count_bytes = p->code ? 2 : 0;
+    int32_t halves = p->palette ? p->palette : p->values; // float16 stand there
     return p->filters >= 1 && p->filters <= 65535 && p->taps >= 1 && p->taps <= MAX_TAPS
         && part_inside(p->biases, p->filters, bias_bytes, b->chunk_bytes) && part_inside(p->counts, p->filters, count_bytes, b->chunk_bytes)
-        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + p->values) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
+        && p->code >= ALL && p->code <= BITMAP && part_inside(p->palette, p->palette ? PALETTE_BYTES : 0, 1, b->chunk_bytes)
+        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + halves) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
         && p->positions >= 0 && p->positions <= p->end && part_inside(p->first_shift, p->filters, 1, b->n_shifts);
 }
 
@@ -312,12 +314,11 @@ static bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
 // One filter of the chunk; false for bad data.
 static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int32_t f) {
     const uint8_t *count = b->chunk + p->counts + 2 * f;
-    int32_t n = p->sparse ? count[0] | count[1] << 8 : p->taps;
+    int32_t n = p->code ? count[0] | count[1] << 8 : p->taps;
     int32_t bias, out_shift;
     d->shift = b->shifts[p->first_shift + f];
-    d->position = -1;
     out_shift = p->exponent + d->shift - p->out_exponent;
-    if (n > p->taps || 2 * n > b->chunk + b->chunk_bytes - (const uint8_t *)d->values || out_shift < 0 || out_shift > 30
+    if (n > p->taps || (d->palette ? n : 2 * n) > b->chunk + b->chunk_bytes - d->values || out_shift < 0 || out_shift > 30
         || !integer_bias(b->chunk + p->biases + 4 * f, d->shift + p->exponent, &bias)) {
         return false;
     }
@@ -333,7 +334,8 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int
 
 // The chunk's filters, one after the other. Returns how many were done: fewer than filters if the next one is bad.
 static int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
-    weights_t d = {(const uint16_t *)(const void *)(b->chunk + p->values), b->chunk + p->positions, b->chunk + p->end, p->sparse != 0, p->taps, 0, 0};
+    weights_t d = {b->chunk + p->values, b->chunk + p->positions, b->chunk + p->end, NULL, 0};
+    d.palette = p->palette ? (const uint16_t *)(const void *)(b->chunk + p->palette) : NULL;
     for (int32_t f = 0; f < p->filters; f++) {
         if (!conv_one(p, b, &d, f)) {
             return f;

@@ -4,7 +4,7 @@ import struct
 from array import array
 
 from l3mote.fixed import log2
-from l3mote.format import RELU, SPARSE_F16
+from l3mote.format import RELU
 
 itemsize = 2
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
@@ -93,18 +93,18 @@ class Integer:
 
     def _filters(self, chunk, buffer, pitch, size):
         """Decode one filter after the other into taps; yield (filter, count, bias, output shift)."""
-        layer, p = chunk.layer, array("i", [0] * 9)
+        layer, p = chunk.layer, array("i", [0] * 10)
         first, exponent, out_exponent, _, _ = self.filters[layer.name]
         value_at, position_at = chunk.values, chunk.positions
         for f in range(chunk.filters):
             shift = self.fixed.shifts[first + chunk.first + f]
             n = chunk.count(buffer, f)
-            p[0], p[1], p[2], p[3], p[4] = layer.encoding == SPARSE_F16, value_at, position_at, n, shift
-            p[5], p[6], p[7], p[8] = layer.taps, pitch, size, chunk.positions + chunk.n_position_bytes
+            p[0], p[1], p[2], p[3], p[4] = layer.code, value_at, position_at, n, shift
+            p[5], p[6], p[7], p[8], p[9] = layer.taps, pitch, size, chunk.positions + chunk.n_position_bytes, chunk.palette
             position_at = self.decode(buffer, self.taps, p)
             if position_at < 0:
                 raise chunk.error("a position or a weight of filter %d is out of range" % (chunk.first + f))
-            value_at += 2 * n
+            value_at += layer.value_bytes * n
             chunk.bias(buffer, f)  # refuses what is not finite
             bias = rounded_bias(struct.unpack_from("<I", buffer, chunk.biases + 4 * f)[0], shift + exponent)
             yield chunk.first + f, n, bias, exponent + shift - out_exponent

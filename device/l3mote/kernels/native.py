@@ -8,7 +8,7 @@ import struct
 import sys
 from array import array
 
-from l3mote.format import RELU, SPARSE_F16
+from l3mote.format import RELU
 from l3mote.kernels.integer import LEVEL_OFFSET, Integer, plane_bytes
 
 name = "native"
@@ -60,7 +60,7 @@ def frontend_bytes(fe):
 class Kernel(Integer):
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
-        self.p = array("i", bytes(4 * 26))
+        self.p = array("i", bytes(4 * 27))
         self.rows = bytearray(4 * 4)
         self.layer = self.first = None  # layer and first row that the second part of p stands for
 
@@ -68,13 +68,12 @@ class Kernel(Integer):
         self.layer, self.first = layer, first
         self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
         least, most, signed = self._limits(layer)
-        sparse = layer.encoding == SPARSE_F16
-        pack_into("<18i", self.p, 32, sparse, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+        pack_into("<18i", self.p, 36, layer.code, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
         p[0], p[1], p[2], p[3], p[4] = n, chunk.biases, chunk.counts, chunk.values, positions
-        p[5], p[6], p[7] = positions + chunk.n_position_bytes, self.shift_at + chunk.first, to
+        p[5], p[6], p[7], p[8] = positions + chunk.n_position_bytes, self.shift_at + chunk.first, to, chunk.palette
         done = native_conv(buffer, self.fixed.shifts, x, y, self.scratch, p)
         if done < n:
             chunk.bias(buffer, done)  # tells of a bias that is not finite

@@ -8,8 +8,9 @@ arrays of their own, so that a fragmented heap can hold them.
 import math
 from array import array
 
-from l3mote.format import RELU, SPARSE_F16, half
+from l3mote.format import RELU, half
 from l3mote.frontend import LogMel
+from l3mote.positions import unpack
 
 name = "python"
 arithmetic = "float"
@@ -91,17 +92,17 @@ class Kernel:
     def _decode(self, chunk, buffer, f, value_at, position_at):
         """Fill weights and positions with filter f; return (count, next value_at, next position_at)."""
         n = chunk.count(buffer, f)
-        if chunk.layer.encoding == SPARSE_F16:
-            position_at = chunk.unpack_positions(buffer, position_at, n, self.positions)
+        if chunk.layer.code:
+            position_at = unpack(chunk, buffer, position_at, n, self.positions)
         else:
             for i in range(n):
                 self.positions[i] = i
         for i in range(n):
             try:
-                self.weights[i] = half(buffer[value_at] | buffer[value_at + 1] << 8)
+                self.weights[i] = half(chunk.bits(buffer, value_at))
             except ValueError as e:
                 raise chunk.error("weight %s is not a normal number" % e)
-            value_at += 2
+            value_at += chunk.layer.value_bytes
         return n, value_at, position_at
 
     def _filters(self, chunk, buffer):

@@ -20,26 +20,49 @@ block_bytes = plane_bytes
 
 @micropython.viper
 def decode(buffer: ptr8, taps: ptr32, p: ptr32) -> int:
-    """One filter's float16 weights as (offset, int16 weight) pairs; returns where its positions end, or < 0 for bad data."""
-    # p: 0 sparse, 1 values, 2 positions, 3 count, 4 shift, 5 taps, 6 pitch (0: dense layer), 7 channel size, 8 end of positions
+    """One filter's weights as (offset, int16 weight) pairs; returns where its positions end, or < 0 for bad data."""
+    # p: 0 position code, 1 values, 2 positions, 3 count, 4 shift, 5 taps, 6 pitch (0: dense layer), 7 channel size,
+    # 8 end of positions, 9 palette (0: values are float16)
+    code = int(p[0])
     value_at = int(p[1])
     at = int(p[2])
     pitch = int(p[6])
+    half = -1  # the second gap of a byte of two
     position = -1
     tap = -1
     base = 0
     i = 0
+    bitmap = at
+    if code == 3:
+        at += (int(p[5]) + 7) >> 3
+        if at > int(p[8]):
+            return -1
     while i < p[3]:
         step = 1
-        if p[0]:
+        if code == 3:
+            bit = position + 1
+            while bit < p[5]:
+                if (int(buffer[bitmap + (bit >> 3)]) >> (bit & 7)) & 1:
+                    break
+                bit += 1
+            step = bit - position
+        elif code:
             step = 0
-            gap = 255
-            while gap == 255:
-                if at >= p[8]:
-                    return -1
-                gap = int(buffer[at])
-                at += 1
-                step += gap if gap == 255 else gap + 1
+            skip = 255 if code == 1 else 15
+            gap = skip
+            while gap == skip:
+                if half >= 0:
+                    gap = half
+                    half = -1
+                else:
+                    if at >= p[8]:
+                        return -1
+                    gap = int(buffer[at])
+                    at += 1
+                    if code == 2:
+                        half = gap >> 4
+                        gap &= 15
+                step += gap if gap == skip else gap + 1
         position += step
         if position >= p[5]:
             return -1
@@ -56,8 +79,12 @@ def decode(buffer: ptr8, taps: ptr32, p: ptr32) -> int:
             taps[2 * i] = base + row + column
         else:
             taps[2 * i] = position
-        bits = int(buffer[value_at]) | int(buffer[value_at + 1]) << 8
+        bits_at = value_at
         value_at += 2
+        if p[9]:
+            bits_at = int(p[9]) + 2 * int(buffer[bits_at])
+            value_at -= 1
+        bits = int(buffer[bits_at]) | int(buffer[bits_at + 1]) << 8
         exponent = (bits >> 10) & 31
         w = bits & 1023
         if exponent == 31:
