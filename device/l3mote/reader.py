@@ -221,9 +221,9 @@ class Reader:
         self.seed = seed
 
     def _walk_chunks(self):
-        """Check every chunk's header; find the largest payload, which sizes the one buffer."""
+        """Check every chunk's header; find the largest payload and the fullest filter, which size the kernels' buffers."""
         start = self.sections["WEIGHTS"][0]
-        self.chunk_bytes = 0
+        self.chunk_bytes = self.max_values = 0
         for layer in self.layers:
             at = start + layer.offset
             end = at + layer.length
@@ -231,11 +231,19 @@ class Reader:
             for _ in range(layer.chunks):
                 n, _, payload, _crc = self._chunk_header(at, end, layer)
                 self.chunk_bytes = max(self.chunk_bytes, payload)
+                self.max_values = max(self.max_values, self._most_values(at + fmt.CHUNK_BYTES, n, layer))
                 filters += n
                 at += fmt.CHUNK_BYTES + payload
             if at != end or filters != layer.outputs:
                 raise FormatError("layer %s: chunks hold %d of %d filters and end at byte %d, not %d"
                                   % (layer.name, filters, layer.outputs, at, end))  # fmt: skip
+
+    def _most_values(self, at, n, layer):
+        """Weights of the fullest of the n filters whose chunk's payload begins at byte `at`."""
+        if layer.encoding != fmt.SPARSE_F16:
+            return layer.taps
+        counts = self._read(at + 4 * n, 2 * n, "counts")
+        return min(max([counts[i] | counts[i + 1] << 8 for i in range(0, 2 * n, 2)]), layer.taps)
 
     def _chunk_header(self, at, end, layer):
         """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""

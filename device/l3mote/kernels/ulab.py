@@ -32,7 +32,7 @@ BLOCK = 8  # filters a matrix product takes at once: bounds its temporary
 
 def workspace(plan):
     """Bytes of decoded weights and positions, and of temporaries: two blocks of filters, two of the chunk as int16."""
-    return (itemsize // 2 + 2) * plan.chunk_bytes + 2 * plan.max_taps + 2 * BLOCK * plan.strip * itemsize
+    return (itemsize // 2 + 2) * plan.chunk_bytes + 2 * plan.max_values + 2 * BLOCK * plan.strip * itemsize
 
 
 def plane_bytes(channels, size):
@@ -75,7 +75,7 @@ class Kernel:
         buffer = bytearray(plan.chunk_bytes // 2 * itemsize)
         self.weights = np.frombuffer(buffer, dtype=FLOAT)
         self.lanes = np.frombuffer(buffer, dtype=np.int16)
-        self.positions = np.zeros(plan.max_taps, dtype=np.uint16)
+        self.positions = np.zeros(plan.max_values, dtype=np.uint16)
 
     def plane(self, channels, size):
         return zeros((channels, size))
@@ -91,7 +91,7 @@ class Kernel:
         return vector
 
     def row(self, plane, c, index):
-        at = index * plane.pitch + 1
+        at = index * plane.pitch + plane.inset
         return plane.data[c][at : at + plane.cols]
 
     def clear(self, plane, index):
@@ -119,8 +119,9 @@ class Kernel:
 
     def conv(self, chunk, buffer, src, dst, first, stop):
         self._decode(chunk, buffer)
-        base = (first - 1 - src.top) * src.pitch
-        n = (stop - first) * src.pitch - 2
+        columns = dst.cols * dst.step
+        base = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        n = (stop - first - 1) * src.pitch + columns
         if chunk.layer.encoding == SPARSE_F16:
             self._conv_sparse(chunk, buffer, src, dst, base, n, first)
         else:
@@ -165,18 +166,17 @@ class Kernel:
 
     def _finish(self, chunk, buffer, total, src, dst, f, first):
         """Bias, ReLU, pool, and into the plane that the next layer reads."""
-        layer = chunk.layer
+        layer, step, width = chunk.layer, dst.step, dst.cols
         total += chunk.bias(buffer, f)
         if layer.activation == RELU:
             total = np.maximum(total, 0.0)
         out = dst.data[chunk.first + f]
-        width = layer.out_cols
-        for y in range((len(total) + 2) // src.pitch):
-            row = total[y * src.pitch : y * src.pitch + src.cols]
-            pooled = row[0 : width * layer.pool_cols : layer.pool_cols]
-            for i in range(1, layer.pool_cols):
-                pooled = np.maximum(pooled, row[i : width * layer.pool_cols : layer.pool_cols])
-            at = ((first + y) // layer.pool_rows - dst.top) * dst.pitch + 1
+        for y in range(-(-len(total) // src.pitch)):
+            row = total[y * src.pitch : y * src.pitch + width * step]
+            pooled = row[::step]
+            for i in range(1, step):
+                pooled = np.maximum(pooled, row[i::step])
+            at = ((first + y) // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             if (first + y) % layer.pool_rows:
                 pooled = np.maximum(pooled, out[at : at + width])
             out[at : at + width] = pooled
