@@ -93,13 +93,6 @@ def test_logmel_refuses_a_bad_front_end(keras):
         LogMel(window=8000)
 
 
-def test_network_refuses_an_odd_number_of_filters(keras):
-    from l3host.train.network import build
-
-    with pytest.raises(L3Error, match="pairs"):
-        build(frontend("sea"), (8, 8, 16), 2, 0.0)
-
-
 # -- augmentation
 
 

@@ -1,6 +1,9 @@
-"""Rows of the EdgeL3 paper's tables by name (Kumari et al., PAISE 2019): pruning plans."""
+"""Rows of the EdgeL3 paper's tables by name (Kumari et al., PAISE 2019): pruning plans, shallower and narrower networks."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 from l3host.errors import L3Error
 
@@ -22,10 +25,56 @@ TABLE_II: dict[str, tuple[float, ...]] = {
 }
 
 
+class Ablation(NamedTuple):
+    """A smaller L3 audio network. printed: the paper's reduction in per cent, whose definition it does not state."""
+
+    filters: tuple[int, ...]
+    printed: float
+
+    @property
+    def reduction(self) -> float:
+        """Per cent of L3's convolution parameters (4,684,224, Table I) that this network has not."""
+        return 100 * (1 - parameters(self.filters) / parameters(L3_FILTERS))
+
+
+# Table III, by the last convolution; Table IV, by its printed reduction.
+TABLE_III: dict[str, Ablation] = {
+    "conv7": Ablation(L3_FILTERS[:7], 50.42),
+    "conv6": Ablation(L3_FILTERS[:6], 72.34),
+    "conv5": Ablation(L3_FILTERS[:5], 86.66),
+}
+TABLE_IV: dict[str, Ablation] = {
+    "43.14": Ablation((64, 48, 64, 64, 128, 128, 256, 256), 43.14),
+    "64.54": Ablation((64, 48, 64, 64, 128, 128, 128, 128), 64.54),
+    "69.89": Ablation((64, 48, 64, 64, 64, 64, 128, 128), 69.89),
+}
+
+Row = TypeVar("Row")
+
+
 def find(name: str) -> tuple[float, ...]:
     """Table II's plan of this name ("95.45"; "97" is "97.00"). Raises L3Error that lists the names."""
-    if f"{name}.00" in TABLE_II:
+    return _row(TABLE_II, name, "pruning plan")
+
+
+def depth(name: str) -> Ablation:
+    """Table III's network of this name ("conv7"). Raises L3Error that lists the names."""
+    return _row(TABLE_III, name, "depth")
+
+
+def width(name: str) -> Ablation:
+    """Table IV's network of this name ("43.14"). Raises L3Error that lists the names."""
+    return _row(TABLE_IV, name, "width")
+
+
+def _row(table: Mapping[str, Row], name: str, what: str) -> Row:
+    if f"{name}.00" in table:
         name = f"{name}.00"
-    if name not in TABLE_II:
-        raise L3Error(f"unknown pruning plan {name!r}: choose from {', '.join(TABLE_II)}")
-    return TABLE_II[name]
+    if name not in table:
+        raise L3Error(f"unknown {what} {name!r}: choose from {', '.join(table)}")
+    return table[name]
+
+
+def parameters(filters: Sequence[int]) -> int:
+    """Kernels and biases of 3x3 convolutions with these filters on one channel."""
+    return sum((9 * inputs + 1) * outputs for inputs, outputs in zip((1, *filters), filters, strict=False))
