@@ -18,6 +18,7 @@ EXAMPLES = {
     "classify": "l3mote classify esc10 street.wav dog.flac --json",
     "emulate": "l3mote emulate esc10 street.wav --runtime unix --heap 192k",
     "train": "l3mote train ESC-50-master --subset esc10 -o mine.l3m",
+    "make-random": "l3mote make-random --plan 95.45 -o edgel3.l3m",
     "selftest": "l3mote selftest esc10 --runtime wasm",
 }
 
@@ -104,6 +105,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run goes on from there")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
+    sub = command("make-random", "Write an EdgeL3 of random weights, to try a board's memory and speed with.")
+    sub.add_argument("--plan", default="95.45", help="sparsity of a pruning plan of the EdgeL3 paper's Table II (default 95.45)")
+    sub.add_argument("--seed", type=int, default=0, help="of the weights (default 0)")
+    sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)
     sub.add_argument("--runtime", default="cpython", help="as for emulate (default cpython)")
@@ -124,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = warn
         try:
-            return getattr(commands, args.command)(args)
+            return getattr(commands, args.command.replace("-", "_"))(args)
         except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1

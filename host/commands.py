@@ -20,8 +20,6 @@ from l3mote import FormatError
 
 def convert(args: argparse.Namespace) -> int:
     from l3convert import convert as read
-    from l3host.half import flushed
-    from l3host.writer import to_bytes
 
     out = claim_output(args.output, args.force)
     graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
@@ -33,11 +31,27 @@ def convert(args: argparse.Namespace) -> int:
         graph.fixed = calibrate(graph, calibration_windows(graph, args.calibrate))
         sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
         graph.provenance["passes"] = [*graph.provenance.get("passes", []), f"fixed-point scales calibrated on {sounds}"]
+    return write_model(args, out, graph)
+
+
+def write_model(args: argparse.Namespace, out: Path, graph: Graph) -> int:
+    from l3host.half import flushed
+    from l3host.writer import to_bytes
+
     data = to_bytes(graph)
     write_bytes(out, data)
     result = {"file": str(out), "bytes": len(data), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}
     show.results(args.json, result, lambda: show.converted(result))
     return 0
+
+
+def make_random(args: argparse.Namespace) -> int:
+    from l3host.compress.random_model import random_edgel3
+
+    out = claim_output(args.output, args.force)
+    with show.waiting("a minute of arithmetic", args.json):
+        graph = random_edgel3(args.plan, args.seed)
+    return write_model(args, out, graph)
 
 
 def calibration_windows(graph: Graph, files: list[str]) -> np.ndarray:

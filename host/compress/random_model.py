@@ -11,7 +11,9 @@ import numpy as np
 
 from l3host import fixed, reference, synth
 from l3host.audio import resample, to_pcm
+from l3host.compress.masks import masks
 from l3host.compress.plans import L3_FILTERS, find
+from l3host.errors import L3Error
 from l3host.graph import Conv, Graph, frontend
 from l3host.half import rounded
 from l3mote.format import Frontend
@@ -22,12 +24,15 @@ EPSILON = 1e-3  # Keras's default for batch norm
 
 
 def random_edgel3(plan: str, seed: int) -> Graph:
-    """EdgeL3's convolutions pruned by a plan of Table II, with fixed-point scales. Raises L3Error for an unknown plan."""
+    """EdgeL3's convolutions pruned by a plan of Table II, with fixed-point scales. Raises L3Error: unknown plan, seed below 0."""
+    percents = find(plan)
+    if seed < 0:
+        raise L3Error(f"seed {seed}: at least 0")
     fe = frontend("mel256")
     fe.norm_scale, fe.norm_shift = INPUT_NORM
     provenance = {"source": f"random weights, seed {seed}", "passes": [f"pruned by magnitude to Table II's plan {plan}"]}
     windows = one_window_each(fe)
-    graph = Graph(fe, layers(fe, find(plan), windows, seed), provenance=provenance)
+    graph = Graph(fe, layers(fe, percents, windows, seed), provenance=provenance)
     graph.fixed = fixed.calibrate(graph, windows)
     graph.provenance["passes"].append("fixed-point scales calibrated on synthetic sounds")
     return graph
@@ -45,22 +50,15 @@ def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: i
     x = reference.normalised(Graph(fe, []), windows / 32768, np.float32)[..., None]
     found: list[Conv] = []
     for i, (filters, percent) in enumerate(zip(L3_FILTERS, percents, strict=True), 1):
+        name, last = f"conv{i}", i == len(L3_FILTERS)
         weights = rng.normal(size=(3, 3, x.shape[3], filters)) * np.sqrt(2 / (9 * x.shape[3]))
-        last = i == len(L3_FILTERS)
+        weights *= masks({name: weights}, [percent])[name]
         pool = x.shape[1:3] if last else (2, 2) if i in POOLED else (1, 1)
-        layer = Conv(f"conv{i}", magnitude(weights, percent / 100), np.zeros(filters), "none" if last else "relu", pool)
+        layer = Conv(name, weights, np.zeros(filters), "none" if last else "relu", pool)
         sums = np.concatenate([reference.conv3x3(window[None], layer) for window in x])
         x = reference.max_pool(reference.activate(normalise(layer, sums, rng), layer.activation), pool)
         found.append(layer)
     return rounded(Graph(fe, found)).layers
-
-
-def magnitude(weights: np.ndarray, fraction: float) -> np.ndarray:
-    """The weights with this fraction of them, the smallest, set to zero."""
-    zeros = round(fraction * weights.size)
-    pruned = weights.ravel().copy()
-    pruned[np.argsort(np.abs(pruned), kind="stable")[:zeros]] = 0
-    return pruned.reshape(weights.shape)
 
 
 def normalise(layer: Conv, sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -148,6 +148,7 @@ def work(folder):
                 "plan_bytes": model.plan.heap_bytes,
                 "plan_flash_bytes": model.plan.flash_bytes,
                 "heights": model.plan.heights,
+                "tiles": model.plan.tiles,
                 "flash_bytes_read": flash // max(1, job["windows"]),
                 "us": watch.total,  # of all windows, as integers: a board's float has 24 bits
                 "us_frontend": frontend,
