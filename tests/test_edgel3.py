@@ -19,6 +19,7 @@ from l3host.load import load_graph
 
 SCRIPT = Path(__file__).parent / "edgel3_board.py"
 SOUNDS = 4
+RUNS = [("8m", "native"), ("768k", "native"), ("640k", "native"), ("512k", "native"), ("768k", "viper"), ("512k", "viper")]
 NONZERO = 213_491  # EdgeL3's parameters without zeros (Kumari et al., PAISE 2019, Table II), 0.2 % for rounding
 
 
@@ -69,11 +70,12 @@ def costs(folder: Path) -> None:
     model = make(folder / "model.l3m")
     pcm = one_window_each(load_graph(str(model)).frontend)
     print("heap   kernel  tiles  M MAC  seconds  peak kB  buffers kB  flash MB  every bit")
-    for heap, kernel in (("8m", "native"), ("768k", "native"), ("640k", "native"), ("512k", "native"), ("768k", "viper"), ("512k", "viper")):
+    for heap, kernel in RUNS:
         facts, _ = run(model, pcm[:1], heap, kernel)
         print(
-            f"{heap:6} {kernel:7} {facts['tiles']:5} {facts['macs'] / 1e6:6.0f} {facts['ms'][0] / 1000:8.1f} {facts['peak'] / 1e3:8.0f} "
-            f"{facts['plan_bytes'] / 1e3:11.0f} {facts['flash'] / 1e6:9.1f}  {facts['selftest']}", flush=True,
+            f"{heap:6} {kernel:7} {facts['tiles']:5} {facts['macs'] / 1e6:6.0f} {facts['ms'][0] / 1000:8.1f} "
+            f"{facts['peak'] / 1e3:8.0f} {facts['plan_bytes'] / 1e3:11.0f} {facts['flash'] / 1e6:9.1f}  {facts['selftest']}",
+            flush=True,
         )  # fmt: skip
     _, embeddings = run(model, pcm, "768k", "native", selftest=False)
     print(f"{vary(embeddings):.1%} of the dimensions vary over {len(pcm)} sounds")
