@@ -73,7 +73,7 @@ def costs(folder: Path) -> None:
     for heap, kernel in RUNS:
         facts, _ = run(model, pcm[:1], heap, kernel)
         print(
-            f"{heap:6} {kernel:7} {facts['tiles']:5} {facts['macs'] / 1e6:6.0f} {facts['ms'][0] / 1000:8.1f} "
+            f"{heap:6} {kernel:7} {facts['tiles']:5} {facts['macs'] / 1e6:6.0f} {facts['seconds'][0]:8.2f} "
             f"{facts['peak'] / 1e3:8.0f} {facts['plan_bytes'] / 1e3:11.0f} {facts['flash'] / 1e6:9.1f}  {facts['selftest']}",
             flush=True,
         )  # fmt: skip
