@@ -7,7 +7,7 @@ RP2040JS := rp2040js@1.4.1
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 
-.PHONY: help setup emulators native demo test check fuzz model clean
+.PHONY: help setup edgel3 emulators native demo test check fuzz model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,10 @@ fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in Micr
 
 model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
+
+edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (5 minutes)
+	mkdir -p $(VENV)/edgel3
+	$(BIN)/python tests/test_edgel3.py $(VENV)/edgel3
 
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
 	$(BIN)/python -m pip install -q pyelftools ar

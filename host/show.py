@@ -109,7 +109,7 @@ def inspection(result: dict) -> None:
 
 
 def _boards(boards: dict) -> Table:
-    columns = "board", "free heap", "needs", "fits", "peak heap", "flash a window", "seconds (estimate)"
+    columns = "board", "free heap", "needs", "fits", "peak heap", "tiles", "flash a window", "seconds (estimate)"
     t = table("Will it run?", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
@@ -117,6 +117,7 @@ def _boards(boards: dict) -> Table:
             name, size(board["heap_free"]), size(board["heap_needed"]),
             "yes" if board["fits"] else f"no: {size(board['missing'])} missing",
             size(board["heap_peak"]) if board["fits"] else "-",
+            str(board["tiles"]) if board["fits"] else "-",
             size(board["flash_bytes_read"]) if board["fits"] else "-",
             ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-",
         )  # fmt: skip

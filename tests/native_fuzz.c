@@ -78,7 +78,7 @@ static bool fuzz_conv(void) {
     conv_t p = {filters, 0, 4 * filters, 6 * filters, positions, end, 0, 0, palette, code, taps, 8, 5, 0, 4095,
                 pick(2), pitch, size, 0, rows, columns, columns / pool, groups * (columns / pool), pool, pool, 0, columns / pool};
     size_t n_in = dense ? (size_t)taps : (size_t)(channels * size), n_out = (size_t)(filters * p.out_size);
-    size_t n_scratch = (size_t)(2 * taps + 2 * columns), n_shifts = (size_t)filters;
+    size_t n_scratch = (size_t)((pick(4) ? 2 * taps : pick(2 * taps)) + 2 * columns), n_shifts = (size_t)filters;
     conv_buffers_t b = {noise((size_t)bytes), (size_t)bytes, noise(n_shifts), n_shifts, noise(2 * n_in), n_in,
                         noise(2 * n_out), n_out, noise(4 * n_scratch), n_scratch};
     fill_chunk((uint8_t *)b.chunk, &p, bytes);

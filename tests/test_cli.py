@@ -422,6 +422,14 @@ def test_absurd_hop_is_out_of_memory_and_no_traceback(refusal):
     assert "Unable to allocate" in refusal("embed", "tiny.l3m", "noise.wav", "--hop-size", "1e10")
 
 
+@pytest.mark.parametrize(
+    "arguments, reason", [(["--plan", "95"], "unknown pruning plan '95': choose from 53.49,"), (["--seed", "-1"], "seed -1: at least 0")]
+)
+def test_random_model_refused(refusal, arguments, reason):
+    assert reason in refusal("make-random", "-o", "random.l3m", *arguments)
+    assert "random.l3m" not in contents()
+
+
 def test_debug_shows_the_traceback(folder):
     with pytest.raises(Exception, match="no such model: none"):
         cli.main(["inspect", "none", "--debug"])

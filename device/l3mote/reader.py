@@ -221,9 +221,9 @@ class Reader:
         self.seed = seed
 
     def _walk_chunks(self):
-        """Check every chunk's header; find the largest payload, and what a chunk can hold at most."""
+        """Check every chunk's header; find the largest payload, the fullest chunk and filter, which size the kernels' buffers."""
         start = self.sections["WEIGHTS"][0]
-        largest = self.chunk_values = 0
+        largest = self.chunk_values = self.max_values = 0
         for layer in self.layers:
             at = start + layer.offset
             end = at + layer.length
@@ -235,6 +235,7 @@ class Reader:
                 n, _, payload, _crc = self._chunk_header(at, end, layer)
                 largest = max(largest, payload)
                 self.chunk_values = max(self.chunk_values, payload // layer.value_bytes)
+                self.max_values = max(self.max_values, self._most_values(at + fmt.CHUNK_BYTES, n, layer))
                 filters += n
                 at += fmt.CHUNK_BYTES + payload
             if at != end or filters != layer.outputs:
@@ -247,6 +248,13 @@ class Reader:
         if at + fmt.CHUNK_BYTES > end:
             raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
         return struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
+
+    def _most_values(self, at, n, layer):
+        """Weights of the fullest of the n filters whose chunk's payload begins at byte `at`."""
+        if not layer.code:
+            return layer.taps
+        counts = self._read(at + 4 * n, 2 * n, "counts")
+        return min(max([counts[i] | counts[i + 1] << 8 for i in range(0, 2 * n, 2)]), layer.taps)
 
     def _chunk_header(self, at, end, layer):
         """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""

@@ -23,7 +23,7 @@ typedef struct {
     size_t n_in;
     int16_t *out;
     size_t n_out;
-    int32_t *scratch; // two words a tap, then two lines of sums
+    int32_t *scratch; // the list of one filter, two words a weight, then two lines of sums
     size_t n_scratch;
 } conv_buffers_t;
 
@@ -305,7 +305,7 @@ static bool output_inside(const conv_t *p, const conv_buffers_t *b) {
 // Everything that conv_chunk relies on.
 static bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
     return chunk_inside(p, b) && input_inside(p, b) && output_inside(p, b)
-        && b->n_scratch >= 2 * (size_t)p->taps + 2 * (size_t)p->columns
+        && b->n_scratch >= 2 * (size_t)p->columns
         && p->least >= -32768 && p->least <= p->most && p->most <= 32767
         && p->exponent >= -128 && p->exponent <= 127 && p->out_exponent >= -128 && p->out_exponent <= 127
         && disjoint(b->scratch, 4 * b->n_scratch, b->out, 2 * b->n_out); // results must not overwrite the list of offsets
@@ -318,17 +318,18 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int
     int32_t bias, out_shift;
     d->shift = b->shifts[p->first_shift + f];
     out_shift = p->exponent + d->shift - p->out_exponent;
-    if (n > p->taps || (d->palette ? n : 2 * n) > b->chunk + b->chunk_bytes - d->values || out_shift < 0 || out_shift > 30
+    size_t room = b->n_scratch - 2 * (size_t)p->columns; // words for the list
+    if (n > p->taps || 2 * (size_t)n > room || (d->palette ? n : 2 * n) > b->chunk + b->chunk_bytes - d->values || out_shift < 0 || out_shift > 30
         || !integer_bias(b->chunk + p->biases + 4 * f, d->shift + p->exponent, &bias)) {
         return false;
     }
     filter_t filter = {b->scratch, NULL, (uint32_t)bias + (1u << out_shift >> 1), false};
-    filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps;
-    filter.end = decode(p, d, n, filter.by_rows, b->scratch);
+    filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps && rows_fit(p->taps, n, room);
+    filter.end = decode(p, d, n, filter.by_rows, b->scratch, room);
     if (!filter.end) {
         return false;
     }
-    conv_filter(p, &filter, out_shift, b->in + p->first, b->out + p->to + (size_t)f * p->out_size, b->scratch + 2 * p->taps);
+    conv_filter(p, &filter, out_shift, b->in + p->first, b->out + p->to + (size_t)f * p->out_size, b->scratch + room);
     return true;
 }
 

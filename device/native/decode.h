@@ -233,14 +233,19 @@ static int32_t *decode_sparse_rows(const conv_t *p, weights_t *state, const posi
     return end;
 }
 
-// One filter of n weights into a list, for which there are two words a tap; positions take the last n halves of words. A list
+// Rows of three weights, 8/3 half words a tap, and the positions behind them.
+ALWAYS_INLINE bool rows_fit(int32_t taps, int32_t n, size_t room) {
+    return 8 * (size_t)taps + 3 * (size_t)n <= 6 * room;
+}
+
+// One filter of n weights into a list of `room` words, two a weight at least; positions take the last n halves of words. A list
 // entry never overwrites a position that is still to be read: entry i ends before half word 4 i + 4, the next position stands at
-// 4 taps - n + i + 1, and n <= taps. Rows are written up to half word 8/3 taps, positions begin at 3 taps.
-static int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list) {
+// 2 room - n + i + 1, no less than 3 n + i + 1.
+static int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, size_t room) {
     if (by_rows && p->code == ALL) {
         return decode_rows(p, d, list);
     }
-    position_t *positions = (position_t *)(list + 2 * p->taps) - n;
+    position_t *positions = (position_t *)(list + room) - n;
     if (!unpack(d, p->code, p->taps, n, positions)) {
         return NULL;
     }

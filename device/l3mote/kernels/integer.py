@@ -16,7 +16,7 @@ def plane_bytes(channels, size):
 
 def workspace(plan):
     """(offset, weight) pairs of one filter, and the rows of one filter's strip before its pool."""
-    return 8 * plan.max_taps + 2 * plan.strip
+    return 8 * plan.max_values + 2 * plan.strip
 
 
 def frontend_bytes(fe):
@@ -55,7 +55,7 @@ class Integer:
             signed = layer.activation != RELU
 
     def _make_workspace(self, plan):
-        self.taps = array("i", bytes(8 * plan.max_taps))
+        self.taps = array("i", bytes(8 * plan.max_values))
         self.rows = bytearray(2 * plan.strip)
         self.p = array("i", [0] * 10)
 
@@ -74,7 +74,7 @@ class Integer:
         return array("f", [v * unit for v in vector])
 
     def row(self, plane, c, index):
-        at = 2 * (c * plane.size + index * plane.pitch + 1)
+        at = 2 * (c * plane.size + index * plane.pitch + plane.inset)
         return array("h", plane.data[at : at + 2 * plane.cols])
 
     def clear(self, plane, index):
@@ -114,16 +114,18 @@ class Integer:
         return 0 if layer.activation == RELU else -(1 << bits), (1 << bits) - 1, signed
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
         layer, p = chunk.layer, self.p
+        corner = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        columns = dst.cols * dst.step
         least, most, signed = self._limits(layer)
         for f, n, bias, shift in self._filters(chunk, buffer, src.pitch, src.size):
-            p[0], p[1], p[2], p[3] = n, (first - 1 - src.top) * src.pitch, stop - first, layer.cols
+            p[0], p[1], p[2], p[3] = n, corner, stop - first, columns
             p[4], p[5], p[6], p[7], p[8], p[9] = src.pitch, bias, shift, least, most, signed
             self.conv_rows(src.data, self.taps, self.rows, p)
-            p[0], p[1], p[2], p[3] = stop - first, layer.cols, layer.pool_rows, layer.pool_cols
-            p[4], p[6], p[7] = first % layer.pool_rows, dst.pitch, layer.out_cols
-            p[5] = f * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + 1
+            p[0], p[1], p[2], p[3] = stop - first, columns, layer.pool_rows, dst.step
+            p[4], p[6], p[7] = first % layer.pool_rows, dst.pitch, dst.cols
+            p[5] = f * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             self.pool(self.rows, dst.data, p)
 
     def dense(self, chunk, buffer, x, y):

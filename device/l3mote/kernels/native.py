@@ -43,7 +43,7 @@ native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_in
 
 def workspace(plan):
     """The list of one filter's taps, and two lines of sums."""
-    return 8 * plan.max_taps + 8 * plan.max_cols
+    return 8 * plan.max_values + 8 * plan.max_cols
 
 
 def work_bytes(n_fft):
@@ -62,10 +62,10 @@ class Kernel(Integer):
         self.scratch = bytearray(workspace(plan))
         self.p = array("i", bytes(4 * 27))
         self.rows = bytearray(4 * 4)
-        self.layer = self.first = None  # layer and first row that the second part of p stands for
+        self.layer = self.first = self.left = None  # layer, first row and first column that the second part of p stands for
 
-    def _pack_layer(self, layer, first, *geometry):
-        self.layer, self.first = layer, first
+    def _pack_layer(self, layer, first, left, *geometry):
+        self.layer, self.first, self.left = layer, first, left
         self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
         least, most, signed = self._limits(layer)
         pack_into("<18i", self.p, 36, layer.code, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
@@ -80,22 +80,22 @@ class Kernel(Integer):
             raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
         layer = chunk.layer
-        if self.first != first or self.layer is not layer:
-            at = (first - 1 - src.top) * src.pitch
+        if self.first != first or self.layer is not layer or self.left != dst.first:
+            at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
             within = first % layer.pool_rows
-            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + 1
+            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             self._pack_layer(
-                layer, first, src.pitch, src.size, at, stop - first, layer.cols, dst.pitch, dst.size,
-                layer.pool_rows, layer.pool_cols, within, layer.out_cols,
+                layer, first, dst.first, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
+                layer.pool_rows, dst.step, within, dst.cols,
             )  # fmt: skip
         self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
 
     def dense(self, chunk, buffer, x, y):
         """The chunk's outputs of a dense layer, as integers."""
         if self.layer is not chunk.layer:
-            self._pack_layer(chunk.layer, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+            self._pack_layer(chunk.layer, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
     def clear(self, plane, index):

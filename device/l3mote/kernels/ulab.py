@@ -35,7 +35,7 @@ def workspace(plan):
     """Bytes of decoded weights, palette and positions, and of temporaries: two blocks of filters, two of values as int16."""
     table = palette_values(plan.layers)
     values = max(plan.chunk_values, table)
-    return itemsize * (values + table + 2 * BLOCK * plan.strip) + 4 * values + 2 * plan.max_taps
+    return itemsize * (values + table + 2 * BLOCK * plan.strip) + 4 * values + 2 * plan.max_values
 
 
 def palette_values(layers):
@@ -95,7 +95,7 @@ class Kernel:
         self.weights = np.frombuffer(buffer, dtype=FLOAT)
         self.lanes = np.frombuffer(buffer, dtype=np.int16)
         self.palette = zeros(table) if table else None
-        self.positions = np.zeros(plan.max_taps, dtype=np.uint16)
+        self.positions = np.zeros(plan.max_values, dtype=np.uint16)
 
     def plane(self, channels, size):
         return zeros((channels, size))
@@ -111,7 +111,7 @@ class Kernel:
         return vector
 
     def row(self, plane, c, index):
-        at = index * plane.pitch + 1
+        at = index * plane.pitch + plane.inset
         return plane.data[c][at : at + plane.cols]
 
     def clear(self, plane, index):
@@ -149,8 +149,9 @@ class Kernel:
 
     def conv(self, chunk, buffer, src, dst, first, stop):
         self._decode(chunk, buffer)
-        base = (first - 1 - src.top) * src.pitch
-        n = (stop - first) * src.pitch - 2
+        columns = dst.cols * dst.step
+        base = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        n = (stop - first - 1) * src.pitch + columns
         if chunk.layer.code:
             self._conv_sparse(chunk, buffer, src, dst, base, n, first)
         else:
@@ -195,18 +196,17 @@ class Kernel:
 
     def _finish(self, chunk, buffer, total, src, dst, f, first):
         """Bias, ReLU, pool, and into the plane that the next layer reads."""
-        layer = chunk.layer
+        layer, step, width = chunk.layer, dst.step, dst.cols
         total += chunk.bias(buffer, f)
         if layer.activation == RELU:
             total = np.maximum(total, 0.0)
         out = dst.data[chunk.first + f]
-        width = layer.out_cols
-        for y in range((len(total) + 2) // src.pitch):
-            row = total[y * src.pitch : y * src.pitch + src.cols]
-            pooled = row[0 : width * layer.pool_cols : layer.pool_cols]
-            for i in range(1, layer.pool_cols):
-                pooled = np.maximum(pooled, row[i : width * layer.pool_cols : layer.pool_cols])
-            at = ((first + y) // layer.pool_rows - dst.top) * dst.pitch + 1
+        for y in range(-(-len(total) // src.pitch)):
+            row = total[y * src.pitch : y * src.pitch + width * step]
+            pooled = row[::step]
+            for i in range(1, step):
+                pooled = np.maximum(pooled, row[i::step])
+            at = ((first + y) // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             if (first + y) % layer.pool_rows:
                 pooled = np.maximum(pooled, out[at : at + width])
             out[at : at + width] = pooled
