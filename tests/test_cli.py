@@ -423,7 +423,8 @@ def test_absurd_hop_is_out_of_memory_and_no_traceback(refusal):
 
 
 @pytest.mark.parametrize(
-    "arguments, reason", [(["--plan", "95"], "unknown pruning plan '95': choose from 53.49,"), (["--seed", "-1"], "seed -1: at least 0")]
+    "arguments, reason",
+    [(["--plan", "95"], "unknown pruning plan '95': choose from 53.49,"), (["--seed", "-1"], "seed -1: at least 0")],
 )
 def test_random_model_refused(refusal, arguments, reason):
     assert reason in refusal("make-random", "-o", "random.l3m", *arguments)
