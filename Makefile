@@ -6,8 +6,9 @@ WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
 RP2040JS := rp2040js@1.4.1
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
+SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup emulators native demo test check fuzz model clean
+.PHONY: help setup emulators native demo test check fuzz bench model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +41,9 @@ check: $(VENV)/.setup-dev ## lint
 
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
+
+bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
+	$(BIN)/python -m l3host.emulate.bench BENCHMARKS.md $(SEA)
 
 model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
