@@ -49,7 +49,6 @@ model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
 
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
-	$(BIN)/python -m pip install -q pyelftools ar
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=python device/native/build.sh $(or $(MPY_DIR),$(VENV)/emulators/micropython)
 
 clean: ## remove .venv and caches
