@@ -65,11 +65,12 @@ class Kernel(Integer):
         self.layer = self.first = None  # layer and first row that the second part of p stands for
 
     def _pack_layer(self, layer, first, *geometry):
-        self.layer, self.first = layer, first
+        self.layer = None  # until all of it is packed, should memory run out
         self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
         least, most, signed = self._limits(layer)
         sparse = layer.encoding == SPARSE_F16
         pack_into("<18i", self.p, 32, sparse, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+        self.layer, self.first = layer, first
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
