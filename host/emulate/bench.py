@@ -1,6 +1,6 @@
 """python -m l3host.emulate.bench OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
 
-Layers are measured inside a network of two convolutions, models whole; the device package and its kernels are the unchanged ones.
+Layers are measured inside a network of three convolutions, models whole; the device package and its kernels are the unchanged ones.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +40,12 @@ SPARSITY = 0.9  # of the pruned SEA-64
 
 @dataclass(frozen=True)
 class Subject:
-    """A model file to measure. measured: the one layer that counts, or None for the whole network."""
+    """A model file to measure: the whole network, or its layer called "layer" if density says what that one is about."""
 
     title: str
     path: Path
     kernels: tuple[str, ...] = KERNELS
-    measured: str | None = None
+    density: float | None = None
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,18 @@ class Result:
 
     @property
     def layer(self) -> LayerCost:
-        """The layer that a subject of one layer is about."""
-        return next(layer for layer in self.layers if layer.name == self.subject.measured)
+        """The one that a subject with a density is about."""
+        return next(layer for layer in self.layers if layer.name == "layer")
 
 
 # -- what is measured
 
 
 def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph:
-    """A network whose second layer has this many channels in and out, on planes of this size, and this share of non-zeros."""
+    """A network whose "layer" has this many channels in and out, on planes of this size, and this share of non-zeros.
+
+    One convolution brings the channels, one takes them away: a large embedding costs heap that the layer does not.
+    """
     rng = np.random.default_rng(0)
     n_fft = max(64, 2 * bands)
     window = n_fft * (frames + 1) // 2
@@ -96,23 +99,26 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
         8000, window, window, n_fft, n_fft // 2, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
     )
     layers = []
-    for name, inputs, share, pool in (("first", 1, 1.0, (1, 1)), ("layer", channels, density, (2, 2))):
-        kernel = rng.uniform(0.1, 1.0, (3, 3, inputs, channels)) * rng.choice([-1, 1], (3, 3, inputs, channels))
+    shapes = (("first", 1, channels, 1.0, (1, 1)), ("layer", channels, channels, density, (2, 2)))
+    for name, inputs, outputs, share, pool in (*shapes, ("last", channels, 1, 1.0, (bands // 2, frames // 2))):
+        kernel = rng.uniform(0.1, 1.0, (3, 3, inputs, outputs)) * rng.choice([-1, 1], (3, 3, inputs, outputs))
         empty = rng.permutation(kernel.size)[round(share * kernel.size) :]
         kernel.flat[empty] = 0
-        layers.append(Conv(name, kernel / np.sqrt(9 * inputs * share), rng.uniform(-0.1, 0.1, channels), "relu", pool))
+        layers.append(Conv(name, kernel / np.sqrt(9 * inputs * share), rng.uniform(-0.1, 0.1, outputs), "relu", pool))
     graph = Graph(front, layers)
     graph.fixed = fixed.calibrate(graph, rng.integers(-9000, 9000, (2, window)).astype(np.int16))
     return graph
 
 
-def pruned(graph: Graph, sparsity: float) -> Graph:
-    """The graph without the smallest of its convolutions' weights, one threshold for all. For timing: nothing is trained again."""
-    weights = np.concatenate([np.abs(conv.kernel).ravel() for conv in graph.convs])
-    threshold = np.quantile(weights, sparsity)
-    for conv in graph.convs:
-        conv.kernel = np.where(np.abs(conv.kernel) >= threshold, conv.kernel, 0)
-    return graph
+def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
+    """A copy without the smallest of its convolutions' weights: of all together, or of each layer. Nothing is trained again."""
+    weights = [np.abs(conv.kernel).ravel() for conv in graph.convs]
+    common = np.quantile(np.concatenate(weights), sparsity)
+    layers = list(graph.layers)
+    for i, w in enumerate(weights):
+        threshold = common if one_threshold else np.quantile(w, sparsity)
+        layers[i] = replace(layers[i], kernel=np.where(np.abs(layers[i].kernel) >= threshold, layers[i].kernel, 0))
+    return replace(graph, layers=layers, fixed=None)
 
 
 def written(graph: Graph, path: Path) -> Path:
@@ -128,16 +134,17 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
         for density in DENSITIES:
             title = f"{channels}->{channels}, {bands}x{frames}"
             path = folder / f"layer-{channels}-{bands}-{density}.l3m"
-            yield Subject(title, written(layer_graph(channels, bands, frames, density), path), measured="layer")
+            yield Subject(title, written(layer_graph(channels, bands, frames, density), path), density=density)
     yield Subject("shipped esc10", find("esc10"))
     if sea:
         from l3convert import convert
 
         graph = convert(sea)
-        yield Subject("SEA-64 dense", written(graph, folder / "sea64.l3m"), ("native",))
-        graph.fixed = None
-        path = written(pruned(graph, SPARSITY), folder / "sea64-sparse.l3m")
-        yield Subject(f"SEA-64, {SPARSITY:.0%} sparse", path, ("native",))
+        graphs = {"dense": graph}
+        for how, one_threshold in (("in each layer", False), ("by one threshold", True)):
+            graphs[f"{SPARSITY:.0%} sparse {how}"] = pruned(graph, SPARSITY, one_threshold)
+        for name, variant in graphs.items():
+            yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m"), ("native",))
 
 
 # -- measuring
@@ -185,7 +192,7 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
 
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     windows = WINDOWS.get(where.name, 1)
-    selftest = subject.measured is None and kernel == "native"
+    selftest = subject.density is None and kernel == "native"
     job = {"kernel": kernel, "heap_enforced": where.heap_enforced, "selftest": selftest, **RUNTIMES[where.name]}
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards

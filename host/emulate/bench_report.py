@@ -66,17 +66,15 @@ def floor(density: float) -> float:
 
 def layer_rows(results: list) -> list[list[str]]:
     """A row for each shape and density: per MAC in each runtime with each kernel, and how far the RP2040's is from the floor."""
-    by = {(r.subject, r.runtime, r.kernel): r for r in results if r.subject.measured}
+    by = {(r.subject, r.runtime, r.kernel): r for r in results if r.subject.density}
     rows = []
     for subject in dict.fromkeys(key[0] for key in by):
-        ran = next((r for key, r in by.items() if key[0] == subject and not r.problem), None)
-        density = f"{ran.layer.density:.0%}" if ran else "-"
-        row = [subject.title, "dense" if density == "100%" else density]
+        row = [subject.title, "dense" if subject.density == 1 else f"{subject.density:.0%}"]
         for runtime in COLUMNS:
             costs = [by.get((subject, runtime, kernel)) for kernel in subject.kernels]
             row += [short(r.layer.per_mac) if r and not r.problem else "-" for r in costs]
             if runtime == CYCLES:
-                row.insert(3, f"{costs[0].layer.per_mac / floor(ran.layer.density):.2f}" if row[2] != "-" else "-")
+                row.insert(3, f"{costs[0].layer.per_mac / floor(subject.density):.2f}" if row[2] != "-" else "-")
         rows.append(row)
     return rows
 
@@ -92,7 +90,7 @@ def part_rows(results: list) -> list[list[str]]:
     """For each shape: the slope and the intercept of cycles an output against multiply-accumulates an output."""
     points: dict[str, list] = {}
     for r in results:
-        if r.subject.measured and (r.runtime, r.kernel) == (CYCLES, "native") and not r.problem and r.layer.density < 1:
+        if (r.subject.density or 1) < 1 and (r.runtime, r.kernel) == (CYCLES, "native") and not r.problem:
             points.setdefault(r.subject.title, []).append((r.layer.macs / r.layer.outputs, r.layer.cost / r.layer.outputs))
     rows = []
     for title, pairs in points.items():
@@ -105,7 +103,7 @@ def part_rows(results: list) -> list[list[str]]:
 def model_rows(results: list, runtime: str) -> list[list[str]]:
     rows = []
     for r in results:
-        if r.subject.measured or r.runtime != runtime or r.problem:
+        if r.subject.density or r.runtime != runtime or r.problem:
             continue
         layers = sum(layer.cost for layer in r.layers)
         macs = sum(layer.macs for layer in r.layers)
@@ -128,8 +126,13 @@ def model_columns(runtime: str) -> list[str]:
 
 
 def problems(results: list) -> list[str]:
-    """A line for each case that did not run."""
-    return [f"- {r.runtime}, {r.subject.title}, {r.kernel}: {r.problem}" for r in results if r.problem]
+    """A line for each reason that cases did not run, and which."""
+    cases: dict[tuple[str, str], list[str]] = {}
+    for r in results:
+        if r.problem:
+            share = f" {r.subject.density:.0%}" if r.subject.density else ""
+            cases.setdefault((r.runtime, r.problem), []).append(f"{r.subject.title}{share} ({r.kernel})")
+    return [f"- {runtime}: {'; '.join(names)}: {problem}" for (runtime, problem), names in cases.items()]
 
 
 def built_from() -> str:

