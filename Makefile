@@ -6,9 +6,10 @@ WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
 RP2040JS := rp2040js@1.4.1
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
+ARCH ?= armv6m
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup emulators native demo test check fuzz bench model clean
+.PHONY: help setup emulators native mpy demo test check fuzz bench model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +51,10 @@ model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50
 
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=python device/native/build.sh $(or $(MPY_DIR),$(VENV)/emulators/micropython)
+
+mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/ARCH (ARCH=armv6m, xtensawin...)
+	mkdir -p build/mpy/$(ARCH)
+	$(BIN)/python -m l3host.emulate.mpy $(ARCH) build/mpy/$(ARCH)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
