@@ -35,9 +35,16 @@ def test_a_layer_s_work_is_counted(results):
         assert (layer.name, layer.density, layer.macs, layer.outputs) == ("layer", 0.5, 32 * 18, 32 * 2)
         assert (last.name, last.density, last.macs, last.outputs) == ("last", 1.0, 8 * 18, 8)
         assert result.layer is layer and layer.shape == "2->2, 8x4"
-        assert result.frames == 4 and 0 < result.frame * 4 < result.window
-        assert layer.cost > 0 and sum(each.cost for each in result.layers) < result.window - 4 * result.frame
+        assert layer.cost > 0 and result.facts["selftest"]
         assert result.facts["heap_peak_bytes"] > result.facts["plan_bytes"] > 0
+
+
+def test_a_window_is_its_frames_its_layers_and_the_rest(subject, results):
+    whole = bench.measure(dataclasses.replace(subject, density=None), "unix", "native")
+    assert whole.problem is None and whole.frames == 4
+    assert 0 < whole.frame * 4 < whole.window
+    row = cells(bench_report.markdown([whole], True), "2->2, 8x4")
+    assert row[:3] == ["2->2, 8x4", "native", "0.0 M"] and row[-1] == "equal"
 
 
 def test_strips_do_not_change_what_is_counted(subject):

@@ -34,7 +34,7 @@ RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 15
 KERNELS = ("native", "viper")
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
-WINDOWS, ATTEMPTS = {"unix": 5}, {"unix": 5}  # the best attempt counts; elsewhere one of each, for emulators have no noise
+ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
 SPARSITY = 0.9  # of the pruned SEA-64
 
 
@@ -72,8 +72,8 @@ class Result:
     runtime: str
     kernel: str
     problem: str | None = None
-    window: float = 0.0
-    frame: float = 0.0  # of the log-mel
+    window: float = 0.0  # of a whole model
+    frame: float = 0.0  # of its log-mel
     frames: int = 0
     layers: list[LayerCost] = field(default_factory=list)
     facts: dict = field(default_factory=dict)  # of board/job.py
@@ -187,22 +187,21 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
         attempts = [attempt(subject, where, kernel) for _ in range(ATTEMPTS.get(runtime, 1))]
     except L3Error as e:
         return Result(subject, runtime, kernel, str(e))
-    return min(attempts, key=lambda result: result.window)
+    return min(attempts, key=lambda result: result.window or result.layer.cost)
 
 
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
-    windows = WINDOWS.get(where.name, 1)
-    selftest = subject.density is None and kernel == "native"
-    job = {"kernel": kernel, "heap_enforced": where.heap_enforced, "selftest": selftest, **RUNTIMES[where.name]}
+    """One window for a whole model, and the self-test, whose layers are timed."""
+    windows = 0 if subject.density else 1
+    job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
         facts = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
         times = json.loads((folder / "layers.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000
     frames = load_graph(str(subject.path)).frontend.frames
-    spent = [us * per_us / (windows + selftest) for us in times]
-    layers = layer_costs(subject.path, facts["heights"], spent)
-    window, frame = facts["us"] * per_us / windows, facts["us_frontend"] * per_us / windows / frames
+    layers = layer_costs(subject.path, facts["heights"], [us * per_us for us in times])
+    window, frame = facts["us"] * per_us, facts["us_frontend"] * per_us / frames
     return Result(subject, where.name, kernel, None, window, frame, frames, layers, facts)
 
 
