@@ -15,7 +15,7 @@ def require(condition, reason):
         return
     if os.environ.get("L3_REQUIRE") == "all":
         pytest.fail(f"L3_REQUIRE=all, but {reason}")
-    pytest.skip(reason)
+    pytest.skip(reason, allow_module_level=True)
 
 
 def shared(relative):

@@ -123,11 +123,11 @@ def test_older_keras_3_without_names_in_the_weights(saved, tmp_path):
 
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 def test_our_log_mel_layer_is_the_front_end(keras, extension, tmp_path):
-    from l3host.train import network
+    from l3host.train import networks
 
     fe = frontend("sea")
     fe.hop = 2000
-    model = shake(network.build(fe, (4, 4, 6, 6), 3, 0.2))
+    model = shake(networks.classifier(networks.audio(fe, (4, 4, 6, 6)), 3, 0.2))
     path = str(tmp_path / f"audio.{extension}")
     model.save(path)
     windows = np.random.default_rng(2).normal(0, 0.1, (3, 8000)) * np.array([[1], [0.1], [3]])

@@ -1,7 +1,7 @@
 """A trained Keras file -> .l3m bytes."""
 
 from l3convert import convert
-from l3host.train.datasets import Dataset
+from l3host.datasets import Dataset
 from l3host.train.settings import Settings
 from l3host.writer import to_bytes
 
@@ -9,7 +9,7 @@ THRESHOLD = 0.5  # of every label
 
 
 def export(model: str, dataset: Dataset, clips_sha256: str, settings: Settings) -> bytes:
-    """Convert a .keras file of network.build and add labels, thresholds and where it comes from. Raises L3Error."""
+    """Convert a .keras file of networks.classifier and add labels, thresholds and where it comes from. Raises L3Error."""
     graph = convert(model)
     what = f"{dataset.name}, {len(dataset.clips)} clips of folds {', '.join(map(str, dataset.folds))}"
     graph.labels = dataset.labels

@@ -15,7 +15,7 @@ from l3host.files import replace
 from l3host.graph import frontend
 from l3host.train import augment
 from l3host.train.backend import keras, tf
-from l3host.train.network import build
+from l3host.train.networks import audio, classifier
 from l3host.train.settings import Settings
 from l3mote.format import Frontend
 
@@ -38,7 +38,7 @@ class Trainer:
         keras.utils.set_random_seed(settings.seed)
         self.settings = settings
         self.frontend = frontend(settings.frontend)
-        self.model = build(self.frontend, settings.filters, n_labels, settings.dropout)
+        self.model = classifier(audio(self.frontend, settings.filters, use_bias=False), n_labels, settings.dropout)
         self.mel = self.model.get_layer("log_mel")
         self.body = keras.Model(self.mel.output, self.model.output)
         self.optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)

@@ -1,0 +1,79 @@
+"""Magnitude pruning of a Keras network: at once or gradually, with zeros that survive training."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from l3host.compress import masks
+from l3host.compress.masks import Target
+from l3host.errors import L3Error
+from l3host.train.backend import keras, tf
+from l3host.train.networks import convolutions
+
+
+class Masked(keras.constraints.Constraint):
+    """Multiplies a kernel by its mask; a Keras optimizer does so after each of its steps."""
+
+    def __init__(self, mask: np.ndarray):
+        self.mask = tf.Variable(mask, dtype=tf.float32, trainable=False)  # a compiled training step sees it change
+
+    def __call__(self, kernel):
+        return kernel * self.mask
+
+
+def kernels(model: keras.Model) -> dict[str, np.ndarray]:
+    """Layer name -> kernel (3, 3, in, out) of every convolution, in order."""
+    return {conv.name: conv.kernel.numpy() for conv in convolutions(model)}
+
+
+def zero(model: keras.Model, target: Target) -> None:
+    """Zero the smallest weights: `target` per cent of all together, or of each convolution by a plan.
+
+    Training would bring them back: prune() holds them. Raises L3Error as masks.masks does; the network is then untouched.
+    """
+    kept = masks.masks(kernels(model), target)
+    for conv in convolutions(model):
+        conv.kernel.assign(conv.kernel * kept[conv.name])
+
+
+def hold(model: keras.Model) -> None:
+    """From now on training leaves every zero of the kernels at zero: after pruning, or after loading a pruned network.
+
+    Call it (or prune, or make a Gradual) before the first training step: a step that TensorFlow has compiled without it
+    goes on without it. Later calls change the masks of compiled steps too. The constraint is on the variable, not in the
+    layer's configuration, so a saved file is that of any other network.
+    """
+    for conv in convolutions(model):
+        mask = conv.kernel.numpy() != 0
+        if isinstance(conv.kernel.constraint, Masked):
+            conv.kernel.constraint.mask.assign(mask)
+        else:
+            conv.kernel.constraint = Masked(mask)
+
+
+def prune(model: keras.Model, target: Target) -> None:
+    """zero() and hold()."""
+    zero(model, target)
+    hold(model)
+
+
+class Gradual:
+    """Prunes while the network trains, by Zhu & Gupta's cubic schedule from 0 at step `begin` to `target` at step `end`.
+
+    Make it before the first training step. The masks follow from weights and step number alone, so a run that was stopped
+    goes on with its weights and the same schedule. Raises L3Error for a schedule without steps and, before any training, for
+    a target that masks.masks refuses.
+    """
+
+    def __init__(self, model: keras.Model, target: Target, begin: int, end: int, every: int):
+        if not 0 <= begin < end or every < 1:
+            raise L3Error(f"pruning every {every} steps from step {begin} to {end}: there must be a step between them")
+        masks.masks(kernels(model), target)
+        hold(model)
+        self.model, self.target, self.begin, self.end, self.every = model, target, begin, end, every
+
+    def step(self, number: int) -> None:
+        """Call before training step `number` (from 0); prunes when it is due."""
+        due = self.begin <= number < self.end and (number - self.begin) % self.every == 0
+        if due or number == self.end:
+            prune(self.model, masks.fraction(self.target, masks.cubic(number, self.begin, self.end)))
