@@ -23,6 +23,7 @@ EXAMPLES = {
     "selftest": "l3mote selftest esc10 --runtime wasm",
 }
 
+RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("emulate", "Run the unchanged device package in a real MicroPython and compare it with the reference.")
     sub.add_argument("model", help=MODEL)
     sub.add_argument("audio", help=AUDIO)
-    sub.add_argument("--runtime", default="wasm", help="wasm (MicroPython + ulab), unix, cpython, or the path of a MicroPython")
+    sub.add_argument("--runtime", default="wasm", help=f"{RUNTIME} (default wasm)")
     sub.add_argument("--heap", type=byte_count, help="bytes of heap for the whole board, e.g. 192k")
     sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
 
@@ -137,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)
-    sub.add_argument("--runtime", default="cpython", help="as for emulate (default cpython)")
+    sub.add_argument("--runtime", default="cpython", help=f"{RUNTIME} (default cpython)")
     sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
     return top
 

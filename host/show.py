@@ -53,6 +53,11 @@ def progress(quiet: bool, what: str = "windows") -> Progress:
     return _progress(quiet, TextColumn(f"{{task.completed}} {what}"))
 
 
+def cases() -> Progress:
+    """A bar for a known number of cases."""
+    return _progress(False, TextColumn("{task.completed} of {task.total}"))
+
+
 def waiting(what: str, quiet: bool) -> AbstractContextManager:
     """A spinner while something runs whose progress is not known."""
     bar = _progress(quiet)

@@ -65,10 +65,11 @@ class Kernel(Integer):
         self.layer = self.first = self.left = None  # layer, first row and first column that the second part of p stands for
 
     def _pack_layer(self, layer, first, left, *geometry):
-        self.layer, self.first, self.left = layer, first, left
+        self.layer = None  # until all of it is packed, should memory run out
         self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
         least, most, signed = self._limits(layer)
         pack_into("<18i", self.p, 36, layer.code, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+        self.layer, self.first, self.left = layer, first, left
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions

@@ -103,11 +103,11 @@ def plan_heap(job, base):
     return boards * choose(job["kernel"]).itemsize // 4  # a board's floats are 4 bytes, here they may be 8
 
 
-def work(folder):
+def work(folder, make_model=Model):
     base = in_use()
     with open(folder + "/job.json") as f:
         job = json.load(f)
-    model = Model(folder + "/model.l3m", heap=plan_heap(job, base), kernel=job["kernel"])
+    model = make_model(folder + "/model.l3m", heap=plan_heap(job, base), kernel=job["kernel"])
     frontend_steps = model.reader.frontend.frames  # counted from 0: a frame each, then the normalisation
     peak = in_use()
     model.reader.bytes_read = 0
