@@ -223,7 +223,7 @@ def test_assembly_equals_c(tmp_path):
     require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
     flags = "-mthumb -mcpu=cortex-m0plus -O2 -std=c99 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S"]
+    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S", NATIVE / "decode_armv6m.S"]
     subprocess.run(
         ["arm-none-eabi-gcc", *flags.split(), *places.split(), f"-I{NATIVE}", *sources, "-lgcc", "-o", program], check=True
     )

@@ -4,6 +4,7 @@ Runs unchanged on MicroPython, CircuitPython and CPython.
 """
 
 import struct
+from array import array
 
 MAGIC = b"\x89L3M"
 FORMAT_VERSION = 1
@@ -37,7 +38,7 @@ NONE, RELU, SOFTMAX, SIGMOID = 0, 1, 2, 3
 F16, SPARSE_F16 = 0, 1
 SELFTEST_NOISE = 1
 
-CHUNK_TARGET = 2048  # payload bytes the writer fills a chunk to
+CHUNK_TARGET = 8192  # payload bytes the writer fills a chunk to
 CHUNK_LIMIT = 16384  # payload bytes a reader accepts
 SKIP = 255  # position byte: move on 255 places without a value
 
@@ -168,9 +169,11 @@ class Chunk:
         self.counts = 4 * self.filters
         self.values = self.counts + (2 * self.filters if sparse else 0)
         if sparse:
-            self.n_values = 0
-            for f in range(self.filters):
-                self.n_values += self.count(buffer, f)
+            counts = array("H", buffer[self.counts : self.values])  # in one go: a call for each filter would cost more than its sums
+            self.n_values = sum(counts)
+            if max(counts) > self.layer.taps:
+                for f in range(self.filters):
+                    self.count(buffer, f)  # tells which
         else:
             self.n_values = self.filters * self.layer.taps
         self.positions = self.values + 2 * self.n_values

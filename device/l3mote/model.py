@@ -45,6 +45,7 @@ class Model:
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
+        self.reader.crc32 = getattr(module, "crc32", self.reader.crc32)
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head

@@ -18,6 +18,8 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
+        self.crc32 = crc32  # of chunks as they stream: a kernel may bring a faster one
+        self._header = bytearray(fmt.CHUNK_BYTES)
         self._fixed = None
         try:
             self._open()
@@ -241,7 +243,9 @@ class Reader:
         """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""
         if at + fmt.CHUNK_BYTES > end:
             raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
-        header = struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
+        self.file.seek(at)
+        self._readinto(self._header, at, "chunk header")
+        header = struct.unpack(fmt.CHUNK, self._header)
         n, n_positions, payload, _crc = header
         if not n or payload % 4 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
             raise FormatError("layer %s, chunk at byte %d: %d filters, payload of %d bytes" % (layer.name, at, n, payload))
@@ -259,18 +263,18 @@ class Reader:
         at = self.sections["WEIGHTS"][0] + layer.offset
         end = at + layer.length
         chunk = Chunk(layer)
+        what = "layer " + layer.name
         while at < end:
-            filters, n_positions, payload, crc = self._chunk_header(at, end, layer)
-            chunk.filters, chunk.n_position_bytes = filters, n_positions
-            chunk.at = at + fmt.CHUNK_BYTES
+            chunk.filters, chunk.n_position_bytes, payload, crc = self._chunk_header(at, end, layer)
+            chunk.at = at = at + fmt.CHUNK_BYTES
             part = view[:payload]
-            self._readinto(part, chunk.at, "layer %s" % layer.name)
-            if crc32(part) != crc or chunk.first + filters > layer.outputs:
+            self._readinto(part, at, what)
+            if self.crc32(part) != crc or chunk.first + chunk.filters > layer.outputs:
                 raise chunk.error("crc32 differs: the file is damaged")
             chunk.locate(buffer, payload)
             yield chunk
-            chunk.first += filters
-            at += fmt.CHUNK_BYTES + payload
+            chunk.first += chunk.filters
+            at += payload
 
     def expected(self):
         """The self-test's expected output, array of f32."""

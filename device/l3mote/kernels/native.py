@@ -38,7 +38,7 @@ def load():
 
 
 module = load()
-native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
+native_conv, native_frame, crc32, pack_into = module.conv, module.frame, module.crc32, struct.pack_into  # looked up once: boards are slow
 
 
 def workspace(plan):

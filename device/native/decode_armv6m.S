@@ -1,0 +1,193 @@
+@ Cortex-M0+ decoding of one filter's weights: what decode.h's decode_rows and decode_list do, for weights that are common. A weight
+@ is its mantissa times a power of two from a table by sign and exponent, and half of 2^16, over 2^16.
+@   bool l3_decode_rows(values, list, end, factors, along, on)
+@   const uint8_t *l3_decode_list(values, list, end, factors, positions, positions_end, pitch, size, last)
+@ factors: see factors_t. along, on, pitch, size: bytes. Both return 0 where the C has to look closer. 14 cycles a weight in rows; in
+@ lists 38, and 5 more for each channel moved on.
+    .syntax unified
+    .cpu cortex-m0plus
+    .thumb
+    .text
+
+.macro ENTER function
+    .global \function
+    .hidden \function
+    .type \function, %function
+    .thumb_func
+    .balign 4
+\function:
+    push {r4-r7, lr}
+    mov r4, r8
+    mov r5, r9
+    mov r6, r10
+    mov r7, r11
+    push {r4-r7}
+    .equ ARGUMENTS, 36
+    mov r10, r2
+    mov r2, r3
+    movs r3, #1
+    lsls r4, r3, #10
+    mov r8, r4
+    lsls r4, r3, #15
+    mov r9, r4
+.endm
+
+.macro LEAVE
+    pop {r4-r7}
+    mov r8, r4
+    mov r9, r5
+    mov r10, r6
+    mov r11, r7
+    pop {r4-r7, pc}
+.endm
+
+@ The next weight at r0 becomes w; r2 factors, r8 1024, r9 2^15, r3 is lost. Where it is zero, to .Lzero.
+.macro WEIGHT tag, w, off
+    ldrh r3, [r0, #\off]
+    lsrs \w, r3, #10
+    lsls \w, \w, #2
+    ldr \w, [r2, \w]
+    lsls r3, r3, #22
+    lsrs r3, r3, #22
+    add r3, r8
+    muls \w, r3
+    beq .Lzero\tag
+    add \w, r9
+    asrs \w, \w, #16
+.Lback\tag:
+.endm
+
+@ w is 0: is it zero, or too small, or bad data?
+.macro ZERO tag, off
+.Lzero\tag:
+    ldrh r3, [r0, #\off]
+    bl check
+    b .Lback\tag
+.endm
+
+@ r3 bits; r7 is lost
+check:
+    lsls r3, r3, #17
+    beq 1f
+    lsrs r3, r3, #27
+    beq bad                     @ subnormal
+    subs r2, #4
+    ldm r2!, {r7}
+    cmp r3, r7
+    bgt bad                     @ not too small: too large, infinite or no number
+1:  bx lr
+bad:
+    movs r0, #0
+    LEAVE
+
+@ Three weights and the way from the row before
+.macro ROW n, delta
+    WEIGHT \n\()a, r4, 6 * \n
+    WEIGHT \n\()b, r5, 6 * \n + 2
+    WEIGHT \n\()c, r6, 6 * \n + 4
+    mov r7, \delta
+    stm r1!, {r4, r5, r6, r7}
+.endm
+
+    ENTER l3_decode_rows
+    ldr r4, [sp, #ARGUMENTS]
+    mov r11, r4
+    ldr r4, [sp, #ARGUMENTS + 4]
+    mov r12, r4
+1:  ROW 0, r12
+    ROW 1, r11
+    ROW 2, r11
+    adds r0, #18
+    cmp r1, r10
+    beq 2f
+    b 1b
+2:  movs r0, #1
+    LEAVE
+    .irp n, 0, 1, 2
+    ZERO \n\()a, 6 * \n
+    ZERO \n\()b, 6 * \n + 2
+    ZERO \n\()c, 6 * \n + 4
+    .endr
+
+@ The frame below the saved registers: where each of a channel's nine taps stands
+    .equ TAPS, 36
+    .equ POSITIONS, ARGUMENTS + TAPS
+    .equ POSITIONS_END, POSITIONS + 4
+    .equ PITCH, POSITIONS + 8
+    .equ SIZE, POSITIONS + 12
+    .equ LAST, POSITIONS + 16
+
+@ r6 positions, r7 tap of the channel at r11, r12 offset of the tap before, lr size
+    ENTER l3_decode_list
+    sub sp, #TAPS
+    ldr r5, [sp, #PITCH]
+    movs r4, #0
+    mov r11, r4
+    mov r12, r4
+    mov r6, sp
+    .rept 3
+    movs r3, r4
+    stm r6!, {r3}
+    adds r3, #2
+    stm r6!, {r3}
+    adds r3, #2
+    stm r6!, {r3}
+    adds r4, r5
+    .endr
+    ldr r4, [sp, #SIZE]
+    mov lr, r4
+    ldr r6, [sp, #POSITIONS]
+    movs r7, #0
+    subs r7, #1
+1:  ldrb r3, [r6]
+    adds r6, #1
+    cmp r3, #255
+    beq 4f
+    adds r7, r3
+    adds r7, #1
+2:  cmp r7, #9
+    bhs 3f
+    lsls r4, r7, #2
+    add r4, sp
+    ldr r4, [r4]
+    add r4, r11
+    mov r3, r12
+    mov r12, r4
+    subs r4, r3
+    WEIGHT list, r5, 0
+    adds r0, #2
+    stm r1!, {r4, r5}
+    cmp r1, r10
+    bne 1b
+    ldr r3, [sp, #LAST]
+    cmp r11, r3
+    bhi 6f
+    mov r0, r6
+    b 7f
+3:  subs r7, #9                 @ a channel on
+    add r11, lr
+    b 2b
+4:  adds r7, r3                 @ 255 places on without a weight: are there bytes for the rest?
+    ldr r3, [sp, #POSITIONS_END]
+    subs r3, r6
+    lsls r3, #3
+    mov r4, r10
+    subs r4, r1
+    cmp r3, r4
+    bhs 1b
+6:  movs r0, #0
+7:  add sp, #TAPS
+    LEAVE
+.Lzerolist:
+    ldrh r3, [r0]
+    lsls r3, r3, #17
+    beq .Lbacklist
+    lsrs r3, r3, #27
+    beq 6b
+    subs r2, #4
+    ldr r5, [r2]
+    adds r2, #4
+    cmp r3, r5
+    bgt 6b
+    movs r5, #0
+    b .Lbacklist
