@@ -61,8 +61,8 @@ static bool blocks(void) {
     filter_t f = random_filter();
     bool pooled = pick(2);
     int32_t columns = (f.by_rows ? 4 : 8) + pick(40 - 8), rows = 1 + pick(5), pool_rows = pooled ? 1 + pick(3) : 1;
-    conv_t p = {.pool_rows = pool_rows, .pool_columns = pooled ? 2 : 1, .most = (1 << (8 + pick(8))) - 1, .rows = rows, .columns = columns,
-                .pitch = columns + 2, .within = pick(pool_rows), .is_signed = f.by_rows && pick(2)};
+    conv_t p = {.pool_rows = pool_rows, .pool_columns = pooled ? 2 : 1, .most = (1 << (8 + pick(8))) - 1, .rows = rows,
+                .columns = columns, .pitch = columns + 2, .within = pick(pool_rows), .is_signed = f.by_rows && pick(2)};
     p.out_columns = columns / p.pool_columns, p.out_pitch = p.out_columns + pick(3);
     int32_t shift = pick(18);
     for (int i = 0; i < 2000 && p.is_signed; i++) {
@@ -94,7 +94,8 @@ static uint16_t random_half(int rare) {
 
 // decode_quickly equals decode where it decodes; *decoded counts.
 static bool decoding(int *decoded) {
-    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), sparse = pick(2), n = sparse ? pick(9 * channels) : 9 * channels, gaps = 0, at = 0;
+    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), sparse = pick(2), gaps = 0, at = 0;
+    int32_t n = sparse ? pick(9 * channels) : 9 * channels;
     conv_t p = {.sparse = sparse, .taps = 9 * channels, .pitch = 3 + pick(60), .size = pick(5000)};
     int rare = pick(4) ? 5000 : 20, most = (9 * channels - n) / (n + 1) + 1;
     for (int i = 0; i < n; i++) {
@@ -110,6 +111,7 @@ static bool decoding(int *decoded) {
     at -= at && pick(4) == 0; // too few
     weights_t quick = {values, positions, positions + at, sparse, p.taps, pick(16) - 2, -1}, slow = quick;
     factors_t factors;
+    prepare_factors(&factors, &p, &quick);
     set_factors(&factors, pick(16) - 2);
     int32_t *end = decode_quickly(&p, &quick, n, !sparse, list, &factors);
     if (!end) {

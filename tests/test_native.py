@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -205,6 +206,18 @@ for i in range(len(p)):
     assert lines[0] == "1"
     assert lines[1:7] == ["parameters reach outside a buffer"] * 6
     assert lines[7] == "buffer not aligned"
+
+
+def test_checksums_and_totals():
+    code = """
+from l3mote.kernels.native import crc32, total
+data = bytes([i * 97 %% 251 for i in range(1000)])
+print([crc32(memoryview(data)[a:b]) for a, b in %r], total(data), total(b""))
+"""
+    data = bytes(i * 97 % 251 for i in range(1000))
+    parts = [(0, 1000), (1, 1000), (3, 998), (2, 3), (5, 5)]
+    expected = [zlib.crc32(data[a:b]) for a, b in parts]
+    assert micropython(code % parts).strip() == f"{expected} {np.frombuffer(data, '<u2').sum()} 0"
 
 
 def test_c_under_sanitizers(tmp_path):

@@ -163,21 +163,22 @@ class Chunk:
         self.n_position_bytes = 0
         self.at = 0  # file offset of the payload, for messages
 
-    def locate(self, buffer, payload):
-        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up."""
+    def locate(self, buffer, payload, total):
+        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up.
+
+        total: the function that adds up counts (see `total` below).
+        """
         sparse = self.layer.encoding == SPARSE_F16
         self.counts = 4 * self.filters
         self.values = self.counts + (2 * self.filters if sparse else 0)
         if sparse:
-            counts = array("H", buffer[self.counts : self.values])  # in one go: a call for each filter would cost more than its sums
-            self.n_values = sum(counts)
-            if max(counts) > self.layer.taps:
-                for f in range(self.filters):
-                    self.count(buffer, f)  # tells which
+            self.n_values = total(buffer[self.counts : self.values])  # in one go; count() looks at each
         else:
             self.n_values = self.filters * self.layer.taps
         self.positions = self.values + 2 * self.n_values
         if align(self.positions + self.n_position_bytes) != payload:
+            for f in range(self.filters):
+                self.count(buffer, f)  # tells of one that is too large
             raise FormatError(
                 "chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
                 % (self.layer.name, self.at, payload, align(self.positions + self.n_position_bytes))
@@ -222,6 +223,11 @@ class Chunk:
                 raise self.error("position %d is outside the filter of %d" % (position, self.layer.taps))
             out[i] = position
         return at
+
+
+def total(counts):
+    """The sum of little-endian u16, given as bytes."""
+    return sum(array("H", counts))
 
 
 def half(bits):

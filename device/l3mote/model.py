@@ -45,7 +45,8 @@ class Model:
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        self.reader.crc32 = getattr(module, "crc32", self.reader.crc32)
+        for name in ("crc32", "total"):
+            setattr(self.reader, name, getattr(module, name, getattr(self.reader, name)))
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -158,12 +159,14 @@ class Model:
             yield
 
     def _flatten(self):
-        plane, embedding = self.planes[-1], self.vectors[0]
-        for c in range(plane.channels):
-            for t in range(self.convs[-1].out_rows):
-                row = self.kernel.row(plane, c, t)
-                for band in range(plane.cols):
-                    embedding[(band * self.convs[-1].out_rows + t) * plane.channels + c] = row[band]
+        plane, embedding, kernel = self.planes[-1], self.vectors[0], self.kernel
+        channels, rows = plane.channels, self.convs[-1].out_rows
+        for c in range(channels):
+            for t in range(rows):
+                at = t * channels + c
+                for value in kernel.row(plane, c, t):
+                    embedding[at] = value
+                    at += rows * channels
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""

@@ -18,7 +18,7 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
-        self.crc32 = crc32  # of chunks as they stream: a kernel may bring a faster one
+        self.crc32, self.total = crc32, fmt.total  # for chunks as they stream: a kernel may bring faster ones
         self._header = bytearray(fmt.CHUNK_BYTES)
         self._fixed = None
         try:
@@ -271,7 +271,7 @@ class Reader:
             self._readinto(part, at, what)
             if self.crc32(part) != crc or chunk.first + chunk.filters > layer.outputs:
                 raise chunk.error("crc32 differs: the file is damaged")
-            chunk.locate(buffer, payload)
+            chunk.locate(buffer, payload, self.total)
             yield chunk
             chunk.first += chunk.filters
             at += payload

@@ -148,67 +148,7 @@ static __attribute__((noinline)) void sum_row_signed(const filter_t *f, const ui
 
 #if L3_ASM
 
-// conv_armv6m.S: the inner loops above over blocks of 8, 6 or 4 pixels, in rows one below the other, and then `finish` below.
-// Its frame on the stack is this; lengths between pixels are in bytes.
-enum { RESULTS, PAIRS, MERGED_PAIRS, SUMS }; // what is stored: of each pixel, of two columns, the same if greater than what is there
-
-typedef struct {
-    const uint16_t *x; // of the first block
-    const int32_t *list;
-    uint32_t bias;
-    const int32_t *end;
-    void *out;
-    int32_t shift, most, mode;
-    const uint16_t *x_end; // behind the first row's last block
-    int32_t span, pitch, rows;
-    void *row_out;
-    int32_t out_pitch, within, pool_rows;
-} blocks_t;
-
-typedef void blocks_loop_t(const blocks_t *);
-extern __attribute__((visibility("hidden"))) blocks_loop_t l3_list8, l3_rows6, l3_rows4, l3_signed6, l3_signed4;
-
-// n blocks of `width` columns from column `at` on. x, out: of column 0.
-static void run_blocks(blocks_loop_t *loop, blocks_t *b, const uint16_t *x, void *out, int32_t width, int32_t at, int32_t n) {
-    if (n > 0) {
-        b->x = x + at;
-        b->x_end = b->x + n * width;
-        b->span = 2 * n * width;
-        b->out = b->row_out = (uint8_t *)out + (b->mode == SUMS ? 4 * at : b->mode == RESULTS ? 2 * at : at);
-        loop(b);
-    }
-}
-
-// All of a filter's blocks. The last block of a row overlaps the one before, unless widths of 4 and 6 add up.
-static void run_rows(blocks_t *b, const uint16_t *x, void *out, int32_t columns, bool by_rows, bool is_signed) {
-    if (!by_rows) {
-        run_blocks(l3_list8, b, x, out, 8, 0, columns >> 3);
-        run_blocks(l3_list8, b, x, out, 8, columns - 8, columns & 7 ? 1 : 0);
-        return;
-    }
-    int32_t six = 0, at = 0;
-    for (; columns - at > 8 || columns - at == 6; at += 6) { // what is left can be a multiple of 4
-        six++;
-    }
-    run_blocks(is_signed ? l3_signed6 : l3_rows6, b, x, out, 6, 0, six);
-    blocks_loop_t *four = is_signed ? l3_signed4 : l3_rows4;
-    run_blocks(four, b, x, out, 4, at, (columns - at) >> 2);
-    run_blocks(four, b, x, out, 4, columns - 4, (columns - at) & 3 ? 1 : 0);
-}
-
-// What stands in b for each block of a filter. The assembly works on a copy.
-static void set_filter(blocks_t *b, const filter_t *f, int32_t shift, int32_t most, int32_t mode) {
-    b->list = f->list, b->end = f->end, b->bias = f->bias;
-    b->shift = shift, b->most = most, b->mode = mode;
-}
-
-static void set_rows(blocks_t *b, int32_t rows, int32_t pitch, int32_t out_pitch, int32_t within, int32_t pool_rows) {
-    b->rows = rows, b->pitch = 2 * pitch, b->out_pitch = 2 * out_pitch, b->within = within, b->pool_rows = pool_rows;
-}
-
-static bool has_blocks(const filter_t *f, int32_t columns, bool is_signed) {
-    return f->by_rows ? columns >= 4 : columns >= 8 && !is_signed;
-}
+#include "conv_armv6m.h"
 
 static void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
     if (!has_blocks(f, columns, false)) {
@@ -384,69 +324,17 @@ static bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
 
 #if L3_ASM
 
-// decode_armv6m.S: decode() of common weights.
-typedef struct {
-    int32_t shift;
-    int32_t tiny; // largest exponent of what rounds to zero
-    int32_t of[64]; // by sign and exponent: 2^16 times the value of a mantissa's unit; 0 for what is rare
-} factors_t;
-
-extern __attribute__((visibility("hidden"))) int32_t l3_decode_rows(
-    const uint16_t *values, int32_t *list, int32_t *end, const int32_t *factors, int32_t along, int32_t on);
-extern __attribute__((visibility("hidden"))) const uint8_t *l3_decode_list(
-    const uint16_t *values, int32_t *list, int32_t *end, const int32_t *factors, const uint8_t *positions, const uint8_t *positions_end,
-    int32_t pitch, int32_t size, uint32_t last);
-
-static void set_factors(factors_t *q, int32_t shift) {
-    q->shift = shift;
-    q->tiny = 13 - shift < 30 ? 13 - shift : 30;
-    for (int32_t e = 0; e < 32; e++) {
-        int32_t power = e + shift - 9;
-        q->of[e] = e >= 1 && e <= 30 && power >= 5 && power <= 20 ? 1 << power : 0;
-        q->of[e + 32] = -q->of[e];
-    }
-}
-
-static int32_t *decode_rows_quickly(const conv_t *p, weights_t *d, int32_t *list, const factors_t *q) {
-    int32_t along = 2 * p->pitch, on = 2 * (p->size - 2 * p->pitch), *end = list + 12 * (p->taps / 9);
-    if (!l3_decode_rows(d->values, list, end, q->of, along, on)) {
-        return NULL;
-    }
-    list[3] = 0;
-    d->values += p->taps;
-    return end;
-}
-
-static int32_t *decode_list_quickly(const conv_t *p, weights_t *d, int32_t n, int32_t *list, const factors_t *q) {
-    size_t bytes = d->end - d->positions;
-    uint32_t last = 2 * (uint32_t)p->size * (uint32_t)(p->taps / 9 - 1);
-    if (n == 0 || (size_t)n > bytes || bytes >> 20 || !inside(29 * (int32_t)bytes, 2 * p->size, 0, 0, 0, 1u << 31)) { // offsets must not wrap around
-        return NULL;
-    }
-    const uint8_t *positions = l3_decode_list(d->values, list, list + 2 * n, q->of, d->positions, d->end, 2 * p->pitch, 2 * p->size, last);
-    if (!positions) {
-        return NULL;
-    }
-    d->values += n;
-    d->positions = positions;
-    return list + 2 * n;
-}
-
-static int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q) {
-    if (!p->pitch || d->sparse == by_rows) {
-        return NULL;
-    }
-    if (q->shift != d->shift) {
-        set_factors(q, d->shift);
-    }
-    return by_rows ? decode_rows_quickly(p, d, list, q) : decode_list_quickly(p, d, n, list, q);
-}
+#include "decode_armv6m.h"
 
 #else
 
 typedef struct {
     int32_t shift;
 } factors_t;
+
+ALWAYS_INLINE void prepare_factors(factors_t *q, const conv_t *p, const weights_t *d) {
+    (void)q, (void)p, (void)d;
+}
 
 ALWAYS_INLINE int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q) {
     (void)p, (void)d, (void)n, (void)by_rows, (void)list, (void)q;
@@ -484,7 +372,7 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, fac
 static int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
     weights_t d = {(const uint16_t *)(const void *)(b->chunk + p->values), b->chunk + p->positions, b->chunk + p->end, p->sparse != 0, p->taps, 0, 0};
     factors_t factors;
-    factors.shift = 1 << 30; // no filter's
+    prepare_factors(&factors, p, &d);
     for (int32_t f = 0; f < p->filters; f++) {
         if (!conv_one(p, b, &d, &factors, f)) {
             return f;

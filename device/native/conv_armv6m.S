@@ -5,12 +5,10 @@
 @ Sums stay in high registers, which `add` reaches; `muls` destroys an operand that is not needed again; nothing but pixels,
 @ weights and results touches memory inside a block. Cycles a multiply-accumulate, blocks' beginnings and ends aside: 4.6 in
 @ l3_list8, 3.8 in l3_rows6, 4.0 in l3_rows4.
-    .syntax unified
-    .cpu cortex-m0plus
-    .thumb
-    .text
+#include "armv6m.inc"
 
-@ The frame on the stack: blocks_t, in its order. ENTRY, where the block's inner loop is entered, takes the place of END, which is r7.
+@ The frame on the stack: blocks_t, in its order. The list's end moves to r7; ENTRY, where a block's inner loop is entered, takes
+@ its place.
     .equ X, 0
     .equ LIST, 4
     .equ BIAS, 8
@@ -31,18 +29,7 @@
 
 @ Saves registers, makes the frame; r7 end
 .macro ENTER function
-    .global \function
-    .hidden \function
-    .type \function, %function
-    .thumb_func
-    .balign 4
-\function:
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r4-r7}
+    FUNCTION \function
     sub sp, #FRAME
     mov r1, sp
     .rept FRAME / 16
@@ -418,9 +405,4 @@ next_row:                       @ r1: x_end
 
 leave:
     add sp, #FRAME
-    pop {r4-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
+    RETURN

@@ -21,17 +21,17 @@ static uint32_t crc32(const uint8_t *data, size_t n) {
     uint32_t table[256], crc = 0xFFFFFFFFu;
     crc_table(table);
     for (; n && (uintptr_t)data & 3; n--) {
-        crc = table[(crc ^ *data++) & 255] ^ crc >> 8;
+        crc = table[(uint8_t)(crc ^ *data++)] ^ crc >> 8;
     }
     for (; n >= 4; n -= 4, data += 4) { // a word of a little-endian machine
         crc ^= *(const uint32_t *)(const void *)data;
-        crc = table[crc & 255] ^ crc >> 8;
-        crc = table[crc & 255] ^ crc >> 8;
-        crc = table[crc & 255] ^ crc >> 8;
-        crc = table[crc & 255] ^ crc >> 8;
+        crc = table[(uint8_t)crc] ^ crc >> 8;
+        crc = table[(uint8_t)crc] ^ crc >> 8;
+        crc = table[(uint8_t)crc] ^ crc >> 8;
+        crc = table[(uint8_t)crc] ^ crc >> 8;
     }
     for (; n; n--) {
-        crc = table[(crc ^ *data++) & 255] ^ crc >> 8;
+        crc = table[(uint8_t)(crc ^ *data++)] ^ crc >> 8;
     }
     return ~crc;
 }

@@ -2,26 +2,12 @@
 @ is its mantissa times a power of two from a table by sign and exponent, and half of 2^16, over 2^16.
 @   bool l3_decode_rows(values, list, end, factors, along, on)
 @   const uint8_t *l3_decode_list(values, list, end, factors, positions, positions_end, pitch, size, last)
-@ factors: see factors_t. along, on, pitch, size: bytes. Both return 0 where the C has to look closer. 14 cycles a weight in rows; in
-@ lists 38, and 5 more for each channel moved on.
-    .syntax unified
-    .cpu cortex-m0plus
-    .thumb
-    .text
+@ factors: see factors_t. along, on, pitch, size, last: bytes. Both return 0 where the C has to look closer. 14 cycles a weight in
+@ rows; 38 in lists, and 5 more for each channel moved on.
+#include "armv6m.inc"
 
 .macro ENTER function
-    .global \function
-    .hidden \function
-    .type \function, %function
-    .thumb_func
-    .balign 4
-\function:
-    push {r4-r7, lr}
-    mov r4, r8
-    mov r5, r9
-    mov r6, r10
-    mov r7, r11
-    push {r4-r7}
+    FUNCTION \function
     .equ ARGUMENTS, 36
     mov r10, r2
     mov r2, r3
@@ -30,15 +16,6 @@
     mov r8, r4
     lsls r4, r3, #15
     mov r9, r4
-.endm
-
-.macro LEAVE
-    pop {r4-r7}
-    mov r8, r4
-    mov r9, r5
-    mov r10, r6
-    mov r11, r7
-    pop {r4-r7, pc}
 .endm
 
 @ The next weight at r0 becomes w; r2 factors, r8 1024, r9 2^15, r3 is lost. Where it is zero, to .Lzero.
@@ -78,7 +55,7 @@ check:
 1:  bx lr
 bad:
     movs r0, #0
-    LEAVE
+    RETURN
 
 @ Three weights and the way from the row before
 .macro ROW n, delta
@@ -102,7 +79,7 @@ bad:
     beq 2f
     b 1b
 2:  movs r0, #1
-    LEAVE
+    RETURN
     .irp n, 0, 1, 2
     ZERO \n\()a, 6 * \n
     ZERO \n\()b, 6 * \n + 2
@@ -177,7 +154,7 @@ bad:
     bhs 1b
 6:  movs r0, #0
 7:  add sp, #TAPS
-    LEAVE
+    RETURN
 .Lzerolist:
     ldrh r3, [r0]
     lsls r3, r3, #17

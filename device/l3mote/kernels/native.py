@@ -38,7 +38,8 @@ def load():
 
 
 module = load()
-native_conv, native_frame, crc32, pack_into = module.conv, module.frame, module.crc32, struct.pack_into  # looked up once: boards are slow
+native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
+crc32, total = module.crc32, module.total  # for the reader
 
 
 def workspace(plan):
