@@ -46,7 +46,7 @@ def run(model: Path, pcm: np.ndarray, heap: str, kernel: str, selftest: bool = T
         printed = done.stderr + done.stdout
         assert "MemoryError" in printed or "HeapError" in printed, done
         return None
-    return json.loads(done.stdout), np.fromfile(model.parent / "embeddings.i16", "<i2").reshape(len(pcm), -1)
+    return json.loads(done.stdout), np.fromfile(model.parent / "embeddings.i16", "<i2").reshape(-1, 512)
 
 
 def vary(embeddings: np.ndarray) -> float:
