@@ -142,10 +142,10 @@ def test_position_bytes(positions):
 
 
 def test_chunks_hold_as_many_whole_filters_as_fit_the_target():
-    data = writer.to_bytes(head(np.ones((1022, 10))), "f16")  # 4 + 2044 bytes a filter: 4 of them are 8192
-    assert chunks(data) == [(4, 0, 8192), (4, 0, 8192), (2, 0, 4096)]
-    data = writer.to_bytes(head(np.ones((1023, 10))), "f16")  # 2050 bytes: 3
-    assert chunks(data) == [(3, 0, 6152)] * 3 + [(1, 0, 2052)]
+    data = writer.to_bytes(head(np.ones((510, 10))), "f16")  # 4 + 1020 bytes a filter: 4 of them are 4096
+    assert chunks(data) == [(4, 0, 4096), (4, 0, 4096), (2, 0, 2048)]
+    data = writer.to_bytes(head(np.ones((511, 10))), "f16")  # 1026 bytes: 3
+    assert chunks(data) == [(3, 0, 3080)] * 3 + [(1, 0, 1028)]
 
 
 def test_sparse_chunks_too():
@@ -154,11 +154,11 @@ def test_sparse_chunks_too():
     found = chunks(data)
     assert sum(filters for filters, _, _ in found) == 40
     assert len(found) > 3
-    assert all(6500 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
+    assert all(2600 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
 
 
 def test_a_filter_larger_than_the_target_is_a_chunk_of_its_own():
-    assert chunks(writer.to_bytes(head(np.ones((4096, 3))), "f16")) == [(1, 0, 8196)] * 3
+    assert chunks(writer.to_bytes(head(np.ones((2500, 3))), "f16")) == [(1, 0, 5004)] * 3
     largest = (fmt.CHUNK_LIMIT - 4) // 2
     assert chunks(conv_free(np.ones((largest, 1)))) == [(1, 0, fmt.CHUNK_LIMIT)]
 

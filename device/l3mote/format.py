@@ -39,7 +39,7 @@ ALL, BYTE_GAPS, NIBBLE_GAPS, BITMAP = 0, 1, 2, 3  # position codes: an encoding'
 PALETTE = 16  # in an encoding: values are indices into 256 float16
 SELFTEST_NOISE = 1
 
-CHUNK_TARGET = 8192  # payload bytes the writer fills a chunk to
+CHUNK_TARGET = 4096  # payload bytes the writer fills a chunk to
 CHUNK_LIMIT = 16384  # payload bytes a reader accepts
 PALETTE_BYTES = 512
 SKIP = 255  # position byte: move on 255 places without a value

@@ -12,12 +12,12 @@ from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
 GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
-RESERVE = 4096  # bytes left for Python's own small objects; a tenth more is too fragmented to count on
+RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
 
 
 def buffer_heap(free):
     """Bytes that a model's buffers may take of `free` bytes of heap."""
-    return free * 9 // 10 - RESERVE
+    return free * 15 // 16 - RESERVE
 
 
 def collect_after(n):
