@@ -18,6 +18,7 @@ EXAMPLES = {
     "classify": "l3mote classify esc10 street.wav dog.flac --json",
     "emulate": "l3mote emulate esc10 street.wav --runtime unix --heap 192k",
     "train": "l3mote train ESC-50-master --subset esc10 -o mine.l3m",
+    "evaluate": "l3mote evaluate sea64.l3m ESC-50-master --subset esc10 --probe logistic",
     "selftest": "l3mote selftest esc10 --runtime wasm",
 }
 
@@ -103,6 +104,17 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
     sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run goes on from there")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
+
+    sub = command("evaluate", "Judge a model's embeddings by the probes that the papers train on them, over official folds.")
+    sub.add_argument("model", help=MODEL)
+    sub.add_argument("dataset", help="ESC-50, UrbanSound8K, SONYC-UST, or a folder with a folder of clips for each class")
+    sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
+    sub.add_argument("--probe", choices=["mlp", "logistic"], default="mlp", help="MLP 512-128 on frames, or regression on clips")
+    sub.add_argument("--folds", type=fold_list, help="folds to test in turn, e.g. 1,2 (default: all)")
+    sub.add_argument("--seeds", type=int, default=1, help="how often the MLP is trained; figures are means (default 1)")
+    sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
+    sub.add_argument("--run-dir", default="runs/evaluate", help="keeps the embeddings for the next time (default runs/evaluate)")
+    sub.add_argument("--skip-bad", action="store_true", help="leave out missing, broken and duplicated clips, and list them")
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)

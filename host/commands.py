@@ -169,3 +169,20 @@ def train(args: argparse.Namespace) -> int:
     show.results(args.json, metrics, lambda: show.trained(metrics, str(out)))
     return 0
 
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    from l3host import datasets
+    from l3host.evaluate import embeddings, protocol
+
+    dataset = datasets.load(args.dataset, args.subset, args.skip_bad)
+    plan = protocol.planned(dataset, args.probe, args.folds, args.seeds)
+    with show.progress(args.json, f"of {len(dataset.clips)}") as bar:
+        task = bar.add_task("clips", total=None)
+        found = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
+    with show.progress(args.json, f"of {len(plan) * args.seeds}") as bar:
+        task = bar.add_task("probes", total=None)
+        result = protocol.evaluate(dataset, found, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
+    result |= {"model": args.model, "hop_seconds": args.hop_size}
+    show.results(args.json, result, lambda: show.evaluated(result))
+    return 0

@@ -49,8 +49,8 @@ def _progress(quiet: bool, *columns: TextColumn) -> Progress:
     return Progress(*shown, console=err, transient=True, disable=quiet or not err.is_terminal)
 
 
-def progress(quiet: bool) -> Progress:
-    return _progress(quiet, TextColumn("{task.completed} windows"))
+def progress(quiet: bool, what: str = "windows") -> Progress:
+    return _progress(quiet, TextColumn(f"{{task.completed}} {what}"))
 
 
 def waiting(what: str, quiet: bool) -> AbstractContextManager:
@@ -182,3 +182,34 @@ def trained(metrics: dict, path: str) -> None:
         spread = f"standard deviation {metrics['accuracy_std']:.3f}"
         out.print(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
     out.print(f"{path}: trained on all folds")
+
+
+def evaluated(result: dict) -> None:
+    for line in result["skipped"]:
+        say(f"skipped: {line}")
+    of_seeds = f", mean of {len(result['seeds'])} seeds" if len(result["seeds"]) > 1 else ""
+    say(f"{result['model']} on {result['dataset']}, {plural(result['clips'], 'clip')}, probe {result['probe']}{of_seeds}")
+    if "accuracy_mean" in result:
+        _figure(result, "accuracy", "clip accuracy")
+        _classes(result["accuracy_per_class"], "accuracy")
+    else:
+        _figure(result, "auprc_micro", "micro AUPRC")
+        _figure(result, "auprc_macro", "macro AUPRC")
+        _classes(result["auprc_per_class"], "AUPRC")
+    say(f"in brackets: {result['confidence']}")
+
+
+def _figure(result: dict, key: str, name: str) -> None:
+    """A figure's mean, interval, and values per fold."""
+    low, high = result[f"{key}_interval"]
+    folds = ", ".join(f"{fold} {value:.3f}" for fold, value in result[f"{key}_per_fold"].items())
+    spread = f"standard deviation over folds {result[f'{key}_std']:.3f}"
+    say(f"{name} {result[f'{key}_mean']:.3f} [{low:.3f}, {high:.3f}]; {spread}; by fold: {folds}")
+
+
+def _classes(values: dict[str, float | None], name: str) -> None:
+    """A figure of each class, the worst first; classes without a clip to test last."""
+    t = table("", "class", name)
+    for label, value in sorted(values.items(), key=lambda item: (item[1] is None, item[1])):
+        t.add_row(label, "-" if value is None else f"{value:.3f}")
+    out.print(t)

@@ -18,7 +18,7 @@ from l3host.emulate import runtimes
 from l3host.graph import Conv, Dense, Graph, frontend
 
 LABELS = ["rain", "dog", "clock"]
-COMMANDS = ["convert", "inspect", "embed", "classify", "emulate", "train", "selftest"]
+COMMANDS = ["convert", "inspect", "embed", "classify", "emulate", "train", "evaluate", "selftest"]
 
 
 def small(labels):

@@ -14,12 +14,12 @@ import pytest
 import soundfile
 from support import require
 
-from l3host import reference
+from l3host import datasets, reference
 from l3host.embed import run_windows
 from l3host.errors import L3Error
 from l3host.graph import FRONTENDS, frontend
 from l3host.load import load_graph
-from l3host.train import augment, clips, datasets, jobs, report
+from l3host.train import augment, clips, jobs, report
 from l3host.train import train as training
 from l3host.train.settings import Settings
 from l3mote import format as fmt

@@ -9,9 +9,9 @@ import numpy as np
 from rich.progress import Progress
 
 from l3host import audio
+from l3host.datasets import Dataset, refuse
 from l3host.errors import L3Error
 from l3host.files import replace
-from l3host.train.datasets import Dataset, refuse
 
 
 def prepare(path: Path, dataset: Dataset, rate: int, progress: Progress) -> None:

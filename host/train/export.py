@@ -1,7 +1,7 @@
 """A trained Keras file -> .l3m bytes."""
 
 from l3convert import convert
-from l3host.train.datasets import Dataset
+from l3host.datasets import Dataset
 from l3host.train.settings import Settings
 from l3host.writer import to_bytes
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 from collections.abc import Sequence
@@ -12,11 +11,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from l3host import datasets
+from l3host.datasets import Dataset, chosen_folds, fingerprint
 from l3host.errors import L3Error
 from l3host.files import write_bytes, write_json
 from l3host.graph import frontend
-from l3host.train import clips, datasets, jobs, report
-from l3host.train.datasets import Dataset
+from l3host.train import clips, jobs, report
 from l3host.train.settings import Settings
 
 FINAL = "final"
@@ -60,7 +60,9 @@ def train(
     if not Path(out).parent.is_dir():
         raise L3Error(f"no such directory for the model: {Path(out).parent}")
     dataset = datasets.load(path, subset)
-    held_out = checked_folds(dataset, folds)
+    if dataset.multilabel:
+        raise L3Error(f"{dataset.name} has several labels a clip, train learns one: l3mote evaluate judges embeddings on it")
+    held_out = chosen_folds(dataset, folds)
     run = Path(run_dir or Path(out).with_suffix(".run"))
     clips_sha256 = fingerprint(dataset)
     claim(run, {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings))
@@ -76,27 +78,6 @@ def train(
 
     write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
     return metrics
-
-
-def checked_folds(dataset: Dataset, folds: Sequence[int] | None) -> list[int]:
-    """The folds to hold out, in order. Raises L3Error for one that the data set has not, or that leaves nothing to train on."""
-    held_out = dataset.folds if folds is None else sorted(set(folds))
-    known = ", ".join(map(str, dataset.folds))
-    for fold in held_out:
-        if fold not in dataset.folds:
-            raise L3Error(f"{dataset.name} has no fold {fold}: its folds are {known}")
-    if held_out and len(dataset.folds) == 1:
-        raise L3Error(f"{dataset.name} has only fold {known}: nothing is left to train on, leave cross-validation out")
-    return held_out
-
-
-def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of the names, labels, folds and contents of all clips, in order."""
-    digest = hashlib.sha256()
-    for clip in dataset.clips:
-        path = Path(clip.path)
-        digest.update(f"{path.name} {dataset.labels[clip.label]} {clip.fold}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def claim(run: Path, mine: dict) -> None:

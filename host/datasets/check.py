@@ -1,0 +1,68 @@
+"""Clips that cannot be used: missing, empty, undecodable, listed twice, or the same recording in two folds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from l3host.datasets.dataset import Clip, Dataset
+from l3host.errors import L3Error
+
+SHOWN = 3  # clips named in an error
+BLOCK = 1 << 20  # samples decoded at once
+
+
+def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
+    """The data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
+    good, bad = [], []
+    seen: dict[str, Clip] = {}  # by path and by contents: the first clip of each
+    for clip in dataset.clips:
+        reason = unusable(clip, seen)
+        if reason:
+            bad.append(f"{clip.path} ({reason})")
+        else:
+            good.append(clip)
+    if bad and (not skip_bad or not good):
+        refuse(bad, len(dataset.clips))
+    return replace(dataset, clips=good, skipped=tuple(bad))
+
+
+def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
+    """Why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
+    path = str(Path(clip.path).resolve())
+    if path in seen:
+        return "listed twice"
+    seen[path] = clip
+    reason = undecodable(clip.path)
+    if reason:
+        return reason
+    first = seen.setdefault(hashlib.sha256(Path(path).read_bytes()).hexdigest(), clip)
+    if first.fold != clip.fold:
+        return f"the same contents as {Path(first.path).name} in fold {first.fold}"
+    return ""
+
+
+def undecodable(path: str) -> str:
+    """Why libsndfile cannot read a file to its end, or ''."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(path) as file:
+            if not file.frames:
+                return "empty"
+            while len(block := file.read(BLOCK, dtype="float32")):
+                if not np.isfinite(block).all():
+                    return "has NaN or infinite samples"
+    except (soundfile.LibsndfileError, OSError, RuntimeError):
+        return "unreadable" if Path(path).exists() else "missing"
+    return ""
+
+
+def refuse(bad: list[str], total: int) -> None:
+    """Raise L3Error naming the first few bad clips and their count, if there are any."""
+    if bad:
+        rest = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
+        raise L3Error(f"{len(bad)} of {total} clips cannot be used: {', '.join(bad[:SHOWN])}{rest}")

@@ -1,0 +1,81 @@
+"""Published layouts with one label a clip: ESC-50, UrbanSound8K, and a folder per class."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from l3host.datasets.dataset import Clip, Dataset
+from l3host.errors import L3Error
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+FOLDS = 4  # of a folder per class, which has none of its own
+
+ESC_CREDIT = "K. J. Piczak, 'ESC: Dataset for Environmental Sound Classification', ACM MM 2015; clips from freesound.org"
+URBANSOUND_CREDIT = "J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy for Urban Sound Research', ACM MM 2014"
+
+
+def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """The rows of a CSV file that has a value for each of these columns. Raises L3Error."""
+    try:
+        with open(table, newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as e:
+        raise L3Error(f"cannot read {table}: {e}") from None
+    if not rows:
+        raise L3Error(f"{table} lists no clips")
+    for number, row in enumerate(rows, 2):
+        missing = [column for column in columns if not row.get(column)]
+        if missing:
+            raise L3Error(f"{table}, line {number}: no value for {', '.join(missing)} (expected columns: {', '.join(columns)})")
+    return rows
+
+
+def folded_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """table_rows whose fold is a number."""
+    rows = table_rows(table, columns)
+    for number, row in enumerate(rows, 2):
+        if not row["fold"].isdecimal():
+            raise L3Error(f"{table}, line {number}: fold {row['fold']!r} is not a number")
+    return rows
+
+
+def _dataset(name: str, entries: list[tuple[Path, str, int]], licence: str = "", attribution: str = "") -> Dataset:
+    """entries: (path, label, fold) of each clip. Labels are sorted by name."""
+    labels = sorted({label for _, label, _ in entries})
+    clips = [Clip(str(path), (labels.index(label),), fold) for path, label, fold in entries]
+    return Dataset(name, clips, labels, licence, attribution)
+
+
+def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
+    """ESC-50 (Piczak 2015), or its ESC-10 subset, which has a freer licence."""
+    rows = folded_rows(table, ("filename", "fold", "category", "esc10"))
+    if subset:
+        rows = [row for row in rows if row["esc10"].lower() == "true"]
+        if not rows:
+            raise L3Error(f"{table}: no clip is marked esc10")
+    entries = [(audio / row["filename"], row["category"], int(row["fold"])) for row in rows]
+    if subset:
+        return _dataset("ESC-10", entries, "CC BY 3.0", f"ESC-10: {ESC_CREDIT}")
+    return _dataset("ESC-50", entries, "CC BY-NC 3.0", f"ESC-50: {ESC_CREDIT}")
+
+
+def urbansound8k(root: Path) -> Dataset:
+    """UrbanSound8K (Salamon et al. 2014), its ten official folds."""
+    rows = folded_rows(root / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fold", "class"))
+    entries = [(root / "audio" / f"fold{row['fold']}" / row["slice_file_name"], row["class"], int(row["fold"])) for row in rows]
+    return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", f"UrbanSound8K: {URBANSOUND_CREDIT}")
+
+
+def folder_per_class(root: Path) -> Dataset:
+    """One folder of clips for each class; folds 1 to 4 in turn, over each class's clips sorted by name."""
+    entries = []
+    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
+        clips = sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
+        entries += [(clip, folder.name, i % FOLDS + 1) for i, clip in enumerate(clips)]
+    if len({label for _, label, _ in entries}) < 2:
+        raise L3Error(
+            f"{root} is no known data set: expected meta.csv or meta/esc50.csv (ESC-50), metadata/UrbanSound8K.csv, "
+            f"annotations.csv (SONYC-UST), or at least two folders of clips ({', '.join(AUDIO_SUFFIXES)}), one for each class"
+        )
+    return _dataset(root.resolve().name, entries)

@@ -1,0 +1,93 @@
+"""Embeddings of every 1 s frame of a data set's clips, kept on disk block by block: a killed run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from l3host import audio, files
+from l3host.datasets import Clip, Dataset, fingerprint
+from l3host.embed import run_windows, windows_of
+from l3host.errors import L3Error
+from l3host.load import find, load_graph
+from l3mote.format import Frontend
+
+HOP = 0.5  # seconds between frames
+BLOCK = 32  # clips computed and saved at a time
+
+Embedder = Callable[[np.ndarray], np.ndarray]  # windows (N, samples) float32 in [-1, 1] -> embeddings (N, D)
+Told = Callable[[int], None]  # is told clips done
+
+
+def of_model(model: str, dataset: Dataset, run_dir: str, hop: float = HOP, told: Told | None = None) -> list[np.ndarray]:
+    """Embeddings (frames, D) float32 of each clip, by the reference on a .l3m (path or shipped name).
+
+    run_dir: takes them in a folder named by model, clips and hop, so that only the first call computes. Raises L3Error.
+    """
+    graph = load_graph(model)
+    key = hashlib.sha256(find(model).read_bytes() + f"{fingerprint(dataset)} {hop}".encode()).hexdigest()
+    folder = Path(run_dir) / f"embeddings-{key[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise L3Error(f"cannot use the run directory {run_dir}: {e.strerror}") from None
+    return of_clips(dataset, lambda windows: run_windows(graph, windows)[0], graph.frontend, hop, folder, told)
+
+
+def of_clips(
+    dataset: Dataset, embed: Embedder, fe: Frontend, hop: float = HOP, folder: Path | None = None, told: Told | None = None
+) -> list[np.ndarray]:
+    """Embeddings (frames, D) float32 of each clip, of windows of fe.window samples every `hop` seconds, the end padded.
+
+    folder: keeps and takes back what was computed; the caller vouches that it is of the same clips, embedder and hop.
+    Raises L3Error: a hop below one sample, a clip that does not decode, embeddings that are not finite.
+    """
+    step = int(hop * fe.sample_rate)
+    if step < 1:
+        raise L3Error(f"hop {hop} s is less than one sample at {fe.sample_rate} Hz")
+    out: list[np.ndarray] = []
+    for start in range(0, len(dataset.clips), BLOCK):
+        clips = dataset.clips[start : start + BLOCK]
+        saved = folder / f"{start:06d}.npz" if folder else None
+        if saved and saved.exists():
+            block = _read(saved)
+        else:
+            block = _block(clips, embed, fe, step)
+            if saved:
+                _write(saved, block)
+        out += block
+        if told:
+            told(len(clips))
+    return out
+
+
+def _block(clips: Sequence[Clip], embed: Embedder, fe: Frontend, step: int) -> list[np.ndarray]:
+    windows = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a silent clip is a clip
+        for clip in clips:
+            windows.append(windows_of(audio.load(clip.path, fe.sample_rate).astype(np.float32), fe.window, step, center=False))
+    found = np.asarray(embed(np.concatenate(windows)), np.float32)
+    block = np.split(found, np.cumsum([len(w) for w in windows])[:-1])
+    for clip, frames in zip(clips, block, strict=True):
+        if not np.isfinite(frames).all():
+            raise L3Error(f"{clip.path}: its embedding is NaN or infinite: the model's weights are broken, nothing to evaluate")
+    return block
+
+
+def _write(path: Path, block: list[np.ndarray]) -> None:
+    with files.replace(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, frames=np.concatenate(block), lengths=[len(frames) for frames in block])
+
+
+def _read(path: Path) -> list[np.ndarray]:
+    try:
+        with np.load(path) as saved:
+            return np.split(saved["frames"], np.cumsum(saved["lengths"])[:-1])
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
+        raise L3Error(f"cannot read embeddings from {path}: {e}; delete it to compute them again") from None
