@@ -165,7 +165,7 @@ def train(args: argparse.Namespace) -> int:
     out = claim_output(args.output, args.force)
     settings = Settings(epochs=args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
-    metrics = run(args.dataset, str(out), args.subset, settings, args.run_dir, folds)
+    metrics = run(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad)
     show.results(args.json, metrics, lambda: show.trained(metrics, str(out)))
     return 0
 

@@ -98,6 +98,8 @@ def planned(dataset: Dataset, probe: str, folds: Sequence[int] | None, seeds: in
         raise L3Error(f"{dataset.name} has only the class {', '.join(dataset.labels)}: there is nothing to tell apart")
     plan = rounds(dataset, folds)
     for turn in plan:
+        if not dataset.multilabel and len({clip.label for clip in dataset.clips if clip.fold in turn.train}) < 2:
+            raise L3Error(f"{dataset.name}: the training folds {turn.train} have only one class")
         for what, fold in (("validation", turn.validation), ("test", turn.test)):
             if not any(clip.tags for clip in dataset.clips if clip.fold == fold):
                 raise L3Error(f"{dataset.name}: no {what} clip has a label, there is nothing to find")
