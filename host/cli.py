@@ -9,6 +9,7 @@ import warnings
 
 from l3host import __version__
 from l3host.errors import L3Error
+from l3host.pipeline import commands as pipeline
 from l3mote import FormatError, KernelError
 
 EXAMPLES = {
@@ -20,6 +21,7 @@ EXAMPLES = {
     "train": "l3mote train ESC-50-master --subset esc10 -o mine.l3m",
     "evaluate": "l3mote evaluate sea64.l3m ESC-50-master --subset esc10 --probe logistic",
     "selftest": "l3mote selftest esc10 --runtime wasm",
+    **pipeline.EXAMPLES,
 }
 
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
@@ -117,6 +119,8 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
     sub.add_argument("--run-dir", default="runs/evaluate", help="keeps the embeddings for the next time (default runs/evaluate)")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
+
+    pipeline.arguments(command)
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)

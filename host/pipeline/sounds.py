@@ -1,0 +1,60 @@
+"""Sounds of a recipe's data: labelled clips, or any folder of recordings; and windows drawn from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from l3host import audio, datasets
+from l3host.datasets.layouts import AUDIO_SUFFIXES
+from l3host.embed import windows_of
+from l3host.errors import L3Error
+from l3mote.format import Frontend
+
+TABLES = ("meta.csv", "meta/esc50.csv", "metadata/UrbanSound8K.csv", "annotations.csv")
+
+
+def labelled(path: str, subset: str | None, folds: Sequence[int] | None = None) -> datasets.Dataset:
+    """A data set, or the clips of some of its folds. Raises L3Error."""
+    dataset = datasets.load(path, subset)
+    if folds is None:
+        return dataset
+    datasets.chosen_folds(dataset, folds)
+    return replace(dataset, clips=[clip for clip in dataset.clips if clip.fold in folds])
+
+
+class Recordings(NamedTuple):
+    """Sounds to learn from without labels; licence and attribution are empty when unknown."""
+
+    paths: list[str]
+    licence: str = ""
+    attribution: str = ""
+
+
+def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None = None) -> Recordings:
+    """The clips of a data set with a table, or every audio file under a folder. Raises L3Error."""
+    root = Path(path)
+    if subset or folds or any((root / table).exists() for table in TABLES):
+        dataset = labelled(path, subset, folds)
+        return Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
+    found = sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise L3Error(f"no audio files in {path} (looked for {', '.join(AUDIO_SUFFIXES)})")
+    return Recordings(found)
+
+
+def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.ndarray:
+    """int16 windows (count, fe.window) at random places of recordings drawn at random, each about as often as the others."""
+    rng = np.random.default_rng(seed)
+    rounds = [rng.permutation(len(paths)) for _ in range(-(-count // len(paths)))]
+    drawn, at = np.sort(np.concatenate(rounds)[:count]), {}
+    out = []
+    for i in drawn:
+        if i not in at:
+            at = {i: windows_of(audio.to_pcm(audio.load(paths[i], fe.sample_rate)), fe.window, fe.window // 4, center=False)}
+        out.append(at[i][rng.integers(len(at[i]))])
+    return np.stack(out)
