@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,11 +72,16 @@ def locked(folder: Path) -> Iterator[None]:
     """Nobody else may have the folder; the lock goes with the process, however it ends."""
     import fcntl  # POSIX alone
 
-    with open(folder / LOCK, "w") as file:
+    with open(folder / LOCK, "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise L3Error(f"another process is at work in {folder}: wait for it, or choose another folder") from None
+            file.seek(0)
+            who = f"process {file.read()}"
+            raise L3Error(f"{who} is at work in {folder}: wait for it, or choose another folder") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
         yield
 
 

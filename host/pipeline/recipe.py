@@ -16,7 +16,7 @@ RANDOM = "random"
 WEIGHTS = "weights"  # the name under which --data gives the source's file
 
 # What a [[recover]] table may say besides these, by its method; a recipe has one seed.
-METHODS = {"batchnorm": None, "kd": settings.Schedule, "labels": settings.Labels}
+METHODS = {"batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "labels": settings.Labels}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Student:
 
     filters: tuple[int, ...]
     frontend: str = "sea"
+    final_norm: bool = True  # batch norm and ReLU after the last convolution too, as SEA's students have
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,10 @@ def _check(recipe: Recipe, path: Path) -> None:
         if part and part.frontend not in FRONTENDS:
             raise L3Error(f"{path}, [{what}]: unknown front-end {part.frontend!r}: choose from {', '.join(FRONTENDS)}")
     methods = [step.method for step in recipe.recover]
+    if recipe.student and methods[:1] not in (["sea"], ["labels"]):
+        raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
+    if "sea" in methods and not recipe.student:
+        raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
     if "labels" in methods[:-1]:
         raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: it must be the last")
     if recipe.paper is not None and recipe.paper not in paper.ROWS:

@@ -1,91 +1,111 @@
-"""[[recover]]: what each method does with the network that the stage before left; the training itself is in l3host.train."""
+"""[[recover]]: what each method does with the network of the stage before; the training itself is in l3host.train.recover."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from rich.progress import Progress
 
+from l3host import datasets
 from l3host.pipeline import sounds
 from l3host.pipeline.recipe import Recover
-from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, WINDOWS, Run
+from l3host.pipeline.sounds import Recordings
+from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
 
-FINAL = "final"
+FINAL = "final"  # the training on all folds, beside those that leave one out
 
 
 def recover(run: Run, number: int) -> dict:
     """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
     step = run.recipe.recover[number - 1]
-    before = f"recover-{number - 1}" if number > 1 else CUT
-    return METHODS[step.method](run, step, before, f"recover-{number}") | {"method": step.method, "data": step.data}
+    name = f"recover-{number}"
+    model, note = METHODS[step.method](run, step, run.network(f"recover-{number - 1}" if number > 1 else CUT), run.folder / name)
+    run.save(model, name)
+    (run.folder / name / sounds.CACHE).unlink(missing_ok=True)
+    return {"method": step.method, "data": step.data, **note}
 
 
-def by_batchnorm(run: Run, step: Recover, before: str, name: str) -> dict:
+def by_batchnorm(run: Run, step: Recover, model, folder: Path):
     """Batch norm statistics taken anew: what every pruned network needs, and no training."""
     from l3host.compress import batchnorm
 
-    model = run.network(before)
-    found = sounds.recordings(run.recipe.data[step.data], step.subset, step.folds)
+    found = unlabelled(run, step)
     fe = model.get_layer("log_mel").frontend
     pcm = sounds.windows(found.paths, fe, BATCHNORM_WINDOWS, run.recipe.seed)
     batchnorm.reestimate(model, pcm / np.float32(32768), WINDOWS)
-    run.save(model, name)
-    return {"windows": len(pcm)} | credit(found)
+    return model, {"windows": len(pcm)} | credit(found)
 
 
-def by_labels(run: Run, step: Recover, before: str, name: str) -> dict:
+def by_kd(run: Run, step: Recover, model, folder: Path):
+    """The source's embedding of the same sounds is learnt back."""
+    from l3host.train import recover as training
+
+    found = unlabelled(run, step)
+    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    model = training.kd(run.network(SOURCE), model, pcm, step.settings, folder, progress(run, folder.name, step))
+    return model, credit(found) | history(folder)
+
+
+def by_sea(run: Run, step: Recover, model, folder: Path):
+    """The source's embedding, reduced to the student's size, is learnt by a new network."""
+    from l3host.train import recover as training
+
+    found, source = unlabelled(run, step), run.network(SOURCE)
+    rate = max(network.get_layer("log_mel").frontend.sample_rate for network in (source, model))
+    pcm = sounds.clips(found.paths, rate, folder)
+    model = training.sea(source, model, pcm, rate, step.settings, folder, progress(run, folder.name, step))
+    return model, credit(found) | history(folder)
+
+
+def by_labels(run: Run, step: Recover, model, folder: Path):
     """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
-    from l3host.datasets import chosen_folds
-    from l3host.train import clips, fit, loop, networks
-    from l3host.train.backend import keras
+    from l3host.train import fit
+    from l3host.train import recover as training
     from l3host.train.report import summary
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds)
-    folder = run.folder / name
-    folder.mkdir(exist_ok=True)
-    held_out = chosen_folds(dataset, None)
-    fe = run.network(before).get_layer("log_mel").frontend
-    cache = folder / "clips.npz"
-    if not cache.exists():
-        clips.prepare(cache, dataset, fe.sample_rate, Progress(disable=True))
-    pcm, labels = clips.read(cache), [clip.label for clip in dataset.clips]
-    losses, seconds, tested = {}, {}, {}
-    for fold in [*held_out, None]:
-        keras.utils.set_random_seed(run.recipe.seed)
-        model = networks.classifier(held(run.network(before)), len(dataset.labels), step.settings.dropout)
-        train = [i for i, clip in enumerate(dataset.clips) if clip.fold != fold]
-        task = fit.Classify(model, [pcm[i] for i in train], [labels[i] for i in train], step.settings)
+    fe = model.get_layer("log_mel").frontend
+    pcm = sounds.clips([clip.path for clip in dataset.clips], fe.sample_rate, folder)
+    histories, tested = {}, {}
+    start = model.get_weights()
+    for fold in [*datasets.chosen_folds(dataset, None), None]:
         what = FINAL if fold is None else f"fold-{fold}"
-        about = {"training": "labels", "held_out": fold, "inputs": run.inputs}
-        done = loop.run(task, step.settings, folder / what, progress(run, f"{name} {what}", step), about)
-        losses[what], seconds[what] = done.losses, round(done.seconds, 1)
-        test = [i for i, clip in enumerate(dataset.clips) if clip.fold == fold]
+        train, test = ([i for i, clip in enumerate(dataset.clips) if (clip.fold == fold) == wanted] for wanted in (False, True))
+        labels = [clip.label for clip in dataset.clips]
+        model.set_weights(start)
+        classifier = training.labels(
+            model, [pcm[i] for i in train], [labels[i] for i in train], len(dataset.labels), step.settings, folder / what,
+            progress(run, f"{folder.name} {what}", step),
+        )  # fmt: skip
+        histories[what] = history(folder / what)
         if test:
-            scores = fit.clip_scores(model, [pcm[i] for i in test], fe)
+            scores = fit.clip_scores(classifier, [pcm[i] for i in test], fe)
             tested[str(fold)] = {"confusion": fit.confusion([labels[i] for i in test], scores)}
-    run.save(model, name)
-    cache.unlink()
     evaluation = {
         "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
-        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": held_out, **summary(dataset.labels, tested),
+        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **summary(dataset.labels, tested),
     }  # fmt: skip
-    return {"labels": dataset.labels, "losses": losses, "training_seconds": seconds, "evaluation": evaluation} | credit(
-        sounds.Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
-    )
+    found = Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
+    note = credit(found) | histories[FINAL] | {"folds": histories}
+    return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
 
 
-def credit(found: sounds.Recordings) -> dict:
+def unlabelled(run: Run, step: Recover) -> Recordings:
+    return sounds.recordings(run.recipe.data[step.data], step.subset, step.folds)
+
+
+def credit(found: Recordings) -> dict:
     """What a note says of the sounds that a step has learnt from."""
     return {"recordings": len(found.paths), "licence": found.licence, "attribution": found.attribution}
 
 
-def held(model):
-    """The network, its zeros kept at zero by any training."""
-    from l3host.compress import prune
+def history(folder: Path) -> dict:
+    """Losses and seconds of a finished training, from its checkpoint."""
+    from l3host.train.loop import CHECKPOINT
 
-    prune.hold(model)
-    return model
+    with np.load(folder / CHECKPOINT) as saved:
+        return {"losses": saved["losses"].tolist(), "training_seconds": round(float(saved["seconds"]), 1)}
 
 
 def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]:
@@ -93,4 +113,4 @@ def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]
     return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, step.settings.epochs)
 
 
-METHODS = {"batchnorm": by_batchnorm, "labels": by_labels}
+METHODS = {"batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "labels": by_labels}

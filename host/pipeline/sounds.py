@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio, datasets
+from l3host import audio, datasets, files
 from l3host.datasets.layouts import AUDIO_SUFFIXES
 from l3host.embed import windows_of
 from l3host.errors import L3Error
 from l3mote.format import Frontend
 
+CACHE = "clips.npz"
 TABLES = ("meta.csv", "meta/esc50.csv", "metadata/UrbanSound8K.csv", "annotations.csv")
 
 
@@ -47,6 +49,25 @@ def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None
     return Recordings(found)
 
 
+def clips(paths: Sequence[str], rate: int, folder: Path) -> list[np.ndarray]:
+    """int16 recordings at `rate` Hz, decoded once: folder/clips.npz keeps them until the stage that needs them is finished."""
+    cache = folder / CACHE
+    if not cache.exists():
+        folder.mkdir(exist_ok=True)
+        pcm = [decoded(path, rate) for path in paths]
+        with files.replace(cache) as temporary, open(temporary, "wb") as file:
+            np.savez(file, pcm=np.concatenate(pcm), lengths=[len(p) for p in pcm])
+    with np.load(cache) as saved:
+        return np.split(saved["pcm"], np.cumsum(saved["lengths"])[:-1])
+
+
+def decoded(path: str, rate: int) -> np.ndarray:
+    """Raises L3Error for a file that does not decode."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a silent recording is one
+        return audio.to_pcm(audio.load(path, rate))
+
+
 def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.ndarray:
     """int16 windows (count, fe.window) at random places of recordings drawn at random, each about as often as the others."""
     rng = np.random.default_rng(seed)
@@ -55,6 +76,6 @@ def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.nda
     out = []
     for i in drawn:
         if i not in at:
-            at = {i: windows_of(audio.to_pcm(audio.load(paths[i], fe.sample_rate)), fe.window, fe.window // 4, center=False)}
+            at = {i: windows_of(decoded(paths[i], fe.sample_rate), fe.window, fe.window // 4, center=False)}
         out.append(at[i][rng.integers(len(at[i]))])
     return np.stack(out)

@@ -88,8 +88,7 @@ def cut(run: Run) -> dict:
     model = run.network(SOURCE)
     if recipe.student:
         keras.utils.set_random_seed(recipe.seed)
-        final_norm = networks.architecture(model).final_norm
-        model = networks.audio(frontend(recipe.student.frontend), recipe.student.filters, final_norm)
+        model = networks.audio(frontend(recipe.student.frontend), recipe.student.filters, recipe.student.final_norm)
     if recipe.ablate:
         convs, filters = depth(recipe.ablate), width(recipe.ablate)
         model = ablate.depth(model, convs) if convs else ablate.width(model, filters)
