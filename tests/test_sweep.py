@@ -21,6 +21,7 @@ from l3host.pipeline import sweep
 from l3host.train import jobs
 
 EPOCHS = 15
+RECIPE = PRUNED + KD.replace("epochs = 4", f"epochs = {EPOCHS}")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def load(tmp_path):
     tensorflow()
     make_tones(tmp_path / "tones")
 
-    def do(*names, text=PRUNED + KD.replace("epochs = 4", f"epochs = {EPOCHS}")):
+    def do(*names, text=RECIPE):
         for name in names:
             (tmp_path / f"{name}.toml").write_text(text + '[data]\ntones = "tones"\n')
         return [recipes.load(str(tmp_path / f"{name}.toml")) for name in names]
@@ -39,10 +40,10 @@ def load(tmp_path):
 
 def killer(runs, name, times, killed):
     """Kill whoever trains the recipe, `times` times, each time after another epoch."""
-    checkpoint, seen = runs / name / "recover-1" / "checkpoint.npz", 0
+    checkpoint, seen = runs / name / "recover-1" / "checkpoint.npz", [0]
     for _ in range(times):
-        wait_for(lambda: checkpoint.exists() and checkpoint.stat().st_mtime_ns > seen)
-        seen = checkpoint.stat().st_mtime_ns
+        wait_for(lambda: checkpoint.exists() and checkpoint.stat().st_mtime_ns > seen[-1])
+        seen.append(checkpoint.stat().st_mtime_ns)
         pid = int((runs / name / "lock").read_text())
         os.kill(pid, signal.SIGKILL)
         killed.append(pid)
@@ -81,7 +82,8 @@ def test_a_killed_worker_of_a_dask_cluster(load, tmp_path):
     runs, address = tmp_path / "runs", tmp_path / "scheduler.json"
     runs.mkdir()
     options = ["--scheduler-file", str(address)]
-    commands = [["scheduler", "--port", "0", "--no-dashboard"]] + [["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]] * 2
+    worker = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    commands = [["scheduler", "--port", "0", "--no-dashboard"], worker, worker]
     processes = []
     with open(tmp_path / "dask.log", "w") as log:
         for command in commands:

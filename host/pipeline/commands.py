@@ -135,7 +135,7 @@ def report(args: argparse.Namespace) -> int:
     markdown = claim_output(str(html.with_suffix(".md")), args.force)
     if html == markdown:
         raise L3Error(f"{html}: the page is HTML, name it .html; the Markdown table goes beside it")
-    runs = [page.read(Path(run)) for run in args.run]
+    runs = page.read_all([Path(run) for run in args.run])
     write_bytes(html, page.html(runs).encode())
     write_bytes(markdown, page.markdown(runs).encode())
     show.say(f"{html}, {markdown}: {show.plural(len(runs), 'run')}")

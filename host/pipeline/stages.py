@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import files
+from l3host import boards, files
 from l3host.graph import frontend
 from l3host.load import open_reader
 from l3host.pipeline import sounds
@@ -21,6 +21,7 @@ from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, tar
 WINDOWS = 16  # that a network sees at once outside training
 BATCHNORM_WINDOWS = 512  # for re-estimated statistics
 CALIBRATION_WINDOWS = 64
+BOARD, KERNEL = "rp2040", "native"  # that times are compared on
 MODEL = "model.l3m"
 SOURCE, CUT = "source", "cut"
 
@@ -246,12 +247,14 @@ def cosine(network, model: Path, pcm: np.ndarray) -> float:
 
 
 def plan(run: Run) -> dict:
-    """Layers, bytes, multiply-accumulates, and what the file needs and takes on each board."""
+    """Layers, bytes, multiply-accumulates, and what the file needs on each board. estimate: a time even where it does not fit."""
     from l3host.describe import describe
 
     reader = open_reader(str(run.folder / MODEL))
     try:
-        return describe(reader)
+        found = describe(reader)
+        seconds, basis = boards.estimate_seconds(KERNEL, BOARD, found["macs_nonzero"], reader)
+        return found | {"estimate": {"board": BOARD, "kernel": KERNEL, "seconds": seconds, "basis": basis}}
     finally:
         reader.close()
 
