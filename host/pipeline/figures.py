@@ -34,6 +34,8 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 def pareto(panels: dict[str, list[Point]], what: str) -> str:
     """A panel for each cost (its name is the axis), all with the same value axis. A name has one colour everywhere."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
     names = list(dict.fromkeys(point.name for points in panels.values() for point in points))
 
     def draw(figure) -> None:
@@ -47,8 +49,12 @@ def pareto(panels: dict[str, list[Point]], what: str) -> str:
                 marker = "osD^v"[names.index(point.name) // len(COLOURS) % 5]
                 ax.scatter(point.cost, point.value, s=42, color=colour, marker=marker, zorder=2)
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_locator(NullLocator())
+            ax.set_xlim(min(p.cost for p in points) / 1.6, max(p.cost for p in points) * 1.6)  # a tick, whatever the range
             ax.set_xlabel(cost)
-            ax.margins(0.12)
+            ax.margins(y=0.12)
         for ax in axes.flat[len(panels) :]:
             ax.remove()
         for ax in axes[:, 0]:

@@ -46,6 +46,26 @@ class Finished:
         """Bytes of free heap that the smallest plan needs, package included."""
         return self.result["boards"][self.result["estimate"]["board"]]["heap_needed"]
 
+    @property
+    def comparison(self) -> list[tuple[str, str, str]]:
+        """(what, the paper's figure, ours) of everything that the row of the paper and the run both have."""
+        row = self.row
+        if row is None:
+            return []
+        lines = []
+        if row.values_bytes:
+            theirs, ours, whole = (b / paper.MB for b in (row.values_bytes, 2 * self.result["values_bytes"], self.result["bytes"]))
+            said = f"{ours:.3f} MB; the float16 file with everything in it {whole:.3f} MB"
+            lines.append(("float32 values of non-zero weights (MB of 2^20 bytes)", f"{theirs:.3f} MB", said))
+        for evaluation in self.result["evaluations"]:
+            name, ours = evaluation["dataset"], figures_of(evaluation)
+            if name in row.accuracy and "accuracy" in ours:
+                lines.append((f"accuracy, {title(evaluation)}", f"{row.accuracy[name]:.3f}", f"{ours['accuracy']:.3f}"))
+            if name in row.auprc and "auprc_micro" in ours:
+                for key, theirs in zip(("auprc_micro", "auprc_macro"), row.auprc[name], strict=True):
+                    lines.append((f"{NAMES[key]}, {title(evaluation)}", f"{theirs:.3f}", f"{ours[key]:.3f}"))
+        return lines
+
 
 def read(folder: Path) -> Finished:
     """Raises L3Error for a folder that is no run's, or of a run that is not finished."""
@@ -124,26 +144,6 @@ def panels(runs: Sequence[Finished], column: str) -> dict[str, list[Point]]:
     return found
 
 
-def comparison(run: Finished) -> list[tuple[str, str, str]]:
-    """(what, the paper's figure, ours) of everything that the row of the paper and the run both have."""
-    row = run.row
-    if row is None:
-        return []
-    lines = []
-    if row.values_bytes:
-        theirs, ours, whole = (b / paper.MB for b in (row.values_bytes, 2 * run.result["values_bytes"], run.result["bytes"]))
-        said = f"{ours:.3f} MB; the float16 file with everything in it {whole:.3f} MB"
-        lines.append(("float32 values of non-zero weights (MB of 2^20 bytes)", f"{theirs:.3f} MB", said))
-    for evaluation in run.result["evaluations"]:
-        name, ours = evaluation["dataset"], figures_of(evaluation)
-        if name in row.accuracy and "accuracy" in ours:
-            lines.append((f"accuracy, {title(evaluation)}", f"{row.accuracy[name]:.3f}", f"{ours['accuracy']:.3f}"))
-        if name in row.auprc and "auprc_micro" in ours:
-            for key, theirs in zip(("auprc_micro", "auprc_macro"), row.auprc[name], strict=True):
-                lines.append((f"{NAMES[key]}, {title(evaluation)}", f"{theirs:.3f}", f"{ours[key]:.3f}"))
-    return lines
-
-
 def data_said(run: Finished) -> str:
     """What ours was learnt from and judged on, to stand beside the paper's."""
     fe = run.result["frontend"]
@@ -167,10 +167,10 @@ def markdown(runs: Sequence[Finished]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(overview(run, judged)) + " |" for run in runs]
     for run in runs:
-        for what, theirs, ours in comparison(run):
+        for what, theirs, ours in run.comparison:
             lines.append(f"\n{run.name}, {what}: the paper ({run.row.title}) {theirs}, ours {ours}.")
-        if run.row:
-            lines.append(f"\nWhat differs in data: {run.row.note}. Ours: {data_said(run)}.")
+        if run.comparison:
+            lines.append(f"\n{run.name}, what differs in data: {run.row.note}. Ours: {data_said(run)}.")
     return "\n".join(lines) + "\n"
 
 
@@ -198,11 +198,16 @@ def html(runs: Sequence[Finished]) -> str:
     judged = columns(runs)
     return environment.get_template(TEMPLATE).render(
         runs=runs, judged=judged, overview=[(run, overview(run, judged)) for run in runs],
-        pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in judged],
+        pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in compared(runs)],
         layer_names=list(dict.fromkeys(name for run in runs for name in run.result["after"]["density"])),
-        comparison=comparison, data_said=data_said, details=details, names=NAMES, title=title, figures_of=figures_of,
+        seconds=seconds, data_said=data_said, details=details, names=NAMES, title=title, figures_of=figures_of,
         version=runs[0].result["version"],
     )  # fmt: skip
+
+
+def compared(runs: Sequence[Finished]) -> list[str]:
+    """Titles of evaluations of more than one run."""
+    return [column for column in columns(runs) if sum(value(run, column) is not None for run in runs) > 1]
 
 
 def measure(runs: Sequence[Finished], column: str) -> str:
