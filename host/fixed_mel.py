@@ -1,8 +1,8 @@
 """The integer log-mel, bit for bit: the specification that the integer kernels copy. NumPy in int64, every value fits 32 bits.
 
-Steps (n = n_fft): Hann window, DFT of n real samples as n / 2 complex ones (radix 2, decimation in frequency), power as a 31-bit
-mantissa with a power-of-two scale, mel filterbank on 16-bit mantissas, log2 by leading zeros and a table. Tables are made here,
-once, and travel in the file's FIXED section, so that no board computes a cosine.
+Steps (n = n_fft): resting level off, Hann window, DFT of n real samples as n / 2 complex ones (radix 2, decimation in frequency),
+power as a 31-bit mantissa with a power-of-two scale, mel filterbank on 16-bit mantissas, log2 by leading zeros and a table. Tables
+are made here, once, and travel in the file's FIXED section, so that no board computes a cosine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ LOG2_BITS = 16
 
 @dataclass
 class Tables:
-    """hann (n/2 + 1,) 0..65535; cos (n/4 + 1,) in 2^-17; log2 (65,) in 2^-16; first, count (bands,); weights, 16 bits."""
+    """hann (n/2 + 1,) 0..65535; cos (n/4 + 1,) in 2^-17; log2 (65,) in 2^-16; first, count (bands,); weights, 16 bits.
+
+    silence: the least level, that of the front-end's floor.
+    """
 
     hann: np.ndarray
     cos: np.ndarray
@@ -31,6 +34,7 @@ class Tables:
     first: np.ndarray
     count: np.ndarray
     weights: np.ndarray
+    silence: int
 
 
 def tables(fe: Frontend) -> Tables:
@@ -38,16 +42,21 @@ def tables(fe: Frontend) -> Tables:
     hann = np.round(65535 * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n // 2 + 1) / n)))
     cos = np.round(2**TWIDDLE_BITS * np.cos(2 * np.pi * np.arange(n // 4 + 1) / n))
     log2 = np.minimum(65535, np.round(2**LOG2_BITS * np.log2(1 + np.arange(LOG2_STEPS + 1) / LOG2_STEPS)))
-    first, count, weights = _bands(fe)
-    return Tables(*(np.asarray(a).astype(np.int64) for a in (hann, cos, log2, first, count, weights)))
+    first, count, weights, unit = _bands(fe)
+    arrays = (np.asarray(a).astype(np.int64) for a in (hann, cos, log2, first, count, weights))
+    return Tables(*arrays, _silence(fe, unit))
 
 
 def _bands(fe: Frontend):
-    """First bin, number of bins and 16-bit weights of each band; a linear front-end has one bin of weight 32768 a band."""
+    """First bin, number of bins and 16-bit weights of each band, and the integer that stands for a weight of 1.
+
+    A linear front-end has one bin of weight 32768 a band.
+    """
     if fe.scale != SCALE_MEL:
-        return np.arange(fe.bands), np.ones(fe.bands), np.full(fe.bands, 32768)
+        return np.arange(fe.bands), np.ones(fe.bands), np.full(fe.bands, 32768), 32768
     matrix = mel_matrix(fe)
-    matrix = np.round(matrix * (65535 / matrix.max()))
+    unit = 65535 / matrix.max()
+    matrix = np.round(matrix * unit)
     first, count, weights = [], [], []
     for column in matrix.T:
         bins = np.flatnonzero(column)
@@ -55,7 +64,13 @@ def _bands(fe: Frontend):
         first.append(start)
         count.append(stop - start)
         weights.append(column[start:stop])
-    return np.array(first), np.array(count), np.concatenate(weights)
+    return np.array(first), np.array(count), np.concatenate(weights), unit
+
+
+def _silence(fe: Frontend, unit: float) -> int:
+    """The level of a band whose amplitude is fe.floor, of samples in [-1, 1], as bands() counts levels."""
+    doublings = 2 * np.log2(fe.floor * 32768 * 65535) + np.log2(unit) - 8 - LEVEL_OFFSET
+    return int(np.clip(np.round(doublings * 2**LEVEL_BITS), -32768, -1))
 
 
 def frame_bits(fe: Frontend) -> int:
@@ -141,7 +156,6 @@ def log2(t: Tables, x: np.ndarray) -> np.ndarray:
 
 LEVEL_BITS = 9  # a band's level stands as int16 in units of 2^-9 of a doubling of power, 0.003 dB
 LEVEL_OFFSET = 42  # doublings subtracted, so that every level fits
-SILENT = -32768  # level of a band without any power
 
 
 def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, moved: np.ndarray) -> np.ndarray:
@@ -159,8 +173,33 @@ def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, move
         total = (((m >> extra[..., None]) * w) >> 8).sum(axis=-1)
         doublings = extra + 2 * top + 2 * moved - LEVEL_OFFSET
         level = (log2(t, np.maximum(total, 1)) >> (LOG2_BITS - LEVEL_BITS)) + (doublings << LEVEL_BITS)
-        out[..., b] = np.where(total > 0, np.maximum(level, SILENT + 1), SILENT)
+        out[..., b] = np.where(total > 0, np.maximum(level, t.silence), t.silence)
     return out
+
+
+def resting_level(cut: np.ndarray) -> np.ndarray:
+    """The sample that all of a frame's middle half is equal to, else 0: frames (..., n) -> (...,).
+
+    Fade-outs end in a constant of a few steps. It is taken off before the window and put back by add_level as what it is, two
+    lines of the spectrum: through tables of 16 and 17 bits it would leave noise 115 dB down in every bin, where there is nothing.
+    """
+    n = cut.shape[-1]
+    middle = cut[..., n // 4 : 3 * n // 4]
+    return np.where((middle == middle[..., :1]).all(axis=-1), middle[..., 0], 0)
+
+
+def add_level(level: np.ndarray, moved: np.ndarray, n: int, re, im, mantissa, shift) -> None:
+    """Put the Hann-windowed constant back: n / 2 * level on bin 0, half of it off bin 1, in powers (mantissa, shift) in place.
+
+    level, moved (...,): of each frame. re, im: its spectrum without the constant, in units of 2^moved.
+    """
+    at = np.nonzero(level)
+    for k, sign in ((0, 1), (1, -1)):
+        unit = (n // 2).bit_length() + 2 - k - moved[at]  # of the constant, 16 bits of window less 13, against the frame's
+        up = np.maximum(unit, 0)
+        constant = (sign * level[at] << 13) >> np.maximum(-unit, 0)
+        mantissa[(*at, k)], more = power((re[(*at, k)] >> up) + constant, im[(*at, k)] >> up)
+        shift[(*at, k)] = more + up
 
 
 def normalised(fe: Frontend, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -175,10 +214,15 @@ def normalised(fe: Frontend, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def levels(fe: Frontend, t: Tables, pcm: np.ndarray) -> np.ndarray:
     """Windows of int16 (N, window) -> levels of the bands, (N, frames, bands)."""
+    n = fe.n_fft
     cut = frames(fe, pcm.astype(np.int64))
-    hann = t.hann[np.minimum(np.arange(fe.n_fft), fe.n_fft - np.arange(fe.n_fft))]
-    x, shift = normalised(fe, cut * hann)
-    return bands(fe, t, *power(*dft(t, fe.n_fft, x)), shift)
+    level = resting_level(cut)
+    hann = t.hann[np.minimum(np.arange(n), n - np.arange(n))]
+    x, moved = normalised(fe, (cut - level[..., None]) * hann)
+    re, im = dft(t, n, x)
+    mantissa, shift = power(re, im)
+    add_level(level, moved, n, re, im, mantissa, shift)
+    return bands(fe, t, mantissa, shift, moved)
 
 
 @dataclass
@@ -198,7 +242,7 @@ def scale(fe: Frontend, exponent: int) -> Scale:
     unit = decibels * fe.norm_scale * 2.0**exponent
     shift = int(np.clip(14 - np.floor(np.log2(max(abs(unit), 2**-20))), 0, 24))
     offset = int(np.round(fe.norm_shift * 2.0 ** (exponent + shift))) + (1 << shift >> 1)
-    result = Scale(max(floor, SILENT), int(np.round(unit * 2.0**shift)), offset, shift)
+    result = Scale(max(floor, -32768), int(np.round(unit * 2.0**shift)), offset, shift)
     if abs(result.floor * result.factor) + abs(offset) >= 2**31:
         raise L3Error("cannot calibrate: the input normalisation does not fit 32 bits")
     return result

@@ -85,7 +85,7 @@ def _fixed_point(reader: Reader) -> FixedPoint | None:
     shifts = np.split(np.array(section.shifts, np.int64), ends[:-1])
     layers = [LayerScale(*scales) for scales in zip(section.exponents, section.bits, shifts, strict=True)]
     names = ("hann", "cos", "log2", "first", "count", "weights")
-    tables = fixed_mel.Tables(*(np.array(getattr(section, name), np.int64) for name in names))
+    tables = fixed_mel.Tables(*(np.array(getattr(section, name), np.int64) for name in names), section.silence)
     return FixedPoint(section.input_exponent, section.input_bits, layers, tables, fixed_mel.Scale(*section.scale))
 
 

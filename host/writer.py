@@ -161,7 +161,7 @@ def _fixed(graph: Graph) -> bytes:
     scales, t, s = graph.fixed, graph.fixed.tables, graph.fixed.scale
     out = struct.pack(
         fmt.FIXED, scales.input_exponent, scales.input_bits, fixed_mel.frame_bits(graph.frontend), s.shift,
-        s.floor, s.factor, s.offset, len(t.weights), 0, _check(graph),
+        s.floor, s.factor, s.offset, len(t.weights), t.silence, _check(graph),
     )  # fmt: skip
     out += b"".join(struct.pack(fmt.FIXED_LAYER, layer.exponent, layer.bits) for layer in scales.layers)
     out += b"".join(layer.shifts.astype(np.int8).tobytes() for layer in scales.layers)

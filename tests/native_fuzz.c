@@ -80,7 +80,7 @@ static bool fuzz_conv(void) {
 
 static bool fuzz_frame(void) {
     int32_t n = 16 << pick(5), bands = 1 + pick(6), bins = n / 2 + 1, samples = pick(3 * n);
-    frame_t p = {n, pick(4 * n) - n, 10 + pick(14), pick(5), -42 * 512, bands};
+    frame_t p = {n, pick(4 * n) - n, 10 + pick(14), pick(5), -42 * 512, bands, -pick(32769)};
     size_t n_weights = (size_t)(bands * 4), n_plane = (size_t)(p.to + bands);
     frame_buffers_t b = {noise(2 * (size_t)samples), noise(2 * n_plane), noise(4 * frame_work_words(n)), noise(4 * (size_t)(n / 4 + 1)),
                          noise(2 * (size_t)bins), noise(2 * LOG2_ENTRIES), noise(2 * (size_t)bands), noise(2 * (size_t)bands),
@@ -89,6 +89,9 @@ static bool fuzz_frame(void) {
     for (int32_t i = 0; i < bands; i++) {
         ((uint16_t *)b.first)[i] = (uint16_t)pick(bins);
         ((uint16_t *)b.count)[i] = (uint16_t)pick(5);
+    }
+    if (pick(4) == 0) {
+        memset((void *)b.pcm, (int)random32(), 2 * (size_t)samples); // at rest
     }
     corrupt((int32_t *)&p, sizeof(p) / 4);
     int32_t best;

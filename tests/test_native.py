@@ -134,7 +134,7 @@ def test_shipped_model(sound, tmp_path):
     assert (integers(graph, pcm, "native", tmp_path / "job") == expected).all()
 
 
-@pytest.mark.parametrize("kind", ["silence", "full scale", "one sample", "last sample", "quiet"])
+@pytest.mark.parametrize("kind", ["silence", "full scale", "one sample", "last sample", "quiet", "at rest", "steps", "far from 0"])
 def test_front_end_at_its_edges(kind, tmp_path):
     graph = graph_of("sparse")
     n = graph.frontend.window
@@ -144,6 +144,9 @@ def test_front_end_at_its_edges(kind, tmp_path):
         "one sample": np.arange(n) == 100,
         "last sample": -32768 * (np.arange(n) == n - 1),
         "quiet": np.random.default_rng(0).integers(-2, 3, n),
+        "at rest": np.full(n, -3),
+        "steps": 3 - np.arange(n) // 250,
+        "far from 0": np.where(np.arange(n) % 230 < 200, -32768, 32767),
     }[kind].astype(np.int16)
     expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
     for kernel in ("native", "viper"):

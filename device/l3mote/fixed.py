@@ -11,8 +11,8 @@ class Fixed:
     """Scales and tables of a calibrated model.
 
     input_exponent, input_bits: of the network's input. exponents, bits: of each layer's output. shifts: of every filter, layer
-    after layer. scale: (floor, factor, offset, shift) from levels to the input. check: CRC-32 of the last layer's integers
-    (int16, little-endian) for the self-test's signal. cos, hann, log2, first, count, weights: tables.
+    after layer. scale: (floor, factor, offset, shift) from levels to the input; silence: the least level. check: CRC-32 of the
+    last layer's integers (int16, little-endian) for the self-test's signal. cos, hann, log2, first, count, weights: tables.
     """
 
     def __init__(self, reader, offset, data):
@@ -20,10 +20,10 @@ class Fixed:
         fields = struct.unpack_from(fmt.FIXED, data, 0)
         self.input_exponent, self.input_bits, self.frame_bits = fields[:3]
         self.scale = array("i", (fields[4], fields[5], fields[6], fields[3]))
-        n_weights, reserved, self.check = fields[7:]
+        n_weights, self.silence, self.check = fields[7:]
         fe, layers = reader.frontend, reader.layers
         parts = self._layout(fe, layers, n_weights)
-        if reserved or len(data) != parts[-1]:
+        if len(data) != parts[-1]:
             raise self.error("%d bytes, its tables take %d" % (len(data), parts[-1]))
         self._read_scales(data, layers)
         self.cos = numbers(data, "i", parts[0], parts[1])
@@ -56,6 +56,8 @@ class Fixed:
     def _check(self, fe, layers, n_weights):
         if not 8 <= self.input_bits <= 15 or self.frame_bits != 28 - log2(fe.n_fft) or not 0 <= self.scale[3] <= 24:
             raise self.error("an input scale is out of range")
+        if self.silence >= 0:
+            raise self.error("silence is %d, a level below 0 is due" % self.silence)
         if sum(self.count) != n_weights:
             raise self.error("counts add up to %d, there are %d weights" % (sum(self.count), n_weights))
         for first, count in zip(self.first, self.count):

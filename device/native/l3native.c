@@ -65,7 +65,7 @@ static mp_obj_t native_frame(size_t n_args, const mp_obj_t *args) {
     b.count = items(args[7], MP_BUFFER_READ, 1, &b.n_count);
     b.weights = items(args[8], MP_BUFFER_READ, 1, &b.n_weights);
     parameters(args[9], (int32_t *)&p, sizeof(p) / 4);
-    int32_t best = SILENT;
+    int32_t best = 0;
     allow(frame_allowed(&p, &b) && log_mel_frame(&p, &b, &best));
     return mp_obj_new_int(best);
 }

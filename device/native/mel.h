@@ -6,13 +6,17 @@
 #include "conv.h"
 
 #define SEPARATE __attribute__((noinline)) // inlined into one function, the inner loops run out of registers
-#define SILENT (-32768)
 #define LOG2_ENTRIES 65
 
 // Parameters, in the order of native.py's array.
 typedef struct {
-    int32_t n_fft, start, bits, to, offset, bands; // start: the frame's first sample; to: element of the plane; offset of levels
+    int32_t n_fft, start, bits, to, offset, bands, silence; // start: first sample; to: element of the plane; offset, silence: of levels
 } frame_t;
+
+// What a frame's integers leave out: a constant, and a right shift.
+typedef struct {
+    int32_t level, moved;
+} rest_t;
 
 typedef struct {
     const int16_t *pcm;
@@ -55,11 +59,24 @@ ALWAYS_INLINE int bit_length(uint32_t x) {
 
 // ---- window
 
-// Samples times window from z to end; step 1 or -1 through the window, which is symmetric. Returns all magnitudes' bits.
-ALWAYS_INLINE uint32_t window_part(const int16_t *pcm, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
+// The sample that all of the frame's middle half is equal to, else 0.
+static int32_t resting_level(const frame_t *p, const frame_buffers_t *b) {
+    int32_t first = p->start + (p->n_fft >> 2), stop = first + (p->n_fft >> 1);
+    if (first < 0 || stop > (int32_t)b->n_pcm) {
+        return 0; // zeros are a part of it
+    }
+    int16_t level = b->pcm[first];
+    while (first < stop && b->pcm[first] == level) {
+        first++;
+    }
+    return first == stop ? level : 0;
+}
+
+// Samples less the level times window from z to end; step 1 or -1 through the window, which is symmetric. Returns all magnitudes' bits.
+ALWAYS_INLINE uint32_t window_part(const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
     uint32_t all = 0;
     for (; z < end; hann += step) {
-        uint32_t v = (uint32_t)*pcm++ * *hann;
+        uint32_t v = ((uint32_t)*pcm++ - level) * *hann;
         *z++ = v;
         all |= magnitude(v);
     }
@@ -70,28 +87,34 @@ ALWAYS_INLINE int32_t within(int32_t x, int32_t least, int32_t most) {
     return x < least ? least : x > most ? most : x;
 }
 
-// Windowed samples of one frame into z, zero outside pcm. Returns the bits of all magnitudes together.
-static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
+// The same of zeros, for i..stop-1 of a frame of n.
+static uint32_t window_zeros(uint32_t level, const uint16_t *hann, int32_t n, int32_t i, int32_t stop, uint32_t *z) {
+    uint32_t all = 0;
+    for (; i < stop; i++) {
+        z[i] = (0 - level) * hann[i <= n - i ? i : n - i];
+        all |= magnitude(z[i]);
+    }
+    return all;
+}
+
+// Windowed samples of one frame into z, of zeros outside pcm. Returns the bits of all magnitudes together.
+static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_t level, uint32_t *z) {
     int32_t n = p->n_fft, half = n >> 1;
     int32_t first = within(-p->start, 0, n), stop = within((int32_t)b->n_pcm - p->start, first, n);
     int32_t middle = within(half, first, stop);
-    for (int32_t i = 0; i < first; i++) {
-        z[i] = 0;
-    }
-    for (int32_t i = stop; i < n; i++) {
-        z[i] = 0;
-    }
+    uint32_t all = window_zeros(level, b->hann, n, 0, first, z) | window_zeros(level, b->hann, n, stop, n, z);
     if (first == stop) {
-        return 0;
+        return all;
     }
     const int16_t *pcm = b->pcm + (p->start + first);
-    uint32_t all = window_part(pcm, b->hann + first, 1, z + first, z + middle);
-    return all | window_part(pcm + (middle - first), b->hann + (n - middle), -1, z + middle, z + stop);
+    all |= window_part(pcm, level, b->hann + first, 1, z + first, z + middle);
+    return all | window_part(pcm + (middle - first), level, b->hann + (n - middle), -1, z + middle, z + stop);
 }
 
-// Shift a frame until its largest value has p->bits bits; returns the right shift.
-SEPARATE static int load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
-    int shift = bit_length(window_frame(p, b, z)) - p->bits;
+// A frame less its resting level, windowed and shifted until its largest value has p->bits bits.
+SEPARATE static rest_t load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
+    int32_t level = resting_level(p, b);
+    int shift = bit_length(window_frame(p, b, (uint32_t)level, z)) - p->bits;
     uint32_t half = shift > 0 ? 1u << shift >> 1 : 0, *end = z + p->n_fft;
     if (shift > 0) {
         for (; z < end; z++) {
@@ -102,7 +125,7 @@ SEPARATE static int load_frame(const frame_t *p, const frame_buffers_t *b, uint3
             *z <<= -shift;
         }
     }
-    return shift;
+    return (rest_t){level, shift};
 }
 
 // ---- DFT
@@ -170,8 +193,17 @@ ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t 
     shifts[k] = (uint8_t)shift;
 }
 
+// Bin 0 or 1 with the resting level, Hann-windowed, put back.
+SEPARATE static void put_line(uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
+    int32_t unit = bit_length((uint32_t)half) + 2 - k - rest->moved; // of the level in 13 bits more, against the frame's
+    int32_t up = within(unit, 0, 31), down = within(-unit, 0, 31);
+    uint32_t level = (uint32_t)(k ? -rest->level : rest->level) << 13;
+    put_power(asr(re, up) + asr(level, down), asr(im, up), power, shifts, k);
+    shifts[k] = (uint8_t)(shifts[k] + up);
+}
+
 // Bins 0..n/2 of the real signal from the half-size complex one, as powers. a, b: the bit-reversed places of bins k and -k.
-SEPARATE static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, int32_t n) {
+SEPARATE static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
     for (int32_t k = 0; k <= quarter; k++) {
         uint32_t ar = z[2 * a], ai = z[2 * a + 1], br = z[2 * b], bi = z[2 * b + 1];
@@ -180,7 +212,11 @@ SEPARATE static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *p
             rotate(odd_re, odd_im, (uint32_t)cos[k], (uint32_t)cos[quarter - k], &odd_re, &odd_im);
         }
         put_power(even_re - odd_re, odd_im - even_im, power, shifts, half - k);
-        put_power(even_re + odd_re, even_im + odd_im, power, shifts, k);
+        if (k < 2 && rest->level) {
+            put_line(even_re + odd_re, even_im + odd_im, power, shifts, k, rest, half);
+        } else {
+            put_power(even_re + odd_re, even_im + odd_im, power, shifts, k);
+        }
         int32_t bit = quarter;
         for (; a & bit; bit >>= 1) {
             a ^= bit;
@@ -231,17 +267,17 @@ static int32_t log2_q16(uint32_t x, const uint16_t *table) {
 // One row of levels into the plane. False if a band leaves the spectrum or the weights.
 SEPARATE static bool levels(const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
     uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;
-    *best = SILENT;
+    *best = -32768;
     for (int32_t i = 0; i < p->bands; i++) {
         uint32_t first = b->first[i], count = b->count[i];
         if (first + count > bins || at + count > b->n_weights) {
             return false;
         }
-        int32_t exponent, v = SILENT;
+        int32_t exponent, v = p->silence;
         uint32_t total = band_power(power + first, shifts + first, b->weights + at, (int32_t)count, &exponent);
         if (total) {
             v = (log2_q16(total, b->log2) >> 7) + (exponent + 2 * shift) * 512 + p->offset;
-            v = v < SILENT + 1 ? SILENT + 1 : v;
+            v = v < p->silence ? p->silence : v;
         }
         b->plane[p->to + i] = (int16_t)v;
         *best = v > *best ? v : *best;
@@ -261,7 +297,7 @@ static size_t frame_work_words(int32_t n_fft) {
 static bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
     const int32_t most = 1 << 28;
     return p->n_fft >= 16 && p->n_fft <= 32768 && (p->n_fft & (p->n_fft - 1)) == 0 && b->n_pcm <= (size_t)most
-        && p->start > -most && p->start < most && p->bits >= 1 && p->bits <= 31 && p->offset > -most && p->offset < most
+        && p->start > -most && p->start < most && p->silence >= -32768 && p->silence <= 32767 && p->bits >= 1 && p->bits <= 31 && p->offset > -most && p->offset < most
         && p->bands >= 0 && p->to >= 0 && (size_t)p->to + (size_t)p->bands <= b->n_plane && b->work_words >= frame_work_words(p->n_fft)
         && b->n_cos >= (size_t)p->n_fft / 4 + 1 && b->n_hann >= (size_t)p->n_fft / 2 + 1 && b->n_log2 >= LOG2_ENTRIES
         && b->n_first >= (size_t)p->bands && b->n_count >= (size_t)p->bands;
@@ -271,10 +307,10 @@ static bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
 static bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best) {
     uint32_t *z = b->work, *power = z + p->n_fft;
     uint8_t *shifts = (uint8_t *)(power + p->n_fft / 2 + 1);
-    int shift = load_frame(p, b, z);
+    rest_t rest = load_frame(p, b, z);
     dft(z, b->cos, p->n_fft);
-    spectrum(z, b->cos, power, shifts, p->n_fft);
-    return levels(p, b, power, shifts, shift, best);
+    spectrum(z, b->cos, power, shifts, &rest, p->n_fft);
+    return levels(p, b, power, shifts, rest.moved, best);
 }
 
 // ---- all rows of levels -> the network's input

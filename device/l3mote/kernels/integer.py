@@ -145,8 +145,9 @@ class IntegerLogMel:
         self.z = array("i", bytes(4 * fe.n_fft))
         self.power = array("i", bytes(4 * (fe.n_fft // 2 + 1)))
         self.shifts = bytearray(fe.n_fft // 2 + 1)
-        self.p = array("i", [0] * 8)
+        self.p = array("i", [0] * 9)
         fixed = self.fixed
+        self.p[8] = fixed.silence
         self.tables = (fixed.weights, fixed.first, fixed.count, fixed.log2, self.p, fe.bands)
         self.bits = log2(fe.n_fft) - 1  # of the half-size complex DFT
 
@@ -158,8 +159,8 @@ class IntegerLogMel:
             p[0], p[1], p[2], p[3] = fe.n_fft, t * fe.hop_length - fe.pad_before, len(pcm), fixed.frame_bits
             shift = self.load_frame(pcm, self.z, fixed.hann, p)
             self.dft(self.z, fixed.cos, fe.n_fft)
-            self.shifts[0] = self.bits
-            self.spectrum(self.z, fixed.cos, self.power, self.shifts)
+            p[0], p[1], p[2] = self.bits, p[4], shift
+            self.spectrum(self.z, fixed.cos, self.power, self.shifts, p)
             p[5], p[6] = (t + 1) * plane.pitch + 1, (2 * shift - LEVEL_OFFSET) << 9
             loudest = max(loudest, self.levels(self.power, self.shifts, plane.data, self.tables))
             yield

@@ -115,7 +115,7 @@ class frontend:
         self.fe = reader.frontend
         self.fixed = reader.fixed()
         self.work = bytearray(work_bytes(self.fe.n_fft))
-        self.p = array("i", bytes(4 * 6))
+        self.p = array("i", bytes(4 * 7))
 
     def steps(self, pcm, plane):
         """Fill the plane from a window of int16 samples; yield after each frame."""
@@ -123,7 +123,7 @@ class frontend:
         n, hop, bits, bands, pitch = fe.n_fft, fe.hop_length, fixed.frame_bits, fe.bands, plane.pitch
         data, work = plane.data, self.work
         cos, hann, log2, first, count, weights = fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights
-        pack_into("<6i", p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands)
+        pack_into("<7i", p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands, fixed.silence)
         loudest = -32768
         for _ in range(fe.frames):
             loudest = max(loudest, native_frame(pcm, data, work, cos, hann, log2, first, count, weights, p))

@@ -181,13 +181,25 @@ def pool(rows: ptr16, out: ptr16, p: ptr32):
 
 @micropython.viper
 def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
-    """Windowed samples of one frame, shifted until the largest has p[3] bits; returns the right shift. Outside pcm: zero."""
+    """Windowed samples of one frame less its resting level, which goes to p[4], shifted until the largest has p[3] bits.
+
+    Returns the right shift. Outside pcm: zero.
+    """
     # p: 0 n_fft, 1 first sample, 2 samples, 3 bits
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
     n = int(p[0])
     start = ((int(p[1]) & mask) ^ sign) - sign
+    level = 0
+    i = start + (n >> 2)
+    stop = i + (n >> 1)
+    if i >= 0 and stop <= p[2]:
+        level = int(pcm[i])
+        while i < stop and int(pcm[i]) == level:
+            i += 1
+        level = (level ^ 0x8000) - 0x8000 if i == stop else 0
+    p[4] = level
     loudest = 0
     i = 0
     while i < n:
@@ -195,7 +207,8 @@ def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
         s = start + i
         if s >= 0 and s < p[2]:
             v = (int(pcm[s]) ^ 0x8000) - 0x8000
-            v = v * int(hann[i]) if i <= n - i else v * int(hann[n - i])
+        v -= level
+        v = v * int(hann[i]) if i <= n - i else v * int(hann[n - i])
         z[i] = v
         if v < 0:
             v = 0 - v
@@ -280,12 +293,32 @@ def put_power(re: int, im: int, power: ptr32, shifts: ptr8, k: int):
 
 
 @micropython.viper
-def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8):
-    """Bins 0..n/2 of the real signal from the half-size complex one, as powers. shifts[0], shifts[1]: log2 of n / 2 on entry."""
+def put_line(re: int, im: int, power: ptr32, shifts: ptr8, k: int, p: ptr32):
+    """Bin 0 or 1 with the resting level, Hann-windowed, put back. p: as spectrum's."""
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
-    half = 1 << int(shifts[0])
+    level = ((int(p[1]) & mask) ^ sign) - sign
+    moved = ((int(p[2]) & mask) ^ sign) - sign
+    unit = int(p[0]) + 3 - k - moved  # of the level in 13 bits more, against the frame's
+    level = level << 13 if k == 0 else 0 - (level << 13)
+    up = 0
+    if unit >= 0:
+        up = unit
+    else:
+        level = level >> (0 - unit)
+    put_power((re >> up) + level, im >> up, power, shifts, k)
+    shifts[k] = int(shifts[k]) + up
+
+
+@micropython.viper
+def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8, p: ptr32):
+    """Bins 0..n/2 of the real signal from the half-size complex one, as powers."""
+    # p: 0 log2 of n / 2, 1 resting level, 2 right shift of the frame
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    half = 1 << int(p[0])
     quarter = half >> 1
     a = 0
     b = 0
@@ -306,7 +339,10 @@ def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8):
             odd_im = int(rotate_im(odd_re, odd_im, c, s))
             odd_re = re
         put_power(even_re - odd_re, odd_im - even_im, power, shifts, half - k)
-        put_power(even_re + odd_re, even_im + odd_im, power, shifts, k)
+        if k < 2 and int(p[1]) != 0:
+            put_line(even_re + odd_re, even_im + odd_im, power, shifts, k, p)
+        else:
+            put_power(even_re + odd_re, even_im + odd_im, power, shifts, k)
         bit = quarter
         while a & bit:
             a ^= bit
@@ -376,7 +412,7 @@ def log2(x: int, table: ptr16) -> int:
 @micropython.viper
 def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
     """One row of levels into the plane; returns the largest."""
-    # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 level offset of the frame
+    # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 level offset of the frame, 8 silence
     weights = ptr16(tables[0])
     first = ptr16(tables[1])
     count = ptr16(tables[2])
@@ -387,6 +423,7 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
     sign = one << 31
     mask = (sign << 1) - 1
     offset = ((int(p[6]) & mask) ^ sign) - sign
+    silence = ((int(p[8]) & mask) ^ sign) - sign
     p[2] = 0
     best = -32768
     b = 0
@@ -394,11 +431,11 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
         p[0] = first[b]
         p[1] = count[b]
         total = int(level(power, shifts, weights, p))
-        v = -32768
+        v = silence
         if total:
             v = (int(log2(total, log2_table)) >> 7) + (int(p[4]) << 9) + offset
-            if v < -32767:
-                v = -32767
+            if v < silence:
+                v = silence
         plane[int(p[5]) + b] = v
         if v > best:
             best = v
