@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +56,13 @@ def test_tables_3_and_4_by_name():
         plans.depth("conv4")
     with pytest.raises(L3Error, match="unknown width '50': choose from 43.14, 64.54, 69.89"):
         plans.width("50")
+
+
+def test_plans_and_masks_need_no_tensorflow():
+    code = (
+        "import sys, l3host.compress.plans, l3host.compress.masks; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 # -- masks

@@ -1,4 +1,7 @@
-"""Batch norm statistics of a pruned network, taken anew: without it no pruned network can be judged (facts: .227 -> .41)."""
+"""Batch norm statistics of a pruned network, taken anew: without them it cannot be judged.
+
+SEA-64 with 87 % zeros: ESC-50 accuracy .227 -> .41 on one fold, with no training at all.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ def reestimate(model: keras.Model, inputs: np.ndarray, batch: int = 32) -> None:
     """Set moving mean and variance of every batch norm to those of its input over `inputs` (N, ...), no labels needed.
 
     Layer by layer, each after the ones before it, so the result is exact and does not depend on `batch`; it costs about
-    half as many passes as there are batch norms. Of the AVC net, give its layer "audio" or "video". Raises L3Error for no inputs.
+    half as many passes as there are batch norms; 256 windows do as well as 512.
+    Of the AVC net, give its layer "audio" or "video". Raises L3Error for no inputs.
     """
     if not len(inputs):
         raise L3Error("no audio to estimate batch norm statistics from: give at least one window")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host.embed import windows_of
+from l3host.errors import L3Error
 from l3host.graph import frontend
 from l3host.train import augment, loop
 from l3host.train.backend import keras, tf
@@ -33,7 +34,8 @@ class Classify:
     def batches(self, epoch: int):
         settings = self.settings
         rng = np.random.default_rng([settings.seed, epoch])
-        self.model.get_layer("dropout").seed_generator.state.assign([settings.seed, epoch])
+        if settings.dropout:
+            self.model.get_layer("dropout").seed_generator.state.assign([settings.seed, epoch])
         return augment.batches(
             self.clips, self.targets, self.mel.frontend, settings.windows, settings.batch, settings.mixing, rng
         )  # fmt: skip
@@ -44,6 +46,23 @@ class Classify:
         return keras.losses.categorical_crossentropy(targets, self.body(plane, training=True))
 
 
+def labels(
+    network: keras.Model,
+    clips: Sequence[np.ndarray],
+    labels: Sequence[int],
+    n_labels: int,
+    settings: Labels,
+    folder: Path,
+    progress: loop.Progress,
+) -> keras.Model:
+    """Put a classifier on an embedding network and train both on labelled clips: waveform -> (batch, n_labels).
+
+    clips: int16 at the network's rate; labels: an index for each. Zeros of the kernels stay zero. folder: of this training
+    alone; calling again with the same arguments goes on there (loop.run). Raises L3Error for clips that are not one a label.
+    """
+    return _train(network, clips, labels, n_labels, settings, folder, progress).model
+
+
 def fit(
     clips: Sequence[np.ndarray],
     labels: Sequence[int],
@@ -52,13 +71,27 @@ def fit(
     folder: Path,
     progress: loop.Progress,
 ) -> loop.Loop:
-    """Train a new classifier on int16 clips at the front-end's rate, or go on with it (loop.run); write folder/model.keras."""
+    """labels() of a new network, which is then written to folder/model.keras."""
     keras.utils.set_random_seed(settings.seed)
     network = audio(frontend(settings.frontend), settings.filters, use_bias=False)
-    model = classifier(network, n_labels, settings.dropout)
-    done = loop.run(Classify(model, clips, labels, settings), settings, folder, progress, {"training": "fit"})
-    model.save(folder / "model.keras")
+    done = _train(network, clips, labels, n_labels, settings, folder, progress)
+    done.model.save(folder / "model.keras")
     return done
+
+
+def _train(network, clips, labels, n_labels, settings, folder, progress) -> loop.Loop:
+    if not len(clips) or len(clips) != len(labels):
+        raise L3Error(f"{len(labels)} labels for {len(clips)} clips: give one for each")
+    about = {
+        "training": "labels",
+        "network": loop.digest(network.get_weights()),
+        "clips": loop.digest(clips),
+        "labels": [int(label) for label in labels],
+    }
+    keras.utils.set_random_seed(settings.seed)
+    model = classifier(network, n_labels, settings.dropout)
+    loop.keep_zeros(model)
+    return loop.run(Classify(model, clips, labels, settings), settings, folder, progress, about)
 
 
 def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:

@@ -7,6 +7,7 @@ in `with strategy.scope()` (backend.strategy()).
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 import zipfile
@@ -16,8 +17,10 @@ from typing import Protocol
 
 import numpy as np
 
+from l3host.compress import prune
 from l3host.errors import L3Error
 from l3host.files import replace
+from l3host.train import networks
 from l3host.train.backend import keras, tf
 from l3host.train.settings import Schedule
 
@@ -114,8 +117,8 @@ class Loop:
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
             raise L3Error(f"cannot resume from {path}: {e}; delete it to start again") from None
         names = sorted(name for name in self.about | about if self.about.get(name) != about.get(name))
-        if [v.shape for v in values] != [tuple(v.shape) for v in variables]:
-            names.append("network")
+        if not names and [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+            names = ["architecture"]
         if names:
             raise L3Error(f"{path} is of another training (other {', '.join(names)}): choose another run directory or delete it")
         for variable, value in zip(variables, values, strict=True):
@@ -173,3 +176,17 @@ def write_scalars(events, step: int, **values: float) -> None:
         for name, value in values.items():
             tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
     events.flush()
+
+
+def keep_zeros(model: keras.Model) -> None:
+    """Hold the zeros of a pruned network; one that already has constraints (a palette's) is left to them."""
+    if all(conv.kernel.constraint is None for conv in networks.convolutions(model)):
+        prune.hold(model)
+
+
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 of shapes and values, to tell trainings apart."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
