@@ -83,7 +83,7 @@ WRONG = {
     "speed = 1\n" + SHAPE: r"my.toml: unknown key 'speed': known are source, seed, paper, student",
     "[prune]\nsparsity = 5": r"my.toml: table \[source\] is missing",
     "[source]\n": r"my.toml, \[source\]: key 'weights' is missing",
-    SHAPE + "depth = 3": r"my.toml, \[source\]: unknown key 'depth': known are weights, final_norm, frontend, filters",
+    SHAPE + "depth = 3": r"my.toml, \[source\]: unknown key 'depth': known are weights, final_norm, video, frontend, filters",
     SHAPE + "filters = [4, 2.5]": r"\[source\]: filters = \[4, 2.5\]: must be a list of whole numbers",
     SHAPE + "filters = []": "must be a list of whole numbers",
     SHAPE + "final_norm = 1": r"\[source\]: final_norm = 1: must be true or false",
@@ -93,7 +93,7 @@ WRONG = {
     SHAPE + '[prune]\nplan = "95"': "my.toml: unknown pruning plan '95': choose from 53.49,",
     SHAPE + '[ablate]\ndepth = "conv7"\nwidth = [1]': r"\[ablate\]: give one of depth and width",
     SHAPE + '[ablate]\ndepth = "conv2"': "unknown depth 'conv2': choose from conv7",
-    SHAPE + '[[recover]]\nmethod = "magic"': r"\[\[recover\]\] 1: method = 'magic': must be one of batchnorm, kd, sea, labels",
+    SHAPE + '[[recover]]\nmethod = "magic"': r"\[\[recover\]\] 1: method = 'magic': must be one of batchnorm, kd, sea, avc, labels",
     SHAPE + '[[recover]]\nmethod = "kd"': r"\[\[recover\]\] 1: key 'data' is missing",
     SHAPE + '[[recover]]\nmethod = "batchnorm"\ndata = "a"\nepochs = 3': r"unknown key 'epochs': known for batchnorm are method",
     SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nepochs = "3"': r"\[\[recover\]\] 1: epochs = '3': must be a whole number",
@@ -101,6 +101,8 @@ WRONG = {
     SHAPE + '[recover]\nmethod = "kd"': r"recover must be a list of tables: \[\[recover\]\]",
     SHAPE + '[[recover]]\nmethod = "sea"\ndata = "street"': r"by sea teaches a new network: give a \[student\]",
     SHAPE + "[student]\nfilters = [2]": r"\[student\] knows nothing yet",
+    SHAPE + '[[recover]]\nmethod = "avc"\ndata = "street"': r"by avc needs \[source\] video, a trained network, or train_video = true",
+    SHAPE + 'video = "v.keras"': r"\[source\]: no such file: .*v.keras; --data video=PATH says where v.keras is",
     "seed = 1.5\n" + SHAPE: "my.toml: seed = 1.5: must be a whole number",
     'paper = "II 95"\n' + SHAPE: r"my.toml: unknown row 'II 95' of the papers' tables: choose from L3, II 53.49",
     SHAPE + '[[evaluate]]\ndata = "street"': r'my.toml needs data .street.: --data street=PATH, or street = "PATH" in its',
@@ -125,7 +127,7 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def test_the_command_refuses_data_that_nothing_uses(load, tmp_path, capsys):
     load(SHAPE)
     assert cli.main(["compress", str(tmp_path / "my.toml"), "--data", "street=.."]) == 1
-    assert capsys.readouterr().err == "l3mote: --data street: not used; used are weights\n"
+    assert capsys.readouterr().err == "l3mote: --data street: not used; used are video, weights\n"
     with pytest.raises(SystemExit):
         cli.main(["compress", "my", "--data", "street"])
     assert "'street' is not NAME=PATH" in capsys.readouterr().err

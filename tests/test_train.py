@@ -32,6 +32,7 @@ TONES = {"high": 2500, "low": 300, "mid": 900}  # Hz
 def keras():
     """Keras on TensorFlow, or a skip."""
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
+    from l3host.train import layers  # noqa: F401  registers LogMel, which saved models name
     from l3host.train.backend import keras
 
     return keras

@@ -19,7 +19,7 @@ EXAMPLES = {
     "report": "l3mote report runs/sea64-87-kd runs/sea64-95-kd -o report.html",
 }
 RUNS = "runs"
-DATA = "where the recipe's data NAME is; weights=PATH for the source's file (before the recipe's own paths; may be repeated)"
+DATA = "where the recipe's data NAME is; weights=PATH and video=PATH for the source's files (before the recipe's own paths; may be repeated)"
 
 
 def named_path(text: str) -> tuple[str, str]:
@@ -56,7 +56,7 @@ def load(names: Sequence[str], data: Sequence[tuple[str, str]]) -> list[Recipe]:
     if len(given) < len(data):
         raise L3Error("--data gives the same name twice")
     found = [recipes.load(name, given) for name in names]
-    used = {recipes.WEIGHTS, *(need for recipe in found for need in recipe.needs())}
+    used = {recipes.WEIGHTS, recipes.VIDEO, *(need for recipe in found for need in recipe.needs())}
     for name in given:
         if name not in used:
             raise L3Error(f"--data {name}: not used; used are {', '.join(sorted(used))}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from l3host.errors import L3Error
 from l3host.files import write_json
-from l3host.pipeline.recipe import RANDOM, WEIGHTS, Recipe
+from l3host.pipeline.recipe import RANDOM, VIDEO, WEIGHTS, Recipe
 
 NOTE = "run.json"
 RESULT = "result.json"
@@ -19,8 +19,9 @@ LOCK = "lock"
 
 
 def inputs(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 by name of the source's file and of each data set (names and contents of all its files)."""
-    names = {} if recipe.source.weights == RANDOM else {WEIGHTS: Path(recipe.source.weights)}
+    """SHA-256 by name of the source's files and of each data set (names and contents of all its files)."""
+    files = {WEIGHTS: recipe.source.weights, VIDEO: recipe.source.video}
+    names = {name: Path(file) for name, file in files.items() if file not in (None, RANDOM)}
     names |= {name: Path(recipe.data[name]) for name in recipe.needs()}
     try:
         return {name: contents(path) for name, path in names.items()}

@@ -13,10 +13,10 @@ from l3host.train import settings
 
 SHIPPED = (Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "recipes")  # in the wheel, in a checkout
 RANDOM = "random"
-WEIGHTS = "weights"  # the name under which --data gives the source's file
+WEIGHTS, VIDEO = "weights", "video"  # the names under which --data gives the source's files
 
 # What a [[recover]] table may say besides these, by its method; a recipe has one seed.
-METHODS = {"batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "labels": settings.Labels}
+METHODS = {"batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "avc": settings.Avc, "labels": settings.Labels}
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Source:
 
     weights: str  # a published .h5 or a .keras file, relative to the recipe or to where the command runs; or "random"
     final_norm: bool | None = None  # None: the file's
+    video: str | None = None  # the other half of the AVC net, a .keras file as an AVC recipe leaves it in its run folder
     frontend: str = "mel256"  # these two of "random" alone
     filters: tuple[int, ...] = plans.L3_FILTERS
 
@@ -115,7 +116,7 @@ class Recipe:
     def told(self) -> dict:
         """The recipe ready for JSON, without paths: two runs of it may find the same data in different places."""
         plain = asdict(self)
-        del plain["data"], plain["source"]["weights"]
+        del plain["data"], plain["source"]["weights"], plain["source"]["video"]
         return plain | {"random": self.source.weights == RANDOM}
 
 
@@ -217,6 +218,9 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
     if "sea" in methods and not recipe.student:
         raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
+    frozen = [step for step in recipe.recover if step.method == "avc" and not step.settings.train_video]
+    if frozen and recipe.source.video is None:
+        raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
     if "labels" in methods[:-1]:
         raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: it must be the last")
     if recipe.paper is not None and recipe.paper not in paper.ROWS:
@@ -237,14 +241,20 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
             raise L3Error(f'{path} needs data {name!r}: --data {name}=PATH, or {name} = "PATH" in its [data] table')
         if not Path(recipe.data[name]).exists():
             raise L3Error(f"{path}: data {name!r}: no such file or directory: {recipe.data[name]}")
-    weights = recipe.source.weights
-    if weights == RANDOM:
-        return recipe
-    places = [Path(recipe.data[WEIGHTS])] if WEIGHTS in recipe.data else [path.parent / weights, Path(weights)]
+    found = {name: _place(recipe, path, name) for name in (WEIGHTS, VIDEO)}
+    return replace(recipe, source=replace(recipe.source, **found))
+
+
+def _place(recipe: Recipe, path: Path, name: str) -> str | None:
+    """The absolute path of the source's weights or video network. Raises L3Error if it is not there."""
+    value = getattr(recipe.source, name)
+    if value in (None, RANDOM):
+        return value
+    places = [Path(recipe.data[name])] if name in recipe.data else [path.parent / value, Path(value)]
     place = next((p for p in places if p.is_file()), None)
     if place is None:
-        raise L3Error(f"{path}, [source]: no such file: {places[0]}; --data {WEIGHTS}=PATH says where {weights} is")
-    return replace(recipe, source=replace(recipe.source, weights=str(place.resolve())))
+        raise L3Error(f"{path}, [source]: no such file: {places[0]}; --data {name}=PATH says where {value} is")
+    return str(place.resolve())
 
 
 def depth(ablate: Ablate) -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from l3host.pipeline.recipe import Recover
 from l3host.pipeline.sounds import Recordings
 from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
 
+APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
+VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
 FINAL = "final"  # the training on all folds, beside those that leave one out
 
 
@@ -23,6 +27,7 @@ def recover(run: Run, number: int) -> dict:
     model, note = METHODS[step.method](run, step, run.network(f"recover-{number - 1}" if number > 1 else CUT), run.folder / name)
     run.save(model, name)
     (run.folder / name / sounds.CACHE).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
     return {"method": step.method, "data": step.data, **note}
 
 
@@ -56,6 +61,37 @@ def by_sea(run: Run, step: Recover, model, folder: Path):
     pcm = sounds.clips(found.paths, rate, folder)
     model = training.sea(source, model, pcm, rate, step.settings, folder, progress(run, folder.name, step))
     return model, credit(found) | history(folder)
+
+
+def by_avc(run: Run, step: Recover, model, folder: Path):
+    """The AVC net of the network and the source's video half; the embedding is then tapped where L3's is, before batch norm.
+
+    Every tenth video is kept apart for the accuracy, if there are enough of them. A video network that was trained is saved
+    as video.keras, for recipes that freeze it.
+    """
+    from l3host.train import avc, networks, videos
+    from l3host.train import recover as training
+
+    video = run.video()
+    paths = sounds.films(run.recipe.data[step.data])
+    rate = model.get_layer("log_mel").frontend.sample_rate
+    decoded = itertools.count(1)
+    told = lambda _: run.told(f"{folder.name}, videos", next(decoded), len(paths))  # noqa: E731
+    recordings, _ = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], told)
+    enough = len(recordings) >= 2 * APART
+    unseen = recordings[::APART] if enough else []
+    seen = [r for i, r in enumerate(recordings) if i % APART] if enough else recordings
+    net = training.avc(model, video, seen, step.settings, folder, progress(run, folder.name, step))
+    if step.settings.train_video:
+        run.save(video, "video")
+    note = {"recordings": len(seen), "licence": "", "attribution": ""} | history(folder)
+    if enough:
+        reached = avc.accuracy(net, unseen, PAIRS, run.recipe.seed)
+        note["evaluation"] = {
+            "dataset": "AVC", "data": step.data, "clips": len(unseen), "labels": ["another", "the same"], "probe": "unseen videos",
+            "seeds": [run.recipe.seed], "folds": [f"every {APART}th"], "accuracy_mean": reached, "accuracy_per_fold": {},
+        }  # fmt: skip
+    return networks.embedding(model, final_norm=False), note
 
 
 def by_labels(run: Run, step: Recover, model, folder: Path):
@@ -113,4 +149,4 @@ def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]
     return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, step.settings.epochs)
 
 
-METHODS = {"batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "labels": by_labels}
+METHODS = {"batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "avc": by_avc, "labels": by_labels}

@@ -17,6 +17,7 @@ from l3host.errors import L3Error
 from l3mote.format import Frontend
 
 CACHE = "clips.npz"
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 TABLES = ("meta.csv", "meta/esc50.csv", "metadata/UrbanSound8K.csv", "annotations.csv")
 
 
@@ -47,6 +48,14 @@ def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None
     if not found:
         raise L3Error(f"no audio files in {path} (looked for {', '.join(AUDIO_SUFFIXES)})")
     return Recordings(found)
+
+
+def films(path: str) -> list[str]:
+    """Every video file under a folder. Raises L3Error if there is none."""
+    found = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise L3Error(f"no video files in {path} (looked for {', '.join(VIDEO_SUFFIXES)})")
+    return found
 
 
 def clips(paths: Sequence[str], rate: int, folder: Path) -> list[np.ndarray]:

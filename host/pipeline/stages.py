@@ -56,6 +56,16 @@ class Run:
         """The name of the network that the recipe ends with."""
         return f"recover-{len(self.recipe.recover)}" if self.recipe.recover else CUT
 
+    def video(self):
+        """The source's video network, or a new one."""
+        from l3host.train import networks
+        from l3host.train.backend import keras
+
+        if self.recipe.source.video is not None:
+            return keras.saving.load_model(self.recipe.source.video)
+        keras.utils.set_random_seed(self.recipe.seed)
+        return networks.video()
+
     def note(self, name: str) -> dict:
         """What a finished stage said."""
         return read_json(self.folder / f"{name}.json")
@@ -257,4 +267,3 @@ def plan(run: Run) -> dict:
         return found | {"estimate": {"board": BOARD, "kernel": KERNEL, "seconds": seconds, "basis": basis}}
     finally:
         reader.close()
-
