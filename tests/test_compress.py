@@ -1,13 +1,16 @@
 """`l3mote compress`: a tiny recipe from start to end, killed at several points, and folders it must not touch."""
 
+import importlib.util
 import json
 import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from pipeline import KD, PRUNED, SHAPE, make_tones, start, tensorflow, wait_for
+from pipeline import KD, PRUNED, SHAPE, TONES, make_tones, start, tensorflow, wait_for
+from support import require
 
 from l3host import cli
 from l3host.errors import L3Error
@@ -72,9 +75,9 @@ def test_the_result_holds_what_a_report_needs(finished, place):
 
 
 def test_a_run_killed_at_several_points_ends_with_the_same_bytes(finished, place):
-    """SIGKILL after the first epoch, between two stages, and after the last file but one."""
+    """SIGKILL after the first epoch, and as soon as the training and the evaluation are noted."""
     folder = place / "killed"
-    for point in ("recover-1/checkpoint.npz", "recover-1.json", "convert.json"):
+    for point in ("recover-1/checkpoint.npz", "recover-1.json", "evaluate-1.json"):
         run = start("compress", place / "recipe.toml", "--run-dir", folder, folder=place)
         wait_for((folder / point).exists, run)
         run.send_signal(signal.SIGKILL)
@@ -95,6 +98,68 @@ def test_a_finished_run_is_not_done_again(finished, place):
     result = compress(recipes.load(str(place / "recipe.toml")), finished, lambda *what: told.append(what))
     assert result == json.loads((finished / "result.json").read_text())
     assert not told and (finished / "model.l3m").stat().st_mtime_ns == before
+
+
+def test_other_ways_to_recover(place, tmp_path):
+    """Correspondence with a frozen video network, then batch norm; and a new network taught by SEA, then a classifier."""
+    require(importlib.util.find_spec("av"), "PyAV is not installed")
+    tensorflow()
+    from test_avc import write_clip
+
+    from l3host.train import networks
+
+    (tmp_path / "videos").mkdir()
+    for i in range(3):
+        write_clip(tmp_path / "videos" / f"{i}.mkv", i / 5, np.random.default_rng(i))
+    networks.video((2, 2), 16).save(tmp_path / "video.keras")
+    shape = SHAPE + 'final_norm = true\nvideo = "video.keras"\n[ablate]\nwidth = [2, 2, 2, 3]\n[prune]\nplan = [0, 50, 50, 50]\n'
+    avc = '[[recover]]\nmethod = "avc"\ndata = "videos"\nepochs = 2\nbatch = 4\npairs = 8\n'
+    (tmp_path / "avc.toml").write_text(shape + avc + '[[recover]]\nmethod = "batchnorm"\ndata = "tones"\n')
+    data = {"tones": str(place / "tones"), "videos": str(tmp_path / "videos")}
+    result = compress(recipes.load(str(tmp_path / "avc.toml"), data), tmp_path / "avc")
+    assert [step["method"] for step in result["recover"]] == ["avc", "batchnorm"]
+    assert len(result["recover"][0]["losses"]) == 2 and result["recover"][0]["recordings"] == 3
+    assert result["inputs"].keys() == {"video", "videos", "tones"} and result["after"]["filters"] == [2, 2, 2, 3]
+    assert result["layers"][-1]["activation"] == "none"  # L3's tap, before batch norm and ReLU
+    assert [round(layer["density"], 1) for layer in result["layers"]] == [1, 0.5, 0.5, 0.5]
+    assert not (tmp_path / "avc" / "recover-1" / "videos").exists()
+
+    learn = '[[recover]]\nmethod = "{}"\ndata = "tones"\nepochs = 1\nbatch = 8\n'
+    student = "[student]\nfilters = [2, 2, 2, 2]\n" + learn.format("sea") + "points = 16\n" + learn.format("labels")
+    (tmp_path / "sea.toml").write_text(SHAPE + student)
+    result = compress(recipes.load(str(tmp_path / "sea.toml"), data), tmp_path / "sea")
+    assert load_graph(str(tmp_path / "sea" / "model.l3m")).labels == sorted(TONES)
+    (evaluation,) = result["evaluations"]
+    assert evaluation["probe"] == "the classifier" and np.sum(evaluation["confusion"]) == 12
+    assert set(result["recover"][1]["folds"]) == {"fold-1", "fold-2", "fold-3", "fold-4", "final"}
+
+
+def test_a_sensitivity_study_goes_on_after_a_kill_and_stands_in_the_report(place, tmp_path, monkeypatch):
+    tensorflow()
+    from l3host.compress import sensitivity
+    from l3host.pipeline import report, stages
+
+    monkeypatch.setattr(sensitivity, "PERCENTS", (20, 60))
+    monkeypatch.setattr(stages, "BATCHNORM_WINDOWS", 16)
+    (tmp_path / "my.toml").write_text(SHAPE + '[sensitivity]\ndata = "tones"\nfolds = [1]\n')
+    recipe = recipes.load(str(tmp_path / "my.toml"), {"tones": str(place / "tones")})
+
+    class Killed(Exception):
+        pass
+
+    def told(what, done, total):
+        if (what, done) == ("sensitivity", 4):
+            raise Killed
+
+    with pytest.raises(Killed):
+        compress(recipe, tmp_path / "run", told)
+    heard = []
+    result = compress(recipe, tmp_path / "run", lambda *what: heard.append(what))
+    rows = [(row["layer"], row["percent"]) for row in result["sensitivity"]["rows"]]
+    assert rows == [("dense", 0)] + [(f"conv{i}", p) for i in range(1, 5) for p in (20, 60)]
+    assert [done for what, done, _ in heard if what == "sensitivity" and done > 2] == [5, 6, 7, 8, 9]
+    require(importlib.util.find_spec("jinja2"), "jinja2 is not installed")
+    assert "sensitivity curves" in report.html([report.read(tmp_path / "run")])
 
 
 # -- folders that are refused

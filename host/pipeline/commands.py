@@ -19,7 +19,7 @@ EXAMPLES = {
     "report": "l3mote report runs/sea64-87-kd runs/sea64-95-kd -o report.html",
 }
 RUNS = "runs"
-DATA = "where the recipe's data NAME is; weights=PATH and video=PATH for the source's files (before the recipe's own paths; may be repeated)"
+DATA = "where the recipe's data NAME is, and with weights and video the source's files; goes before the recipe's own paths"
 
 
 def named_path(text: str) -> tuple[str, str]:

@@ -184,7 +184,8 @@ def embedder(network) -> Callable[[np.ndarray], np.ndarray]:
 
 def described(part: Evaluate, dataset) -> dict:
     """What a report must say of an evaluation besides its figures."""
-    return {"data": part.data, "dataset": dataset.name, "hop_seconds": part.hop, "folds": part.folds or dataset.folds}
+    told = {"data": part.data, "dataset": dataset.name, "probe": part.probe, "hop_seconds": part.hop}
+    return told | {"folds": part.folds or dataset.folds}
 
 
 def headline(result: dict) -> tuple[str, float]:
