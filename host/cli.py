@@ -23,6 +23,7 @@ EXAMPLES = {
 }
 
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
+SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
 
 
@@ -103,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
     sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run goes on from there")
+    sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
     sub = command("evaluate", "Judge a model's embeddings by the probes that the papers train on them, over official folds.")
@@ -114,7 +116,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", type=int, default=1, help="how often the MLP is trained; figures are means (default 1)")
     sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
     sub.add_argument("--run-dir", default="runs/evaluate", help="keeps the embeddings for the next time (default runs/evaluate)")
-    sub.add_argument("--skip-bad", action="store_true", help="leave out missing, broken and duplicated clips, and list them")
+    sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)

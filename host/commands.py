@@ -165,7 +165,7 @@ def train(args: argparse.Namespace) -> int:
     out = claim_output(args.output, args.force)
     settings = Settings(epochs=args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
-    metrics = run(args.dataset, str(out), args.subset, settings, args.run_dir, folds)
+    metrics = run(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad)
     show.results(args.json, metrics, lambda: show.trained(metrics, str(out)))
     return 0
 
@@ -180,7 +180,8 @@ def evaluate(args: argparse.Namespace) -> int:
     with show.progress(args.json, f"of {len(dataset.clips)}") as bar:
         task = bar.add_task("clips", total=None)
         found = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
-    with show.progress(args.json, f"of {len(plan) * args.seeds}") as bar:
+    probes = len(plan) * len(protocol.seed_numbers(args.probe, args.seeds))
+    with show.progress(args.json, f"of {probes}") as bar:
         task = bar.add_task("probes", total=None)
         result = protocol.evaluate(dataset, found, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
     result |= {"model": args.model, "hop_seconds": args.hop_size}

@@ -175,7 +175,13 @@ def selftested(result: dict) -> None:
     say(f"self-test {verdict}: runtime {result['runtime']}, kernel {result['kernel']}, error {result['error']:.1e}")
 
 
+def _skipped(lines: list[str]) -> None:
+    for line in lines:
+        say(f"skipped: {line}")
+
+
 def trained(metrics: dict, path: str) -> None:
+    _skipped(metrics["skipped"])
     for fold, accuracy in metrics.get("accuracy_per_fold", {}).items():
         out.print(f"fold {fold}: {accuracy:.3f}")
     if "accuracy_mean" in metrics:
@@ -185,8 +191,7 @@ def trained(metrics: dict, path: str) -> None:
 
 
 def evaluated(result: dict) -> None:
-    for line in result["skipped"]:
-        say(f"skipped: {line}")
+    _skipped(result["skipped"])
     of_seeds = f", mean of {len(result['seeds'])} seeds" if len(result["seeds"]) > 1 else ""
     say(f"{result['model']} on {result['dataset']}, {plural(result['clips'], 'clip')}, probe {result['probe']}{of_seeds}")
     if "accuracy_mean" in result:

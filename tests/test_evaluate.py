@@ -198,6 +198,8 @@ def test_what_cannot_be_evaluated():
     refused("one to test, one to validate, one to train", dataset(folds=2), found[:24])
     one = Dataset("alone", [c for c in ds.clips if c.label == 0], ["rain"])
     refused("only the class rain", one, found[:12])
+    half = Dataset("half", [c for c in ds.clips if c.label == 0 or c.fold == 1], ds.labels)
+    refused(r"the training folds \[3, 4\] have only one class", half, separable(half), folds=[1])
     refused("leave the folds out", tagged(), separable(tagged()), folds=[1])
     half = tagged(lambda clip: clip if clip.fold < 3 else None)
     refused("has no clips", half, separable(half))
@@ -273,8 +275,9 @@ def test_embeddings_that_cannot_be_used(tones):
     ds, fe = datasets.load(tones), small().frontend
     with pytest.raises(L3Error, match="high/0.wav: its embedding is NaN"):
         embeddings.of_clips(ds, lambda windows: np.full((len(windows), 2), np.nan), fe)
-    with pytest.raises(L3Error, match="hop 0.0001 s is less than one sample"):
-        embeddings.of_clips(ds, lambda windows: windows, fe, hop=0.0001)
+    for hop in (0.0001, -1.0, float("nan"), float("inf")):
+        with pytest.raises(L3Error, match=f"a hop of {hop} s is not at least one sample"):
+            embeddings.of_clips(ds, lambda windows: windows, fe, hop=hop)
     Path("runs").write_text("no folder")
     with pytest.raises(L3Error, match="cannot use the run directory runs"):
         embeddings.of_model("small.l3m", ds, "runs")
@@ -316,11 +319,14 @@ def test_command_refuses_bad_clips_or_skips_and_lists_them(tones, capsys):
     Path(tones, "low", "1.wav").write_bytes(Path(tones, "high", "0.wav").read_bytes())
     arguments = ["evaluate", "small.l3m", tones, "--probe", "logistic", "--folds", "1"]
     assert cli.main(arguments) == 1
-    assert "1 of 24 clips cannot be used: tones/low/1.wav (the same contents as 0.wav in fold 1)" in capsys.readouterr().err
+    reason = "tones/low/1.wav (the same contents as 0.wav in fold 1)"
+    assert f"1 of 24 clips cannot be used: {reason}; --skip-bad" in capsys.readouterr().err
     assert not Path("runs").exists()
     assert cli.main([*arguments, "--skip-bad", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["clips"] == 23 and len(result["skipped"]) == 1
+    assert cli.main([*arguments, "--skip-bad"]) == 0
+    assert capsys.readouterr().out.startswith(f"skipped: {reason}\n")
 
 
 def test_no_scikit_learn_is_one_clear_error(tones):

@@ -32,6 +32,7 @@ TONES = {"high": 2500, "low": 300, "mid": 900}  # Hz
 def keras():
     """Keras on TensorFlow, or a skip."""
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
+    from l3host.train import layers  # noqa: F401  registers LogMel, which saved models name
     from l3host.train.backend import keras
 
     return keras
@@ -215,6 +216,15 @@ def test_unknown_folds_are_refused(tones, tmp_path):
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
     with pytest.raises(L3Error, match="no fold 9: its folds are 1, 2, 3, 4"):
         training.train(str(tones), str(tmp_path / "x.l3m"), folds=[1, 9])
+
+
+def test_several_labels_a_clip_are_refused(tmp_path):
+    require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
+    (tmp_path / "audio").mkdir()
+    soundfile.write(tmp_path / "audio" / "a.wav", noise(1, 8000)[0], 8000)
+    (tmp_path / "annotations.csv").write_text("split,audio_filename,annotator_id,1_engine_presence\ntrain,a.wav,1,1\n")
+    with pytest.raises(L3Error, match="SONYC-UST has several labels a clip, train learns one: l3mote evaluate"):
+        training.train(str(tmp_path), str(tmp_path / "x.l3m"))
 
 
 def test_a_missing_folder_is_said_before_training(tones, tmp_path):

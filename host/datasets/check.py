@@ -62,7 +62,7 @@ def undecodable(path: str) -> str:
 
 
 def refuse(bad: list[str], total: int) -> None:
-    """Raise L3Error naming the first few bad clips and their count, if there are any."""
+    """Raise L3Error naming the first few bad clips, their count and what to do, if there are any."""
     if bad:
         rest = f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else ""
-        raise L3Error(f"{len(bad)} of {total} clips cannot be used: {', '.join(bad[:SHOWN])}{rest}")
+        raise L3Error(f"{len(bad)} of {total} clips cannot be used: {', '.join(bad[:SHOWN])}{rest}; --skip-bad leaves them out")

@@ -6,11 +6,12 @@ import hashlib
 import warnings
 import zipfile
 from collections.abc import Callable, Sequence
+from math import inf
 from pathlib import Path
 
 import numpy as np
 
-from l3host import audio, files
+from l3host import __version__, audio, files
 from l3host.datasets import Clip, Dataset, fingerprint
 from l3host.embed import run_windows, windows_of
 from l3host.errors import L3Error
@@ -27,10 +28,11 @@ Told = Callable[[int], None]  # is told clips done
 def of_model(model: str, dataset: Dataset, run_dir: str, hop: float = HOP, told: Told | None = None) -> list[np.ndarray]:
     """Embeddings (frames, D) float32 of each clip, by the reference on a .l3m (path or shipped name).
 
-    run_dir: takes them in a folder named by model, clips and hop, so that only the first call computes. Raises L3Error.
+    run_dir: takes them in a folder named by model, clips, hop and l3mote's version, so that only the first call computes.
+    Raises L3Error.
     """
     graph = load_graph(model)
-    key = hashlib.sha256(find(model).read_bytes() + f"{fingerprint(dataset)} {hop}".encode()).hexdigest()
+    key = hashlib.sha256(find(model).read_bytes() + f"{fingerprint(dataset)} {hop} {__version__}".encode()).hexdigest()
     folder = Path(run_dir) / f"embeddings-{key[:16]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,9 +49,9 @@ def of_clips(
     folder: keeps and takes back what was computed; the caller vouches that it is of the same clips, embedder and hop.
     Raises L3Error: a hop below one sample, a clip that does not decode, embeddings that are not finite.
     """
+    if not 1 <= hop * fe.sample_rate < inf:
+        raise L3Error(f"a hop of {hop} s is not at least one sample at {fe.sample_rate} Hz")
     step = int(hop * fe.sample_rate)
-    if step < 1:
-        raise L3Error(f"hop {hop} s is less than one sample at {fe.sample_rate} Hz")
     out: list[np.ndarray] = []
     for start in range(0, len(dataset.clips), BLOCK):
         clips = dataset.clips[start : start + BLOCK]

@@ -17,9 +17,9 @@ from l3host.evaluate.backend import LogisticRegression, MLPClassifier, OneVsRest
 
 HIDDEN = (512, 128)  # the papers' downstream MLP: ReLU, Adam
 BATCH = 64
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 3e-4
 EPOCHS = 100  # at most
-PATIENCE = 10  # epochs without a better validation loss
+PATIENCE = 10  # epochs that are no better on validation clips
 
 
 class Set(NamedTuple):
@@ -74,7 +74,7 @@ def logistic(train: Set, validation: Set, test: Set, multilabel: bool, seed: int
         regression = OneVsRestClassifier(regression)
     probe = make_pipeline(StandardScaler(), regression)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a tag that all or none of the training clips have
+        warnings.filterwarnings("ignore", "Label .*is present in all")  # of training: its probability is 0 or 1
         probe.fit(clips, known(targets, multilabel))
         found = probe.predict_proba(statistics(test.embeddings))
     if multilabel:

@@ -64,7 +64,7 @@ def evaluate(
     """
     plan = planned(dataset, probe, folds, seeds)
     checked(dataset, embeddings)
-    numbers = range(1, seeds + 1) if probe == "mlp" else [0]  # the logistic probe has nothing random
+    numbers = seed_numbers(probe, seeds)
     tested = []
     with threadpool_limits(1):  # matrices this small are slower with more
         for turn in plan:
@@ -81,7 +81,7 @@ def evaluate(
         "skipped": list(dataset.skipped),
         "labels": dataset.labels,
         "probe": probe,
-        "seeds": list(numbers),
+        "seeds": numbers,
         "rounds": [turn._asdict() for turn in plan],
         "confidence": f"{metrics.LEVEL:.0%} interval, bootstrap over test clips within folds, {metrics.DRAWS} draws",
         **figures(dataset.labels, names, tested),
@@ -98,10 +98,17 @@ def planned(dataset: Dataset, probe: str, folds: Sequence[int] | None, seeds: in
         raise L3Error(f"{dataset.name} has only the class {', '.join(dataset.labels)}: there is nothing to tell apart")
     plan = rounds(dataset, folds)
     for turn in plan:
+        if not dataset.multilabel and len({clip.label for clip in dataset.clips if clip.fold in turn.train}) < 2:
+            raise L3Error(f"{dataset.name}: the training folds {turn.train} have only one class")
         for what, fold in (("validation", turn.validation), ("test", turn.test)):
             if not any(clip.tags for clip in dataset.clips if clip.fold == fold):
                 raise L3Error(f"{dataset.name}: no {what} clip has a label, there is nothing to find")
     return plan
+
+
+def seed_numbers(probe: str, seeds: int) -> list[int]:
+    """The seeds to train with; one is enough for the logistic probe, which has nothing random."""
+    return list(range(1, seeds + 1)) if probe == "mlp" else [0]
 
 
 def checked(dataset: Dataset, embeddings: Sequence[np.ndarray]) -> None:

@@ -45,10 +45,12 @@ def train(
     settings: Settings = DEFAULTS,
     run_dir: str | None = None,
     folds: Sequence[int] | None = None,
+    skip_bad: bool = False,
 ) -> dict:
     """Train on the data set at `path` (see datasets.load), write the final model to `out` (.l3m) and return the metrics.
 
     folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
+    skip_bad: as in datasets.load.
     run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
     The same call goes on where a killed one stopped, and ends with the same weights.
     Raises L3Error: TensorFlow or matplotlib absent, no folder for `out`, a bad data set or fold, a NaN loss, a run
@@ -59,7 +61,7 @@ def train(
             raise L3Error(f"training needs {name}: pip install 'l3mote[train]'")
     if not Path(out).parent.is_dir():
         raise L3Error(f"no such directory for the model: {Path(out).parent}")
-    dataset = datasets.load(path, subset)
+    dataset = datasets.load(path, subset, skip_bad)
     if dataset.multilabel:
         raise L3Error(f"{dataset.name} has several labels a clip, train learns one: l3mote evaluate judges embeddings on it")
     held_out = chosen_folds(dataset, folds)
@@ -141,6 +143,7 @@ def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> di
     metrics = {
         "dataset": dataset.name,
         "labels": dataset.labels,
+        "skipped": list(dataset.skipped),
         "settings": asdict(settings),
         "seconds": {name: result["seconds"] for name, result in results.items()},
     }
