@@ -100,14 +100,16 @@ def test_a_finished_run_is_not_done_again(finished, place):
     assert not told and (finished / "model.l3m").stat().st_mtime_ns == before
 
 
-def test_other_ways_to_recover(place, tmp_path):
+def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     """Correspondence with a frozen video network, then batch norm; and a new network taught by SEA, then a classifier."""
     require(importlib.util.find_spec("av"), "PyAV is not installed")
     tensorflow()
     from test_avc import write_clip
 
+    from l3host.pipeline import recover
     from l3host.train import networks
 
+    monkeypatch.setattr(recover, "BATCHNORM_WINDOWS", 16)
     (tmp_path / "videos").mkdir()
     for i in range(3):
         write_clip(tmp_path / "videos" / f"{i}.mkv", i / 5, np.random.default_rng(i))

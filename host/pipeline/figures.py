@@ -14,6 +14,7 @@ STYLE = {
     "xtick.color": "#555", "ytick.color": "#555", "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True,
     "legend.frameon": False, "svg.hashsalt": "l3mote",
 }  # fmt: skip
+ROOM = 1.6  # left and right of the points, as a factor: so there is a tick, however near they are to each other
 COLOURS = ("#2563a8", "#c2410c", "#15803d", "#7e3aa8", "#a16207", "#0e7490", "#be185d", "#4d4d4d")
 
 
@@ -34,8 +35,6 @@ def front(points: Sequence[Point]) -> list[Point]:
 
 def pareto(panels: dict[str, list[Point]], what: str) -> str:
     """A panel for each cost (its name is the axis), all with the same value axis. A name has one colour everywhere."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
     names = list(dict.fromkeys(point.name for points in panels.values() for point in points))
 
     def draw(figure) -> None:
@@ -49,10 +48,11 @@ def pareto(panels: dict[str, list[Point]], what: str) -> str:
                 marker = "osD^v"[names.index(point.name) // len(COLOURS) % 5]
                 ax.scatter(point.cost, point.value, s=42, color=colour, marker=marker, zorder=2)
             ax.set_xscale("log")
-            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            ax.xaxis.set_major_formatter("{x:g}")
-            ax.xaxis.set_minor_locator(NullLocator())
-            ax.set_xlim(min(p.cost for p in points) / 1.6, max(p.cost for p in points) * 1.6)  # a tick, whatever the range
+            low, high = min(p.cost for p in points) / ROOM, max(p.cost for p in points) * ROOM
+            ticks = [m * 10.0**e for e in range(-3, 10) for m in (1, 2, 5) if low < m * 10.0**e < high]
+            ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            ax.set_xticks([], minor=True)
+            ax.set_xlim(low, high)
             ax.set_xlabel(cost)
             ax.margins(y=0.12)
         for ax in axes.flat[len(panels) :]:
