@@ -9,6 +9,7 @@ import warnings
 
 from l3host import __version__
 from l3host.errors import L3Error
+from l3host.pipeline import commands as pipeline
 from l3mote import FormatError, KernelError
 
 EXAMPLES = {
@@ -21,6 +22,7 @@ EXAMPLES = {
     "evaluate": "l3mote evaluate sea64.l3m ESC-50-master --subset esc10 --probe logistic",
     "make-random": "l3mote make-random --plan 95.45 -o edgel3.l3m",
     "selftest": "l3mote selftest esc10 --runtime wasm",
+    **pipeline.EXAMPLES,
 }
 
 RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
@@ -135,6 +137,8 @@ def parser() -> argparse.ArgumentParser:
     encoding(sub)
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
+
+    pipeline.arguments(command)
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)

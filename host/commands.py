@@ -15,6 +15,7 @@ from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes
 from l3host.graph import Graph
 from l3host.load import load_graph, open_reader
+from l3host.pipeline.commands import compress, report, sweep  # noqa: F401  (cli.py finds handlers here)
 from l3mote import FormatError
 
 PALETTE_PASS = "palettes of at most 256 float16 values a layer"

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -53,9 +53,10 @@ def progress(quiet: bool, what: str = "windows") -> Progress:
     return _progress(quiet, TextColumn(f"{{task.completed}} {what}"))
 
 
-def cases() -> Progress:
-    """A bar for a known number of cases."""
-    return _progress(False, TextColumn("{task.completed} of {task.total}"))
+def bars(quiet: bool) -> Progress:
+    """Bars of tasks whose length is known."""
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=err, disable=quiet or not err.is_terminal)
 
 
 def waiting(what: str, quiet: bool) -> AbstractContextManager:

@@ -15,7 +15,7 @@ import soundfile
 from support import ROOT, require
 
 PACKAGES = {"host": "l3host", "converters": "l3convert", "device/l3mote": "l3mote", "models": "l3host/models"}
-SOURCES = ["pyproject.toml", "README.md", "LICENSE", "host", "converters", "device", "models"]
+SOURCES = ["pyproject.toml", "README.md", "LICENSE", "host", "converters", "device", "models", "recipes"]
 OFFLINE = ("NewConnectionError", "NameResolutionError", "Could not find a version")
 
 
@@ -88,7 +88,10 @@ def test_wheel_has_every_module(files, folder):
     assert not missing
 
 
-DATA = ["l3host/emulate/wasm.mjs", "l3host/emulate/board/job.py", "l3host/models/esc10.l3m", "l3host/models/README.md"]
+DATA = [
+    "l3host/emulate/wasm.mjs", "l3host/emulate/board/job.py", "l3host/models/esc10.l3m", "l3host/models/README.md",
+    "l3host/pipeline/report.html", "l3host/recipes/esc10-student.toml",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", DATA)

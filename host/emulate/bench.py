@@ -207,7 +207,7 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
 
 def main(output: str, sea: str | None = None) -> None:
     """Measure everything and write the report. Raises L3Error if the weights cannot be read."""
-    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, show.cases() as bar:
+    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, show.bars(False) as bar:
         found = list(subjects(Path(temporary), sea))
         cases = [(subject, runtime, kernel) for runtime in RUNTIMES for subject in found for kernel in subject.kernels]
         task = bar.add_task("bench", total=len(cases))

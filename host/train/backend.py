@@ -13,7 +13,7 @@ try:
 except ImportError:
     raise L3Error("training needs TensorFlow: pip install 'l3mote[train]'") from None
 
-__all__ = ["keras", "one_thread", "tf"]
+__all__ = ["keras", "one_thread", "strategy", "tf"]
 
 
 def one_thread() -> None:
@@ -24,3 +24,11 @@ def one_thread() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Several workers where TF_CONFIG names them (TensorFlow's convention), else this process alone.
+
+    Only possible before TensorFlow runs its first operation; waits until all workers are there.
+    """
+    return tf.distribute.MultiWorkerMirroredStrategy() if "TF_CONFIG" in os.environ else tf.distribute.get_strategy()

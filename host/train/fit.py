@@ -1,22 +1,19 @@
-"""One training run in one process: fit, checkpoint, resume, score. Needs TensorFlow."""
+"""Supervised training of a classifier: from scratch or from an embedding network, and the scores of clips. Needs TensorFlow."""
 
 from __future__ import annotations
 
-import time
-import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from l3host.embed import windows_of
 from l3host.errors import L3Error
-from l3host.files import replace
 from l3host.graph import frontend
-from l3host.train import augment
+from l3host.train import augment, loop
 from l3host.train.backend import keras, tf
 from l3host.train.networks import audio, classifier
-from l3host.train.settings import Settings
+from l3host.train.settings import Labels, Settings
 from l3mote.format import Frontend
 
 
@@ -25,72 +22,45 @@ def smoothed(labels: Sequence[int], n_labels: int, smoothing: float) -> np.ndarr
     return (np.eye(n_labels)[list(labels)] * (1 - smoothing) + smoothing / n_labels).astype(np.float32)
 
 
-def cosine(epoch: int, settings: Settings) -> float:
-    """Learning rate of an epoch (from 0): half a cosine, after a ramp over the first twentieth of the epochs."""
-    ramp = min(1.0, (epoch + 1) / max(1, settings.epochs / 20))
-    return settings.learning_rate * ramp * (1 + np.cos(np.pi * epoch / settings.epochs)) / 2
+class Classify:
+    """loop.Task: windows of int16 clips at the front-end's rate, augmented, to smoothed labels."""
 
+    def __init__(self, model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], settings: Labels):
+        self.model, self.clips, self.settings = model, clips, settings
+        self.targets = smoothed(labels, model.output_shape[1], settings.label_smoothing)
+        self.mel = model.get_layer("log_mel")
+        self.body = keras.Model(self.mel.output, model.output)
 
-class Trainer:
-    """A network, its optimizer, and everything that a checkpoint has to hold."""
+    def batches(self, epoch: int):
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, epoch])
+        if settings.dropout:
+            self.model.get_layer("dropout").seed_generator.state.assign([settings.seed, epoch])
+        return augment.batches(
+            self.clips, self.targets, self.mel.frontend, settings.windows, settings.batch, settings.mixing, rng
+        )  # fmt: skip
 
-    def __init__(self, settings: Settings, n_labels: int):
-        keras.utils.set_random_seed(settings.seed)
-        self.settings = settings
-        self.frontend = frontend(settings.frontend)
-        self.model = classifier(audio(self.frontend, settings.filters, use_bias=False), n_labels, settings.dropout)
-        self.mel = self.model.get_layer("log_mel")
-        self.body = keras.Model(self.mel.output, self.model.output)
-        self.optimizer = keras.optimizers.AdamW(settings.learning_rate, weight_decay=settings.weight_decay)
-        self.optimizer.build(self.model.trainable_variables)
-        self.losses: list[float] = []  # of each epoch done
-        self.seconds = 0.0  # spent on them
-        self.step = tf.function(self._step, reduce_retracing=True)
-
-    def _step(self, waves, masks, targets):
+    def losses(self, waves, masks, targets):
         plane = self.mel(waves)
         plane = tf.where(masks, tf.reduce_mean(plane, axis=(1, 2), keepdims=True), plane)
-        with tf.GradientTape() as tape:
-            scores = self.body(plane, training=True)
-            loss = tf.reduce_mean(keras.losses.categorical_crossentropy(targets, scores))
-        gradients = tape.gradient(loss, self.model.trainable_variables)
-        self.optimizer.apply(gradients, self.model.trainable_variables)
-        return loss
+        return keras.losses.categorical_crossentropy(targets, self.body(plane, training=True))
 
-    def epoch(self, clips: Sequence[np.ndarray], labels: Sequence[int]) -> float:
-        """Train one epoch and return its mean loss. Randomness follows from (seed, epoch). Raises L3Error for a NaN loss."""
-        start = time.monotonic()
-        number = len(self.losses)
-        settings = self.settings
-        targets = smoothed(labels, self.model.output_shape[1], settings.label_smoothing)
-        rng = np.random.default_rng([settings.seed, number])
-        self.optimizer.learning_rate = cosine(number, settings)
-        self.model.get_layer("dropout").seed_generator.state.assign([settings.seed, number])
-        batches = augment.batches(clips, targets, self.frontend, settings.windows, settings.batch, settings.mixing, rng)
-        loss = float(np.mean([self.step(*batch) for batch in batches]))
-        if not np.isfinite(loss):
-            raise L3Error(f"the loss is {loss} in epoch {number + 1}: stopped, the checkpoint of epoch {number} is kept")
-        self.losses.append(loss)
-        self.seconds += time.monotonic() - start
-        return loss
 
-    def save(self, path: Path) -> None:
-        """Write weights, optimizer state, losses and time; the old checkpoint stays until the new one is complete."""
-        values = [v.numpy() for v in self.model.weights + self.optimizer.variables]
-        with replace(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, *values, losses=self.losses, seconds=self.seconds)
+def labels(
+    network: keras.Model,
+    clips: Sequence[np.ndarray],
+    labels: Sequence[int],
+    n_labels: int,
+    settings: Labels,
+    folder: Path,
+    progress: loop.Progress,
+) -> keras.Model:
+    """Put a classifier on an embedding network and train both on labelled clips: waveform -> (batch, n_labels).
 
-    def restore(self, path: Path) -> None:
-        """Read what save wrote. Raises L3Error if it does not fit this network."""
-        variables = self.model.weights + self.optimizer.variables
-        try:
-            with np.load(path) as saved:
-                values = [saved[f"arr_{i}"] for i in range(len(variables))]
-                self.losses, self.seconds = saved["losses"].tolist(), float(saved["seconds"])
-            for variable, value in zip(variables, values, strict=True):
-                variable.assign(value)
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
-            raise L3Error(f"cannot resume from {path}: {e}; delete it to start again") from None
+    clips: int16 at the network's rate; labels: an index for each. Zeros of the kernels stay zero. folder: of this training
+    alone; calling again with the same arguments goes on there (loop.run). Raises L3Error for clips that are not one a label.
+    """
+    return _train(network, clips, labels, n_labels, settings, folder, progress).model
 
 
 def fit(
@@ -99,22 +69,29 @@ def fit(
     n_labels: int,
     settings: Settings,
     folder: Path,
-    progress: Callable[[int, float], None],
-) -> Trainer:
-    """Train on int16 clips at the front-end's rate, from folder/checkpoint.npz on if there is one; write folder/model.keras.
+    progress: loop.Progress,
+) -> loop.Loop:
+    """labels() of a new network, which is then written to folder/model.keras."""
+    keras.utils.set_random_seed(settings.seed)
+    network = audio(frontend(settings.frontend), settings.filters, use_bias=False)
+    done = _train(network, clips, labels, n_labels, settings, folder, progress)
+    done.model.save(folder / "model.keras")
+    return done
 
-    progress is told (epochs done, loss) and may raise to stop; the checkpoint is then already written.
-    """
-    trainer = Trainer(settings, n_labels)
-    checkpoint = folder / "checkpoint.npz"
-    if checkpoint.exists():
-        trainer.restore(checkpoint)
-    while len(trainer.losses) < settings.epochs:
-        loss = trainer.epoch(clips, labels)
-        trainer.save(checkpoint)
-        progress(len(trainer.losses), loss)
-    trainer.model.save(folder / "model.keras")
-    return trainer
+
+def _train(network, clips, labels, n_labels, settings, folder, progress) -> loop.Loop:
+    if not len(clips) or len(clips) != len(labels):
+        raise L3Error(f"{len(labels)} labels for {len(clips)} clips: give one for each")
+    about = {
+        "training": "labels",
+        "network": loop.digest(network.get_weights()),
+        "clips": loop.digest(clips),
+        "labels": [int(label) for label in labels],
+    }
+    keras.utils.set_random_seed(settings.seed)
+    model = classifier(network, n_labels, settings.dropout)
+    loop.keep_zeros(model)
+    return loop.run(Classify(model, clips, labels, settings), settings, folder, progress, about)
 
 
 def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Independent jobs in child processes, two at a time, each with one thread."""
+"""Independent jobs in child processes, two at a time or as many as wanted, each with one thread."""
 
 from __future__ import annotations
 
@@ -15,19 +15,28 @@ PROCESSES = min(2, os.cpu_count() or 1)
 
 
 Send = Callable[[Any], None]
+Died = Callable[[str, int], bool]  # is told (name, exit status); says whether the job is run again
 
 
-def run(work: Callable[[Any, Send], None], jobs: dict[str, Any], log: str, heard: Callable[[str, Any], None]) -> None:
+def run(
+    work: Callable[[Any, Send], None],
+    jobs: dict[str, Any],
+    log: str,
+    heard: Callable[[str, Any], None],
+    processes: int = PROCESSES,
+    died: Died | None = None,
+) -> None:
     """Call work(job, send) for each job in a process of its own; tell heard(name, message) whatever it sends.
 
-    log: path of the file that takes what the processes print. Raises the first L3Error of any job, and L3Error when a
-    process dies; the others are then ended, as they are on Ctrl-C.
+    log: path of the file that takes what the processes print. died: what becomes of a job whose process dies; the others go
+    on. Raises the first L3Error of any job, and without `died` L3Error when a process dies; the others are then ended, as
+    they are on Ctrl-C.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
     waiting, running = list(jobs.items()), {}
     try:
         while waiting or running:
-            while waiting and len(running) < PROCESSES:
+            while waiting and len(running) < processes:
                 name, job = waiting.pop(0)
                 reader, writer = context.Pipe(duplex=False)
                 process = context.Process(target=_child, args=(work, job, writer, log), daemon=True)
@@ -41,7 +50,10 @@ def run(work: Callable[[Any, Send], None], jobs: dict[str, Any], log: str, heard
                 except EOFError:
                     process.join()
                     del running[reader]
-                    if process.exitcode:
+                    if process.exitcode and died:
+                        if died(name, process.exitcode):
+                            waiting.append((name, jobs[name]))
+                    elif process.exitcode:
                         raise L3Error(f"{name}: its process ended with status {process.exitcode}, see {log}") from None
                     continue
                 if isinstance(message, L3Error):

@@ -15,7 +15,7 @@ from l3host.train.layers import LogMel
 from l3mote.format import Frontend
 
 SEA_FILTERS = {d: (32, 32, 64, 64, 128, 128, d, d) for d in (64, 128, 256)} | {512: L3_FILTERS}  # by size of the embedding
-FRAME = (224, 224, 3)  # of a video
+SIDE = 224  # of a video's frame, pixels
 POOLED = (2, 4, 6)  # convolutions that a 2x2 max-pool follows
 BN_MOMENTUM = 0.95  # an epoch is a few dozen batches: Keras' 0.99 would lag behind for several epochs
 
@@ -45,9 +45,9 @@ def audio(frontend: Frontend, filters: Sequence[int] = L3_FILTERS, final_norm: b
     return keras.Model(waveform, _embedding(plane, "mel_bn", filters, final_norm, use_bias), name="audio")
 
 
-def video(filters: Sequence[int] = L3_FILTERS) -> keras.Model:
-    """RGB frame (batch, 224, 224, 3) in [-1, 1] -> embedding (batch, filters[-1]); only ever the AVC net's other half."""
-    frame = keras.Input(FRAME, name="frame")
+def video(filters: Sequence[int] = L3_FILTERS, side: int = SIDE) -> keras.Model:
+    """RGB frame (batch, side, side, 3) in [-1, 1] -> embedding (batch, filters[-1]); only ever the AVC net's other half."""
+    frame = keras.Input((side, side, 3), name="frame")
     return keras.Model(frame, _embedding(frame, "frame_bn", filters, True, True), name="video")
 
 

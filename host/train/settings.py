@@ -1,18 +1,62 @@
-"""What a training run depends on besides its data."""
+"""What a training run depends on besides its data and the networks it starts from."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Settings:
-    epochs: int = 200
+class Schedule:
+    """What every training has."""
+
+    epochs: int = 20
     seed: int = 1
-    filters: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64, 64)
-    frontend: str = "sea"  # a name in l3host.graph.FRONTENDS
-    windows: int = 3  # drawn from each clip in an epoch
     batch: int = 32
-    learning_rate: float = 3e-3  # of the first epoch's AdamW; follows half a cosine down to 0
+    learning_rate: float = 1e-3  # of the first epoch's AdamW; follows half a cosine down to 0
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Labels(Schedule):
+    """A classifier learnt from labelled clips."""
+
+    epochs: int = 200
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
+    windows: int = 3  # drawn from each clip in an epoch
     label_smoothing: float = 0.1
     dropout: float = 0.3
     mixing: float = 0.5  # probability that a window is mixed with another clip's
+
+
+@dataclass(frozen=True)
+class Settings(Labels):
+    """`l3mote train`: a classifier from scratch."""
+
+    filters: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64, 64)
+    frontend: str = "sea"  # a name in l3host.graph.FRONTENDS
+
+
+@dataclass(frozen=True)
+class Kd(Schedule):
+    """Knowledge distillation: a smaller or pruned copy of a network learns its embedding back."""
+
+    windows: int = 4  # drawn from each clip, once
+
+
+@dataclass(frozen=True)
+class Sea(Schedule):
+    """Specialised embedding approximation: a new, small network learns a large one's embedding of one domain's sounds."""
+
+    learning_rate: float = 1e-4  # the paper's
+    points: int = 8000  # windows of one second to learn from
+    sampling: str = "random"  # a name in l3host.train.points.SAMPLINGS
+    candidates: int = 4  # for each point, where the sampling chooses among them
+
+
+@dataclass(frozen=True)
+class Avc(Schedule):
+    """Audio-visual correspondence. The published EdgeL3 was fine-tuned with batches of 64 at 1e-5, 262,144 pairs an epoch."""
+
+    batch: int = 64
+    learning_rate: float = 1e-5
+    pairs: int = 4096  # of an epoch; every other one belongs together
+    train_video: bool = False  # True to learn correspondence from scratch

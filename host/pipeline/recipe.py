@@ -1,0 +1,274 @@
+"""A recipe: what is done to which network, and how the result is judged. One dataclass a table of its TOML file; no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+
+from l3host.compress import paper, plans
+from l3host.errors import L3Error
+from l3host.graph import FRONTENDS
+from l3host.pipeline import tables
+from l3host.train import settings
+
+SHIPPED = (Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "recipes")  # in the wheel, in a checkout
+RANDOM = "random"
+WEIGHTS, VIDEO = "weights", "video"  # the names under which --data gives the source's files
+
+# What a [[recover]] table may say besides these, by its method; a recipe has one seed.
+METHODS = {"batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "avc": settings.Avc, "labels": settings.Labels}
+
+
+@dataclass(frozen=True)
+class Source:
+    """[source]: the network to begin with, which is also the teacher."""
+
+    weights: str  # a published .h5 or a .keras file, relative to the recipe or to where the command runs; or "random"
+    final_norm: bool | None = None  # None: the file's
+    video: str | None = None  # the other half of the AVC net, a .keras file as an AVC recipe leaves it in its run folder
+    frontend: str = "mel256"  # these two of "random" alone
+    filters: tuple[int, ...] = plans.L3_FILTERS
+
+
+@dataclass(frozen=True)
+class Student:
+    """[student]: a new network that learns from the source, in place of one cut out of it."""
+
+    filters: tuple[int, ...]
+    frontend: str = "sea"
+    final_norm: bool = True  # batch norm and ReLU after the last convolution too, as SEA's students have
+
+
+@dataclass(frozen=True)
+class Ablate:
+    """[ablate]: one of a shallower and a narrower network."""
+
+    depth: str | None = None  # a row of Table III: "conv7"
+    width: str | tuple[int, ...] | None = None  # a row of Table IV: "43.14"; or the number of filters of each convolution
+
+
+@dataclass(frozen=True)
+class Prune:
+    """[prune]: one of a plan (per cent of each convolution) and one threshold for all weights together."""
+
+    plan: str | tuple[float, ...] | None = None  # a row of Table II: "95.45"; or a list
+    sparsity: float | None = None  # per cent of all kernels
+
+
+@dataclass(frozen=True)
+class Recover:
+    """[[recover]]: a training step after the cut, in the order of the file."""
+
+    method: str  # a name of METHODS
+    data: str  # a name of the data sets, see Recipe.data
+    subset: str | None = None
+    folds: tuple[int, ...] | None = None  # to learn from; None: all
+    settings: settings.Schedule | None = None
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """[[evaluate]]: a probe on the embeddings."""
+
+    data: str
+    subset: str | None = None
+    probe: str = "mlp"
+    folds: tuple[int, ...] | None = None  # to test in turn; None: all
+    seeds: int = 1
+    hop: float = 0.5  # seconds between frames
+
+
+@dataclass(frozen=True)
+class Sensitivity(Evaluate):
+    """[sensitivity]: how each convolution of the source takes being pruned alone, batch norms re-estimated on the same clips."""
+
+    probe: str = "logistic"
+
+
+@dataclass(frozen=True)
+class Convert:
+    """[convert]"""
+
+    calibrate: str | None = None  # data for the fixed-point scales; None: synthetic sounds
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str  # the file's
+    source: Source
+    seed: int = 1
+    paper: str | None = None  # the row of the papers' tables that this repeats: a name of paper.ROWS
+    student: Student | None = None
+    ablate: Ablate | None = None
+    prune: Prune | None = None
+    recover: tuple[Recover, ...] = ()
+    evaluate: tuple[Evaluate, ...] = ()
+    sensitivity: Sensitivity | None = None
+    convert: Convert = Convert()
+    data: dict[str, str] = field(default_factory=dict)  # [data]: name -> path, absolute once loaded
+
+    def needs(self) -> list[str]:
+        """Names of the data sets that the recipe uses, each once."""
+        users = [*self.recover, *self.evaluate, *([self.sensitivity] if self.sensitivity else [])]
+        names = [user.data for user in users] + ([self.convert.calibrate] if self.convert.calibrate else [])
+        return list(dict.fromkeys(names))
+
+    def told(self) -> dict:
+        """The recipe ready for JSON, without paths: two runs of it may find the same data in different places."""
+        plain = asdict(self)
+        del plain["data"], plain["source"]["weights"], plain["source"]["video"]
+        return plain | {"random": self.source.weights == RANDOM}
+
+
+def find(recipe: str) -> Path:
+    """The path of a recipe: a file, or the bare name of one that ships. Raises L3Error that lists those."""
+    path = Path(recipe)
+    if path.is_file():
+        return path
+    folder = next((f for f in SHIPPED if f.is_dir()), SHIPPED[0])
+    if path.name == recipe and (folder / f"{recipe}.toml").is_file():
+        return folder / f"{recipe}.toml"
+    names = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
+    raise L3Error(f"no such recipe: {recipe} (a .toml file, or the name of a shipped one: {names})")
+
+
+def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
+    """Read and check a recipe, a path or a shipped one's name. data: paths by name that go before the recipe's own.
+
+    Everything that can be known without reading networks or sounds is checked here. Raises L3Error.
+    """
+    path = find(recipe)
+    top = tables.read(path)
+    known = [f.name for f in fields(Recipe) if f.name != "name"]
+    for key in top:
+        if key not in known:
+            raise L3Error(f"{path}: unknown key {key!r}: known are {', '.join(known)}")
+    if "source" not in top:
+        raise L3Error(f"{path}: table [source] is missing: it says which weights to begin with")
+    parts = {name: tables.build(cls, top[name], f"{path}, [{name}]") for name, cls in SINGLE.items() if name in top}
+    parts["evaluate"] = tuple(tables.build(Evaluate, table, where) for where, table in _several(top, "evaluate", path))
+    parts["data"] = _paths(top.get("data", {}), path, data or {})
+    rest = {key: top[key] for key in ("seed", "paper") if key in top}
+    plain = tables.build(_Plain, rest, str(path))
+    parts["recover"] = tuple(_recover(table, where, plain.seed) for where, table in _several(top, "recover", path))
+    found = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, **parts)
+    _check(found, path)
+    return _resolved(found, path)
+
+
+SINGLE = {
+    "source": Source, "student": Student, "ablate": Ablate, "prune": Prune, "sensitivity": Sensitivity, "convert": Convert,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Plain:
+    seed: int = 1
+    paper: str | None = None
+
+
+def _several(top: dict, name: str, path: Path) -> list[tuple[str, object]]:
+    """(where, table) of each [[name]]."""
+    found = top.get(name, [])
+    if not isinstance(found, list):
+        raise L3Error(f"{path}: {name} must be a list of tables: [[{name}]]")
+    return [(f"{path}, [[{name}]] {i}", table) for i, table in enumerate(found, 1)]
+
+
+def _recover(table: object, where: str, seed: int) -> Recover:
+    """A [[recover]] table: its own keys, and those of its method's settings."""
+    if not isinstance(table, dict):
+        raise L3Error(f"{where}: must be a table, not {table!r}")
+    method = table.get("method")
+    if method not in METHODS:
+        raise L3Error(f"{where}: method = {method!r}: must be one of {', '.join(METHODS)}")
+    cls = METHODS[method]
+    own = [f.name for f in fields(Recover) if f.name != "settings"]
+    more = [f.name for f in fields(cls) if f.name != "seed"] if cls else []
+    for key in table:
+        if key not in own + more:
+            raise L3Error(f"{where}: unknown key {key!r}: known for {method} are {', '.join(own + more)}")
+    step = tables.build(Recover, {key: table[key] for key in own if key in table}, where, ["settings"])
+    if cls:
+        chosen = tables.build(cls, {key: table[key] for key in more if key in table}, where, ["seed"])
+        step = replace(step, settings=replace(chosen, seed=seed))
+    return step
+
+
+def _paths(own: object, path: Path, given: dict[str, str]) -> dict[str, str]:
+    """Absolute paths by name: those given, and the recipe's [data], which are relative to its file."""
+    if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
+        raise L3Error(f"{path}, [data]: must be a table of paths by name")
+    found = {name: str((path.parent / value).resolve()) for name, value in own.items()}
+    return found | {name: str(Path(value).resolve()) for name, value in given.items()}
+
+
+def _check(recipe: Recipe, path: Path) -> None:
+    """What the tables say together. Raises L3Error."""
+    for part, names in ((recipe.ablate, ("depth", "width")), (recipe.prune, ("plan", "sparsity"))):
+        if part and sum(getattr(part, name) is not None for name in names) != 1:
+            raise L3Error(f"{path}, [{type(part).__name__.lower()}]: give one of {' and '.join(names)}")
+    if recipe.student and recipe.ablate:
+        raise L3Error(f"{path}: [student] is a new network and [ablate] cuts the source: give one of them")
+    for what, part in (("source", recipe.source), ("student", recipe.student)):
+        if part and part.frontend not in FRONTENDS:
+            raise L3Error(f"{path}, [{what}]: unknown front-end {part.frontend!r}: choose from {', '.join(FRONTENDS)}")
+    methods = [step.method for step in recipe.recover]
+    if recipe.student and methods[:1] not in (["sea"], ["labels"]):
+        raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
+    if "sea" in methods and not recipe.student:
+        raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
+    frozen = [step for step in recipe.recover if step.method == "avc" and not step.settings.train_video]
+    if frozen and recipe.source.video is None:
+        raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
+    if "labels" in methods[:-1]:
+        raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: it must be the last")
+    if recipe.paper is not None and recipe.paper not in paper.ROWS:
+        raise L3Error(f"{path}: unknown row {recipe.paper!r} of the papers' tables: choose from {', '.join(paper.ROWS)}")
+    try:  # rows of the tables by name
+        if recipe.ablate:
+            depth(recipe.ablate), width(recipe.ablate)
+        if recipe.prune:
+            target(recipe.prune)
+    except L3Error as e:
+        raise L3Error(f"{path}: {e}") from None
+
+
+def _resolved(recipe: Recipe, path: Path) -> Recipe:
+    """The recipe with absolute paths of everything that it needs. Raises L3Error for what has no path or is not there."""
+    for name in recipe.needs():
+        if name not in recipe.data:
+            raise L3Error(f'{path} needs data {name!r}: --data {name}=PATH, or {name} = "PATH" in its [data] table')
+        if not Path(recipe.data[name]).exists():
+            raise L3Error(f"{path}: data {name!r}: no such file or directory: {recipe.data[name]}")
+    found = {name: _place(recipe, path, name) for name in (WEIGHTS, VIDEO)}
+    return replace(recipe, source=replace(recipe.source, **found))
+
+
+def _place(recipe: Recipe, path: Path, name: str) -> str | None:
+    """The absolute path of the source's weights or video network. Raises L3Error if it is not there."""
+    value = getattr(recipe.source, name)
+    if value in (None, RANDOM):
+        return value
+    places = [Path(recipe.data[name])] if name in recipe.data else [path.parent / value, Path(value)]
+    place = next((p for p in places if p.is_file()), None)
+    if place is None:
+        raise L3Error(f"{path}, [source]: no such file: {places[0]}; --data {name}=PATH says where {value} is")
+    return str(place.resolve())
+
+
+def depth(ablate: Ablate) -> int | None:
+    """The number of convolutions to keep, if the depth is what changes. Raises L3Error."""
+    return len(plans.depth(ablate.depth).filters) if ablate.depth is not None else None
+
+
+def width(ablate: Ablate) -> tuple[int, ...] | None:
+    """The filters to keep in each convolution, if the width is what changes. Raises L3Error."""
+    return plans.width(ablate.width).filters if isinstance(ablate.width, str) else ablate.width
+
+
+def target(prune: Prune) -> float | tuple[float, ...]:
+    """What compress.masks takes: per cent of all weights, or of each convolution. Raises L3Error."""
+    if prune.plan is None:
+        return prune.sparsity
+    return plans.find(prune.plan) if isinstance(prune.plan, str) else prune.plan

@@ -1,0 +1,152 @@
+"""[[recover]]: what each method does with the network of the stage before; the training itself is in l3host.train.recover."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from l3host import datasets
+from l3host.pipeline import sounds
+from l3host.pipeline.recipe import Recover
+from l3host.pipeline.sounds import Recordings
+from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
+
+APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
+VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
+FINAL = "final"  # the training on all folds, beside those that leave one out
+
+
+def recover(run: Run, number: int) -> dict:
+    """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
+    step = run.recipe.recover[number - 1]
+    name = f"recover-{number}"
+    model, note = METHODS[step.method](run, step, run.network(f"recover-{number - 1}" if number > 1 else CUT), run.folder / name)
+    run.save(model, name)
+    (run.folder / name / sounds.CACHE).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
+    return {"method": step.method, "data": step.data, **note}
+
+
+def by_batchnorm(run: Run, step: Recover, model, folder: Path):
+    """Batch norm statistics taken anew: what every pruned network needs, and no training."""
+    from l3host.compress import batchnorm
+
+    found = unlabelled(run, step)
+    fe = model.get_layer("log_mel").frontend
+    pcm = sounds.windows(found.paths, fe, BATCHNORM_WINDOWS, run.recipe.seed)
+    batchnorm.reestimate(model, pcm / np.float32(32768), WINDOWS)
+    return model, {"windows": len(pcm)} | credit(found)
+
+
+def by_kd(run: Run, step: Recover, model, folder: Path):
+    """The source's embedding of the same sounds is learnt back."""
+    from l3host.train import recover as training
+
+    found = unlabelled(run, step)
+    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    model = training.kd(run.network(SOURCE), model, pcm, step.settings, folder, progress(run, folder.name, step))
+    return model, credit(found) | history(folder)
+
+
+def by_sea(run: Run, step: Recover, model, folder: Path):
+    """The source's embedding, reduced to the student's size, is learnt by a new network."""
+    from l3host.train import recover as training
+
+    found, source = unlabelled(run, step), run.network(SOURCE)
+    rate = max(network.get_layer("log_mel").frontend.sample_rate for network in (source, model))
+    pcm = sounds.clips(found.paths, rate, folder)
+    model = training.sea(source, model, pcm, rate, step.settings, folder, progress(run, folder.name, step))
+    return model, credit(found) | history(folder)
+
+
+def by_avc(run: Run, step: Recover, model, folder: Path):
+    """The AVC net of the network and the source's video half; the embedding is then tapped where L3's is, before batch norm.
+
+    Every tenth video is kept apart for the accuracy, if there are enough of them. A video network that was trained is saved
+    as video.keras, for recipes that freeze it.
+    """
+    from l3host.train import avc, networks, videos
+    from l3host.train import recover as training
+
+    video = run.video()
+    paths = sounds.films(run.recipe.data[step.data])
+    rate = model.get_layer("log_mel").frontend.sample_rate
+    decoded = itertools.count(1)
+    told = lambda _: run.told(f"{folder.name}, videos", next(decoded), len(paths))  # noqa: E731
+    recordings, _ = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], told)
+    enough = len(recordings) >= 2 * APART
+    unseen = recordings[::APART] if enough else []
+    seen = [r for i, r in enumerate(recordings) if i % APART] if enough else recordings
+    net = training.avc(model, video, seen, step.settings, folder, progress(run, folder.name, step))
+    if step.settings.train_video:
+        run.save(video, "video")
+    note = {"recordings": len(seen), "licence": "", "attribution": ""} | history(folder)
+    if enough:
+        reached = avc.accuracy(net, unseen, PAIRS, run.recipe.seed)
+        note["evaluation"] = {
+            "dataset": "AVC", "data": step.data, "clips": len(unseen), "labels": ["another", "the same"], "probe": "unseen videos",
+            "seeds": [run.recipe.seed], "folds": [f"every {APART}th"], "accuracy_mean": reached, "accuracy_per_fold": {},
+        }  # fmt: skip
+    return networks.embedding(model, final_norm=False), note
+
+
+def by_labels(run: Run, step: Recover, model, folder: Path):
+    """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
+    from l3host.train import fit
+    from l3host.train import recover as training
+    from l3host.train.report import summary
+
+    dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds)
+    fe = model.get_layer("log_mel").frontend
+    pcm = sounds.clips([clip.path for clip in dataset.clips], fe.sample_rate, folder)
+    histories, tested = {}, {}
+    start = model.get_weights()
+    for fold in [*datasets.chosen_folds(dataset, None), None]:
+        what = FINAL if fold is None else f"fold-{fold}"
+        train, test = ([i for i, clip in enumerate(dataset.clips) if (clip.fold == fold) == wanted] for wanted in (False, True))
+        labels = [clip.label for clip in dataset.clips]
+        model.set_weights(start)
+        classifier = training.labels(
+            model, [pcm[i] for i in train], [labels[i] for i in train], len(dataset.labels), step.settings, folder / what,
+            progress(run, f"{folder.name} {what}", step),
+        )  # fmt: skip
+        histories[what] = history(folder / what)
+        if test:
+            scores = fit.clip_scores(classifier, [pcm[i] for i in test], fe)
+            tested[str(fold)] = {"confusion": fit.confusion([labels[i] for i in test], scores)}
+    evaluation = {
+        "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
+        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **summary(dataset.labels, tested),
+    }  # fmt: skip
+    found = Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
+    note = credit(found) | histories[FINAL] | {"folds": histories}
+    return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
+
+
+def unlabelled(run: Run, step: Recover) -> Recordings:
+    return sounds.recordings(run.recipe.data[step.data], step.subset, step.folds)
+
+
+def credit(found: Recordings) -> dict:
+    """What a note says of the sounds that a step has learnt from."""
+    return {"recordings": len(found.paths), "licence": found.licence, "attribution": found.attribution}
+
+
+def history(folder: Path) -> dict:
+    """Losses and seconds of a finished training, from its checkpoint."""
+    from l3host.train.loop import CHECKPOINT
+
+    with np.load(folder / CHECKPOINT) as saved:
+        return {"losses": saved["losses"].tolist(), "training_seconds": round(float(saved["seconds"]), 1)}
+
+
+def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]:
+    """For loop.run."""
+    return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, step.settings.epochs)
+
+
+METHODS = {"batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "avc": by_avc, "labels": by_labels}

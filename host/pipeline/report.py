@@ -1,0 +1,240 @@
+"""`l3mote report`: finished runs side by side, in one HTML page that needs nothing else, and in a Markdown table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from l3host.compress import paper
+from l3host.errors import L3Error
+from l3host.pipeline import figures
+from l3host.pipeline.figures import Point
+from l3host.pipeline.folder import NOTE, RESULT, read_json
+from l3host.show import seconds
+
+EMULATED = "emulated.json"  # what `l3mote emulate RUN/model.l3m SOUND --json` printed, if it was put into the run folder
+NEEDED = ("name", "version", "recipe", "before", "after", "evaluations", "layers", "boards", "estimate", "macs", "bytes")
+TEMPLATE = "report.html"
+
+
+@dataclass
+class Finished:
+    """A run as the report sees it. emulated: figures of an emulated board, if there are any."""
+
+    name: str
+    result: dict
+    emulated: dict | None
+
+    @property
+    def row(self) -> paper.Row | None:
+        return paper.ROWS.get(self.result["recipe"]["paper"])
+
+    @property
+    def zeros(self) -> float:
+        """Per cent of the convolutions' weights."""
+        return 100 * (1 - self.result["after"]["nonzeros"] / self.result["after"]["weights"])
+
+    @property
+    def reduction(self) -> float:
+        """Per cent of the source's convolution weights that are gone or zero."""
+        return 100 * (1 - self.result["after"]["nonzeros"] / self.result["before"]["weights"])
+
+    @property
+    def heap(self) -> int:
+        """Bytes of free heap that the smallest plan needs, package included."""
+        return self.result["boards"][self.result["estimate"]["board"]]["heap_needed"]
+
+    @property
+    def comparison(self) -> list[tuple[str, str, str]]:
+        """(what, the paper's figure, ours) of everything that the row of the paper and the run both have."""
+        row = self.row
+        if row is None:
+            return []
+        lines = []
+        if row.values_bytes:
+            theirs, ours, whole = (b / paper.MB for b in (row.values_bytes, 2 * self.result["values_bytes"], self.result["bytes"]))
+            said = f"{ours:.3f} MB; the float16 file with everything in it {whole:.3f} MB"
+            lines.append(("float32 values of non-zero weights (MB of 2^20 bytes)", f"{theirs:.3f} MB", said))
+        for evaluation in self.result["evaluations"]:
+            name, ours = evaluation["dataset"], figures_of(evaluation)
+            if name in row.accuracy and "accuracy" in ours:
+                lines.append((f"accuracy, {title(evaluation)}", f"{row.accuracy[name]:.3f}", f"{ours['accuracy']:.3f}"))
+            if name in row.auprc and "auprc_micro" in ours:
+                for key, theirs in zip(("auprc_micro", "auprc_macro"), row.auprc[name], strict=True):
+                    lines.append((f"{NAMES[key]}, {title(evaluation)}", f"{theirs:.3f}", f"{ours[key]:.3f}"))
+        return lines
+
+
+def read(folder: Path) -> Finished:
+    """Raises L3Error for a folder that is no run's, or of a run that is not finished."""
+    if not (folder / NOTE).exists():
+        raise L3Error(f"{folder} is no run folder of l3mote compress (it has no {NOTE})")
+    if not (folder / RESULT).exists():
+        name = read_json(folder / NOTE)["recipe"]["name"]
+        raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} goes on with it")
+    result = read_json(folder / RESULT)
+    missing = [key for key in NEEDED if key not in result]
+    if missing:
+        raise L3Error(f"{folder / RESULT} has no {missing[0]}: it is not what this version of l3mote compress writes")
+    emulated = read_json(folder / EMULATED) if (folder / EMULATED).exists() else None
+    return Finished(result["name"], result, emulated)
+
+
+def read_all(folders: Sequence[Path]) -> list[Finished]:
+    """read() of each; runs of one name are told apart by their folders. Raises L3Error, also for a folder given twice."""
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise L3Error("a run folder is given twice")
+    runs = [read(folder) for folder in folders]
+    names = [run.name for run in runs]
+    for run, folder in zip(runs, folders, strict=True):
+        if names.count(run.name) > 1:
+            run.name = str(folder)
+    return runs
+
+
+# -- figures
+
+
+def title(evaluation: dict) -> str:
+    """'ESC-10, mlp': evaluations of one title can be compared."""
+    return f"{evaluation['dataset']}, {evaluation['probe']}"
+
+
+def figures_of(evaluation: dict) -> dict[str, float]:
+    """'accuracy', or micro and macro AUPRC, in the order of importance."""
+    keys = ("accuracy", "auprc_micro", "auprc_macro")
+    return {key: evaluation[f"{key}_mean"] for key in keys if f"{key}_mean" in evaluation}
+
+
+NAMES = {"accuracy": "accuracy", "auprc_micro": "micro AUPRC", "auprc_macro": "macro AUPRC"}
+
+
+def columns(runs: Sequence[Finished]) -> list[str]:
+    """Titles of all evaluations, in the order of their appearance."""
+    return list(dict.fromkeys(title(evaluation) for run in runs for evaluation in run.result["evaluations"]))
+
+
+def value(run: Finished, column: str) -> float | None:
+    """The first figure of a run's evaluation of this title."""
+    for evaluation in run.result["evaluations"]:
+        if title(evaluation) == column:
+            return next(iter(figures_of(evaluation).values()))
+    return None
+
+
+COSTS: dict[str, Callable[[Finished], float | None]] = {
+    "file, kB": lambda run: run.result["bytes"] / 1e3,
+    "million multiply-accumulates a window": lambda run: run.result["macs"] / 1e6,
+    "heap needed, kB": lambda run: run.heap / 1e3,
+    "seconds a window on an RP2040, estimated": lambda run: run.result["estimate"]["seconds"],
+    "seconds a window, emulated": lambda run: (run.emulated or {}).get("seconds_per_window"),
+}
+
+
+def panels(runs: Sequence[Finished], column: str) -> dict[str, list[Point]]:
+    """Cost -> points, for costs that some run has."""
+    found = {}
+    for cost, of in COSTS.items():
+        pairs = [(run.name, of(run), value(run, column)) for run in runs]
+        points = [Point(name, x, y) for name, x, y in pairs if x is not None and y is not None]
+        if points:
+            found[cost] = points
+    return found
+
+
+def data_said(run: Finished) -> str:
+    """What ours was learnt from and judged on, to stand beside the paper's."""
+    fe = run.result["frontend"]
+    learnt = [f"{step['method']} on {step['recordings']:,} recordings of {step['data']}" for step in run.result["recover"]]
+    judged = [
+        f"{title(e)}: folds {', '.join(map(str, e['folds']))}, {e['clips']:,} clips, {len(e['seeds'])} seed(s)"
+        for e in run.result["evaluations"]
+    ]
+    source = f"from {run.result['source']}" + (" weights, which nothing has trained" if run.result["recipe"]["random"] else "")
+    heard = f"{source}; hears {fe['sample_rate'] / 1e3:g} kHz, {fe['bands']} bands"
+    return "; ".join([heard, ", then ".join(learnt) or "no recovery", *judged])
+
+
+# -- pages
+
+
+def markdown(runs: Sequence[Finished]) -> str:
+    """The overview as a table, and the papers' figures."""
+    judged = columns(runs)
+    head = ["run", "zeros %", "bytes", "values only", "M MACs", "heap kB", "RP2040 s (estimate)", *judged]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(overview(run, judged)) + " |" for run in runs]
+    for run in runs:
+        for what, theirs, ours in run.comparison:
+            lines.append(f"\n{run.name}, {what}: the paper ({run.row.title}) {theirs}, ours {ours}.")
+        if run.comparison:
+            lines.append(f"\n{run.name}, what differs in data: {run.row.note}. Ours: {data_said(run)}.")
+    return "\n".join(lines) + "\n"
+
+
+def overview(run: Finished, judged: Sequence[str]) -> list[str]:
+    """A line of the first table."""
+    result = run.result
+    found = [value(run, column) for column in judged]
+    return [
+        run.name, f"{run.zeros:.1f}", f"{result['bytes']:,}", f"{result['values_bytes']:,}", f"{result['macs'] / 1e6:,.1f}",
+        f"{run.heap / 1e3:,.0f}", seconds(result["estimate"]["seconds"]), *("-" if v is None else f"{v:.3f}" for v in found),
+    ]  # fmt: skip
+
+
+def html(runs: Sequence[Finished]) -> str:
+    """The page: no script, no address outside it. Raises L3Error without jinja2 or matplotlib."""
+    try:
+        import jinja2
+        import matplotlib  # noqa: F401
+    except ImportError as e:
+        raise L3Error(f"a report needs {e.name}: pip install 'l3mote[report]'") from None
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )  # fmt: skip
+    judged = columns(runs)
+    return environment.get_template(TEMPLATE).render(
+        runs=runs, judged=judged, overview=[(run, overview(run, judged)) for run in runs],
+        pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in compared(runs)],
+        layer_names=list(dict.fromkeys(name for run in runs for name in run.result["after"]["density"])),
+        seconds=seconds, data_said=data_said, details=details, names=NAMES, title=title, figures_of=figures_of,
+        version=runs[0].result["version"],
+    )  # fmt: skip
+
+
+def compared(runs: Sequence[Finished]) -> list[str]:
+    """Titles of evaluations of more than one run."""
+    return [column for column in columns(runs) if sum(value(run, column) is not None for run in runs) > 1]
+
+
+def measure(runs: Sequence[Finished], column: str) -> str:
+    """'accuracy' or 'micro AUPRC': what a column of the overview holds."""
+    evaluation = next(e for run in runs for e in run.result["evaluations"] if title(e) == column)
+    return NAMES[next(iter(figures_of(evaluation)))]
+
+
+def details(run: Finished) -> dict:
+    """Pictures of one run."""
+    from l3host.train.report import draw_confusion
+
+    result = run.result
+    curves = {f"{i}. {s['method']}": s["losses"] for i, s in enumerate(result["recover"], 1) if "losses" in s}
+    confusions = [
+        (title(e), figures.png(partial(draw_confusion, labels=e["labels"], confusion=e["confusion"], title=title(e))))
+        for e in result["evaluations"] if "confusion" in e
+    ]  # fmt: skip
+    study = result["sensitivity"]
+    return {
+        "losses": figures.losses(curves) if curves else None,
+        "confusions": confusions,
+        "sensitivity": sensitivity(study) if study else None,
+    }
+
+
+def sensitivity(study: dict) -> str:
+    from l3host.compress.sensitivity import draw
+
+    return figures.png(lambda path: draw(study["rows"], path, title(study)))

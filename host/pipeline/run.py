@@ -1,0 +1,93 @@
+"""`l3mote compress`: a recipe's stages in order, each done once, from wherever a killed run stopped."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from l3host import __version__, files
+from l3host.errors import L3Error
+from l3host.pipeline import recover, stages
+from l3host.pipeline.folder import RESULT, claimed, read_json
+from l3host.pipeline.recipe import Recipe
+from l3host.pipeline.stages import Run, Told
+
+NEEDS = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
+
+
+def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
+    """Name -> stage, in order. The note of each is NAME.json in the run folder."""
+    found: dict[str, Callable[[Run], dict]] = {"load": stages.load, "cut": stages.cut}
+    if recipe.sensitivity:
+        found["sensitivity"] = stages.sensitivity
+    for number in range(1, len(recipe.recover) + 1):
+        found[f"recover-{number}"] = partial(recover.recover, number=number)
+    for number, part in enumerate(recipe.evaluate, 1):
+        found[f"evaluate-{number}"] = partial(stages.evaluate, part=part)
+    return found | {"convert": stages.convert, "plan": stages.plan}
+
+
+def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total: None) -> dict:
+    """Run a recipe in a folder of its own and return what result.json then holds; model.l3m stands beside it.
+
+    A call on the folder of a run that was killed goes on with the stage, and in a training with the epoch, that was not
+    finished, and ends with the same bytes (where backend.one_thread() was called before). Raises L3Error: a folder of another
+    recipe or in use, whatever a stage refuses; what was finished stays.
+    """
+    with claimed(folder, recipe) as inputs:
+        if (folder / RESULT).exists():
+            return read_json(folder / RESULT)
+        run = Run(recipe, folder, inputs, told)
+        todo = plan(recipe)
+        for number, (name, stage) in enumerate(todo.items()):
+            note = folder / f"{name}.json"
+            if not note.exists():
+                told(name, number, len(todo))
+                start = time.monotonic()
+                found = stage(run)
+                files.write_json(note, found | {"seconds": round(time.monotonic() - start, 1)})
+        result = gather(run, {name: read_json(folder / f"{name}.json") for name in todo})
+        files.write_json(folder / RESULT, result)
+        return result
+
+
+def one_thread() -> None:
+    """What makes runs repeatable, and several at once fast; only before TensorFlow does anything. Raises L3Error without it."""
+    for module, name in NEEDS.items():
+        if not importlib.util.find_spec(module):
+            raise L3Error(f"compressing needs {name}: pip install 'l3mote[train]'")
+    from l3host.train import backend
+
+    backend.one_thread()
+
+
+def gather(run: Run, notes: dict[str, dict]) -> dict:
+    """Everything that a report needs, ready for JSON."""
+    steps = [note for name, note in notes.items() if name.startswith("recover-")]
+    evaluations = [note for name, note in notes.items() if name.startswith("evaluate-")]
+    layers = notes["plan"]["layers"]
+    return {
+        "name": run.recipe.name,
+        "version": __version__,
+        "recipe": run.recipe.told(),
+        "source": notes["load"]["source"],
+        "inputs": run.inputs,
+        "before": {key: notes["load"][key] for key in notes["cut"] if key != "seconds"},
+        "after": {key: notes["cut"][key] for key in notes["cut"] if key != "seconds"},
+        "recover": steps,
+        "evaluations": evaluations + [step["evaluation"] for step in steps if "evaluation" in step],
+        "sensitivity": notes.get("sensitivity"),
+        "bytes": notes["plan"]["bytes"]["total"],
+        "values_bytes": 2 * sum(layer["nonzeros"] for layer in layers),
+        "layers": layers,
+        "macs": notes["plan"]["macs_nonzero"],
+        "macs_dense": notes["plan"]["macs_dense"],
+        "boards": notes["plan"]["boards"],
+        "estimate": notes["plan"]["estimate"],
+        "frontend": notes["plan"]["frontend"],
+        "cosine_to_keras": notes["convert"]["cosine_to_keras"],
+        "seconds": {name: note["seconds"] for name, note in notes.items()},
+    }

@@ -1,0 +1,90 @@
+"""Sounds of a recipe's data: labelled clips, or any folder of recordings; and windows drawn from them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from l3host import audio, datasets, files
+from l3host.datasets.layouts import AUDIO_SUFFIXES
+from l3host.embed import windows_of
+from l3host.errors import L3Error
+from l3mote.format import Frontend
+
+CACHE = "clips.npz"
+VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+TABLES = ("meta.csv", "meta/esc50.csv", "metadata/UrbanSound8K.csv", "annotations.csv")
+
+
+def labelled(path: str, subset: str | None, folds: Sequence[int] | None = None) -> datasets.Dataset:
+    """A data set, or the clips of some of its folds. Raises L3Error."""
+    dataset = datasets.load(path, subset)
+    if folds is None:
+        return dataset
+    datasets.chosen_folds(dataset, folds)
+    return replace(dataset, clips=[clip for clip in dataset.clips if clip.fold in folds])
+
+
+class Recordings(NamedTuple):
+    """Sounds to learn from without labels; licence and attribution are empty when unknown."""
+
+    paths: list[str]
+    licence: str = ""
+    attribution: str = ""
+
+
+def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None = None) -> Recordings:
+    """The clips of a data set with a table, or every audio file under a folder. Raises L3Error."""
+    root = Path(path)
+    if subset or folds or any((root / table).exists() for table in TABLES):
+        dataset = labelled(path, subset, folds)
+        return Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
+    found = sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise L3Error(f"no audio files in {path} (looked for {', '.join(AUDIO_SUFFIXES)})")
+    return Recordings(found)
+
+
+def films(path: str) -> list[str]:
+    """Every video file under a folder. Raises L3Error if there is none."""
+    found = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise L3Error(f"no video files in {path} (looked for {', '.join(VIDEO_SUFFIXES)})")
+    return found
+
+
+def clips(paths: Sequence[str], rate: int, folder: Path) -> list[np.ndarray]:
+    """int16 recordings at `rate` Hz, decoded once: folder/clips.npz keeps them until the stage that needs them is finished."""
+    cache = folder / CACHE
+    if not cache.exists():
+        folder.mkdir(exist_ok=True)
+        pcm = [decoded(path, rate) for path in paths]
+        with files.replace(cache) as temporary, open(temporary, "wb") as file:
+            np.savez(file, pcm=np.concatenate(pcm), lengths=[len(p) for p in pcm])
+    with np.load(cache) as saved:
+        return np.split(saved["pcm"], np.cumsum(saved["lengths"])[:-1])
+
+
+def decoded(path: str, rate: int) -> np.ndarray:
+    """Raises L3Error for a file that does not decode."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a silent recording is one
+        return audio.to_pcm(audio.load(path, rate))
+
+
+def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.ndarray:
+    """int16 windows (count, fe.window) at random places of recordings drawn at random, each about as often as the others."""
+    rng = np.random.default_rng(seed)
+    rounds = [rng.permutation(len(paths)) for _ in range(-(-count // len(paths)))]
+    drawn, at = np.sort(np.concatenate(rounds)[:count]), {}
+    out = []
+    for i in drawn:
+        if i not in at:
+            at = {i: windows_of(decoded(paths[i], fe.sample_rate), fe.window, fe.window // 4, center=False)}
+        out.append(at[i][rng.integers(len(at[i]))])
+    return np.stack(out)

@@ -1,0 +1,270 @@
+"""The stages of a recipe: each reads what the ones before it left in the run folder, writes its own files, and returns its note.
+
+A note is ready for JSON, and is written last: a stage without a note is done again, so every stage may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from l3host import boards, files
+from l3host.graph import frontend
+from l3host.load import open_reader
+from l3host.pipeline import sounds
+from l3host.pipeline.folder import read_json
+from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, target, width
+
+WINDOWS = 16  # that a network sees at once outside training
+BATCHNORM_WINDOWS = 512  # for re-estimated statistics
+CALIBRATION_WINDOWS = 64
+BOARD, KERNEL = "rp2040", "native"  # that times are compared on
+MODEL = "model.l3m"
+SOURCE, CUT = "source", "cut"
+
+Told = Callable[[str, int, int], None]  # is told (what is done, how much of it, of how much)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What every stage gets. inputs: SHA-256 of the source's weights and of each data set."""
+
+    recipe: Recipe
+    folder: Path
+    inputs: dict[str, str]
+    told: Told
+
+    def network(self, name: str):
+        """A network that an earlier stage saved."""
+        from l3host.train import layers  # noqa: F401  (a .keras file names LogMel)
+        from l3host.train.backend import keras
+
+        return keras.saving.load_model(self.folder / f"{name}.keras")
+
+    def save(self, model, name: str) -> None:
+        path = self.folder / f"{name}.keras"
+        with files.replace(path) as temporary:
+            staged = Path(f"{temporary}.keras")  # Keras goes by the suffix
+            model.save(staged)
+            staged.replace(temporary)
+
+    @property
+    def last(self) -> str:
+        """The name of the network that the recipe ends with."""
+        return f"recover-{len(self.recipe.recover)}" if self.recipe.recover else CUT
+
+    def video(self):
+        """The source's video network, or a new one."""
+        from l3host.train import networks
+        from l3host.train.backend import keras
+
+        if self.recipe.source.video is not None:
+            return keras.saving.load_model(self.recipe.source.video)
+        keras.utils.set_random_seed(self.recipe.seed)
+        return networks.video()
+
+    def note(self, name: str) -> dict:
+        """What a finished stage said."""
+        return read_json(self.folder / f"{name}.json")
+
+    def dataset(self, part: Evaluate):
+        return sounds.labelled(self.recipe.data[part.data], part.subset)
+
+
+def load(run: Run) -> dict:
+    """The source, as a network that can be trained: source.keras."""
+    from l3host.train import networks, weights
+    from l3host.train.backend import keras
+
+    source = run.recipe.source
+    if source.weights == RANDOM:
+        keras.utils.set_random_seed(run.recipe.seed)
+        model = networks.audio(frontend(source.frontend), source.filters, bool(source.final_norm))
+    else:
+        model = weights.load(source.weights, source.final_norm)
+    run.save(model, SOURCE)
+    return {"source": Path(source.weights).name} | figures(model)
+
+
+def cut(run: Run) -> dict:
+    """What is to be the result, before any training: cut.keras."""
+    from l3host.compress import ablate, prune
+    from l3host.train import networks
+    from l3host.train.backend import keras
+
+    recipe = run.recipe
+    model = run.network(SOURCE)
+    if recipe.student:
+        keras.utils.set_random_seed(recipe.seed)
+        model = networks.audio(frontend(recipe.student.frontend), recipe.student.filters, recipe.student.final_norm)
+    if recipe.ablate:
+        convs, filters = depth(recipe.ablate), width(recipe.ablate)
+        model = ablate.depth(model, convs) if convs else ablate.width(model, filters)
+    if recipe.prune:
+        prune.zero(model, target(recipe.prune))
+    run.save(model, CUT)
+    return figures(model)
+
+
+def figures(model) -> dict:
+    """Filters and density of each convolution, and the counts that the papers' reductions are made of."""
+    from l3host.compress import prune
+
+    kernels = prune.kernels(model)
+    return {
+        "filters": [kernel.shape[3] for kernel in kernels.values()],
+        "density": {name: float(np.mean(kernel != 0)) for name, kernel in kernels.items()},
+        "weights": int(sum(kernel.size for kernel in kernels.values())),
+        "nonzeros": int(sum(np.count_nonzero(kernel) for kernel in kernels.values())),
+        "parameters": int(model.count_params()),
+    }
+
+
+def sensitivity(run: Run) -> dict:
+    """The source with each convolution pruned alone; every measurement is kept as soon as it is there."""
+    from l3host.compress import batchnorm
+    from l3host.compress import sensitivity as study
+
+    part = run.recipe.sensitivity
+    dataset = run.dataset(part)
+    model = run.network(SOURCE)
+    fe = model.get_layer("log_mel").frontend
+    waves = sounds.windows([clip.path for clip in dataset.clips], fe, BATCHNORM_WINDOWS, run.recipe.seed) / np.float32(32768)
+    kept = run.folder / "sensitivity-rows.json"
+    rows = read_json(kept) if kept.exists() else []
+    total = len(study.trials(model))
+
+    def judge(network) -> float:
+        batchnorm.reestimate(network, waves, WINDOWS)
+        return headline(judged(network, dataset, part))[1]
+
+    for row in study.study(model, judge, [(row["layer"], row["percent"]) for row in rows]):
+        rows.append(row)
+        files.write_json(kept, rows)
+        run.told("sensitivity", len(rows), total)
+    return {"rows": rows} | described(part, dataset)
+
+
+def evaluate(run: Run, part: Evaluate) -> dict:
+    """A probe on the result's embeddings."""
+    dataset = run.dataset(part)
+    return judged(run.network(run.last), dataset, part, lambda n: run.told(f"evaluate {part.data}", n, len(dataset.clips)))
+
+
+def judged(model, dataset, part: Evaluate, told: Callable[[int], None] = lambda n: None) -> dict:
+    """protocol.evaluate on a network's embeddings; a head is left out. told: clips embedded."""
+    from l3host.evaluate import embeddings, protocol
+    from l3host.train import networks
+
+    protocol.planned(dataset, part.probe, part.folds, part.seeds)
+    network = networks.embedding(model, networks.architecture(model).final_norm)
+    done = 0
+
+    def heard(clips: int) -> None:
+        nonlocal done
+        done += clips
+        told(done)
+
+    found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, None, heard)
+    return protocol.evaluate(dataset, found, part.probe, part.folds, part.seeds) | described(part, dataset)
+
+
+def embedder(network) -> Callable[[np.ndarray], np.ndarray]:
+    """Windows (N, samples) -> embeddings, a few at a time."""
+
+    def embed(windows: np.ndarray) -> np.ndarray:
+        parts = range(0, len(windows), WINDOWS)
+        return np.concatenate([network.predict_on_batch(np.float32(windows[i : i + WINDOWS])) for i in parts])
+
+    return embed
+
+
+def described(part: Evaluate, dataset) -> dict:
+    """What a report must say of an evaluation besides its figures."""
+    told = {"data": part.data, "dataset": dataset.name, "probe": part.probe, "hop_seconds": part.hop}
+    return told | {"folds": part.folds or dataset.folds}
+
+
+def headline(result: dict) -> tuple[str, float]:
+    """The figure that stands for an evaluation: clip accuracy, or micro AUPRC of several labels."""
+    key = "accuracy_mean" if "accuracy_mean" in result else "auprc_micro_mean"
+    return key.removesuffix("_mean"), result[key]
+
+
+def convert(run: Run) -> dict:
+    """model.l3m, calibrated for fixed point. The note says how far float16 moved the embedding."""
+    from l3host.fixed import calibrate
+    from l3host.train import networks, weights
+    from l3host.writer import to_bytes
+
+    model = run.network(run.last)
+    graph = weights.to_graph(model, **provenance(run))
+    if run.recipe.recover and run.recipe.recover[-1].method == "labels":
+        graph.labels = run.note(run.last)["labels"]
+    pcm, sort = calibration(run, run.recipe.convert, graph)
+    graph.fixed = calibrate(graph, pcm)
+    graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run), f"fixed-point scales calibrated on {sort}"]
+    data = to_bytes(graph)
+    files.write_bytes(run.folder / MODEL, data)
+    network = networks.embedding(model, networks.architecture(model).final_norm)
+    return {"bytes": len(data), "cosine_to_keras": cosine(network, run.folder / MODEL, pcm[:: max(1, len(pcm) // 8)])}
+
+
+def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:
+    """int16 windows, and what they are of."""
+    if part.calibrate is None:
+        from l3host.commands import calibration_windows
+
+        return calibration_windows(graph, []), "synthetic sounds"
+    paths = sounds.recordings(run.recipe.data[part.calibrate]).paths
+    return sounds.windows(paths, graph.frontend, CALIBRATION_WINDOWS, run.recipe.seed), part.calibrate
+
+
+def provenance(run: Run) -> dict[str, str]:
+    """Source, and licences of the known data sets that were trained on."""
+    notes = [run.note(f"recover-{i}") for i in range(1, len(run.recipe.recover) + 1)]
+    return {
+        "source": f"l3mote compress {run.recipe.name}, from {Path(run.recipe.source.weights).name}, seed {run.recipe.seed}",
+        "licence": "; ".join(dict.fromkeys(note["licence"] for note in notes if note["licence"])),
+        "attribution": "; ".join(dict.fromkeys(note["attribution"] for note in notes if note["attribution"])),
+    }
+
+
+def passes(run: Run) -> list[str]:
+    """What was done to the network, one line each."""
+    recipe = run.recipe
+    cuts = [("student", recipe.student), ("ablate", recipe.ablate), ("prune", recipe.prune)]
+    lines = [f"{name} {said(vars(part))}" for name, part in cuts if part]
+    return lines + [f"recover by {step.method} on {step.data}" for step in recipe.recover]
+
+
+def said(values: dict) -> str:
+    """'depth conv7': what is set of a table."""
+    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+
+
+def cosine(network, model: Path, pcm: np.ndarray) -> float:
+    """The smallest cosine between a network's embeddings and those of the file made of it."""
+    from l3host.embed import run_windows
+    from l3host.load import load_graph
+
+    waves = pcm / np.float32(32768)
+    ours, files_ = embedder(network)(waves), run_windows(load_graph(str(model)), waves)[0]
+    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(files_, axis=1)
+    return float(np.min(np.sum(ours * files_, axis=1) / np.where(norms, norms, 1)))
+
+
+def plan(run: Run) -> dict:
+    """Layers, bytes, multiply-accumulates, and what the file needs on each board. estimate: a time even where it does not fit."""
+    from l3host.describe import describe
+
+    reader = open_reader(str(run.folder / MODEL))
+    try:
+        found = describe(reader)
+        seconds, basis = boards.estimate_seconds(KERNEL, BOARD, found["macs_nonzero"], reader)
+        return found | {"estimate": {"board": BOARD, "kernel": KERNEL, "seconds": seconds, "basis": basis}}
+    finally:
+        reader.close()

@@ -1,0 +1,192 @@
+"""The one training loop: epochs, checkpoints, resuming; on one worker or, under a tf.distribute strategy, on several.
+
+Every worker makes the same batches and computes its share of each; batch norm statistics and gradients are those of the
+whole batch, so that several workers give one worker's network. A network that is to be trained so is made, and trained,
+in `with strategy.scope()` (backend.strategy()).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from l3host.compress import prune
+from l3host.errors import L3Error
+from l3host.files import replace
+from l3host.train import networks
+from l3host.train.backend import keras, tf
+from l3host.train.settings import Schedule
+
+CHECKPOINT = "checkpoint.npz"
+EVENTS = "tensorboard"  # folder of the loss and the learning rate of each epoch
+WARM_UP = 1 / 20  # of the epochs
+
+Progress = Callable[[int, float], None]  # is told (epochs done, loss); may raise to stop, the checkpoint is then written
+
+
+class Task(Protocol):
+    """What one kind of training has to say."""
+
+    model: keras.Model  # its weights are trained, where trainable, and checkpointed
+
+    def batches(self, epoch: int) -> Iterable[tuple[np.ndarray, ...]]:
+        """The batches of an epoch (from 0), rows first. They follow from `epoch` and what the task was made of, nothing else."""
+
+    def losses(self, *batch: tf.Tensor) -> tf.Tensor:
+        """The loss of each row of a batch, or of a worker's share of one, (rows,)."""
+
+
+def cosine(epoch: int, schedule: Schedule) -> float:
+    """Learning rate of an epoch (from 0): half a cosine, after a ramp over the first twentieth of the epochs."""
+    ramp = min(1.0, (epoch + 1) / max(1, schedule.epochs * WARM_UP))
+    return schedule.learning_rate * ramp * (1 + np.cos(np.pi * epoch / schedule.epochs)) / 2
+
+
+class Loop:
+    """A task's network, its optimizer (AdamW), and everything else that a checkpoint has to hold.
+
+    about: what this training is of besides its schedule, ready for JSON; a checkpoint of anything else is refused.
+    """
+
+    def __init__(self, task: Task, schedule: Schedule, about: dict):
+        self.task, self.schedule = task, schedule
+        self.about = json.loads(json.dumps(about | vars(schedule)))  # tuples to lists, as a checkpoint gives them back
+        self.model = task.model
+        self.optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
+        self.optimizer.build(self.model.trainable_variables)
+        self.losses: list[float] = []  # of each epoch done
+        self.seconds = 0.0  # spent on them
+        self.strategy = tf.distribute.get_strategy()
+        self.step = tf.function(self._step, reduce_retracing=True)
+
+    def _step(self, *shares):
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, self.strategy.run(self._worker_step, shares), axis=None)
+
+    def _worker_step(self, *share):
+        variables = self.model.trainable_variables
+        with tf.GradientTape() as tape:
+            losses = self.task.losses(*share)
+            rows = tf.size(losses) * self.strategy.num_replicas_in_sync
+            loss = tf.reduce_sum(losses) / tf.cast(rows, losses.dtype)
+        self.optimizer.apply(tape.gradient(loss, variables), variables)  # adds up the gradients of all workers
+        return loss
+
+    def _shares(self, batch: tuple[np.ndarray, ...]) -> list:
+        """Each array split among the workers, in order."""
+        workers = self.strategy.num_replicas_in_sync
+        if len(batch[0]) % workers:
+            raise L3Error(f"a batch of {len(batch[0])} for {workers} workers: choose a multiple of {workers}")
+        parts = [np.split(array, workers) for array in batch]
+        at = self.strategy.experimental_distribute_values_from_function
+        return [at(lambda context, p=part: tf.constant(p[context.replica_id_in_sync_group])) for part in parts]
+
+    def epoch(self) -> float:
+        """Train one epoch and return its mean loss. Raises L3Error for a NaN or infinite one."""
+        start = time.monotonic()
+        number = len(self.losses)
+        self.optimizer.learning_rate = cosine(number, self.schedule)
+        loss = float(np.mean([self.step(*self._shares(batch)) for batch in self.task.batches(number)]))
+        if not np.isfinite(loss):
+            kept = f"the checkpoint of epoch {number} is kept" if number else "nothing was saved"
+            raise L3Error(f"the loss is {loss} in epoch {number + 1}: stopped, {kept}; try a lower learning rate")
+        self.losses.append(loss)
+        self.seconds += time.monotonic() - start
+        return loss
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimizer state, losses and time; the old checkpoint stays until the new one is complete."""
+        values = [v.numpy() for v in self.model.weights + self.optimizer.variables]
+        with replace(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, *values, losses=self.losses, seconds=self.seconds, about=json.dumps(self.about))
+
+    def restore(self, path: Path) -> None:
+        """Read what save wrote. Raises L3Error if it is broken or of another training."""
+        variables = self.model.weights + self.optimizer.variables
+        try:
+            with np.load(path) as saved:
+                about = json.loads(str(saved["about"]))
+                values = [saved[name] for name in saved.files if name.startswith("arr_")]
+                losses, seconds = saved["losses"].tolist(), float(saved["seconds"])
+        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
+            raise L3Error(f"cannot resume from {path}: {e}; delete it to start again") from None
+        names = sorted(name for name in self.about | about if self.about.get(name) != about.get(name))
+        if not names and [v.shape for v in values] != [tuple(v.shape) for v in variables]:
+            names = ["architecture"]
+        if names:
+            raise L3Error(f"{path} is of another training (other {', '.join(names)}): choose another run directory or delete it")
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        self.losses, self.seconds = losses, seconds
+
+
+def run(task: Task, schedule: Schedule, folder: Path, progress: Progress, about: dict) -> Loop:
+    """Train to the schedule's end, from folder/checkpoint.npz on if there is one: the same network as without a stop.
+
+    Bit-equal on one thread (backend.one_thread()). folder: of this training alone, made if need be. Raises L3Error for a
+    NaN loss, which leaves the last good checkpoint, and for a checkpoint that is broken or of another training.
+    """
+    if schedule.epochs < 1 or schedule.batch < 1:
+        raise L3Error(f"{schedule.epochs} epochs in batches of {schedule.batch}: at least 1 of each")
+    folder.mkdir(parents=True, exist_ok=True)
+    loop = Loop(task, schedule, about)
+    if (folder / CHECKPOINT).exists():
+        loop.restore(folder / CHECKPOINT)
+    chief = loop.strategy.cluster_resolver is None or loop.strategy.cluster_resolver.task_id == 0
+    events = None
+    synchronize(loop.model, loop.strategy.num_replicas_in_sync > 1)
+    while len(loop.losses) < schedule.epochs:
+        loss = loop.epoch()
+        if chief:
+            loop.save(folder / CHECKPOINT)
+            events = events or tf.summary.create_file_writer(str(folder / EVENTS))
+            write_scalars(events, len(loop.losses), loss=loss, learning_rate=cosine(len(loop.losses) - 1, schedule))
+        progress(len(loop.losses), loss)
+    synchronize(loop.model, False)  # it would be saved with the network
+    return loop
+
+
+def synchronize(model: keras.Model, workers: bool) -> None:
+    """Have every batch norm take its statistics over all workers' shares of a batch, or over its own."""
+    for layer in every_layer(model):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = workers
+
+
+def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a network and of the networks in it."""
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from every_layer(layer)
+        else:
+            yield layer
+
+
+def write_scalars(events, step: int, **values: float) -> None:
+    """For TensorBoard, which need not be installed: tf.summary.scalar would ask for it."""
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = "scalars"
+    with events.as_default(step):
+        for name, value in values.items():
+            tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
+    events.flush()
+
+
+def keep_zeros(model: keras.Model) -> None:
+    """Hold the zeros of a pruned network; one that already has constraints (a palette's) is left to them."""
+    if all(conv.kernel.constraint is None for conv in networks.convolutions(model)):
+        prune.hold(model)
+
+
+def digest(arrays: Iterable[np.ndarray]) -> str:
+    """SHA-256 of shapes and values, to tell trainings apart."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
