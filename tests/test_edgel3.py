@@ -43,9 +43,10 @@ def run(model: Path, pcm: np.ndarray, heap: str, kernel: str, selftest: bool = T
     (model.parent / "job.json").write_text(json.dumps({"kernel": kernel, "windows": len(pcm), "selftest": selftest}))
     done = runtimes.execute(runtime, SCRIPT, Path(runtimes.l3mote.__file__).parents[1], model.parent, heap)
     if done.returncode:
-        assert "MemoryError" in done.stderr + done.stdout or "HeapError" in done.stderr + done.stdout, done
+        printed = done.stderr + done.stdout
+        assert "MemoryError" in printed or "HeapError" in printed, done
         return None
-    return json.loads(done.stdout), np.fromfile(model.parent / "embeddings.i16", "<i2").reshape(len(pcm), -1)
+    return json.loads(done.stdout), np.fromfile(model.parent / "embeddings.i16", "<i2").reshape(-1, 512)
 
 
 def vary(embeddings: np.ndarray) -> float:

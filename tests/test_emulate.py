@@ -126,7 +126,7 @@ def test_a_row_never_computed_is_out_of_tolerance():
     graph = load_graph("esc10")
     plane = np.random.default_rng(0).normal(size=(64, 50)).astype(np.float32)
     data = fake_layers(graph, plane)
-    missing = parity.layer_parity(data[: -(6 + 4 * 10)], graph, plane)  # all but the record of the last layer's ten outputs
+    missing = parity.layer_parity(data[: -(12 + 4 * 10)], graph, plane)  # all but the record of the last layer's ten outputs
     assert missing[0].ok and missing[-2].ok and not missing[-1].ok
 
 

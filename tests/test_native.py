@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -238,6 +239,18 @@ for i in range(len(p)):
     assert lines[10] == "buffer not aligned"
 
 
+def test_checksums_and_totals():
+    code = """
+from l3mote.kernels.native import crc32, total
+data = bytes([i * 97 %% 251 for i in range(1000)])
+print([crc32(memoryview(data)[a:b]) for a, b in %r], total(data), total(b""))
+"""
+    data = bytes(i * 97 % 251 for i in range(1000))
+    parts = [(0, 1000), (1, 1000), (3, 998), (2, 3), (5, 5)]
+    expected = [zlib.crc32(data[a:b]) for a, b in parts]
+    assert micropython(code % parts).strip() == f"{expected} {np.frombuffer(data, '<u2').sum()} 0"
+
+
 def test_c_under_sanitizers(tmp_path):
     program = tmp_path / "fuzz"
     flags = ["-std=c99", "-O1", "-g", "-Wall", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -254,7 +267,7 @@ def test_assembly_equals_c(tmp_path):
     require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
     flags = "-mthumb -mcpu=cortex-m0plus -O2 -std=c99 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S"]
+    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S", NATIVE / "decode_armv6m.S"]
     subprocess.run(
         ["arm-none-eabi-gcc", *flags.split(), *places.split(), f"-I{NATIVE}", *sources, "-lgcc", "-o", program], check=True
     )

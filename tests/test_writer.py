@@ -142,23 +142,23 @@ def test_position_bytes(positions):
 
 
 def test_chunks_hold_as_many_whole_filters_as_fit_the_target():
-    data = writer.to_bytes(head(np.ones((254, 10))), "f16")  # 4 + 508 bytes a filter: 4 of them are 2048
-    assert chunks(data) == [(4, 0, 2048), (4, 0, 2048), (2, 0, 1024)]
-    data = writer.to_bytes(head(np.ones((255, 10))), "f16")  # 514 bytes: 3
-    assert chunks(data) == [(3, 0, 1544)] * 3 + [(1, 0, 516)]
+    data = writer.to_bytes(head(np.ones((1022, 10))), "f16")  # 4 + 2044 bytes a filter: 4 of them are 8192
+    assert chunks(data) == [(4, 0, 8192), (4, 0, 8192), (2, 0, 4096)]
+    data = writer.to_bytes(head(np.ones((1023, 10))), "f16")  # 2050 bytes: 3
+    assert chunks(data) == [(3, 0, 6152)] * 3 + [(1, 0, 2052)]
 
 
 def test_sparse_chunks_too():
     rng = np.random.default_rng(2)
-    data = writer.to_bytes(head(models.kernel(rng, (600, 40), 0.2)))
+    data = writer.to_bytes(head(models.kernel(rng, (2400, 40), 0.2)))
     found = chunks(data)
     assert sum(filters for filters, _, _ in found) == 40
     assert len(found) > 3
-    assert all(1500 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
+    assert all(6500 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
 
 
 def test_a_filter_larger_than_the_target_is_a_chunk_of_its_own():
-    assert chunks(writer.to_bytes(head(np.ones((1500, 3))), "f16")) == [(1, 0, 3004)] * 3
+    assert chunks(writer.to_bytes(head(np.ones((4096, 3))), "f16")) == [(1, 0, 8196)] * 3
     largest = (fmt.CHUNK_LIMIT - 4) // 2
     assert chunks(conv_free(np.ones((largest, 1)))) == [(1, 0, fmt.CHUNK_LIMIT)]
 

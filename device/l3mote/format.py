@@ -4,6 +4,7 @@ Runs unchanged on MicroPython, CircuitPython and CPython.
 """
 
 import struct
+from array import array
 
 MAGIC = b"\x89L3M"
 FORMAT_VERSION = 1
@@ -38,7 +39,7 @@ ALL, BYTE_GAPS, NIBBLE_GAPS, BITMAP = 0, 1, 2, 3  # position codes: an encoding'
 PALETTE = 16  # in an encoding: values are indices into 256 float16
 SELFTEST_NOISE = 1
 
-CHUNK_TARGET = 2048  # payload bytes the writer fills a chunk to
+CHUNK_TARGET = 8192  # payload bytes the writer fills a chunk to
 CHUNK_LIMIT = 16384  # payload bytes a reader accepts
 PALETTE_BYTES = 512
 SKIP = 255  # position byte: move on 255 places without a value
@@ -169,19 +170,22 @@ class Chunk:
         self.palette = 0  # where the layer's palette stands, if it has one
         self.at = 0  # file offset of the payload, for messages
 
-    def locate(self, buffer, payload):
-        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up."""
+    def locate(self, buffer, payload, total):
+        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up.
+
+        total: the function that adds up counts (see `total` below).
+        """
         self.counts = 4 * self.filters
         self.values = self.counts
         if self.layer.code:
             self.values += 2 * self.filters
-            self.n_values = 0
-            for f in range(self.filters):
-                self.n_values += self.count(buffer, f)
+            self.n_values = total(buffer[self.counts : self.values])  # in one go; count() looks at each
         else:
             self.n_values = self.filters * self.layer.taps
         self.positions = self.values + self.layer.value_bytes * self.n_values
         if align(self.positions + self.n_position_bytes) != payload:
+            for f in range(self.filters):
+                self.count(buffer, f)  # tells of one that is too large
             raise FormatError(
                 "chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
                 % (self.layer.name, self.at, payload, align(self.positions + self.n_position_bytes))
@@ -213,6 +217,11 @@ class Chunk:
 
     def error(self, what):
         return FormatError("layer %s, chunk at byte %d: %s" % (self.layer.name, self.at, what))
+
+
+def total(counts):
+    """The sum of little-endian u16, given as bytes."""
+    return sum(array("H", counts))
 
 
 def half(bits):

@@ -71,6 +71,8 @@ class Model:
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
+        for name in ("crc32", "total"):
+            setattr(self.reader, name, getattr(module, name, getattr(self.reader, name)))
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -203,15 +205,17 @@ class Model:
 
     def _flatten(self):
         """The last plane into the embedding. Tiles that share a group of the pool leave the greatest of their values."""
-        plane, embedding, layer = self.planes[-1], self.vectors[0], self.convs[-1]
-        for c in range(plane.channels):
-            for t in range(layer.out_rows):
-                row = self.kernel.row(plane, c, t)
-                for i in range(plane.cols):
-                    column = (plane.first + i) * plane.step
-                    at = (column // layer.pool_cols * layer.out_rows + t) * plane.channels + c
-                    if column % layer.pool_cols == 0 or row[i] > embedding[at]:
-                        embedding[at] = row[i]
+        plane, embedding, layer, kernel = self.planes[-1], self.vectors[0], self.convs[-1], self.kernel
+        channels, rows = plane.channels, layer.out_rows
+        columns = range(plane.first * plane.step, (plane.first + plane.cols) * plane.step, plane.step)
+        places = [(column // layer.pool_cols * rows * channels, column % layer.pool_cols == 0) for column in columns]
+        for c in range(channels):
+            for t in range(rows):
+                values = kernel.row(plane, c, t)
+                for i, (at, opening) in enumerate(places):
+                    at += t * channels + c
+                    if opening or values[i] > embedding[at]:
+                        embedding[at] = values[i]
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""

@@ -181,23 +181,54 @@ def lowest(model, heap, kernel, convs):
     return found
 
 
+def estimated_flash(convs, heights):
+    """Bytes that the convolutions read, about: a strip of one asks for at least a strip of the one before."""
+    passes = total = 0
+    for i in range(len(convs) - 1, 0, -1):
+        passes = max(passes, -(-used_rows(convs[i]) // heights[i]))
+        total += convs[i].length * passes
+    return total + convs[0].length * passes
+
+
+def best_raise(plan, kernel, tried):
+    """(i, heights): the convolution whose next strips save most flash for each byte of its plane, and all heights then; or None.
+
+    tried: the (i, height) that are known not to fit.
+    """
+    now = estimated_flash(plan.convs, plan.heights)
+    best, most = None, 0
+    for i in range(1, len(plan.convs)):
+        row = kernel.plane_bytes(plan.convs[i].inputs, plan.shapes[i][2])
+        for height in candidate_heights(plan.convs[i]):
+            if height <= plan.heights[i]:
+                break
+            if (i, height) in tried:
+                continue
+            heights = plan.heights[:i] + [height] + plan.heights[i + 1 :]
+            saved = (now - estimated_flash(plan.convs, heights)) / (row * (height - plan.heights[i]))
+            if saved > most:
+                best, most = (i, heights), saved
+    return best
+
+
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
     model: anything with frontend, layers, chunk_bytes and max_values (a reader.Reader). kernel: its module, which knows what
-    it allocates. Starts from the fewest tiles and lowest strips that fit; then, from the last layer back (most weights,
-    smallest planes), takes the highest strip that still fits. Raises HeapError.
+    it allocates. Starts from the fewest tiles and lowest strips that fit; then raises the strips that save most flash for
+    each byte that they cost, as long as any fit. Raises HeapError.
     """
     convs = [layer for layer in model.layers if layer.kind == CONV]
     best = lowest(model, heap, kernel, convs)
     if heap is not None and best.heap_bytes > heap:
         raise heap_error(best.heap_bytes, heap)
-    for i in range(len(convs) - 1, 0, -1):
-        for height in candidate_heights(convs[i]):
-            if height <= best.heights[i]:
-                break
-            trial = Plan(model, kernel, best.heights[:i] + [height] + best.heights[i + 1 :], best.width)
-            if heap is None or trial.heap_bytes <= heap:
-                best = trial
-                break
-    return best.count()
+    tried = set()
+    while True:
+        found = best_raise(best, kernel, tried)
+        if not found:
+            return best.count()
+        trial = Plan(model, kernel, found[1], best.width)
+        if heap is None or trial.heap_bytes <= heap:
+            best = trial
+        else:
+            tried.add((found[0], found[1][found[0]]))

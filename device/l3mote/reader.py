@@ -18,6 +18,8 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
+        self.crc32, self.total = crc32, fmt.total  # for chunks as they stream: a kernel may bring faster ones
+        self._head = bytearray(fmt.CHUNK_BYTES)  # of a chunk
         self._fixed = None
         try:
             self._open()
@@ -247,7 +249,9 @@ class Reader:
     def _header(self, at, end, layer):
         if at + fmt.CHUNK_BYTES > end:
             raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
-        return struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
+        self.file.seek(at)
+        self._readinto(self._head, at, "chunk header")
+        return struct.unpack(fmt.CHUNK, self._head)
 
     def _most_values(self, at, n, layer):
         """Weights of the fullest of the n filters whose chunk's payload begins at byte `at`."""
@@ -298,18 +302,17 @@ class Reader:
             at, crc = self._palette_header(at, end, layer)
             self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], crc)
         while at < end:
-            filters, n_positions, payload, crc = self._chunk_header(at, end, layer)
-            chunk.filters, chunk.n_position_bytes = filters, n_positions
-            chunk.at = at + fmt.CHUNK_BYTES
+            chunk.filters, chunk.n_position_bytes, payload, crc = self._chunk_header(at, end, layer)
+            chunk.at = at = at + fmt.CHUNK_BYTES
             self._read_payload(chunk, view[:payload], crc)
-            chunk.locate(buffer, payload)
+            chunk.locate(buffer, payload, self.total)
             yield chunk
-            chunk.first += filters
-            at += fmt.CHUNK_BYTES + payload
+            chunk.first += chunk.filters
+            at += payload
 
     def _read_payload(self, chunk, part, crc):
         self._readinto(part, chunk.at, "layer %s" % chunk.layer.name)
-        if crc32(part) != crc or chunk.first + chunk.filters > chunk.layer.outputs:
+        if self.crc32(part) != crc or chunk.first + chunk.filters > chunk.layer.outputs:
             raise chunk.error("crc32 differs: the file is damaged")
 
     def expected(self):

@@ -238,6 +238,11 @@ ALWAYS_INLINE bool rows_fit(int32_t taps, int32_t n, size_t room) {
     return 8 * (size_t)taps + 3 * (size_t)n <= 6 * room;
 }
 
+// Where a filter's n positions wait: at the end of the list's room.
+ALWAYS_INLINE position_t *waiting(int32_t *list, size_t room, int32_t n) {
+    return (position_t *)(list + room) - n;
+}
+
 // One filter of n weights into a list of `room` words, two a weight at least; positions take the last n halves of words. A list
 // entry never overwrites a position that is still to be read: entry i ends before half word 4 i + 4, the next position stands at
 // 2 room - n + i + 1, no less than 3 n + i + 1.
@@ -245,7 +250,7 @@ static int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, i
     if (by_rows && p->code == ALL) {
         return decode_rows(p, d, list);
     }
-    position_t *positions = (position_t *)(list + room) - n;
+    position_t *positions = waiting(list, room, n);
     if (!unpack(d, p->code, p->taps, n, positions)) {
         return NULL;
     }

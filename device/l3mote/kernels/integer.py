@@ -55,9 +55,10 @@ class Integer:
             signed = layer.activation != RELU
 
     def _make_workspace(self, plan):
-        self.taps = array("i", bytes(8 * plan.max_values))
-        self.rows = bytearray(2 * plan.strip)
-        self.p = array("i", [0] * 10)
+        self.taps = bytearray(8 * plan.max_values + 2 * plan.strip)
+        self.rows = memoryview(self.taps)[8 * plan.max_values :]
+        self.p = array("i", [0] * 19)
+        self.p[10] = 2 * plan.max_values
 
     def plane(self, channels, size):
         return bytearray(2 * channels * size)
@@ -101,7 +102,7 @@ class Integer:
             n = chunk.count(buffer, f)
             p[0], p[1], p[2], p[3], p[4] = layer.code, value_at, position_at, n, shift
             p[5], p[6], p[7], p[8], p[9] = layer.taps, pitch, size, chunk.positions + chunk.n_position_bytes, chunk.palette
-            position_at = self.decode(buffer, self.taps, p)
+            position_at = self.decode(buffer, self.taps, 0, p)
             if position_at < 0:
                 raise chunk.error("a position or a weight of filter %d is out of range" % (chunk.first + f))
             value_at += layer.value_bytes * n
@@ -122,7 +123,7 @@ class Integer:
         for f, n, bias, shift in self._filters(chunk, buffer, src.pitch, src.size):
             p[0], p[1], p[2], p[3] = n, corner, stop - first, columns
             p[4], p[5], p[6], p[7], p[8], p[9] = src.pitch, bias, shift, least, most, signed
-            self.conv_rows(src.data, self.taps, self.rows, p)
+            self.conv_rows(src.data, self.taps, 0, p)
             p[0], p[1], p[2], p[3] = stop - first, columns, layer.pool_rows, dst.step
             p[4], p[6], p[7] = first % layer.pool_rows, dst.pitch, dst.cols
             p[5] = f * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
@@ -134,7 +135,7 @@ class Integer:
         least, most, signed = self._limits(chunk.layer)
         for f, n, bias, shift in self._filters(chunk, buffer, 0, 0):
             p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9] = n, 0, 1, 1, 0, bias, shift, least, most, signed
-            self.conv_rows(x, self.taps, self.rows, p)
+            self.conv_rows(x, self.taps, 0, p)
             y[f] = struct.unpack_from("<h", self.rows, 0)[0]
 
 

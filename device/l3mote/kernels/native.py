@@ -39,6 +39,7 @@ def load():
 
 module = load()
 native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
+crc32, total = module.crc32, module.total  # for the reader
 
 
 def workspace(plan):
