@@ -49,7 +49,7 @@ bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes;
 model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
 
-edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (5 minutes)
+edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
 	mkdir -p $(VENV)/edgel3
 	$(BIN)/python tests/test_edgel3.py $(VENV)/edgel3
 

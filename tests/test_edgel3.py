@@ -83,9 +83,9 @@ def costs(folder: Path) -> None:
     low, high = 256, 512
     while high - low > 4:
         middle = (low + high) // 2
-        low, high = (low, middle) if run(model, pcm[:0], f"{middle}k", "native", selftest=False) else (middle, high)
-    facts, _ = run(model, pcm[:1], f"{high}k", "native")
-    print(f"smallest heap (in steps of 4k) that opens it: {high}k: {facts}")
+        low, high = (low, middle) if run(model, pcm[:1], f"{middle}k", "native", selftest=False) else (middle, high)
+    facts, found = run(model, pcm[:1], f"{high}k", "native", selftest=False)
+    print(f"smallest heap that runs a window, in steps of 4k: {high}k; equal bits: {(found == embeddings[:1]).all()}; {facts}")
 
 
 if __name__ == "__main__":
