@@ -218,6 +218,17 @@ def test_weights_that_are_none(tmp_path, place):
     assert refused(tmp_path, place, '[source]\nweights = "w.h5"\n').startswith("w.h5: ")
 
 
+def test_a_video_network_that_is_none(tmp_path, place):
+    tensorflow()
+    (tmp_path / "v.keras").write_bytes(b"nothing")
+    shape = SHAPE.replace("filters", 'video = "v.keras"\nfilters')
+    text = refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')
+    assert "v.keras: no Keras model: " in text and "\n" not in text
+    shutil.copy(tmp_path / "run" / "source.keras", tmp_path / "v.keras")
+    shutil.rmtree(tmp_path / "run")
+    assert "its input is (None, 8000), not" in refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')
+
+
 def test_teacher_and_student_that_hear_differently(tmp_path, place):
     tensorflow()
     student = '[student]\nfilters = [2, 2, 2, 8]\n[[recover]]\nmethod = "sea"\ndata = "tones"\n'

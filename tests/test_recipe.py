@@ -101,6 +101,7 @@ WRONG = {
     SHAPE + '[recover]\nmethod = "kd"': r"recover must be a list of tables: \[\[recover\]\]",
     SHAPE + '[[recover]]\nmethod = "sea"\ndata = "street"': r"by sea teaches a new network: give a \[student\]",
     SHAPE + "[student]\nfilters = [2]": r"\[student\] knows nothing yet",
+    '[source]\nweights = "teacher.h5"\nfilters = [2]': r"\[source\]: filters is for weights = 'random' alone",
     SHAPE + '[[recover]]\nmethod = "avc"\ndata = "street"': r"by avc needs \[source\] video, a trained",
     SHAPE + 'video = "v.keras"': r"\[source\]: no such file: .*v.keras; --data video=PATH says where v.keras is",
     "seed = 1.5\n" + SHAPE: "my.toml: seed = 1.5: must be a whole number",

@@ -147,6 +147,7 @@ def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
         raise L3Error(f"{path}: table [source] is missing: it says which weights to begin with")
     parts = {name: tables.build(cls, top[name], f"{path}, [{name}]") for name, cls in SINGLE.items() if name in top}
     parts["evaluate"] = tuple(tables.build(Evaluate, table, where) for where, table in _several(top, "evaluate", path))
+    _source_alone(top["source"], f"{path}, [source]")
     parts["data"] = _paths(top.get("data", {}), path, data or {})
     rest = {key: top[key] for key in ("seed", "paper") if key in top}
     plain = tables.build(_Plain, rest, str(path))
@@ -159,6 +160,13 @@ def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
 SINGLE = {
     "source": Source, "student": Student, "ablate": Ablate, "prune": Prune, "sensitivity": Sensitivity, "convert": Convert,
 }  # fmt: skip
+
+
+def _source_alone(table: dict, where: str) -> None:
+    """Raise L3Error for a shape beside a file of weights, which has its own."""
+    shape = [key for key in ("frontend", "filters") if key in table]
+    if table["weights"] != RANDOM and shape:
+        raise L3Error(f"{where}: {shape[0]} is for weights = {RANDOM!r} alone: a file says it itself")
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,16 @@ A note is ready for JSON, and is written last: a stage without a note is done ag
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from l3host import boards, files
+from l3host.errors import L3Error
 from l3host.graph import frontend
 from l3host.load import open_reader
 from l3host.pipeline import sounds
@@ -57,12 +60,19 @@ class Run:
         return f"recover-{len(self.recipe.recover)}" if self.recipe.recover else CUT
 
     def video(self):
-        """The source's video network, or a new one."""
+        """The source's video network, or a new one. Raises L3Error for a file that is none."""
         from l3host.train import networks
         from l3host.train.backend import keras
 
-        if self.recipe.source.video is not None:
-            return keras.saving.load_model(self.recipe.source.video)
+        path = self.recipe.source.video
+        if path is not None:
+            try:
+                model = keras.saving.load_model(path)
+            except (ValueError, OSError) as e:
+                raise L3Error(f"{path}: no Keras model: {str(e).splitlines()[0]}") from None
+            if len(model.input_shape) != 4:
+                raise L3Error(f"{path}: no video network: its input is {model.input_shape}, not (batch, side, side, 3)")
+            return model
         keras.utils.set_random_seed(self.recipe.seed)
         return networks.video()
 
@@ -148,14 +158,20 @@ def sensitivity(run: Run) -> dict:
     return {"rows": rows} | described(part, dataset)
 
 
-def evaluate(run: Run, part: Evaluate) -> dict:
-    """A probe on the result's embeddings."""
+def evaluate(run: Run, number: int) -> dict:
+    """Evaluation `number` (from 1): a probe on the result's embeddings, which are kept until it is done."""
+    part = run.recipe.evaluate[number - 1]
     dataset = run.dataset(part)
-    return judged(run.network(run.last), dataset, part, lambda n: run.told(f"evaluate {part.data}", n, len(dataset.clips)))
+    kept = run.folder / f"embeddings-{number}"
+    kept.mkdir(exist_ok=True)
+    told = partial(run.told, f"evaluate {part.data}")
+    result = judged(run.network(run.last), dataset, part, kept, lambda clips: told(clips, len(dataset.clips)))
+    shutil.rmtree(kept)
+    return result
 
 
-def judged(model, dataset, part: Evaluate, told: Callable[[int], None] = lambda n: None) -> dict:
-    """protocol.evaluate on a network's embeddings; a head is left out. told: clips embedded."""
+def judged(model, dataset, part: Evaluate, kept: Path | None = None, told: Callable[[int], None] = lambda clips: None) -> dict:
+    """protocol.evaluate on a network's embeddings; a head is left out. kept: folder of those computed; told: clips embedded."""
     from l3host.evaluate import embeddings, protocol
     from l3host.train import networks
 
@@ -168,7 +184,7 @@ def judged(model, dataset, part: Evaluate, told: Callable[[int], None] = lambda 
         done += clips
         told(done)
 
-    found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, None, heard)
+    found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, kept, heard)
     return protocol.evaluate(dataset, found, part.probe, part.folds, part.seeds) | described(part, dataset)
 
 
