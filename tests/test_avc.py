@@ -40,7 +40,7 @@ def frame_at(second, hue, phase):
     return picture
 
 
-def write_clip(path, hue, rng, silent=False, channels=1):
+def write_clip(path, hue, rng, silent=False, channels=1, heard=SECONDS):
     """A clip with the disc and its tone, which swells where the disc passes the middle."""
     import av
 
@@ -54,7 +54,7 @@ def write_clip(path, hue, rng, silent=False, channels=1):
             file.mux(picture.encode(frame))
         file.mux(picture.encode())
         if sound:
-            t = np.arange(round(SECONDS * RATE)) / RATE
+            t = np.arange(round(heard * RATE)) / RATE
             tone = np.cos(2 * np.pi * t + phase) ** 2 * np.sin(2 * np.pi * pitch(hue) * t) + 0.01 * rng.standard_normal(len(t))
             samples = (0 if silent else 1) * (9000 * tone).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(np.repeat(samples, channels)[None], "s16", "stereo" if channels == 2 else "mono")
@@ -111,15 +111,26 @@ def test_bad_videos_are_listed_and_skipped_on_request(tmp_path):
     silent = write_clip(tmp_path / "silent.mkv", 0.2, rng, silent=True)
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(b"not a video" * 100)
-    bad = [mute, silent, str(broken), str(tmp_path / "absent.mkv")]
-    with pytest.raises(L3Error, match=r"4 of 6 .*mute.mkv \(no sound\), .*silent.mkv \(no sound\), .*broken.mkv .* and 1 more"):
+    copy = tmp_path / "copy.mkv"
+    copy.write_bytes((tmp_path / "0.mkv").read_bytes())
+    bad = [mute, silent, str(broken), str(tmp_path / "absent.mkv"), str(copy)]
+    with pytest.raises(L3Error, match=r"5 of 7 .*mute.mkv \(no sound\), .*silent.mkv \(no sound\), .*broken.mkv .* and 2 more"):
         videos.load(good + bad, tmp_path / "cache", 8000, SIDE)
     told = []
     found, left_out = videos.load(good + bad, tmp_path / "cache", 8000, SIDE, told.append, skip_bad=True)
-    assert len(found) == 2 and len(told) == 6
+    assert len(found) == 2 and len(told) == 7
     assert [line.split(" ")[0] for line in left_out] == bad
+    assert left_out[-1].endswith(f"(the same as {good[0]})")
     with pytest.raises(L3Error, match=r"1 usable videos: .*at least 2 \(left out: .*mute.mkv"):
         videos.load([good[0], mute], tmp_path / "cache", 8000, SIDE, skip_bad=True)
+
+
+def test_no_frame_is_kept_that_has_no_sound(tmp_path):
+    from l3host.train import videos
+
+    path = write_clip(tmp_path / "a.mkv", 0.3, np.random.default_rng(3), heard=0.7)
+    sound, frames = videos.decode(path, 8000, SIDE)
+    assert len(sound) == 5600 and len(frames) == 3  # at 0, 0.25 and 0.5 s
 
 
 def test_no_pyav_is_one_clear_error(tmp_path, monkeypatch):

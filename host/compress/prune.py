@@ -39,6 +39,8 @@ def zero(model: keras.Model, target: Target) -> None:
 def hold(model: keras.Model) -> None:
     """From now on training leaves every zero of the kernels at zero: after pruning, or after loading a pruned network.
 
+    A kernel that has another constraint (a palette's, which has its own zeros) is left to it.
+
     Call it (or prune, or make a Gradual) before the first training step: a step that TensorFlow has compiled without it
     goes on without it. Later calls change the masks of compiled steps too. The constraint is on the variable, not in the
     layer's configuration, so a saved file is that of any other network.
@@ -47,7 +49,7 @@ def hold(model: keras.Model) -> None:
         mask = conv.kernel.numpy() != 0
         if isinstance(conv.kernel.constraint, Masked):
             conv.kernel.constraint.mask.assign(mask)
-        else:
+        elif conv.kernel.constraint is None:
             conv.kernel.constraint = Masked(mask)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from l3host.compress import prune
 from l3host.errors import L3Error
 from l3host.train import loop, networks, videos
 from l3host.train.backend import keras, tf
@@ -63,7 +64,7 @@ def avc(
     video.trainable = settings.train_video
     keras.utils.set_random_seed(settings.seed)
     net = networks.avc(audio, video)
-    loop.keep_zeros(audio)
+    prune.hold(audio)
     return loop.run(Correspond(net, recordings, settings), settings, folder, progress, about).model
 
 

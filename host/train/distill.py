@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host.compress import batchnorm
+from l3host.compress import batchnorm, prune
 from l3host.errors import L3Error
 from l3host.files import replace
 from l3host.train import loop, networks, points
@@ -61,7 +61,7 @@ def kd(
         raise L3Error(f"{sizes}: sea reduces the teacher's (PCA), kd does not")
     check_clips(clips)
     about = describe("kd", teacher, student, clips)
-    loop.keep_zeros(student)
+    prune.hold(student)
     chosen = np.repeat(np.arange(len(clips)), settings.windows)
     where = points.draw(clips, fe.sample_rate, fe.window / fe.sample_rate, chosen, np.random.default_rng(settings.seed))
     targets = embeddings(teacher, clips, where, folder)
@@ -94,7 +94,7 @@ def sea(
         raise L3Error(f"{sizes}: PCA only reduces, choose a smaller embedding")
     check_clips(clips)
     about = describe("sea", teacher, student, clips)
-    loop.keep_zeros(student)
+    prune.hold(student)
     clips, teacher_clips = (points.at_rate(clips, rate, net.sample_rate) for net in (student_fe, fe))
     rng = np.random.default_rng(settings.seed)
     number = settings.points * (1 if settings.sampling == "random" else settings.candidates)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from l3host.compress import prune
 from l3host.embed import windows_of
 from l3host.errors import L3Error
 from l3host.graph import frontend
@@ -90,7 +91,7 @@ def _train(network, clips, labels, n_labels, settings, folder, progress) -> loop
     }
     keras.utils.set_random_seed(settings.seed)
     model = classifier(network, n_labels, settings.dropout)
-    loop.keep_zeros(model)
+    prune.hold(model)
     return loop.run(Classify(model, clips, labels, settings), settings, folder, progress, about)
 
 

@@ -17,10 +17,8 @@ from typing import Protocol
 
 import numpy as np
 
-from l3host.compress import prune
 from l3host.errors import L3Error
 from l3host.files import replace
-from l3host.train import networks
 from l3host.train.backend import keras, tf
 from l3host.train.settings import Schedule
 
@@ -141,14 +139,16 @@ def run(task: Task, schedule: Schedule, folder: Path, progress: Progress, about:
     chief = loop.strategy.cluster_resolver is None or loop.strategy.cluster_resolver.task_id == 0
     events = None
     synchronize(loop.model, loop.strategy.num_replicas_in_sync > 1)
-    while len(loop.losses) < schedule.epochs:
-        loss = loop.epoch()
-        if chief:
-            loop.save(folder / CHECKPOINT)
-            events = events or tf.summary.create_file_writer(str(folder / EVENTS))
-            write_scalars(events, len(loop.losses), loss=loss, learning_rate=cosine(len(loop.losses) - 1, schedule))
-        progress(len(loop.losses), loss)
-    synchronize(loop.model, False)  # it would be saved with the network
+    try:
+        while len(loop.losses) < schedule.epochs:
+            loss = loop.epoch()
+            if chief:
+                loop.save(folder / CHECKPOINT)
+                events = events or tf.summary.create_file_writer(str(folder / EVENTS))
+                write_scalars(events, len(loop.losses), loss=loss, learning_rate=cosine(len(loop.losses) - 1, schedule))
+            progress(len(loop.losses), loss)
+    finally:
+        synchronize(loop.model, False)  # it would be saved with the network
     return loop
 
 
@@ -176,12 +176,6 @@ def write_scalars(events, step: int, **values: float) -> None:
         for name, value in values.items():
             tf.summary.write(name, tf.constant(value, tf.float32), metadata=metadata)
     events.flush()
-
-
-def keep_zeros(model: keras.Model) -> None:
-    """Hold the zeros of a pruned network; one that already has constraints (a palette's) is left to them."""
-    if all(conv.kernel.constraint is None for conv in networks.convolutions(model)):
-        prune.hold(model)
 
 
 def digest(arrays: Iterable[np.ndarray]) -> str:

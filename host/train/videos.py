@@ -32,15 +32,18 @@ def load(
 ) -> tuple[list[Recording], list[str]]:
     """(recordings, the files left out and why), for a video network of side x side pixels; kept in `cache`, read from there on.
 
-    told is told files done. Raises L3Error where PyAV is absent, and for files that cannot be read or have no picture or no
-    sound, naming the first few, unless skip_bad; and for fewer than 2 recordings: a pair that does not belong together takes
-    two.
+    told is told files done. Raises L3Error where PyAV is absent; for files that cannot be read, have no picture or no sound,
+    or repeat another one, naming the first few, unless skip_bad; and for fewer than 2 recordings: a pair that does not belong
+    together takes two.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    found, bad = [], []
+    found, bad, names = [], [], {}
     for path in paths:
         try:
-            found.append(recording(path, cache, rate, side))
+            one = recording(path, cache, rate, side)
+            if names.setdefault(one.key, path) != path:
+                raise L3Error(f"{path} (the same as {names[one.key]})")
+            found.append(one)
         except L3Error as e:
             bad.append(str(e))
         if told:
@@ -88,12 +91,14 @@ def decode(path: str, rate: int, side: int) -> tuple[np.ndarray, np.ndarray]:
         with av.open(path) as file:
             frames = _frames(file, start, side)
     except av.FFmpegError as e:
-        raise L3Error(f"{path} ({e.strerror})") from None
+        raise L3Error(f"{path} ({e.strerror or e})") from None
     if not frames:
         raise L3Error(f"{path} (no picture)")
     if not samples.any():
         raise L3Error(f"{path} (no sound)")
-    return audio.to_pcm(audio.prepare(samples, own_rate, rate)), np.stack(frames)
+    with audio.naming(path):
+        sound = audio.to_pcm(audio.prepare(samples, own_rate, rate))
+    return sound, np.stack(frames[: -(-len(sound) * FPS // rate)])  # none is shown without sound
 
 
 def _sound(file) -> tuple[float, np.ndarray, int]:
