@@ -6,8 +6,10 @@ WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
 RP2040JS := rp2040js@1.4.1
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
+ARCH ?= armv6m
+SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup emulators native demo test check fuzz model clean
+.PHONY: help setup edgel3 emulators native mpy demo test check fuzz bench model clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,12 +43,22 @@ check: $(VENV)/.setup-dev ## lint
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
 
+bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
+	$(BIN)/python -m l3host.emulate.bench BENCHMARKS.md $(SEA)
+
 model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
 
+edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
+	mkdir -p $(VENV)/edgel3
+	$(BIN)/python tests/test_edgel3.py $(VENV)/edgel3
+
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
-	$(BIN)/python -m pip install -q pyelftools ar
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=python device/native/build.sh $(or $(MPY_DIR),$(VENV)/emulators/micropython)
+
+mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/ARCH (ARCH=armv6m, xtensawin...)
+	mkdir -p build/mpy/$(ARCH)
+	$(BIN)/python -m l3host.emulate.mpy $(ARCH) build/mpy/$(ARCH)
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

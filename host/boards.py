@@ -78,6 +78,7 @@ def will_it_run(reader: Reader, heap: int) -> dict:
     return result | {
         "heap_peak": PACKAGE_BYTES + found.heap_bytes,
         "flash_bytes_read": found.flash_bytes,
+        "tiles": found.tiles,
         "passes": found.passes,
         "macs": found.macs,
     }

@@ -20,10 +20,12 @@ EXAMPLES = {
     "emulate": "l3mote emulate esc10 street.wav --runtime unix --heap 192k",
     "train": "l3mote train ESC-50-master --subset esc10 -o mine.l3m",
     "evaluate": "l3mote evaluate sea64.l3m ESC-50-master --subset esc10 --probe logistic",
+    "make-random": "l3mote make-random --plan 95.45 -o edgel3.l3m",
     "selftest": "l3mote selftest esc10 --runtime wasm",
     **pipeline.EXAMPLES,
 }
 
+RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
@@ -48,6 +50,13 @@ def fold_list(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} is no list of folds (1,2,3)") from None
 
 
+def encoding(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--encoding", choices=["auto", "f16", "palette"], default="auto",
+        help="weights: auto loses nothing (default), f16 writes no palette, palette takes 256 values a layer, one byte each",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     text = "L3 audio networks for microcontrollers: convert, inspect, run, train, emulate."
     top = argparse.ArgumentParser(prog="l3mote", description=text)
@@ -70,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
         "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
+    encoding(sub)
+ # fmt: skip
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
     sub = command("inspect", "Show a model's layers, where its bytes go, and which boards it runs on.")
@@ -93,7 +104,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("emulate", "Run the unchanged device package in a real MicroPython and compare it with the reference.")
     sub.add_argument("model", help=MODEL)
     sub.add_argument("audio", help=AUDIO)
-    sub.add_argument("--runtime", default="wasm", help="wasm (MicroPython + ulab), unix, cpython, or the path of a MicroPython")
+    sub.add_argument("--runtime", default="wasm", help=f"{RUNTIME} (default wasm)")
     sub.add_argument("--heap", type=byte_count, help="bytes of heap for the whole board, e.g. 192k")
     sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
 
@@ -120,11 +131,18 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--run-dir", default="runs/evaluate", help="keeps the embeddings for the next time (default runs/evaluate)")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
+    sub = command("make-random", "Write an EdgeL3 of random weights, to try a board's memory and speed with.")
+    sub.add_argument("--plan", default="95.45", help="sparsity of a pruning plan of the EdgeL3 paper's Table II (default 95.45)")
+    sub.add_argument("--seed", type=int, default=0, help="of the weights (default 0)")
+    encoding(sub)
+    sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+
     pipeline.arguments(command)
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)
-    sub.add_argument("--runtime", default="cpython", help="as for emulate (default cpython)")
+    sub.add_argument("--runtime", default="cpython", help=f"{RUNTIME} (default cpython)")
     sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
     return top
 
@@ -142,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = warn
         try:
-            return getattr(commands, args.command)(args)
+            return getattr(commands, args.command.replace("-", "_"))(args)
         except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1

@@ -18,27 +18,52 @@ from l3host.load import load_graph, open_reader
 from l3host.pipeline.commands import compress, report, sweep  # noqa: F401  (cli.py finds handlers here)
 from l3mote import FormatError
 
+PALETTE_PASS = "palettes of at most 256 float16 values a layer"
 
 def convert(args: argparse.Namespace) -> int:
     from l3convert import convert as read
-    from l3host.half import flushed
-    from l3host.writer import to_bytes
+    from l3host.half import flushed, rounded
 
     out = claim_output(args.output, args.force)
     graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
     if args.labels:
         graph.labels = [label.strip() for label in args.labels.split(",")]
+    lost = flushed(graph)
+    if args.encoding == "palette":
+        note_pass(graph, PALETTE_PASS)
     if args.calibrate is not None:
         from l3host.fixed import calibrate
 
+        graph = rounded(graph, args.encoding)  # scales are measured with the weights that the file holds
         graph.fixed = calibrate(graph, calibration_windows(graph, args.calibrate))
         sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
-        graph.provenance["passes"] = [*graph.provenance.get("passes", []), f"fixed-point scales calibrated on {sounds}"]
-    data = to_bytes(graph)
+        note_pass(graph, f"fixed-point scales calibrated on {sounds}")
+    return write_model(args, out, graph, lost)
+
+
+def write_model(args: argparse.Namespace, out: Path, graph: Graph, flushed_subnormals: int) -> int:
+    from l3host.writer import to_bytes
+
+    data = to_bytes(graph, args.encoding)
     write_bytes(out, data)
-    result = {"file": str(out), "bytes": len(data), "layers": len(graph.layers), "flushed_subnormals": flushed(graph)}
+    result = {"file": str(out), "layers": len(graph.layers), "flushed_subnormals": flushed_subnormals, "bytes": len(data)}
     show.results(args.json, result, lambda: show.converted(result))
     return 0
+
+
+def note_pass(graph: Graph, text: str) -> None:
+    graph.provenance["passes"] = [*graph.provenance.get("passes", []), text]
+
+
+def make_random(args: argparse.Namespace) -> int:
+    from l3host.compress.random_model import random_edgel3
+
+    out = claim_output(args.output, args.force)
+    with show.waiting("a minute of arithmetic", args.json):
+        graph = random_edgel3(args.plan, args.seed, args.encoding)
+    if args.encoding == "palette":
+        note_pass(graph, PALETTE_PASS)
+    return write_model(args, out, graph, 0)
 
 
 def calibration_windows(graph: Graph, files: list[str]) -> np.ndarray:

@@ -6,21 +6,26 @@ import json
 
 from l3host import boards
 from l3host.load import NAMES
-from l3mote.format import CONV, SPARSE_F16, Layer
+from l3mote.format import CONV, PALETTE_BYTES, Layer
 from l3mote.reader import Reader
 
-ENCODINGS = {0: "f16", 1: "sparse f16"}
+POSITIONS = ("dense", "byte gaps", "nibble gaps", "bitmap")  # by position code
+PARTS = ("values", "positions", "palettes", "biases")
+
+
+def encoding_name(layer: Layer) -> str:
+    return f"{POSITIONS[layer.code]}, {'palette' if layer.palette else 'f16'}"
 
 
 def layer_bytes(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
-    """Bytes of values, positions (sparse: gaps and counts) and biases in a layer's chunks; other is headers and padding."""
+    """Bytes of values, positions (with the counts), palette and biases in a layer's chunks; other is headers and padding."""
     values = positions = 0
     for chunk in reader.chunks(layer, buffer):
-        values += 2 * chunk.n_values
-        if layer.encoding == SPARSE_F16:
+        values += layer.value_bytes * chunk.n_values
+        if layer.code:
             positions += chunk.n_position_bytes + 2 * chunk.filters
-    biases = 4 * layer.outputs
-    return {"values": values, "positions": positions, "biases": biases, "other": layer.length - values - positions - biases}
+    sizes = {"values": values, "positions": positions, "palettes": PALETTE_BYTES * layer.palette, "biases": 4 * layer.outputs}
+    return sizes | {"other": layer.length - sum(sizes.values())}
 
 
 def layer_row(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
@@ -30,7 +35,7 @@ def layer_row(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
         "name": layer.name,
         "kind": "conv3x3" if layer.kind == CONV else "dense",
         "activation": NAMES[layer.activation],
-        "encoding": ENCODINGS[layer.encoding],
+        "encoding": encoding_name(layer),
         "input": [layer.rows, layer.cols, layer.inputs],
         "output": [layer.out_rows, layer.out_cols, layer.outputs],
         "parameters": weights + layer.outputs,
@@ -47,7 +52,7 @@ def describe(reader: Reader, heap: int | None = None) -> dict:
     """Everything `inspect` prints, as JSON-ready values."""
     buffer = bytearray(reader.chunk_bytes)
     layers = [layer_row(reader, layer, buffer) for layer in reader.layers]
-    sums = {key: sum(row["bytes"][key] for row in layers) for key in ("values", "positions", "biases")}
+    sums = {key: sum(row["bytes"][key] for row in layers) for key in PARTS}
     total = reader.length
     return {
         "format_version": reader.version,

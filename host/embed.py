@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from numbers import Real
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -46,21 +47,32 @@ def batch_size(graph: Graph) -> int:
     return max(1, int(BATCH_BYTES // (4 * largest)))
 
 
-def run_windows(graph: Graph, windows: np.ndarray, progress: Callable[[int], None] | None = None):
-    """Embeddings (N, D) and outputs (N, C) of windows in [-1, 1], float32; progress is told windows done.
+class Answers(NamedTuple):
+    """Of every window."""
+
+    embedding: np.ndarray  # (N, D)
+    output: np.ndarray  # (N, C)
+
+
+def run_windows(
+    graph: Graph, windows: np.ndarray, progress: Callable[[int], None] | None = None, dtype: type = np.float32
+) -> Answers:
+    """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype; progress is told windows done.
 
     One batch a core, each with one BLAS thread: several threads in one matrix product wait for each other on a busy machine.
+    No more activations are in memory than those batches'.
     """
+    unit = 32768 if windows.dtype == np.int16 else 1
     embeddings, outputs = [], []
     size = batch_size(graph)
     batches = (windows[start : start + size] for start in range(0, len(windows), size))
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for run in pool.map(lambda batch: reference.run(graph, batch, np.float32), batches):
+        for run in pool.map(lambda batch: reference.run(graph, batch / unit, dtype), batches):
             embeddings.append(run.embedding)
             outputs.append(run.output)
             if progress:
                 progress(len(run.output))
-    return np.concatenate(embeddings), np.concatenate(outputs)
+    return Answers(np.concatenate(embeddings), np.concatenate(outputs))
 
 
 def get_embedding(

@@ -13,6 +13,7 @@ from l3host.fixed import FixedPoint, LayerScale
 from l3host.graph import ACTIVATIONS, Conv, Dense, Graph
 from l3host.half import F16_TINY
 from l3mote import format as fmt
+from l3mote.positions import unpack
 from l3mote.reader import Reader
 
 NAMES = {number: name for name, number in ACTIVATIONS.items()}
@@ -51,15 +52,13 @@ def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.nd
     bias = np.zeros(layer.outputs, np.float32)
     positions = np.zeros(layer.taps, np.uint16)
     for chunk in reader.chunks(layer, buffer):
-        values = np.frombuffer(buffer, "<f2", chunk.n_values, chunk.values).astype(np.float32)
-        if not (np.isfinite(values) & ((values == 0) | (np.abs(values) >= F16_TINY))).all():
-            raise chunk.error("a weight is not a normal number")
+        values = _values(chunk, buffer)
         at, first = chunk.positions, 0
         for f in range(chunk.filters):
             n = chunk.count(buffer, f)
             bias[chunk.first + f] = chunk.bias(buffer, f)
-            if layer.encoding == fmt.SPARSE_F16:
-                at = chunk.unpack_positions(buffer, at, n, positions)
+            if layer.code:
+                at = unpack(chunk, buffer, at, n, positions)
                 rows[chunk.first + f, positions[:n]] = values[first : first + n]
             else:
                 rows[chunk.first + f] = values[first : first + n]
@@ -67,6 +66,19 @@ def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.nd
         if at != chunk.positions + chunk.n_position_bytes:
             raise chunk.error("position bytes are left over")
     return rows, bias
+
+
+def _values(chunk: fmt.Chunk, buffer: bytearray) -> np.ndarray:
+    """All values of a chunk, one filter's after the other's."""
+    if chunk.layer.palette:
+        palette = np.frombuffer(buffer, "<f2", fmt.PALETTE_BYTES // 2, chunk.palette)
+        values = palette[np.frombuffer(buffer, np.uint8, chunk.n_values, chunk.values)]
+    else:
+        values = np.frombuffer(buffer, "<f2", chunk.n_values, chunk.values)
+    values = values.astype(np.float32)
+    if not (np.isfinite(values) & ((values == 0) | (np.abs(values) >= F16_TINY))).all():
+        raise chunk.error("a weight is not a normal number")
+    return values
 
 
 def _layer(layer: fmt.Layer, rows: np.ndarray, bias: np.ndarray):

@@ -98,7 +98,7 @@ def inspection(result: dict) -> None:
     out.print(layers)
     say("shapes are rows (time) x bands x channels; MMAC counts non-zero weights; activations are the output in float32\n")
     sizes = result["bytes"]
-    parts = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "biases", "other"))
+    parts = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "palettes", "biases", "other"))
     say(f"{sizes['total']} bytes: {parts}")
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
@@ -115,7 +115,7 @@ def inspection(result: dict) -> None:
 
 
 def _boards(boards: dict) -> Table:
-    columns = "board", "free heap", "needs", "fits", "peak heap", "flash a window", "seconds (estimate)"
+    columns = "board", "free heap", "needs", "fits", "peak heap", "tiles", "flash a window", "seconds (estimate)"
     t = table("Will it run?", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
@@ -123,6 +123,7 @@ def _boards(boards: dict) -> Table:
             name, size(board["heap_free"]), size(board["heap_needed"]),
             "yes" if board["fits"] else f"no: {size(board['missing'])} missing",
             size(board["heap_peak"]) if board["fits"] else "-",
+            str(board["tiles"]) if board["fits"] else "-",
             size(board["flash_bytes_read"]) if board["fits"] else "-",
             ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-",
         )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from binascii import crc32
+from collections.abc import Iterable, Sequence
 from io import BytesIO
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from l3host import fixed, fixed_mel, reference, selftest
 from l3host.errors import L3Error
 from l3host.graph import ACTIVATIONS, Conv, Graph
-from l3host.half import F32_MAX, rounded, to_half
+from l3host.half import rounded, to_half
 from l3mote import format as fmt
 from l3mote.reader import Reader
 
@@ -24,26 +25,41 @@ def filters(layer) -> np.ndarray:
     return np.ascontiguousarray(layer.kernel.T)
 
 
-def position_bytes(positions: np.ndarray) -> bytes:
-    """Gaps between positions, one byte each; 255 skips 255 places."""
-    out = bytearray()
-    previous = -1
-    for position in positions:
-        gap = int(position) - previous - 1
-        out += bytes([fmt.SKIP]) * (gap // fmt.SKIP) + bytes([gap % fmt.SKIP])
-        previous = int(position)
-    return bytes(out)
+def gaps(positions: np.ndarray, skip: int) -> np.ndarray:
+    """Gaps between ascending positions as a code of numbers up to `skip`, which moves on that many places without a value."""
+    gap = np.diff(positions, prepend=-1) - 1
+    codes = np.full(int((gap // skip + 1).sum()), skip, np.uint8)
+    codes[np.cumsum(gap // skip + 1) - 1] = gap % skip
+    return codes
 
 
-def _filter_parts(row: np.ndarray, bias: float, encoding: int) -> tuple[bytes, bytes, bytes, bytes]:
-    """(bias, count, values, positions) of one filter as bytes."""
-    if encoding == fmt.F16:
-        return struct.pack("<f", bias), b"", row.tobytes(), b""
+def position_bytes(row: np.ndarray, code: int) -> bytes:
+    """Where a filter's non-zeros stand, in one of the sparse position codes."""
+    if code == fmt.BITMAP:
+        return np.packbits(row != 0, bitorder="little").tobytes()
     positions = np.flatnonzero(row)
-    return struct.pack("<f", bias), struct.pack("<H", len(positions)), row[positions].tobytes(), position_bytes(positions)
+    if code == fmt.BYTE_GAPS:
+        return gaps(positions, fmt.SKIP).tobytes()
+    nibbles = gaps(positions, fmt.NIBBLE_SKIP)
+    nibbles = np.append(nibbles, np.zeros(len(nibbles) % 2, np.uint8))
+    return (nibbles[0::2] | nibbles[1::2] << 4).tobytes()
 
 
-def _chunk(parts: list[tuple[bytes, bytes, bytes, bytes]]) -> bytes:
+Part = tuple[bytes, bytes, bytes, bytes]
+
+
+def _filter_parts(row: np.ndarray, bias: float, code: int, palette: np.ndarray | None) -> Part:
+    """(bias, count, values, positions) of one filter as bytes."""
+    values = row if code == fmt.ALL else row[row != 0]
+    data = values.tobytes()
+    if palette is not None:
+        data = np.searchsorted(palette, values.view(np.uint16)).astype(np.uint8).tobytes()
+    if code == fmt.ALL:
+        return struct.pack("<f", bias), b"", data, b""
+    return struct.pack("<f", bias), struct.pack("<H", len(values)), data, position_bytes(row, code)
+
+
+def _chunk(parts: list[Part]) -> bytes:
     payload = b"".join(b"".join(column) for column in zip(*parts, strict=True))
     payload += bytes(-len(payload) % 4)
     if len(payload) > fmt.CHUNK_LIMIT:
@@ -52,10 +68,29 @@ def _chunk(parts: list[tuple[bytes, bytes, bytes, bytes]]) -> bytes:
     return struct.pack(fmt.CHUNK, len(parts), n_positions, len(payload), crc32(payload)) + payload
 
 
+def _palette(rows: np.ndarray, code: int) -> np.ndarray:
+    """The values that a layer's palette has to hold, as ascending float16 bits. Raises L3Error if they are too many."""
+    values = np.flatnonzero(np.bincount(rows.view(np.uint16).ravel()))
+    values = values if code == fmt.ALL else values[values != 0]
+    most = fmt.PALETTE_BYTES // 2
+    if not 1 <= len(values) <= most:
+        raise L3Error(f"{len(values)} different weights, a palette has 1 to {most}: quantise them first")
+    return values.astype(np.uint16)
+
+
+def _palette_chunk(values: np.ndarray) -> bytes:
+    payload = np.pad(values, (0, fmt.PALETTE_BYTES // 2 - len(values)), "edge").tobytes()
+    return struct.pack(fmt.CHUNK, 0, 0, len(payload), crc32(payload)) + payload
+
+
 def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
-    chunks, parts, size = [], [], 0
+    """A layer's chunks. Raises L3Error where the encoding cannot hold it."""
+    code = encoding & 15
+    palette = _palette(rows, code) if encoding & fmt.PALETTE else None
+    chunks = [] if palette is None else [_palette_chunk(palette)]
+    parts, size = [], 0
     for row, b in zip(rows, bias, strict=True):
-        part = _filter_parts(row, float(b), encoding)
+        part = _filter_parts(row, float(b), code, palette)
         part_size = sum(map(len, part))
         if parts and size + part_size > fmt.CHUNK_TARGET:
             chunks.append(_chunk(parts))
@@ -65,14 +100,11 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
     return chunks + [_chunk(parts)]
 
 
-def _encode(layer) -> tuple[int, list[bytes], int]:
-    """The smaller of the two encodings whose filters fit a chunk: (encoding, chunks, non-zeros)."""
+def _encode(layer, encodings: Iterable[int]) -> tuple[int, list[bytes], int]:
+    """The smallest of the encodings that can hold the layer: (encoding, chunks, non-zeros)."""
     rows, _ = to_half(filters(layer))
-    largest = np.abs(layer.bias).max(initial=0)
-    if largest > F32_MAX:
-        raise L3Error(f"a bias of {largest:g} does not fit float32")
     candidates, problems = [], []
-    for encoding in (fmt.F16, fmt.SPARSE_F16):
+    for encoding in encodings:
         try:
             candidates.append((encoding, _chunks(rows, layer.bias, encoding)))
         except L3Error as e:
@@ -83,11 +115,11 @@ def _encode(layer) -> tuple[int, list[bytes], int]:
     return encoding, chunks, int(np.count_nonzero(rows))
 
 
-def _layers_and_weights(graph: Graph) -> tuple[bytes, bytes]:
+def _layers_and_weights(graph: Graph, encodings: list[tuple[int, ...]]) -> tuple[bytes, bytes]:
     records, weights = [], bytearray()
-    for layer in graph.layers:
+    for layer, allowed in zip(graph.layers, encodings, strict=True):
         try:
-            encoding, chunks, nonzeros = _encode(layer)
+            encoding, chunks, nonzeros = _encode(layer, allowed)
         except L3Error as e:
             raise L3Error(f"layer {layer.name}: {e}") from None
         pool = layer.pool if isinstance(layer, Conv) else (1, 1)
@@ -123,24 +155,40 @@ def _labels(graph: Graph) -> bytes:
 
 def _selftest(graph: Graph) -> bytes:
     pcm = selftest.signal(graph.frontend.window, selftest.SEED)
-    expected = reference.run(rounded(graph), pcm[None] / 32768.0).output[0]
+    expected = reference.run(graph, pcm[None] / 32768.0).output[0]
     head = struct.pack(fmt.SELFTEST, fmt.SELFTEST_NOISE, 0, len(expected), selftest.SEED)
     return head + expected.astype("<f4").tobytes()
 
 
-def to_bytes(graph: Graph) -> bytes:
-    """Serialise a graph. Raises L3Error for anything the format cannot hold (overflow, NaN, shapes that do not chain up)."""
+FLOAT16 = (fmt.ALL, fmt.BYTE_GAPS, fmt.NIBBLE_GAPS, fmt.BITMAP)
+LOSSLESS = FLOAT16 + tuple(fmt.PALETTE + code for code in FLOAT16)  # a palette where so few values occur
+ENCODINGS = {"auto": LOSSLESS, "f16": FLOAT16, "palette": LOSSLESS}
+
+
+def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
+    """Serialise a graph, each layer in the smallest encoding that holds it.
+
+    encoding: "auto" loses nothing; "f16" writes no palette; "palette" quantises (half.rounded) each layer that this makes smaller,
+    which a calibrated graph must be already. Or each layer's own, as the format numbers them.
+    Raises L3Error for anything the format cannot hold (overflow, NaN, shapes that do not chain up).
+    """
     graph.check()
+    if isinstance(encoding, str) and encoding not in ENCODINGS:
+        raise L3Error(f"unknown encoding {encoding!r}: choose from {', '.join(ENCODINGS)}")
+    held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
+    if graph.fixed and not held.fixed:
+        raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
+    encodings = [(e,) for e in encoding] if not isinstance(encoding, str) else [ENCODINGS[encoding]] * len(graph.layers)
     try:
-        data = assemble(_sections(graph))
+        data = assemble(_sections(held, encodings))
         Reader(BytesIO(data))
     except (fmt.FormatError, struct.error, OverflowError) as e:
         raise L3Error(f"the format cannot hold this network: {e}") from None
     return data
 
 
-def _sections(graph: Graph) -> list[bytes]:
-    layers, weights = _layers_and_weights(graph)
+def _sections(graph: Graph, encodings: list[tuple[int, ...]]) -> list[bytes]:
+    layers, weights = _layers_and_weights(graph, encodings)
     values = [getattr(graph.frontend, name) for name in fmt.Frontend.FIELDS]
     provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()
     if len(provenance) > fmt.MAX_TEXT:
@@ -152,7 +200,7 @@ def _sections(graph: Graph) -> list[bytes]:
 def _check(graph: Graph) -> int:
     """CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
     pcm = selftest.signal(graph.frontend.window, selftest.SEED)
-    integers = fixed.run(rounded(graph), graph.fixed, pcm[None]).flat[0]
+    integers = fixed.run(graph, graph.fixed, pcm[None]).flat[0]
     return crc32(integers.astype("<i2").tobytes())
 
 

@@ -1,4 +1,7 @@
-"""Board side of test_fixed.py: run one window with an integer kernel, write the input plane, the embedding and the logits."""
+"""Board side of test_fixed.py: run one window with an integer kernel, write the input plane, the embedding and the logits.
+
+Prints the number of tiles.
+"""
 
 import json
 import sys
@@ -22,6 +25,7 @@ def work(folder):
             yield
         f.write(array("h", model.vectors[0]))
         f.write(array("h", model.vectors[-1]))
+    print(model.plan.tiles)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ CHUNK = "HHII"
 
 
 def seeds():
-    """The valid files that mutations start from: both encodings, all layer kinds, both scales and paddings."""
+    """The valid files that mutations start from: every encoding, all layer kinds, both scales and paddings."""
     linear = models.tiny(3, "none")
     linear.frontend = models.frontend(n_fft=64, bands=33, scale=0, padding=1, fmax=500.0)
     linear.layers[0].pool = (33, 3)
@@ -59,7 +59,8 @@ def seeds():
     shallow.layers = shallow.layers[:4]
     shallow.labels, shallow.thresholds = [], []
     graphs = (models.tiny(1), models.tiny(2, "none"), linear, models.classifier(5), models.classifier(6, 0.0), shallow)
-    return [bytes(models.data(graph)) for graph in graphs]
+    sparse = (models.data(models.classifier(7), encodings) for encodings in ([18, 2, 16], [19, 3, 17], [1, 18, 19]))
+    return [bytes(models.data(graph)) for graph in graphs] + [bytes(data) for data in sparse]
 
 
 # -- mutations: each takes a random source, a seed as a bytearray of its own, and all seeds, and returns a bytearray

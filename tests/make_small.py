@@ -1,4 +1,4 @@
-"""Makes tests/device/small.l3m, the model of the device tests: random weights, odd sizes, both encodings, a head of two layers.
+"""Makes tests/device/small.l3m, the model of the device tests: random weights, odd sizes, many encodings, a head of two layers.
 
 python tests/make_small.py; test_device.py checks that the file in the repository is what this makes.
 """
@@ -15,7 +15,8 @@ from l3host.writer import to_bytes
 from l3mote import format as fmt
 
 PATH = Path(__file__).parent / "device" / "small.l3m"
-# filters, pool, density
+ENCODINGS = [fmt.ALL, fmt.PALETTE | fmt.ALL, fmt.NIBBLE_GAPS, fmt.ALL, fmt.PALETTE | fmt.BITMAP, fmt.ALL, fmt.BYTE_GAPS, fmt.ALL]
+# filters, pool, density of each convolution
 CONVS = [(4, (1, 1), 1), (5, (2, 2), 1), (6, (1, 1), 0.2), (8, (2, 2), 1), (8, (1, 1), 0.3), (12, (6, 3), 1)]
 
 
@@ -36,10 +37,14 @@ def small() -> Graph:
     return graph
 
 
+def data() -> bytes:
+    return to_bytes(small(), ENCODINGS)
+
+
 def calibration(frontend: fmt.Frontend) -> np.ndarray:
     signals = [resample(synth.sound(name), synth.RATE, frontend.sample_rate) for name in synth.CALIBRATION]
     return np.concatenate([windows_of(to_pcm(s), frontend.window, frontend.window, center=False) for s in signals])
 
 
 if __name__ == "__main__":
-    PATH.write_bytes(to_bytes(small()))
+    PATH.write_bytes(data())

@@ -11,7 +11,7 @@ from l3mote.verify import verify
 from models import seal
 
 TINY = bytes(models.data(models.tiny()))  # one dense chunk: 2 biases from byte 12, 18 weights from byte 20
-HEADS = bytes(models.data(models.classifier()))  # chunks 0 (convolution) and 1 (hidden) sparse, 2 (head) dense
+HEADS = bytes(models.data(models.classifier(), [1, 1, 0]))  # chunks 0 (convolution) and 1 (hidden) in byte gaps, 2 (head) dense
 SMALL = bytes(models.data(models.small()))
 
 

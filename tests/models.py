@@ -2,12 +2,14 @@
 
 import struct
 from binascii import crc32
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 
-from l3host import writer
+from l3host import palette, writer
 from l3host.graph import Conv, Dense, Graph
+from l3host.half import to_half
 from l3mote import format as fmt
 from l3mote import kernels
 
@@ -69,11 +71,17 @@ def classifier(seed=0, density=0.3) -> Graph:
     return Graph(frontend(), layers, ["ä", "b"], [0.5, 0.25], {"tool": "t"})
 
 
+def in_palettes(graph: Graph) -> Graph:
+    """The graph with weights that a palette holds, in every layer."""
+    layers = [replace(layer, kernel=palette.restore(*palette.quantise(to_half(layer.kernel)[0]))) for layer in graph.layers]
+    return replace(graph, layers=layers)
+
+
 # -- bytes
 
 
-def data(graph) -> bytearray:
-    return bytearray(writer.to_bytes(graph))
+def data(graph, encoding="auto") -> bytearray:
+    return bytearray(writer.to_bytes(graph, encoding))
 
 
 def sections(data):

@@ -36,6 +36,18 @@ static void *noise(size_t bytes) {
     return p;
 }
 
+// As many bits as each filter has values, as far as it has taps.
+static void fill_bitmaps(uint8_t *chunk, const conv_t *p) {
+    int32_t bytes = (p->taps + 7) / 8;
+    for (int32_t f = 0; f < p->filters; f++) {
+        uint8_t *bits = chunk + p->positions + f * bytes;
+        memset(bits, 0, (size_t)bytes);
+        for (int32_t i = 0; i < chunk[p->counts + 2 * f] && i < p->taps; i++) {
+            bits[i >> 3] |= (uint8_t)(1 << (i & 7));
+        }
+    }
+}
+
 // A chunk that makes sense more often than noise: half-precision weights of moderate size, finite biases, counts that fit.
 static void fill_chunk(uint8_t *chunk, const conv_t *p, int32_t bytes) {
     for (int32_t f = 0; f < p->filters && p->counts + 2 * p->filters <= bytes; f++) {
@@ -43,12 +55,16 @@ static void fill_chunk(uint8_t *chunk, const conv_t *p, int32_t bytes) {
         chunk[p->counts + 2 * f] = (uint8_t)pick(p->taps + (pick(50) == 0) * 9);
         chunk[p->counts + 2 * f + 1] = 0;
     }
-    for (int32_t i = p->values; i + 1 < p->positions && i + 1 < bytes; i += 2) {
+    int32_t halves = p->palette ? p->palette : p->values, stop = p->palette ? bytes : p->positions;
+    for (int32_t i = halves; i + 1 < stop && i + 1 < bytes; i += 2) {
         uint32_t w = (uint32_t)((random32() & 0x83FF) | (uint32_t)(10 + pick(5)) << 10);
         chunk[i] = (uint8_t)w, chunk[i + 1] = (uint8_t)(w >> 8);
     }
     for (int32_t i = p->positions; i < p->end && i < bytes; i++) {
         chunk[i] = (uint8_t)(pick(100) ? pick(3) : 255);
+    }
+    if (p->code == BITMAP && pick(4)) {
+        fill_bitmaps(chunk, p);
     }
 }
 
@@ -57,18 +73,19 @@ static bool fuzz_conv(void) {
     int32_t taps = dense ? 1 + pick(30) : 9 * channels, pitch = dense ? 0 : columns + 2, size = (rows + 2) * pitch;
     int32_t pool = dense ? 1 : 1 + pick(columns < 3 ? columns : 3), groups = (rows + pool - 1) / pool;
     rows = dense ? 1 : rows, columns = dense ? 1 : columns;
-    int32_t n_values = filters * taps, bytes = 6 * filters + 2 * n_values + n_values + pick(4);
-    conv_t p = {filters, 0, 4 * filters, 6 * filters, 6 * filters + 2 * n_values, bytes, 0, 0, pick(2), taps, 8, 5, 0, 4095,
+    int32_t n_values = filters * taps, code = pick(4), positions = 6 * filters + 2 * n_values, end = positions + n_values + filters;
+    int32_t palette = pick(2) ? (end + 1) & ~1 : 0, bytes = palette ? palette + PALETTE_BYTES : end + pick(4);
+    conv_t p = {filters, 0, 4 * filters, 6 * filters, positions, end, 0, 0, palette, code, taps, 8, 5, 0, 4095,
                 pick(2), pitch, size, 0, rows, columns, columns / pool, groups * (columns / pool), pool, pool, 0, columns / pool};
     size_t n_in = dense ? (size_t)taps : (size_t)(channels * size), n_out = (size_t)(filters * p.out_size);
-    size_t n_scratch = (size_t)(2 * taps + 2 * columns), n_shifts = (size_t)filters;
+    size_t n_scratch = (size_t)((pick(4) ? 2 * taps : pick(2 * taps)) + 2 * columns), n_shifts = (size_t)filters;
     conv_buffers_t b = {noise((size_t)bytes), (size_t)bytes, noise(n_shifts), n_shifts, noise(2 * n_in), n_in,
                         noise(2 * n_out), n_out, noise(4 * n_scratch), n_scratch};
     fill_chunk((uint8_t *)b.chunk, &p, bytes);
     for (size_t i = 0; i < n_shifts; i++) {
         ((int8_t *)b.shifts)[i] = (int8_t)(pick(20) ? 5 + pick(10) : (int)random32());
     }
-    if (!p.sparse && !dense && pick(2)) {
+    if (!code && !dense && pick(2)) {
         p.within = pick(pool);
     }
     corrupt((int32_t *)&p, sizeof(p) / 4);

@@ -1,6 +1,7 @@
 """Real firmware on emulated boards (`make emulators`), a Cortex-M3 in QEMU and the RP2040, whose floats have 32 bits."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -11,9 +12,9 @@ import pytest
 from make_small import PATH
 from support import require
 
-from l3host import synth
+from l3host import fixed, synth
 from l3host.audio import resample, to_pcm
-from l3host.emulate import emulate, qemu, rp2040, runtimes
+from l3host.emulate import emulate, mpy, qemu, rp2040, runtimes
 from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
 from l3host.load import load_graph
@@ -172,7 +173,7 @@ def test_romfs_integers():
 
 def mpremote(port, *arguments):
     command = [sys.executable, "-m", "mpremote", "connect", port, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -200,3 +201,38 @@ def test_mpremote_runs_a_file_that_the_image_brought(tmp_path):
     rp2040.copy_in(fs, tmp_path / "greeting.py", "/lib_greeting.py")
     with board(rp2040.dump(fs)) as pico:
         assert mpremote(pico.port, "exec", "import lib_greeting").strip() == "six times seven is 42"
+
+
+ON_THE_BOARD = """
+import json
+from l3mote import Model
+model = Model("small.l3m")
+with open("sound.pcm", "rb") as f:
+    f.readinto(model.pcm)
+model.run()
+print(json.dumps([model.kernel_name, list(model.vectors[0]), list(model.vectors[-1]), model.selftest()[0]]))
+"""
+
+
+def test_mpremote_deploys_and_runs_a_model(tmp_path):
+    """Package, model and sound arrive whole, and the board's integers are the reference's."""
+    find("rp2040")
+    graph, pcm = load_graph(str(PATH)), noise()
+    lib, script = tmp_path / "lib", tmp_path / "script.py"
+    lib.mkdir()
+    mpy.package("armv6m", lib)
+    for kernel in ("python", "ulab", "viper"):  # the slow line has enough to carry
+        (lib / "l3mote" / "kernels" / f"{kernel}.mpy").unlink()
+    (tmp_path / "sound.pcm").write_bytes(pcm.astype("<i2").tobytes())
+    script.write_text(ON_THE_BOARD)
+    sent = {":small.l3m": PATH, ":sound.pcm": tmp_path / "sound.pcm"}
+    with board() as pico:
+        mpremote(pico.port, "cp", "-r", lib, ":")
+        mpremote(pico.port, "cp", *sent.values(), ":")
+        sent |= {f":{path.relative_to(tmp_path)}": path for path in lib.rglob("*.mpy")}
+        hashes = mpremote(pico.port, "sha256sum", *sent)
+        answer = mpremote(pico.port, "run", script)
+    assert len(sent) > 10
+    assert [hashlib.sha256(path.read_bytes()).hexdigest() in hashes for path in sent.values()] == [True] * len(sent)
+    expected = fixed.run(graph, graph.fixed, pcm)
+    assert json.loads(answer) == ["native", expected.embedding[0].tolist(), expected.flat[0].tolist(), True]

@@ -229,7 +229,7 @@ def test_failed_parity_is_status_1_and_names_the_layer(l3mote, monkeypatch):
 def test_inspect_json(results):
     result = results("inspect", "tiny.l3m")
     sizes = result["bytes"]
-    assert list(sizes) == ["total", "values", "positions", "biases", "other"]
+    assert list(sizes) == ["total", "values", "positions", "palettes", "biases", "other"]
     assert sizes["total"] == Path("tiny.l3m").stat().st_size == sum(sizes.values()) - sizes["total"]
     assert sizes["biases"] == 4 * (4 + 4 + 3)
     assert sizes["values"] == 2 * (36 + 144 + 12)
@@ -288,6 +288,28 @@ def test_convert(results, l3mote):
     assert result["bytes"] == Path("sea64.l3m").stat().st_size <= 810_000
     assert result["layers"] == 8
     assert l3mote("selftest", "sea64.l3m")[0] == 0
+
+
+def test_convert_to_palettes(results, l3mote, refusal):
+    rng = np.random.default_rng(0)
+    graph = small(LABELS)
+    graph.layers[0] = Conv("conv1", rng.normal(0, 0.3, (3, 3, 1, 32)), np.zeros(32), "relu", (8, 10))
+    graph.layers[1] = Conv("conv2", rng.normal(0, 0.1, (3, 3, 32, 4)), np.zeros(4), "relu", (8, 5))
+    Path("f16.l3m").write_bytes(writer.to_bytes(graph))
+    assert results("convert", "f16.l3m", "-o", "scaled.l3m", "--calibrate")["bytes"] > Path("f16.l3m").stat().st_size
+    message = "the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate"
+    assert refusal("convert", "scaled.l3m", "-o", "palette.l3m", "--encoding", "palette") == message
+    assert not Path("palette.l3m").exists()
+    results("convert", "scaled.l3m", "-o", "palette.l3m", "--encoding", "palette", "--calibrate")
+    found = results("inspect", "palette.l3m")
+    assert [layer["encoding"] for layer in found["layers"]] == ["dense, f16", "dense, palette", "dense, f16"]
+    assert found["bytes"]["palettes"] == 512 and found["bytes"]["values"] == 2 * 288 + 1152 + 2 * 12
+    assert "palettes of at most 256 float16 values a layer" in found["provenance"]["passes"]
+    assert l3mote("selftest", "palette.l3m")[0] == 0
+    results("convert", "palette.l3m", "-o", "again.l3m")
+    results("convert", "palette.l3m", "-o", "wide.l3m", "--encoding", "f16")
+    sizes = [results("inspect", f"{name}.l3m")["bytes"] for name in ("again", "wide")]
+    assert [(s["palettes"], s["values"]) for s in sizes] == [(512, 2 * 288 + 1152 + 2 * 12), (0, 2 * (288 + 1152 + 12))]
 
 
 # -- warnings
@@ -398,6 +420,15 @@ def test_bad_hop_sizes(refusal, hop):
 
 def test_absurd_hop_is_out_of_memory_and_no_traceback(refusal):
     assert "Unable to allocate" in refusal("embed", "tiny.l3m", "noise.wav", "--hop-size", "1e10")
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [(["--plan", "95"], "unknown pruning plan '95': choose from 53.49,"), (["--seed", "-1"], "seed -1: at least 0")],
+)
+def test_random_model_refused(refusal, arguments, reason):
+    assert reason in refusal("make-random", "-o", "random.l3m", *arguments)
+    assert "random.l3m" not in contents()
 
 
 def test_debug_shows_the_traceback(folder):

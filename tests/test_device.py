@@ -5,12 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from make_small import PATH, small
+from make_small import PATH, data
 from support import require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.writer import to_bytes
 
 HERE = Path(__file__).parent / "device"
 
@@ -23,7 +22,7 @@ def find(name):
 
 
 def test_small_model_is_what_make_small_makes():
-    assert PATH.read_bytes() == to_bytes(small())
+    assert PATH.read_bytes() == data()
 
 
 @pytest.mark.parametrize("name", ["unix", "wasm", os.environ.get("MICROPYTHON", "MICROPYTHON")])

@@ -126,7 +126,7 @@ def test_a_row_never_computed_is_out_of_tolerance():
     graph = load_graph("esc10")
     plane = np.random.default_rng(0).normal(size=(64, 50)).astype(np.float32)
     data = fake_layers(graph, plane)
-    missing = parity.layer_parity(data[: -(6 + 4 * 10)], graph, plane)  # all but the record of the last layer's ten outputs
+    missing = parity.layer_parity(data[: -(12 + 4 * 10)], graph, plane)  # all but the record of the last layer's ten outputs
     assert missing[0].ok and missing[-2].ok and not missing[-1].ok
 
 
@@ -141,9 +141,10 @@ def fake_layers(graph, plane, wrong=None):
         values = values[0].copy()
         if i == wrong:
             values.flat[0] += 1e-3 * np.abs(values).max()
-        frames = values.shape[1] if isinstance(graph.layers[i], Conv) else 1
+        bands, frames, step = 0, 1, 0
         if isinstance(graph.layers[i], Conv):
+            (bands, frames), step = values.shape[:2], graph.layers[i].pool[0]
             values = values.transpose(2, 1, 0)
-        out += struct.pack("<HHH", i, 0, frames) + values.astype("<f4").tobytes()
+        out += struct.pack("<6H", i, 0, frames, 0, bands, step) + values.astype("<f4").tobytes()
     assert isinstance(graph.layers[-1], Dense)
     return out

@@ -135,6 +135,7 @@ def sparse_graph():
 
 
 FILES = pytest.mark.parametrize("graph,data", [(dense_graph(), DENSE), (sparse_graph(), SPARSE)], ids=["dense", "sparse"])
+GAPS = {1: [fmt.ALL], 2: [fmt.BYTE_GAPS, fmt.BYTE_GAPS]}  # encodings by number of layers
 LAYER = ("name", "kind", "activation", "encoding", "reserved", "inputs", "outputs", "pool_rows", "pool_cols", "chunks", "offset")
 LAYER += ("length", "nonzeros", "reserved2", "rows", "cols", "taps", "out_rows", "out_cols", "out_size")
 
@@ -152,7 +153,7 @@ def decoded(reader, layer):
 
 @FILES
 def test_writer_writes_the_bytes(graph, data):
-    assert writer.to_bytes(graph).hex(" ", 4) == data.hex(" ", 4)
+    assert writer.to_bytes(graph, GAPS[len(graph.layers)]).hex(" ", 4) == data.hex(" ", 4)
 
 
 @FILES
@@ -197,7 +198,7 @@ def test_reader_reads_the_dense_file():
     assert json.loads(reader.provenance()) == {"tool": "hand"}
     assert reader.chunk_bytes == 44
     (layer,) = reader.layers
-    assert record(layer) == ("c1", fmt.CONV, fmt.RELU, fmt.F16, 0, 1, 2, 2, 4, 1, 0, 56, 10, 0, 2, 4, 9, 1, 1, 2)
+    assert record(layer) == ("c1", fmt.CONV, fmt.RELU, fmt.ALL, 0, 1, 2, 2, 4, 1, 0, 56, 10, 0, 2, 4, 9, 1, 1, 2)
     centre = [0, 0, 0, 0, 0.5, 0, 0, 0, 0]
     falling = [-(i + 1) / 8 for i in range(9)]
     assert decoded(reader, layer) == [(0.25, dict(enumerate(centre))), (-1.5, dict(enumerate(falling)))]
@@ -225,8 +226,8 @@ def test_reader_reads_the_sparse_file():
     assert json.loads(reader.provenance()) == {"tool": "hand"}
     assert reader.chunk_bytes == 40
     conv, head = reader.layers
-    assert record(conv) == ("c1", fmt.CONV, fmt.NONE, fmt.SPARSE_F16, 0, 1, 1, 1, 1, 1, 0, 20, 0, 0, 8, 33, 9, 8, 33, 264)
-    assert record(head) == ("head", fmt.DENSE, fmt.NONE, fmt.SPARSE_F16, 0, 264, 4, 1, 1, 1, 20, 52, 4, 0, 1, 1, 264, 1, 1, 4)
+    assert record(conv) == ("c1", fmt.CONV, fmt.NONE, fmt.BYTE_GAPS, 0, 1, 1, 1, 1, 1, 0, 20, 0, 0, 8, 33, 9, 8, 33, 264)
+    assert record(head) == ("head", fmt.DENSE, fmt.NONE, fmt.BYTE_GAPS, 0, 264, 4, 1, 1, 1, 20, 52, 4, 0, 1, 1, 264, 1, 1, 4)
     assert decoded(reader, conv) == [(1.5, {})]
     assert decoded(reader, head) == [(0.5, {0: 1, 263: -2}), (-3, {}), (0, {255: 0.5}), (1, {254: 2047})]
 

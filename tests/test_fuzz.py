@@ -49,7 +49,7 @@ def test_mutations_reach_every_check():
         "unknown layer kind", "unknown activation", "unknown encoding", "reserved", "inputs is", "pool of", "nonzeros is",
         "labels for",
         "not UTF-8", "outputs, the network has", "crc32 differs", "does not fit", "values of", "outside the filter",
-        "not a normal number", "is not finite", "padding",
+        "not a normal number", "is not finite", "padding", "no palette", "palette value", "half a position byte", "a bitmap has",
     ):  # fmt: skip
         assert any(part in message for message in messages), part
 
@@ -101,7 +101,13 @@ def graphs(draw):
 @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(graphs())
 def test_what_the_writer_writes_the_reader_reads(graph):
-    data = writer.to_bytes(graph)
+    written_and_read(graph, "auto")
+    graph = models.in_palettes(graph)
+    written_and_read(graph, [writer.LOSSLESS[-1 - i] if layer.kernel.any() else 0 for i, layer in enumerate(graph.layers)])
+
+
+def written_and_read(graph, encoding):
+    data = writer.to_bytes(graph, encoding)
     verify(Reader(models.stream(data)))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.l3m"

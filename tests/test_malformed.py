@@ -200,7 +200,8 @@ def test_frontend_of_another_size(size):
 LAYER_VALUES = [
     (16, "B", 0, "unknown layer kind 0"), (16, "B", 3, "unknown layer kind 3"), (16, "B", 255, "unknown layer kind 255"),
     (17, "B", 2, "unknown activation 2"), (17, "B", 255, "unknown activation 255"),
-    (18, "B", 2, "unknown encoding 2"), (18, "B", 255, "unknown encoding 255"),
+    (18, "B", 4, "unknown encoding 4"), (18, "B", 20, "unknown encoding 20"), (18, "B", 32, "unknown encoding 32"),
+    (18, "B", 255, "unknown encoding 255"),
     (19, "B", 1, "reserved bytes are not zero"), (44, "I", 1, "reserved bytes are not zero"),
     (20, "H", 2, "inputs is 2, the layer before has 1 outputs"), (20, "H", 65535, "inputs is 65535"),
     (22, "H", 0, "outputs is 0"), (22, "H", 4097, "outputs is 4097"), (22, "H", 65535, "outputs is 65535"),

@@ -82,7 +82,7 @@ def test_chunk_padding():
 def odd_sparse():
     """A file whose first chunk is sparse and padded, and where that chunk ends."""
     for seed in range(20):
-        data = bytes(models.data(models.classifier(seed)))
+        data = bytes(models.data(models.classifier(seed), [1, 1, 0]))
         filters, positions, payload = struct.unpack_from("<HHI", data, chunk_at(data))
         counts = struct.unpack_from(f"<{filters}H", data, chunk_at(data, 0, 12 + 4 * filters))
         if 6 * filters + 2 * sum(counts) + positions < payload:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from l3host.errors import L3Error
 from l3host.graph import Graph
 from l3host.half import rounded
 from l3host.load import load_graph
-from l3host.writer import to_bytes
+from l3host.writer import LOSSLESS, to_bytes
 from l3mote import format as fmt
 from l3mote import plan
 from l3mote.kernels import integer
 from l3mote.reader import Reader
-from models import conv, dense
+from models import conv, dense, in_palettes
 
 HERE = Path(__file__).parent
 NATIVE = ROOT / "device" / "native"
@@ -47,6 +48,8 @@ SHAPES = {
     "dense": (32, 16, [(8, 1, 1, 1.0), (12, 2, 2, 1.0), (16, 2, 2, 1.0), (8, 4, 8, 1.0)]),
     "more than 255 taps apart": (8, 4, [(64, 1, 1, 1.0), (4, 2, 2, 0.004)]),
     "pool of three": (18, 12, [(4, 3, 3, 1.0), (4, 2, 3, 0.5)]),
+    "odd widths pooled once": (47, 9, [(4, 1, 1, 0.5), (4, 2, 2, 1.0), (4, 1, 1, 0.2), (3, 4, 21, 1.0)]),
+    "no pool": (11, 6, [(3, 1, 1, 1.0), (4, 1, 1, 0.2), (3, 1, 1, 0.5)]),
 }
 
 
@@ -79,38 +82,48 @@ def noise(frontend, n):
     return np.round(rng.normal(size=(n, frontend.window)) * 3000).clip(-32768, 32767).astype(np.int16)
 
 
-def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE):
+def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", tiles=None):
+    """What fixed_board.py computes; the number of tiles that it took is added to the set `tiles`."""
     folder.mkdir()
-    (folder / "model.l3m").write_bytes(to_bytes(graph))
+    (folder / "model.l3m").write_bytes(to_bytes(graph, encoding))
     pcm.astype("<i2").tofile(folder / "audio.pcm")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap}))
     done = runtimes.execute(unix(), SCRIPT, package, folder)
     assert done.returncode == 0, done.stderr + done.stdout
+    if tiles is not None:
+        tiles.add(int(done.stdout))
     return np.fromfile(folder / "integers.i16", "<i2")
 
 
-def smallest_heap(graph):
-    """What strips of one row need with either kernel: the planner says by how much nothing is too little."""
+class Sizes:
+    """What either integer kernel allocates at most."""
 
-    class Sizes:
-        itemsize = 2
-        plane_bytes = staticmethod(integer.plane_bytes)
-        workspace = staticmethod(lambda p: max(integer.workspace(p), 8 * p.max_taps + 8 * p.max_cols))
-        frontend_bytes = staticmethod(lambda fe: integer.frontend_bytes(fe) + 4)
+    itemsize = 2
+    plane_bytes = staticmethod(integer.plane_bytes)
+    workspace = staticmethod(lambda p: max(integer.workspace(p), 8 * p.max_values + 8 * p.max_cols))
+    frontend_bytes = staticmethod(lambda fe: integer.frontend_bytes(fe) + 4)
 
-    with pytest.raises(plan.HeapError) as error:
-        plan.plan(Reader(BytesIO(to_bytes(graph))), 0, Sizes)
-    return error.value.missing
+
+def smallest_heaps(graph):
+    """What strips of one row need, for each width of a tile."""
+    reader = Reader(BytesIO(to_bytes(graph)))
+    convs = reader.layers[: len(graph.convs)]
+    heights = [plan.used_rows(convs[0])] + [1] * (len(convs) - 1)
+    return [plan.Plan(reader, Sizes, heights, width).heap_bytes for width in plan.tile_widths(convs[-1])]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_random_layers_in_strips_of_one_row(shape, tmp_path):
+def test_random_layers_in_strips_of_one_row_and_in_tiles(shape, tmp_path):
     graph = graph_of(shape)
     pcm = noise(graph.frontend, 1)
     expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
-    heap = smallest_heap(graph)
+    heaps = smallest_heaps(graph)
     for kernel in ("native", "viper"):
-        assert (integers(graph, pcm[0], kernel, tmp_path / kernel, heap) == expected).all(), kernel
+        tiles = set()
+        for heap in heaps:
+            found = integers(graph, pcm[0], kernel, tmp_path / f"{kernel}-{heap}", heap, tiles=tiles)
+            assert (found == expected).all(), (kernel, heap)
+        assert len(heaps) == 1 or max(tiles) > 1
 
 
 @pytest.mark.parametrize("shape", ["odd widths", "dense", "sparse", "pool of three"])
@@ -122,6 +135,19 @@ def test_random_layers_at_once_and_with_signed_activations(shape, tmp_path):
     expected = in_device_order(graph, run)
     for kernel in ("native", "viper"):
         assert (integers(graph, pcm[0], kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("rotation", range(len(LOSSLESS)))
+@pytest.mark.parametrize("shape", ["odd widths", "narrow planes", "nearly empty", "nearly dense", "more than 255 taps apart"])
+def test_random_layers_in_every_encoding(shape, rotation, tmp_path):
+    """Each layer has another encoding, and over the rotations every one."""
+    graph = in_palettes(graph_of(shape))
+    pcm = noise(graph.frontend, 1)
+    graph.fixed = fixed.calibrate(graph, pcm)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    encodings = [LOSSLESS[(i + rotation) % len(LOSSLESS)] for i in range(len(graph.layers))]
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm[0], kernel, tmp_path / kernel, None, PACKAGE, encodings) == expected).all(), kernel
 
 
 @pytest.mark.parametrize("sound", ["rain", "clock_tick"])
@@ -188,7 +214,7 @@ def test_parameters_are_checked_before_anything_is_touched():
     code = """
 import struct
 from l3mote.kernels.native import module
-p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
+p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
 def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
     buffers = [bytes(chunk), bytes(shifts), memoryview(bytearray(x + at))[at:], bytearray(out), bytearray(scratch)]
     try:
@@ -196,8 +222,11 @@ def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
     except ValueError as e:
         return str(e)
 print(call(p))
-for short in ({"chunk": 21}, {"shifts": 0}, {"x": 98}, {"out": 46}, {"scratch": 132}):
+print(call(p, scratch=132))
+for short in ({"chunk": 21}, {"shifts": 0}, {"x": 98}, {"out": 46}, {"scratch": 60}):
     print(call(p, **short))
+print(call(p[:8] + [22] + p[9:], chunk=22 + 511))  # a palette that ends outside
+print(call(p[:9] + [4] + p[10:]))  # an unknown position code
 print(call(p[:-1]))
 print(call(p, at=1))
 for i in range(len(p)):
@@ -205,9 +234,21 @@ for i in range(len(p)):
         call(p[:i] + [v] + p[i + 1:])
 """
     lines = micropython(code).splitlines()
-    assert lines[0] == "1"
-    assert lines[1:7] == ["parameters reach outside a buffer"] * 6
-    assert lines[7] == "buffer not aligned"
+    assert lines[:2] == ["1", "0"]  # no room for the filter's list: not done
+    assert lines[2:10] == ["parameters reach outside a buffer"] * 8
+    assert lines[10] == "buffer not aligned"
+
+
+def test_checksums_and_totals():
+    code = """
+from l3mote.kernels.native import crc32, total
+data = bytes([i * 97 %% 251 for i in range(1000)])
+print([crc32(memoryview(data)[a:b]) for a, b in %r], total(data), total(b""))
+"""
+    data = bytes(i * 97 % 251 for i in range(1000))
+    parts = [(0, 1000), (1, 1000), (3, 998), (2, 3), (5, 5)]
+    expected = [zlib.crc32(data[a:b]) for a, b in parts]
+    assert micropython(code % parts).strip() == f"{expected} {np.frombuffer(data, '<u2').sum()} 0"
 
 
 def test_c_under_sanitizers(tmp_path):
@@ -226,7 +267,7 @@ def test_assembly_equals_c(tmp_path):
     require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
     flags = "-mthumb -mcpu=cortex-m0plus -O2 -std=c99 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S"]
+    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S", NATIVE / "decode_armv6m.S"]
     subprocess.run(
         ["arm-none-eabi-gcc", *flags.split(), *places.split(), f"-I{NATIVE}", *sources, "-lgcc", "-o", program], check=True
     )

@@ -1,4 +1,4 @@
-"""The schedule and the plan: every row once, in order, never before what it reads; buffers within the heap."""
+"""Tiles, schedule and plan: every row and column once, in order, never before what it reads; buffers within the heap."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from make_small import PATH
 
 from l3mote.format import CONV, Layer
 from l3mote.kernels import python as kernel
-from l3mote.plan import HeapError, Plan, candidate_heights, plan, schedule, smallest_height, used_rows
+from l3mote.plan import HeapError, Plan, candidate_heights, plan, schedule, smallest_height, spans, tile_widths, used_rows
 from l3mote.reader import Reader
 
 
@@ -58,7 +58,39 @@ def test_candidate_heights_fall_from_the_whole_plane(layers):
     for layer in layers:
         heights = list(candidate_heights(layer))
         assert heights == sorted(set(heights), reverse=True)
-        assert all(smallest_height(layer) < h <= used_rows(layer) for h in heights)
+        assert all(smallest_height(layer) <= h <= used_rows(layer) for h in heights)
+
+
+def test_tiles_written_by_hand():
+    # 16 columns, 16, pooled to 8, 8 and all pooled to 1: two tiles, each read with one column of the other by every layer
+    layers = chain(16, 16, [1, 2, 1, 8])
+    assert spans(layers, 0, 4) == [(0, 13), (0, 12), (0, 5), (0, 4)]
+    assert spans(layers, 1, 4) == [(3, 16), (4, 16), (3, 8), (4, 8)]
+    # EdgeL3: the second of four tiles; of two tiles, the first reads 158 columns, 30 more than its half
+    layers = chain(199, 256, [1, 2, 1, 2, 1, 2, 1, 32])
+    assert spans(layers, 1, 8) == [(35, 157), (36, 156), (19, 77), (20, 76), (11, 37), (12, 36), (7, 17), (8, 16)]
+    assert spans(layers, 0, 16)[0] == (0, 157)
+
+
+def test_tiles_are_whole_groups_of_the_last_pool_or_equal_parts_of_one():
+    assert list(tile_widths(conv(8, 8, 1, 2, (8, 8)))) == [8, 4, 2, 1]
+    assert list(tile_widths(conv(8, 12, 1, 2, (1, 3)))) == [12, 9, 6, 3, 1]
+    assert list(tile_widths(conv(8, 25, 1, 2, (1, 12)))) == [24, 12, 6, 4, 3, 2, 1]  # the 25th column is not used
+
+
+@given(chains, st.data())
+def test_tiles_make_what_the_next_layer_reads_and_no_more(layers, data):
+    last = layers[-1]
+    width = data.draw(st.sampled_from(list(tile_widths(last))))
+    made = []
+    for tile in range(-(-last.out_cols * last.pool_cols // width)):
+        found = spans(layers, tile, width)
+        made += range(*found[-1])
+        for layer, (first, stop), span in zip(layers[1:], found[1:], found, strict=False):
+            read = {column for x in range(first, stop) for column in (x - 1, x, x + 1) if 0 <= column < layer.cols}
+            pool = layers[layers.index(layer) - 1].pool_cols
+            assert {column // pool for column in range(*span)} == read and (span[1] - span[0]) == pool * len(read)
+    assert made == list(range(last.out_cols * last.pool_cols))
 
 
 def needed(reader):
@@ -80,6 +112,19 @@ def test_plan_keeps_to_its_heap_and_reads_less_with_more():
     assert whole.passes == [1] * 6 and whole.flash_bytes == sum(layer.length for layer in reader.layers)
 
 
+def test_less_heap_means_more_tiles_and_more_work():
+    reader = Reader(str(PATH))
+    last = reader.layers[5]
+    tiles, macs, heap = [], [], plan(reader, None, kernel).heap_bytes
+    while heap > needed(reader):
+        found = plan(reader, heap, kernel)
+        tiles.append(found.tiles)
+        macs.append(found.macs)
+        heap = found.heap_bytes - 1
+    assert tiles == sorted(tiles) and macs == sorted(macs)
+    assert tiles[0] == 1 and set(tiles) <= {-(-last.cols // width) for width in tile_widths(last)} and len(set(tiles)) > 1
+
+
 def test_one_byte_less_than_the_smallest_plan_is_one_byte_missing():
     reader = Reader(str(PATH))
     least = needed(reader)
@@ -91,8 +136,15 @@ def test_one_byte_less_than_the_smallest_plan_is_one_byte_missing():
 def test_operations_counted_by_hand():
     reader = Reader(str(PATH))
     heights = [used_rows(layer) for layer in reader.layers[:6]]
-    found = Plan(reader, kernel, heights).count()
-    # rows computed x 25, 12 or 6 bands x filters x 9 taps x inputs: a row that a floored pool drops is not computed
-    convs = 15 * 25 * 4 * 9 + 14 * 25 * 5 * 36 + 7 * 12 * 6 * 45 + 6 * 12 * 8 * 54 + 3 * 6 * 8 * 72 + 3 * 6 * 12 * 72
+    found = Plan(reader, kernel, heights, 6).count()
+    # rows computed x 25, 12 or 6 bands x filters x 9 taps x inputs: a row or band that a floored pool drops is not computed
+    convs = 15 * 25 * 4 * 9 + 14 * 24 * 5 * 36 + 7 * 12 * 6 * 45 + 6 * 12 * 8 * 54 + 3 * 6 * 8 * 72 + 3 * 6 * 12 * 72
     assert found.macs_dense == convs + 12 * 10 + 10 * 3
     assert found.macs < found.macs_dense
+    tiled = Plan(reader, kernel, heights, 3).count()
+    # bands 0-2 and 3-5 of conv6 come from 0-3 and 2-5 of conv5, those from 0-9 and 2-11 of conv4, from 0-10 and 1-11 of conv3
+    convs = 15 * 50 * 4 * 9 + 14 * 48 * 5 * 36 + 7 * 22 * 6 * 45 + 6 * 20 * 8 * 54 + 3 * 8 * 8 * 72 + 3 * 6 * 12 * 72
+    assert tiled.macs_dense == convs + 12 * 10 + 10 * 3
+    assert tiled.tiles == 2 and tiled.passes == [2] * 6
+    convolutions = sum(layer.length for layer in reader.layers[:6])
+    assert tiled.flash_bytes == found.flash_bytes + convolutions  # each of them once more, the dense layers not

@@ -93,54 +93,72 @@ def test_biases_that_overflow(value):
 # -- encodings
 
 
-@pytest.mark.parametrize("density,encoding", [(1.0, fmt.F16), (0.8, fmt.F16), (0.5, fmt.SPARSE_F16), (0.1, fmt.SPARSE_F16)])
-def test_the_smaller_encoding_is_chosen(density, encoding):
-    """A value takes 2 bytes dense, 3 sparse: the limit is at two thirds."""
+CODES = [(1.0, fmt.ALL), (0.95, fmt.ALL), (0.8, fmt.BITMAP), (0.4, fmt.BITMAP), (0.15, fmt.NIBBLE_GAPS), (0.02, fmt.BYTE_GAPS)]
+
+
+@pytest.mark.parametrize("density,code", CODES)
+def test_the_smallest_encoding_is_chosen(density, code):
+    """A weight takes 2 bytes dense; a value 3 in byte gaps, 2.5 in short nibble gaps; and in a bitmap 2, 1/8 a weight."""
     rng = np.random.default_rng(1)
-    graph = head(models.kernel(rng, (120, 10), density))
-    assert encodings(graph)[1] == encoding
-    sizes = {e: sum(map(len, writer._chunks(*packed(graph.layers[1]), e))) for e in (fmt.F16, fmt.SPARSE_F16)}
-    assert sizes[encoding] == min(sizes.values()) < max(sizes.values())
-
-
-def packed(layer):
-    return writer.to_half(writer.filters(layer))[0], layer.bias
+    graph = head(models.kernel(rng, (1200, 20), density))
+    assert encodings(graph)[1] == code
+    sizes = {e: len(writer.to_bytes(graph, [fmt.ALL, e])) for e in writer.FLOAT16}
+    assert sizes[code] == min(sizes.values()) == len(writer.to_bytes(graph, [0, code])) < sorted(sizes.values())[1]
 
 
 def test_each_layer_has_its_own_encoding():
     graph = models.small()
-    assert encodings(graph) == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+    found = encodings(graph)
+    assert found[::2] == [fmt.ALL] * 5 and set(found[1::2]) <= set(writer.FLOAT16[1:])
     nonzeros = [layer.nonzeros for layer in Reader(models.stream(models.data(graph))).layers]
     assert nonzeros == [np.count_nonzero(layer.kernel) for layer in graph.layers]
 
 
-def test_position_bytes():
-    cases = {(): "", (0,): "00", (254,): "fe", (255,): "ff00", (509,): "fffe", (510,): "ffff00", (3, 4, 300): "0300ff28"}
-    for positions, expected in cases.items():
-        assert writer.position_bytes(np.array(positions, int)).hex() == expected
+POSITIONS = {
+    (): ("", "", ""),
+    (0,): ("00", "00", "01"),
+    (0, 1, 2): ("000000", "0000", "07"),
+    (14,): ("0e", "0e", "0040"),
+    (15,): ("0f", "0f", "0080"),
+    (29, 30): ("1d00", "ef00", "00000060"),
+    (254,): ("fe", "ff" * 8 + "0e", "00" * 31 + "40"),
+    (255,): ("ff00", "ff" * 8 + "0f", "00" * 31 + "80"),
+    (3, 4, 300): ("0300ff28", "03" + "ff" * 9 + "af", "18" + "00" * 36 + "10"),
+    (509,): ("fffe", None, None),
+    (510,): ("ffff00", None, None),
+}
+
+
+@pytest.mark.parametrize("positions", POSITIONS)
+def test_position_bytes(positions):
+    """As many weights as there must be, so that a bitmap ends with the last."""
+    row = np.zeros(max(positions, default=-1) + 1, np.float16)
+    row[list(positions)] = 1
+    for code, expected in zip((fmt.BYTE_GAPS, fmt.NIBBLE_GAPS, fmt.BITMAP), POSITIONS[positions], strict=True):
+        assert expected is None or writer.position_bytes(row, code).hex() == expected, code
 
 
 # -- chunks
 
 
 def test_chunks_hold_as_many_whole_filters_as_fit_the_target():
-    data = writer.to_bytes(head(np.ones((254, 10))))  # 4 + 508 bytes a filter: 4 of them are 2048
-    assert chunks(data) == [(4, 0, 2048), (4, 0, 2048), (2, 0, 1024)]
-    data = writer.to_bytes(head(np.ones((255, 10))))  # 514 bytes: 3
-    assert chunks(data) == [(3, 0, 1544)] * 3 + [(1, 0, 516)]
+    data = writer.to_bytes(head(np.ones((510, 10))), "f16")  # 4 + 1020 bytes a filter: 4 of them are 4096
+    assert chunks(data) == [(4, 0, 4096), (4, 0, 4096), (2, 0, 2048)]
+    data = writer.to_bytes(head(np.ones((511, 10))), "f16")  # 1026 bytes: 3
+    assert chunks(data) == [(3, 0, 3080)] * 3 + [(1, 0, 1028)]
 
 
 def test_sparse_chunks_too():
     rng = np.random.default_rng(2)
-    data = writer.to_bytes(head(models.kernel(rng, (600, 40), 0.2)))
+    data = writer.to_bytes(head(models.kernel(rng, (2400, 40), 0.2)))
     found = chunks(data)
     assert sum(filters for filters, _, _ in found) == 40
     assert len(found) > 3
-    assert all(1500 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
+    assert all(2600 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
 
 
 def test_a_filter_larger_than_the_target_is_a_chunk_of_its_own():
-    assert chunks(writer.to_bytes(head(np.ones((1500, 3))))) == [(1, 0, 3004)] * 3
+    assert chunks(writer.to_bytes(head(np.ones((2500, 3))), "f16")) == [(1, 0, 5004)] * 3
     largest = (fmt.CHUNK_LIMIT - 4) // 2
     assert chunks(conv_free(np.ones((largest, 1)))) == [(1, 0, fmt.CHUNK_LIMIT)]
 
@@ -151,7 +169,7 @@ def conv_free(weights):
     bands = next(b for b in range(100, 0, -1) if inputs % b == 0)
     plane = models.frontend(sample_rate=8000, fmax=4000.0, n_fft=256, window=inputs // bands, hop_length=1, bands=bands, padding=1)
     conv = Conv("conv1", np.zeros((3, 3, 1, 1)), np.ones(1))
-    return writer.to_bytes(Graph(plane, [conv, Dense("head", weights, np.zeros(weights.shape[1]))]))
+    return writer.to_bytes(Graph(plane, [conv, Dense("head", weights, np.zeros(weights.shape[1]))]), "f16")
 
 
 def test_a_filter_larger_than_a_chunk():
@@ -164,7 +182,7 @@ def test_a_filter_that_only_fits_a_chunk_when_sparse():
     weights = np.zeros(((fmt.CHUNK_LIMIT - 4) // 2 + 2, 1))
     weights[::100] = 1
     data = conv_free(weights)
-    assert Reader(models.stream(data)).layers[1].encoding == fmt.SPARSE_F16
+    assert Reader(models.stream(data)).layers[1].encoding == fmt.BYTE_GAPS
     assert len(chunks(data)) == 1
 
 

@@ -4,6 +4,7 @@ Runs unchanged on MicroPython, CircuitPython and CPython.
 """
 
 import struct
+from array import array
 
 MAGIC = b"\x89L3M"
 FORMAT_VERSION = 1
@@ -34,12 +35,15 @@ SCALE_LINEAR, SCALE_MEL = 0, 1
 PADDING_VALID, PADDING_SAME = 0, 1
 CONV, DENSE = 1, 2
 NONE, RELU, SOFTMAX, SIGMOID = 0, 1, 2, 3
-F16, SPARSE_F16 = 0, 1
+ALL, BYTE_GAPS, NIBBLE_GAPS, BITMAP = 0, 1, 2, 3  # position codes: an encoding's low four bits
+PALETTE = 16  # in an encoding: values are indices into 256 float16
 SELFTEST_NOISE = 1
 
-CHUNK_TARGET = 2048  # payload bytes the writer fills a chunk to
+CHUNK_TARGET = 4096  # payload bytes the writer fills a chunk to
 CHUNK_LIMIT = 16384  # payload bytes a reader accepts
+PALETTE_BYTES = 512
 SKIP = 255  # position byte: move on 255 places without a value
+NIBBLE_SKIP = 15  # the same for half a byte
 
 # What a reader is prepared to believe, so that no count can make it allocate without bound.
 MAX_LAYERS = 32
@@ -135,6 +139,9 @@ class Layer:
         self.rows = rows  # of the input plane, time
         self.cols = cols  # bands
         self.taps = self.inputs * 9 if self.kind == CONV else self.inputs
+        self.code = self.encoding & 15  # of its positions
+        self.palette = self.encoding >= PALETTE
+        self.value_bytes = 1 if self.palette else 2
 
     @property
     def out_rows(self):
@@ -160,21 +167,25 @@ class Chunk:
         self.biases = self.counts = self.values = self.positions = 0
         self.n_values = 0
         self.n_position_bytes = 0
+        self.palette = 0  # where the layer's palette stands, if it has one
         self.at = 0  # file offset of the payload, for messages
 
-    def locate(self, buffer, payload):
-        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up."""
-        sparse = self.layer.encoding == SPARSE_F16
+    def locate(self, buffer, payload, total):
+        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up.
+
+        total: the function that adds up counts (see `total` below).
+        """
         self.counts = 4 * self.filters
-        self.values = self.counts + (2 * self.filters if sparse else 0)
-        if sparse:
-            self.n_values = 0
-            for f in range(self.filters):
-                self.n_values += self.count(buffer, f)
+        self.values = self.counts
+        if self.layer.code:
+            self.values += 2 * self.filters
+            self.n_values = total(buffer[self.counts : self.values])  # in one go; count() looks at each
         else:
             self.n_values = self.filters * self.layer.taps
-        self.positions = self.values + 2 * self.n_values
+        self.positions = self.values + self.layer.value_bytes * self.n_values
         if align(self.positions + self.n_position_bytes) != payload:
+            for f in range(self.filters):
+                self.count(buffer, f)  # tells of one that is too large
             raise FormatError(
                 "chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
                 % (self.layer.name, self.at, payload, align(self.positions + self.n_position_bytes))
@@ -185,7 +196,7 @@ class Chunk:
 
     def count(self, buffer, f):
         """Weights that filter f of this chunk has in the file, never more than layer.taps."""
-        if self.layer.encoding != SPARSE_F16:
+        if not self.layer.code:
             return self.layer.taps
         n = struct.unpack_from("<H", buffer, self.counts + 2 * f)[0]
         if n > self.layer.taps:
@@ -198,27 +209,19 @@ class Chunk:
             raise self.error("bias of filter %d is not finite" % (self.first + f))
         return value
 
+    def bits(self, buffer, at):
+        """The float16, as an integer, of the value that stands at byte `at`."""
+        if self.layer.palette:
+            at = self.palette + 2 * buffer[at]
+        return buffer[at] | buffer[at + 1] << 8
+
     def error(self, what):
         return FormatError("layer %s, chunk at byte %d: %s" % (self.layer.name, self.at, what))
 
-    def unpack_positions(self, buffer, at, count, out):
-        """Decode `count` sparse positions from byte `at` into out (array of u16); return the next byte's offset."""
-        end = self.positions + self.n_position_bytes
-        position = -1
-        for i in range(count):
-            while True:
-                if at >= end:
-                    raise self.error("positions end before the values do")
-                gap = buffer[at]
-                at += 1
-                if gap != SKIP:
-                    break
-                position += SKIP
-            position += gap + 1
-            if position >= self.layer.taps:
-                raise self.error("position %d is outside the filter of %d" % (position, self.layer.taps))
-            out[i] = position
-        return at
+
+def total(counts):
+    """The sum of little-endian u16, given as bytes."""
+    return sum(array("H", counts))
 
 
 def half(bits):

@@ -11,24 +11,43 @@ from l3mote.kernels import calibrated, choose
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
-RESERVE = 4096  # bytes left for Python's own small objects; a tenth more is too fragmented to count on
+GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
+RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
 
 
 def buffer_heap(free):
     """Bytes that a model's buffers may take of `free` bytes of heap."""
-    return free * 9 // 10 - RESERVE
+    return free * 15 // 16 - RESERVE
+
+
+def collect_after(n):
+    """Have garbage collected whenever n more bytes are allocated; returns the setting before. MicroPython alone has this."""
+    threshold = getattr(gc, "threshold", None)
+    if threshold is None:
+        return None
+    before = threshold()
+    threshold(n)
+    return before
 
 
 class Plane:
-    """Channel planes with a zero column on both sides of each row. Stored row 0 is the plane's row `top`."""
+    """Channel planes, of which rows and columns are stored in part: stored row 0 is row `top`, stored column 0 column `left`.
 
-    def __init__(self, kernel, channels, rows, cols):
+    place() says which columns a tile fills. A column beside them that is stored is the plane's zero border.
+    """
+
+    def __init__(self, kernel, channels, rows, pitch):
         self.channels = channels
-        self.cols = cols
-        self.pitch = cols + 2
-        self.size = rows * self.pitch
+        self.rows = rows  # stored, as pitch is of columns
+        self.pitch = pitch
+        self.size = rows * pitch
         self.data = kernel.plane(channels, self.size)
         self.top = 0
+
+    def place(self, left, first, cols, step=1):
+        """Columns first..first+cols-1 get filled, each with the maximum of `step` columns of the convolution that fills it."""
+        self.left, self.first, self.cols, self.step = left, first, cols, step
+        self.inset = first - left
 
 
 class Model:
@@ -41,10 +60,19 @@ class Model:
     """
 
     def __init__(self, source, heap=None, kernel=None):
+        threshold = collect_after(GARBAGE)
+        try:
+            self._open(source, heap, kernel)
+        finally:
+            collect_after(threshold)
+
+    def _open(self, source, heap, kernel):
         self.reader = Reader(source)
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
+        for name in ("crc32", "total"):
+            setattr(self.reader, name, getattr(module, name, getattr(self.reader, name)))
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -91,12 +119,13 @@ class Model:
             (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
         self.kernel = module.Kernel(self.plan, reader)
-        for i, shape in enumerate(planning.plane_shapes(self.convs, self.plan.heights)):
-            makers.append((module.block_bytes(shape[0], shape[1] * (shape[2] + 2)), self._plane_maker(i, shape)))
+        for i, shape in enumerate(self.plan.shapes):
+            makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
         makers.sort(key=lambda maker: -maker[0])
         for _, make in makers:
             make()
         self.planes[0].flat = self.kernel.flat(self.planes[0])
+        self.planes[0].place(-1, 0, reader.frontend.bands)
 
     def _make_pcm(self):
         self.pcm = array("h", bytes(2 * self.reader.frontend.window))
@@ -136,10 +165,31 @@ class Model:
 
     def network_steps(self):
         """Run the layers on what the log-mel plane holds."""
-        kernel, planes = self.kernel, self.planes
+        for tile in range(self.plan.tiles):
+            self._place(planning.spans(self.convs, tile, self.plan.width))
+            for _ in self._tile_steps():
+                yield
+            self._flatten()
+        for _ in self._head():
+            yield
+
+    def _place(self, spans):
+        """Give the planes the columns of a tile, whose convolutions compute these; zero their borders."""
+        planes, last = self.planes, len(self.convs) - 1
         for plane in planes[:-1]:
             plane.top = -1
-            kernel.clear(plane, 0)
+            self.kernel.clear(plane, 0)
+        for i, span in enumerate(spans):
+            step = self.convs[i].pool_cols if i < last else self.plan.step
+            first = span[0] // step
+            left = (spans[i + 1][0] if i < last else first) - 1
+            planes[i + 1].place(left, first, (span[1] - span[0]) // step, step)
+            if i < last and self.plan.tiles > 1:  # what the tile before left there
+                for row in range(1, planes[i + 1].rows):
+                    self.kernel.clear(planes[i + 1], row)
+
+    def _tile_steps(self):
+        kernel, planes = self.kernel, self.planes
         for i, first, stop in planning.schedule(self.convs, self.plan.heights):
             layer, src, dst = self.convs[i], planes[i], planes[i + 1]
             if stop == layer.rows:
@@ -152,17 +202,20 @@ class Model:
             if i:  # the log-mel plane stands whole, the others slide
                 kernel.slide(src, stop - first)
                 src.top = stop - 1
-        self._flatten()
-        for _ in self._head():
-            yield
 
     def _flatten(self):
-        plane, embedding = self.planes[-1], self.vectors[0]
-        for c in range(plane.channels):
-            for t in range(self.convs[-1].out_rows):
-                row = self.kernel.row(plane, c, t)
-                for band in range(plane.cols):
-                    embedding[(band * self.convs[-1].out_rows + t) * plane.channels + c] = row[band]
+        """The last plane into the embedding. Tiles that share a group of the pool leave the greatest of their values."""
+        plane, embedding, layer, kernel = self.planes[-1], self.vectors[0], self.convs[-1], self.kernel
+        channels, rows = plane.channels, layer.out_rows
+        columns = range(plane.first * plane.step, (plane.first + plane.cols) * plane.step, plane.step)
+        places = [(column // layer.pool_cols * rows * channels, column % layer.pool_cols == 0) for column in columns]
+        for c in range(channels):
+            for t in range(rows):
+                values = kernel.row(plane, c, t)
+                for i, (at, opening) in enumerate(places):
+                    at += t * channels + c
+                    if opening or values[i] > embedding[at]:
+                        embedding[at] = values[i]
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""

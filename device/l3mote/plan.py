@@ -1,7 +1,10 @@
-"""Strips, buffers, bytes and operations for a model in a given heap. Device and host call the same function.
+"""Tiles, strips, buffers, bytes and operations for a model in a given heap. Device and host call the same function.
 
 Layers run in strips of rows (time). Convolution i computes `heights[i]` rows in one pass over its weights; the plane it
 reads holds those rows and one more above and below. A higher strip costs heap and saves passes over the flash.
+
+Where full-width strips do not fit, the columns (bands) are cut into tiles of `width` columns of the last convolution, and all
+rows run once for each tile. A tile's planes hold only the columns that its later layers read: neighbours overlap.
 """
 
 from l3mote.format import CONV, align
@@ -47,22 +50,70 @@ def schedule(convs, heights):
             now += 1
 
 
+def used_cols(layer):
+    """Columns of the convolution that survive its (floored) pool."""
+    return layer.out_cols * layer.pool_cols
+
+
+def spans(convs, tile, width):
+    """(first, stop) columns that each convolution computes in a tile: what the next one reads, with a neighbour on both sides."""
+    first = tile * width
+    stop = min(first + width, used_cols(convs[-1]))
+    found = [(first, stop)]
+    for i in range(len(convs) - 1, 0, -1):
+        pool = convs[i - 1].pool_cols
+        first, stop = max(first - 1, 0) * pool, min(stop + 1, convs[i].cols) * pool
+        found.append((first, stop))
+    found.reverse()
+    return found
+
+
+def tile_widths(layer):
+    """Widths to cut the last convolution's columns into, the widest first: whole groups of its pool, or equal parts of one."""
+    for width in range(used_cols(layer), 0, -1):
+        if width % layer.pool_cols == 0 or layer.pool_cols % width == 0:
+            yield width
+
+
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum.
 
+    heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
     """
 
-    def __init__(self, model, kernel, heights):
+    def __init__(self, model, kernel, heights, width):
         self.heights = heights
+        self.width = width
         self.layers = model.layers
         self.convs = convs = [layer for layer in model.layers if layer.kind == CONV]
-        self.chunk_bytes = align(model.chunk_bytes)
-        self.max_taps = max([layer.taps for layer in model.layers])
-        self.max_cols = max([layer.cols for layer in model.layers])
-        self.strip = max([rows * (layer.cols + 2) for layer, rows in zip(convs, self._strip_rows())])  # elements, with borders
+        self.tiles = -(-used_cols(convs[-1]) // width)
+        self.step = min(width, convs[-1].pool_cols)  # columns of the last convolution in one value of its output
+        self.chunk_bytes = align(model.chunk_bytes)  # with the largest palette
+        self.chunk_values = model.chunk_values
+        self.max_values = model.max_values
+        self._measure_tiles()
+        self.shapes = list(self._shapes())
+        self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
+
+    def _measure_tiles(self):
+        """columns: that each convolution computes, all tiles together; widest: in one tile."""
+        self.columns, self.widest = [0] * len(self.convs), [0] * len(self.convs)
+        for tile in range(self.tiles):
+            for i, span in enumerate(spans(self.convs, tile, self.width)):
+                self.columns[i] += span[1] - span[0]
+                self.widest[i] = max(self.widest[i], span[1] - span[0])
+        self.max_cols = max(self.widest)
+
+    def _shapes(self):
+        """(channels, stored rows, stored columns) of the plane that each convolution reads, and of the last one's output."""
+        yield 1, self.convs[0].rows + 2, self.convs[0].cols + 2
+        for layer, height, columns in zip(self.convs[1:], self.heights[1:], self.widest[1:]):
+            yield layer.inputs, height + 2, columns + 2
+        last = self.convs[-1]
+        yield last.outputs, last.out_rows, self.widest[-1] // self.step + 2
 
     def _strip_rows(self):
         """Most rows that each convolution can be asked for at once."""
@@ -73,8 +124,8 @@ class Plan:
     def _buffers(self, model, kernel):
         names = ["log-mel"] + [layer.name for layer in self.convs[1:]] + ["embedding"]
         yield "window", 2 * model.frontend.window
-        for name, shape in zip(names, plane_shapes(self.convs, self.heights)):
-            yield name, kernel.plane_bytes(shape[0], shape[1] * (shape[2] + 2))
+        for name, shape in zip(names, self.shapes):
+            yield name, kernel.plane_bytes(shape[0], shape[1] * shape[2])
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
@@ -89,21 +140,12 @@ class Plan:
         self.flash_bytes = sum([layer.length for layer in denses])
         for now, first, stop in schedule(self.convs, self.heights):
             layer = self.convs[now]
-            pixels = (stop - first) * layer.cols
-            self.passes[now] += 1
-            self.flash_bytes += layer.length
+            pixels = (stop - first) * self.columns[now]
+            self.passes[now] += self.tiles
+            self.flash_bytes += layer.length * self.tiles
             self.macs += pixels * layer.nonzeros
             self.macs_dense += pixels * layer.outputs * layer.taps
         return self
-
-
-def plane_shapes(convs, heights):
-    """(channels, stored rows, columns) of the plane that each convolution reads, and of the last one's output."""
-    shapes = [(1, convs[0].rows + 2, convs[0].cols)]
-    for layer, height in zip(convs[1:], heights[1:]):
-        shapes.append((layer.inputs, height + 2, layer.cols))
-    shapes.append((convs[-1].outputs, convs[-1].out_rows, convs[-1].out_cols))
-    return shapes
 
 
 def vector_sizes(model):
@@ -121,29 +163,72 @@ def candidate_heights(layer):
     """Heights worth trying, the whole plane first: the lowest for each number of passes, in multiples of the smallest."""
     used, step = used_rows(layer), smallest_height(layer)
     height = used
-    while height > step:
+    while height >= step:
         yield height
         passes = -(-used // height) + 1
         height = min(-(-used // passes // step) * step, height - step)
 
 
+def lowest(model, heap, kernel, convs):
+    """The first of these plans that fits, else the last, which needs the least: fewer tiles first (least work), then strips of
+    the rows that a pool takes together, then strips of one row (twice the passes)."""
+    for width in tile_widths(convs[-1]):
+        for heights in ([smallest_height(layer) for layer in convs], [1] * len(convs)):
+            heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
+            found = Plan(model, kernel, heights, width)
+            if heap is None or found.heap_bytes <= heap:
+                return found
+    return found
+
+
+def estimated_flash(convs, heights):
+    """Bytes that the convolutions read, about: a strip of one asks for at least a strip of the one before."""
+    passes = total = 0
+    for i in range(len(convs) - 1, 0, -1):
+        passes = max(passes, -(-used_rows(convs[i]) // heights[i]))
+        total += convs[i].length * passes
+    return total + convs[0].length * passes
+
+
+def best_raise(plan, kernel, tried):
+    """(i, heights): the convolution whose next strips save most flash for each byte of its plane, and all heights then; or None.
+
+    tried: the (i, height) that are known not to fit.
+    """
+    now = estimated_flash(plan.convs, plan.heights)
+    best, most = None, 0
+    for i in range(1, len(plan.convs)):
+        row = kernel.plane_bytes(plan.convs[i].inputs, plan.shapes[i][2])
+        for height in candidate_heights(plan.convs[i]):
+            if height <= plan.heights[i]:
+                break
+            if (i, height) in tried:
+                continue
+            heights = plan.heights[:i] + [height] + plan.heights[i + 1 :]
+            saved = (now - estimated_flash(plan.convs, heights)) / (row * (height - plan.heights[i]))
+            if saved > most:
+                best, most = (i, heights), saved
+    return best
+
+
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers and chunk_bytes (a reader.Reader). kernel: its module, which knows what it allocates.
-    Starts from the lowest strips, which need the least heap; then, from the last layer back (most weights, smallest planes),
-    takes the highest strip that still fits. Raises HeapError.
+    model: anything with frontend, layers, chunk_bytes and max_values (a reader.Reader). kernel: its module, which knows what
+    it allocates. Starts from the fewest tiles and lowest strips that fit; then raises the strips that save most flash for
+    each byte that they cost, as long as any fit. Raises HeapError.
     """
     convs = [layer for layer in model.layers if layer.kind == CONV]
-    heights = [smallest_height(layer) for layer in convs]
-    heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
-    best = Plan(model, kernel, heights)
+    best = lowest(model, heap, kernel, convs)
     if heap is not None and best.heap_bytes > heap:
         raise heap_error(best.heap_bytes, heap)
-    for i in range(len(convs) - 1, 0, -1):
-        for height in candidate_heights(convs[i]):
-            trial = Plan(model, kernel, best.heights[:i] + [height] + best.heights[i + 1 :])
-            if heap is None or trial.heap_bytes <= heap:
-                best = trial
-                break
-    return best.count()
+    tried = set()
+    while True:
+        found = best_raise(best, kernel, tried)
+        if not found:
+            return best.count()
+        trial = Plan(model, kernel, found[1], best.width)
+        if heap is None or trial.heap_bytes <= heap:
+            best = trial
+        else:
+            tried.add((found[0], found[1][found[0]]))

@@ -18,6 +18,8 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
+        self.crc32, self.total = crc32, fmt.total  # for chunks as they stream: a kernel may bring faster ones
+        self._head = bytearray(fmt.CHUNK_BYTES)  # of a chunk
         self._fixed = None
         try:
             self._open()
@@ -167,7 +169,7 @@ class Reader:
             return "a convolution after a dense layer"
         if layer.activation > (fmt.RELU if layer.kind == fmt.CONV else fmt.SIGMOID):
             return "unknown activation %d" % layer.activation
-        if layer.encoding not in (fmt.F16, fmt.SPARSE_F16):
+        if layer.code > fmt.BITMAP or layer.encoding > fmt.PALETTE + fmt.BITMAP:
             return "unknown encoding %d" % layer.encoding
         if layer.reserved or layer.reserved2:
             return "reserved bytes are not zero"
@@ -179,7 +181,7 @@ class Reader:
             return "outputs is %d" % layer.outputs
         if not (1 <= layer.pool_rows <= layer.rows and 1 <= layer.pool_cols <= layer.cols):
             return "pool of %d x %d on %d x %d" % (layer.pool_rows, layer.pool_cols, layer.rows, layer.cols)
-        if layer.offset != at or not 1 <= layer.chunks <= layer.outputs:
+        if layer.offset != at or not 1 <= layer.chunks - layer.palette <= layer.outputs:
             return "offset %d or chunks %d out of range" % (layer.offset, layer.chunks)
         if layer.nonzeros > layer.outputs * layer.taps:
             return "nonzeros is %d of %d weights" % (layer.nonzeros, layer.outputs * layer.taps)
@@ -221,56 +223,97 @@ class Reader:
         self.seed = seed
 
     def _walk_chunks(self):
-        """Check every chunk's header; find the largest payload, which sizes the one buffer."""
+        """Check every chunk's header; find the largest payload, the fullest chunk and filter, which size the kernels' buffers."""
         start = self.sections["WEIGHTS"][0]
-        self.chunk_bytes = 0
+        largest = self.chunk_values = self.max_values = 0
         for layer in self.layers:
             at = start + layer.offset
             end = at + layer.length
             filters = 0
-            for _ in range(layer.chunks):
+            for i in range(layer.chunks):
+                if layer.palette and i == 0:
+                    at = self._palette_header(at, end, layer)[0]
+                    continue
                 n, _, payload, _crc = self._chunk_header(at, end, layer)
-                self.chunk_bytes = max(self.chunk_bytes, payload)
+                largest = max(largest, payload)
+                self.chunk_values = max(self.chunk_values, payload // layer.value_bytes)
+                self.max_values = max(self.max_values, self._most_values(at + fmt.CHUNK_BYTES, n, layer))
                 filters += n
                 at += fmt.CHUNK_BYTES + payload
             if at != end or filters != layer.outputs:
                 raise FormatError("layer %s: chunks hold %d of %d filters and end at byte %d, not %d"
                                   % (layer.name, filters, layer.outputs, at, end))  # fmt: skip
+        self.palette = largest  # where palettes stand in the buffer
+        self.chunk_bytes = largest + (fmt.PALETTE_BYTES if any([layer.palette for layer in self.layers]) else 0)
+
+    def _header(self, at, end, layer):
+        if at + fmt.CHUNK_BYTES > end:
+            raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
+        self.file.seek(at)
+        self._readinto(self._head, at, "chunk header")
+        return struct.unpack(fmt.CHUNK, self._head)
+
+    def _most_values(self, at, n, layer):
+        """Weights of the fullest of the n filters whose chunk's payload begins at byte `at`."""
+        if not layer.code:
+            return layer.taps
+        counts = self._read(at + 4 * n, 2 * n, "counts")
+        return min(max([counts[i] | counts[i + 1] << 8 for i in range(0, 2 * n, 2)]), layer.taps)
 
     def _chunk_header(self, at, end, layer):
         """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""
-        if at + fmt.CHUNK_BYTES > end:
-            raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
-        header = struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
+        header = self._header(at, end, layer)
         n, n_positions, payload, _crc = header
         if not n or payload % 4 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
             raise FormatError("layer %s, chunk at byte %d: %d filters, payload of %d bytes" % (layer.name, at, n, payload))
-        fixed = 4 * n + (2 * n if layer.encoding == fmt.SPARSE_F16 else 2 * n * layer.taps)
-        if fixed + n_positions > payload or (layer.encoding == fmt.F16 and (n_positions or align(fixed) != payload)):
-            raise FormatError("layer %s, chunk at byte %d: payload of %d bytes does not fit %d filters"
-                              % (layer.name, at, payload, n))  # fmt: skip
+        fixed = 4 * n + (2 * n if layer.code else layer.value_bytes * n * layer.taps)
+        fits = fixed + n_positions <= payload
+        if layer.code == fmt.ALL:
+            fits = n_positions == 0 and align(fixed) == payload
+        elif layer.code == fmt.BITMAP:
+            fits = fits and n_positions == n * ((layer.taps + 7) // 8)
+        if not fits:
+            raise FormatError("layer %s, chunk at byte %d: payload of %d bytes, %d of them positions, does not fit %d filters"
+                              % (layer.name, at, payload, n_positions, n))  # fmt: skip
         return header
+
+    def _palette_header(self, at, end, layer):
+        """(byte after the palette's chunk, crc32)."""
+        n, n_positions, payload, crc = self._header(at, end, layer)
+        after = at + fmt.CHUNK_BYTES + payload
+        if n or n_positions or payload != fmt.PALETTE_BYTES or after > end:
+            raise FormatError("layer %s, chunk at byte %d: no palette, but %d filters, payload of %d bytes"
+                              % (layer.name, at, n, payload))  # fmt: skip
+        return after, crc
 
     # -- what a runtime asks for
 
     def chunks(self, layer, buffer):
-        """Read the layer's chunks one after the other into buffer (at least chunk_bytes); yield one Chunk, updated each time."""
+        """Read the layer's chunks one after the other into buffer (at least chunk_bytes); yield one Chunk, updated each time.
+
+        A palette is read first, to where chunk.palette says.
+        """
         view = memoryview(buffer)
         at = self.sections["WEIGHTS"][0] + layer.offset
         end = at + layer.length
         chunk = Chunk(layer)
+        if layer.palette:
+            chunk.palette, chunk.at = self.palette, at + fmt.CHUNK_BYTES
+            at, crc = self._palette_header(at, end, layer)
+            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], crc)
         while at < end:
-            filters, n_positions, payload, crc = self._chunk_header(at, end, layer)
-            chunk.filters, chunk.n_position_bytes = filters, n_positions
-            chunk.at = at + fmt.CHUNK_BYTES
-            part = view[:payload]
-            self._readinto(part, chunk.at, "layer %s" % layer.name)
-            if crc32(part) != crc or chunk.first + filters > layer.outputs:
-                raise chunk.error("crc32 differs: the file is damaged")
-            chunk.locate(buffer, payload)
+            chunk.filters, chunk.n_position_bytes, payload, crc = self._chunk_header(at, end, layer)
+            chunk.at = at = at + fmt.CHUNK_BYTES
+            self._read_payload(chunk, view[:payload], crc)
+            chunk.locate(buffer, payload, self.total)
             yield chunk
-            chunk.first += filters
-            at += fmt.CHUNK_BYTES + payload
+            chunk.first += chunk.filters
+            at += payload
+
+    def _read_payload(self, chunk, part, crc):
+        self._readinto(part, chunk.at, "layer %s" % chunk.layer.name)
+        if self.crc32(part) != crc or chunk.first + chunk.filters > chunk.layer.outputs:
+            raise chunk.error("crc32 differs: the file is damaged")
 
     def expected(self):
         """The self-test's expected output, array of f32."""

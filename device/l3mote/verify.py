@@ -2,7 +2,8 @@
 
 from array import array
 
-from l3mote.format import LAYER_BYTES, SELFTEST_BYTES, SPARSE_F16, FormatError, finite, half
+from l3mote.format import CHUNK_BYTES, LAYER_BYTES, PALETTE_BYTES, SELFTEST_BYTES, FormatError, finite, half
+from l3mote.positions import unpack
 
 
 def filters(reader, layer, buffer):
@@ -11,23 +12,40 @@ def filters(reader, layer, buffer):
     for i in range(layer.taps):
         positions[i] = i
     for chunk in reader.chunks(layer, buffer):
+        if layer.palette and chunk.first == 0:
+            check_palette(reader, layer, chunk, buffer)
         value_at, position_at = chunk.values, chunk.positions
         for f in range(chunk.filters):
             n = chunk.count(buffer, f)
-            if layer.encoding == SPARSE_F16:
-                position_at = chunk.unpack_positions(buffer, position_at, n, positions)
+            if layer.code:
+                position_at = unpack(chunk, buffer, position_at, n, positions)
             values = array("f", bytes(4 * n))
             for i in range(n):
                 try:
-                    values[i] = half(buffer[value_at] | buffer[value_at + 1] << 8)
+                    values[i] = half(chunk.bits(buffer, value_at))
                 except ValueError as e:
                     raise chunk.error("weight %d of filter %d is %s: not a normal number" % (i, chunk.first + f, e))
-                if layer.encoding == SPARSE_F16 and not values[i]:
+                if layer.code and not values[i]:
                     raise chunk.error("weight %d of filter %d is zero: a sparse layer has none" % (i, chunk.first + f))
-                value_at += 2
+                value_at += layer.value_bytes
             yield chunk.first + f, chunk.bias(buffer, f), positions[:n], values
-        if position_at != chunk.positions + (chunk.n_position_bytes if layer.encoding == SPARSE_F16 else 0):
+        if position_at != chunk.positions + chunk.n_position_bytes:
             raise chunk.error("position bytes are left over")
+
+
+def check_palette(reader, layer, chunk, buffer):
+    """FormatError for a palette value that no weight may have."""
+    for i in range(0, PALETTE_BYTES, 2):
+        at = chunk.palette + i
+        problem = None
+        try:
+            if not half(buffer[at] | buffer[at + 1] << 8) and layer.code:
+                problem = "zero: a sparse layer has none"
+        except ValueError as e:
+            problem = "%s: not a normal number" % e
+        if problem:
+            place = reader.sections["WEIGHTS"][0] + layer.offset + CHUNK_BYTES + i
+            raise FormatError("layer %s, palette value %d at byte %d is %s" % (layer.name, i // 2, place, problem))
 
 
 def verify(reader):

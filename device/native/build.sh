@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the native module of every architecture whose compiler is here into device/l3mote/kernels/.
+# Builds the native module of every architecture whose compiler is here into ../l3mote/kernels, and notes the compiler in ./compilers.
 #   usage: build.sh MICROPYTHON_SOURCE          PYTHON: an interpreter with pyelftools and ar
 set -euo pipefail
 
@@ -15,6 +15,21 @@ have() {
     esac
 }
 
+compiler() {
+    case $1 in
+        x64 | x86) gcc --version ;;
+        arm*) arm-none-eabi-gcc --version ;;
+        xtensawin) xtensa-esp32-elf-gcc --version ;;
+    esac | sed -n 1p
+}
+
+# note ARCH: its line in ./compilers
+note() {
+    touch compilers
+    { grep -v "^$1: " compilers || true; echo "$1: $(compiler "$1")"; } | sort >compilers.new
+    mv compilers.new compilers
+}
+
 [ -e "$MPY_DIR/py/dynruntime.mk" ] || { echo "native: no MicroPython source in $MPY_DIR: run make emulators, or set MPY_DIR" >&2; exit 1; }
 for arch in x64 x86 armv6m armv7m armv7emsp xtensawin; do
     if ! missing=$(have $arch); then
@@ -23,4 +38,5 @@ for arch in x64 x86 armv6m armv7m armv7emsp xtensawin; do
     fi
     make -s ARCH=$arch MPY_DIR="$MPY_DIR" PYTHON="${PYTHON:-python3}"
     cp l3native_$arch.mpy ../l3mote/kernels/
+    note $arch
 done

@@ -23,7 +23,7 @@ typedef struct {
     size_t n_in;
     int16_t *out;
     size_t n_out;
-    int32_t *scratch; // two words a tap, then two lines of sums
+    int32_t *scratch; // the list of one filter, two words a weight, then two lines of sums
     size_t n_scratch;
 } conv_buffers_t;
 
@@ -148,31 +148,17 @@ static __attribute__((noinline)) void sum_row_signed(const filter_t *f, const ui
 
 #if L3_ASM
 
-// conv_armv6m.S: the inner loops above over blocks of 8, 6 or 4 pixels
-typedef void blocks_t(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, int32_t blocks);
-extern __attribute__((visibility("hidden"))) blocks_t l3_list8, l3_rows6, l3_rows4;
-
-static void sum_blocks(blocks_t *loop, const filter_t *f, const uint16_t *x, int32_t at, int32_t blocks, int32_t *line) {
-    if (blocks) {
-        loop(x + at, f->list, f->end, line + at, f->bias, blocks);
-    }
-}
+#include "conv_armv6m.h"
 
 static void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
-    int32_t at = 0, blocks = 0;
-    if (f->by_rows) {
-        for (; columns - at > 8 || columns - at == 6; at += 6) { // what is left can be a multiple of 4
-            blocks++;
-        }
-        sum_blocks(l3_rows6, f, x, 0, blocks, line);
-        sum_blocks(l3_rows4, f, x, at, (columns - at) >> 2, line);
-        sum_blocks(l3_rows4, f, x, columns - 4, (columns - at) & 3 ? 1 : 0, line);
-    } else if (columns >= 8) {
-        sum_blocks(l3_list8, f, x, 0, columns >> 3, line);
-        sum_blocks(l3_list8, f, x, columns - 8, columns & 7 ? 1 : 0, line);
-    } else {
+    if (!has_blocks(f, columns, false)) {
         sum_narrow(f, x, columns, line, false);
+        return;
     }
+    blocks_t b;
+    set_filter(&b, f, 0, 0, SUMS);
+    set_rows(&b, 1, 0, 0, 0, 1);
+    run_rows(&b, x, line, columns, f->by_rows, false);
 }
 
 #else
@@ -223,7 +209,7 @@ static void finish_row(const conv_t *p, const int32_t *line, int shift, int16_t 
     }
 }
 
-static void conv_filter(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out, int32_t *lines) {
+static void conv_lines(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out, int32_t *lines) {
     int32_t within = p->within;
     bool again = within > 0, fresh = true;
     for (int32_t y = 0; y < p->rows; y++, x += p->pitch) {
@@ -246,6 +232,33 @@ static void conv_filter(const conv_t *p, const filter_t *f, int shift, const uin
     }
 }
 
+#if L3_ASM
+
+// conv_lines without lines, for the common layers: ReLU, pools of one or two columns.
+static bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out) {
+    int32_t columns = p->pool_columns * p->out_columns;
+    bool pooled = p->pool_columns == 2;
+    if (p->least != 0 || p->pool_columns > 2 || (!pooled && p->pool_rows > 1) || !has_blocks(f, columns, p->is_signed)) {
+        return false;
+    }
+    blocks_t b;
+    set_filter(&b, f, shift, p->most, !pooled ? RESULTS : p->within ? MERGED_PAIRS : PAIRS);
+    set_rows(&b, p->rows, p->pitch, p->out_pitch, p->within, p->pool_rows);
+    run_rows(&b, x, out, columns, f->by_rows, p->is_signed);
+    return true;
+}
+
+#endif
+
+static void conv_filter(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out, int32_t *lines) {
+#if L3_ASM
+    if (conv_blocks(p, f, shift, x, out)) {
+        return;
+    }
+#endif
+    conv_lines(p, f, shift, x, out, lines);
+}
+
 // ---- a chunk
 
 // Does the last element of a * b + c * d + rest (all of them not negative) stand before n?
@@ -263,10 +276,12 @@ static bool disjoint(const void *a, size_t a_bytes, const void *b, size_t b_byte
 }
 
 static bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
-    int32_t bias_bytes = 4, count_bytes = p->sparse ? 2 : 0;
+    int32_t bias_bytes = 4, count_bytes = p->code ? 2 : 0;
+    int32_t halves = p->palette ? p->palette : p->values; // float16 stand there
     return p->filters >= 1 && p->filters <= 65535 && p->taps >= 1 && p->taps <= MAX_TAPS
         && part_inside(p->biases, p->filters, bias_bytes, b->chunk_bytes) && part_inside(p->counts, p->filters, count_bytes, b->chunk_bytes)
-        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + p->values) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
+        && p->code >= ALL && p->code <= BITMAP && part_inside(p->palette, p->palette ? PALETTE_BYTES : 0, 1, b->chunk_bytes)
+        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + halves) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
         && p->positions >= 0 && p->positions <= p->end && part_inside(p->first_shift, p->filters, 1, b->n_shifts);
 }
 
@@ -303,39 +318,66 @@ static bool output_inside(const conv_t *p, const conv_buffers_t *b) {
 // Everything that conv_chunk relies on.
 static bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
     return chunk_inside(p, b) && input_inside(p, b) && output_inside(p, b)
-        && b->n_scratch >= 2 * (size_t)p->taps + 2 * (size_t)p->columns
+        && b->n_scratch >= 2 * (size_t)p->columns
         && p->least >= -32768 && p->least <= p->most && p->most <= 32767
         && p->exponent >= -128 && p->exponent <= 127 && p->out_exponent >= -128 && p->out_exponent <= 127
         && disjoint(b->scratch, 4 * b->n_scratch, b->out, 2 * b->n_out); // results must not overwrite the list of offsets
 }
 
+#if L3_ASM
+
+#include "decode_armv6m.h"
+
+#else
+
+typedef struct {
+    int32_t shift;
+} factors_t;
+
+ALWAYS_INLINE void prepare_factors(factors_t *q, const conv_t *p) {
+    (void)q, (void)p;
+}
+
+ALWAYS_INLINE int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
+    (void)p, (void)d, (void)n, (void)by_rows, (void)list, (void)q, (void)room;
+    return NULL;
+}
+
+#endif
+
 // One filter of the chunk; false for bad data.
-static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, int32_t f) {
+static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, factors_t *q, int32_t f) {
     const uint8_t *count = b->chunk + p->counts + 2 * f;
-    int32_t n = p->sparse ? count[0] | count[1] << 8 : p->taps;
+    int32_t n = p->code ? count[0] | count[1] << 8 : p->taps;
     int32_t bias, out_shift;
     d->shift = b->shifts[p->first_shift + f];
-    d->position = -1;
     out_shift = p->exponent + d->shift - p->out_exponent;
-    if (n > p->taps || 2 * n > b->chunk + b->chunk_bytes - (const uint8_t *)d->values || out_shift < 0 || out_shift > 30
+    size_t room = b->n_scratch - 2 * (size_t)p->columns; // words for the list
+    if (n > p->taps || 2 * (size_t)n > room || (d->palette ? n : 2 * n) > b->chunk + b->chunk_bytes - d->values || out_shift < 0 || out_shift > 30
         || !integer_bias(b->chunk + p->biases + 4 * f, d->shift + p->exponent, &bias)) {
         return false;
     }
     filter_t filter = {b->scratch, NULL, (uint32_t)bias + (1u << out_shift >> 1), false};
-    filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps;
-    filter.end = decode(p, d, n, filter.by_rows, b->scratch);
+    filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps && rows_fit(p->taps, n, room);
+    filter.end = decode_quickly(p, d, n, filter.by_rows, b->scratch, q, room);
+    if (!filter.end) {
+        filter.end = decode(p, d, n, filter.by_rows, b->scratch, room);
+    }
     if (!filter.end) {
         return false;
     }
-    conv_filter(p, &filter, out_shift, b->in + p->first, b->out + p->to + (size_t)f * p->out_size, b->scratch + 2 * p->taps);
+    conv_filter(p, &filter, out_shift, b->in + p->first, b->out + p->to + (size_t)f * p->out_size, b->scratch + room);
     return true;
 }
 
 // The chunk's filters, one after the other. Returns how many were done: fewer than filters if the next one is bad.
 static int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
-    weights_t d = {(const uint16_t *)(const void *)(b->chunk + p->values), b->chunk + p->positions, b->chunk + p->end, p->sparse != 0, p->taps, 0, 0};
+    weights_t d = {b->chunk + p->values, b->chunk + p->positions, b->chunk + p->end, NULL, 0};
+    d.palette = p->palette ? (const uint16_t *)(const void *)(b->chunk + p->palette) : NULL;
+    factors_t factors;
+    prepare_factors(&factors, p);
     for (int32_t f = 0; f < p->filters; f++) {
-        if (!conv_one(p, b, &d, f)) {
+        if (!conv_one(p, b, &d, &factors, f)) {
             return f;
         }
     }

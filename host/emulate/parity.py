@@ -31,17 +31,22 @@ def compare(name: str, device: np.ndarray, expected: np.ndarray, tolerance: floa
 
 
 def read_layers(data: bytes, graph: Graph, outputs: list[np.ndarray]) -> list[np.ndarray]:
-    """job.py's layers.bin -> one array a layer, shaped as the reference's output; NaN where the board computed nothing."""
+    """job.py's layers.bin -> one array a layer, shaped as the reference's output; NaN where the board computed nothing.
+
+    Tiles overlap, and those of the last convolution may each hold the maximum of a part of a pool's group.
+    """
     layers = [np.full(expected[0].shape, np.nan) for expected in outputs]
     at = 0
     while at < len(data):
-        index, first, stop = struct.unpack_from("<HHH", data, at)
-        at += 6
+        index, first, stop, first_band, bands, step = struct.unpack_from("<6H", data, at)
+        at += 12
         if isinstance(graph.layers[index], Conv):
-            bands, _, channels = layers[index].shape
+            channels = layers[index].shape[2]
             n = channels * (stop - first) * bands
             rows = np.frombuffer(data, "<f4", n, at).reshape(channels, stop - first, bands)
-            layers[index][:, first:stop] = rows.transpose(2, 1, 0)  # (channel, time, band) -> (band, time, channel)
+            to = np.arange(first_band, first_band + bands) * step // graph.layers[index].pool[0]
+            # (channel, time, band) -> (band, time, channel)
+            np.fmax.at(layers[index], (to, slice(first, stop)), rows.transpose(2, 1, 0))
         else:
             n = layers[index].size
             layers[index][:] = np.frombuffer(data, "<f4", n, at)
@@ -52,7 +57,7 @@ def read_layers(data: bytes, graph: Graph, outputs: list[np.ndarray]) -> list[np
 def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerParity]:
     """Compare every layer; the reference runs in float64 on the same plane (bands, frames).
 
-    Rows that no later layer reads (cut off by a floored pool) are not computed on the device and not compared.
+    What no later layer reads (cut off by a floored pool) is not computed on the device and not compared.
     """
     outputs = reference.network(graph, plane[None].astype(np.float64)).outputs
     return _compared(data, graph, outputs, LAYER_RELATIVE)
@@ -65,18 +70,20 @@ def integer_parity(data: bytes, graph: Graph, pcm: np.ndarray) -> list[LayerPari
 
 def _compared(data: bytes, graph: Graph, outputs: list[np.ndarray], tolerance: float) -> list[LayerParity]:
     result = []
-    needed = needed_frames(graph)
+    needed = needed_part(graph)
     for i, (layer, device, expected) in enumerate(zip(graph.layers, read_layers(data, graph, outputs), outputs, strict=True)):
         if isinstance(layer, Conv):
-            device, expected = device[:, : needed[i]], expected[:, :, : needed[i]]
+            bands, frames = needed[i]
+            device, expected = device[:bands, :frames], expected[:, :bands, :frames]
         result.append(compare(layer.name, device, expected[0], tolerance))
     return result
 
 
-def needed_frames(graph: Graph) -> list[int]:
-    """For each convolution, how many frames of its output any later layer reads (one more on the right of what is pooled)."""
+def needed_part(graph: Graph) -> list[tuple[int, int]]:
+    """For each convolution, how many (bands, frames) of its output any later layer reads: one more than what is pooled."""
     shapes = graph.planes()
-    needed = [shapes[-1][1]]
+    needed = [shapes[-1][:2]]
     for conv, shape in zip(reversed(graph.convs[1:]), reversed(shapes[1:-1]), strict=True):
-        needed.append(min(shape[1], needed[-1] * conv.pool[1] + 1))
+        bands, frames = (min(shape[axis], needed[-1][axis] * conv.pool[axis] + 1) for axis in (0, 1))
+        needed.append((bands, frames))
     return needed[::-1]

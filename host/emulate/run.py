@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from l3host import reference
+from l3host.embed import Answers, run_windows
 from l3host.emulate import parity, runtimes
 from l3host.graph import Graph
 from l3host.load import find, load_graph
@@ -24,7 +27,7 @@ class Emulation:
     labels: list[str]
     outputs: np.ndarray
     embeddings: np.ndarray
-    reference: reference.Run
+    reference: Answers  # in double precision
     layers: list[parity.LayerParity]
     facts: dict  # result.json of board/job.py, and costs()
 
@@ -70,17 +73,30 @@ class Emulation:
 
 def loudest(windows: np.ndarray) -> int:
     """The window to compare layer by layer: silence would say little."""
-    return int(np.argmax((windows.astype(np.float64) ** 2).sum(axis=1)))
+    return max(range(len(windows)), key=lambda i: np.square(windows[i], dtype=np.float64).sum())
 
 
-def prepare(folder: Path, model: str, graph: Graph, pcm: np.ndarray, job: dict) -> np.ndarray:
-    """Write the job's files; return the plane (bands, frames), float32, that the layers are compared on."""
-    shutil.copyfile(find(model), folder / "model.l3m")
-    pcm.astype("<i2").tofile(folder / "audio.pcm")
-    plane = reference.normalised(graph, pcm[loudest(pcm)][None] / 32768)[0].astype(np.float32)
+def write_plane(folder: Path, graph: Graph, pcm: np.ndarray) -> np.ndarray:
+    """Write the log-mel of one window (window,); return it: the plane (bands, frames), float32, that layers are compared on."""
+    plane = reference.normalised(graph, pcm[None] / 32768)[0].astype(np.float32)
     plane.T.astype("<f4").tofile(folder / "plane.f32")
-    (folder / "job.json").write_text(json.dumps(job))
     return plane
+
+
+@contextmanager
+def job_folder(model: str, pcm: np.ndarray, **job) -> Iterator[tuple[Path, Path]]:
+    """The library's folder, and one with the files that board/job.py reads, until the block ends. job: what job.json adds."""
+    settings = {"windows": len(pcm), "heap": None, "heap_enforced": False, "kernel": None, "plan_heap": None, "loudest": 0}
+    settings |= {"parity": False, "selftest": True} | job
+    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
+        library, folder = Path(temporary, "lib"), Path(temporary, "job")
+        library.mkdir()
+        folder.mkdir()
+        runtimes.copy_library(library)
+        shutil.copyfile(find(model), folder / "model.l3m")
+        pcm.astype("<i2").tofile(folder / "audio.pcm")
+        (folder / "job.json").write_text(json.dumps(settings))
+        yield library, folder
 
 
 def costs(facts: dict, where: runtimes.Runtime, windows: int) -> dict:
@@ -106,25 +122,18 @@ def emulate(
     """
     graph = load_graph(model)
     where = runtimes.find(runtime)
-    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
-        library, folder = Path(temporary, "lib"), Path(temporary, "job")
-        library.mkdir()
-        folder.mkdir()
-        runtimes.copy_library(library)
-        job = {
-            "windows": len(pcm), "heap": heap, "heap_enforced": where.heap_enforced, "kernel": kernel, "parity": True,
-            "plan_heap": plan_heap, "selftest": selftest, "loudest": loudest(pcm),
-        }  # fmt: skip
-        plane = prepare(folder, model, graph, pcm, job)
-        runtimes.run_job(where, library, folder, heap)
-        facts = json.loads((folder / "result.json").read_text())
+    loud = loudest(pcm)
+    job = {"kernel": kernel, "heap": heap, "heap_enforced": where.heap_enforced, "plan_heap": plan_heap, "loudest": loud}
+    with job_folder(model, pcm, **job, parity=True, selftest=selftest) as (library, folder):
+        plane = write_plane(folder, graph, pcm[loud])
+        facts = runtimes.run_job(where, library, folder, heap)
         facts |= costs(facts, where, len(pcm))
         data = (folder / "layers.bin").read_bytes()
         if facts["arithmetic"] == "fixed":
-            layers = parity.integer_parity(data, graph, pcm[loudest(pcm)])
+            layers = parity.integer_parity(data, graph, pcm[loud])
         else:
             layers = parity.layer_parity(data, graph, plane)
         values = np.fromfile(folder / "outputs.f32", "<f4").reshape(len(pcm), -1)
-    expected = reference.run(graph, pcm / 32768)
+    expected = run_windows(graph, pcm, dtype=np.float64)
     n = expected.output.shape[1]
     return Emulation(where.name, graph.labels, values[:, :n], values[:, n:], expected, layers, facts)

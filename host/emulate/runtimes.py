@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -122,11 +123,11 @@ def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: i
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None) -> None:
-    """Run job.py on the folder. Raises L3Error with the device's own words if it fails."""
-    done = execute(runtime, JOB, library, folder, heap)
+def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None, script: Path = JOB) -> dict:
+    """Run job.py on the folder; return its facts. Raises L3Error with the device's own words if it fails."""
+    done = execute(runtime, script, library, folder, heap)
     if done.returncode == 0 and (folder / "result.json").exists():
-        return
+        return json.loads((folder / "result.json").read_text())
     lines = (done.stderr + done.stdout).strip().splitlines()
     reason = next((line for line in reversed(lines) if line.split(":")[0].split(".")[-1] in DEVICE_ERRORS), None)
     if reason is None:

@@ -54,8 +54,8 @@ def choose(name=None, calibrated=False):
             continue
         try:
             return KERNELS[candidate]()
-        except (ImportError, SyntaxError) as e:  # a port without native code refuses viper's decorator as a syntax error
-            reason = e
+        except (ImportError, SyntaxError, TypeError, ValueError) as e:
+            reason = e  # a port without native code refuses viper's decorator as a syntax error, an old emitter what it cannot type
     raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
 
 

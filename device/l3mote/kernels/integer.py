@@ -4,7 +4,7 @@ import struct
 from array import array
 
 from l3mote.fixed import log2
-from l3mote.format import RELU, SPARSE_F16
+from l3mote.format import RELU
 
 itemsize = 2
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
@@ -16,7 +16,7 @@ def plane_bytes(channels, size):
 
 def workspace(plan):
     """(offset, weight) pairs of one filter, and the rows of one filter's strip before its pool."""
-    return 8 * plan.max_taps + 2 * plan.strip
+    return 8 * plan.max_values + 2 * plan.strip
 
 
 def frontend_bytes(fe):
@@ -55,9 +55,10 @@ class Integer:
             signed = layer.activation != RELU
 
     def _make_workspace(self, plan):
-        self.taps = array("i", bytes(8 * plan.max_taps))
-        self.rows = bytearray(2 * plan.strip)
-        self.p = array("i", [0] * 10)
+        self.taps = bytearray(8 * plan.max_values + 2 * plan.strip)
+        self.rows = memoryview(self.taps)[8 * plan.max_values :]
+        self.p = array("i", [0] * 19)
+        self.p[10] = 2 * plan.max_values
 
     def plane(self, channels, size):
         return bytearray(2 * channels * size)
@@ -74,7 +75,7 @@ class Integer:
         return array("f", [v * unit for v in vector])
 
     def row(self, plane, c, index):
-        at = 2 * (c * plane.size + index * plane.pitch + 1)
+        at = 2 * (c * plane.size + index * plane.pitch + plane.inset)
         return array("h", plane.data[at : at + 2 * plane.cols])
 
     def clear(self, plane, index):
@@ -93,18 +94,18 @@ class Integer:
 
     def _filters(self, chunk, buffer, pitch, size):
         """Decode one filter after the other into taps; yield (filter, count, bias, output shift)."""
-        layer, p = chunk.layer, array("i", [0] * 9)
+        layer, p = chunk.layer, array("i", [0] * 10)
         first, exponent, out_exponent, _, _ = self.filters[layer.name]
         value_at, position_at = chunk.values, chunk.positions
         for f in range(chunk.filters):
             shift = self.fixed.shifts[first + chunk.first + f]
             n = chunk.count(buffer, f)
-            p[0], p[1], p[2], p[3], p[4] = layer.encoding == SPARSE_F16, value_at, position_at, n, shift
-            p[5], p[6], p[7], p[8] = layer.taps, pitch, size, chunk.positions + chunk.n_position_bytes
-            position_at = self.decode(buffer, self.taps, p)
+            p[0], p[1], p[2], p[3], p[4] = layer.code, value_at, position_at, n, shift
+            p[5], p[6], p[7], p[8], p[9] = layer.taps, pitch, size, chunk.positions + chunk.n_position_bytes, chunk.palette
+            position_at = self.decode(buffer, self.taps, 0, p)
             if position_at < 0:
                 raise chunk.error("a position or a weight of filter %d is out of range" % (chunk.first + f))
-            value_at += 2 * n
+            value_at += layer.value_bytes * n
             chunk.bias(buffer, f)  # refuses what is not finite
             bias = rounded_bias(struct.unpack_from("<I", buffer, chunk.biases + 4 * f)[0], shift + exponent)
             yield chunk.first + f, n, bias, exponent + shift - out_exponent
@@ -114,16 +115,18 @@ class Integer:
         return 0 if layer.activation == RELU else -(1 << bits), (1 << bits) - 1, signed
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
         layer, p = chunk.layer, self.p
+        corner = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        columns = dst.cols * dst.step
         least, most, signed = self._limits(layer)
         for f, n, bias, shift in self._filters(chunk, buffer, src.pitch, src.size):
-            p[0], p[1], p[2], p[3] = n, (first - 1 - src.top) * src.pitch, stop - first, layer.cols
+            p[0], p[1], p[2], p[3] = n, corner, stop - first, columns
             p[4], p[5], p[6], p[7], p[8], p[9] = src.pitch, bias, shift, least, most, signed
-            self.conv_rows(src.data, self.taps, self.rows, p)
-            p[0], p[1], p[2], p[3] = stop - first, layer.cols, layer.pool_rows, layer.pool_cols
-            p[4], p[6], p[7] = first % layer.pool_rows, dst.pitch, layer.out_cols
-            p[5] = f * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + 1
+            self.conv_rows(src.data, self.taps, 0, p)
+            p[0], p[1], p[2], p[3] = stop - first, columns, layer.pool_rows, dst.step
+            p[4], p[6], p[7] = first % layer.pool_rows, dst.pitch, dst.cols
+            p[5] = f * dst.size + (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             self.pool(self.rows, dst.data, p)
 
     def dense(self, chunk, buffer, x, y):
@@ -132,7 +135,7 @@ class Integer:
         least, most, signed = self._limits(chunk.layer)
         for f, n, bias, shift in self._filters(chunk, buffer, 0, 0):
             p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7], p[8], p[9] = n, 0, 1, 1, 0, bias, shift, least, most, signed
-            self.conv_rows(x, self.taps, self.rows, p)
+            self.conv_rows(x, self.taps, 0, p)
             y[f] = struct.unpack_from("<h", self.rows, 0)[0]
 
 

@@ -8,7 +8,7 @@ import struct
 import sys
 from array import array
 
-from l3mote.format import RELU, SPARSE_F16
+from l3mote.format import RELU
 from l3mote.kernels.integer import LEVEL_OFFSET, Integer, plane_bytes
 
 name = "native"
@@ -39,11 +39,12 @@ def load():
 
 module = load()
 native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
+crc32, total = module.crc32, module.total  # for the reader
 
 
 def workspace(plan):
     """The list of one filter's taps, and two lines of sums."""
-    return 8 * plan.max_taps + 8 * plan.max_cols
+    return 8 * plan.max_values + 8 * plan.max_cols
 
 
 def work_bytes(n_fft):
@@ -60,43 +61,43 @@ def frontend_bytes(fe):
 class Kernel(Integer):
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
-        self.p = array("i", bytes(4 * 26))
+        self.p = array("i", bytes(4 * 27))
         self.rows = bytearray(4 * 4)
-        self.layer = self.first = None  # layer and first row that the second part of p stands for
+        self.layer = self.first = self.left = None  # layer, first row and first column that the second part of p stands for
 
-    def _pack_layer(self, layer, first, *geometry):
-        self.layer, self.first = layer, first
+    def _pack_layer(self, layer, first, left, *geometry):
+        self.layer = None  # until all of it is packed, should memory run out
         self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
         least, most, signed = self._limits(layer)
-        sparse = layer.encoding == SPARSE_F16
-        pack_into("<18i", self.p, 32, sparse, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+        pack_into("<18i", self.p, 36, layer.code, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
+        self.layer, self.first, self.left = layer, first, left
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
         p[0], p[1], p[2], p[3], p[4] = n, chunk.biases, chunk.counts, chunk.values, positions
-        p[5], p[6], p[7] = positions + chunk.n_position_bytes, self.shift_at + chunk.first, to
+        p[5], p[6], p[7], p[8] = positions + chunk.n_position_bytes, self.shift_at + chunk.first, to, chunk.palette
         done = native_conv(buffer, self.fixed.shifts, x, y, self.scratch, p)
         if done < n:
             chunk.bias(buffer, done)  # tells of a bias that is not finite
             raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
         layer = chunk.layer
-        if self.first != first or self.layer is not layer:
-            at = (first - 1 - src.top) * src.pitch
+        if self.first != first or self.layer is not layer or self.left != dst.first:
+            at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
             within = first % layer.pool_rows
-            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + 1
+            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             self._pack_layer(
-                layer, first, src.pitch, src.size, at, stop - first, layer.cols, dst.pitch, dst.size,
-                layer.pool_rows, layer.pool_cols, within, layer.out_cols,
+                layer, first, dst.first, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
+                layer.pool_rows, dst.step, within, dst.cols,
             )  # fmt: skip
         self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
 
     def dense(self, chunk, buffer, x, y):
         """The chunk's outputs of a dense layer, as integers."""
         if self.layer is not chunk.layer:
-            self._pack_layer(chunk.layer, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+            self._pack_layer(chunk.layer, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
     def clear(self, plane, index):

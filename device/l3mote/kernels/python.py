@@ -8,8 +8,9 @@ arrays of their own, so that a fragmented heap can hold them.
 import math
 from array import array
 
-from l3mote.format import RELU, SPARSE_F16, half
+from l3mote.format import RELU, half
 from l3mote.frontend import LogMel
+from l3mote.positions import unpack
 
 name = "python"
 arithmetic = "float"
@@ -18,7 +19,7 @@ itemsize = 4
 
 def workspace(plan):
     """Bytes that a Kernel allocates: weights, channels and positions of one filter, and one row of its output."""
-    return 8 * plan.max_taps + 4 * plan.max_cols
+    return 8 * plan.max_values + 4 * plan.max_cols
 
 
 def plane_bytes(channels, size):
@@ -47,9 +48,9 @@ def zeros(n, typecode="f", itemsize=4):
 
 class Kernel:
     def __init__(self, plan, reader):
-        self.weights = zeros(plan.max_taps)
-        self.positions = zeros(plan.max_taps, "H", 2)
-        self.channels = zeros(plan.max_taps, "H", 2)
+        self.weights = zeros(plan.max_values)
+        self.positions = zeros(plan.max_values, "H", 2)
+        self.channels = zeros(plan.max_values, "H", 2)
         self.line = zeros(plan.max_cols)
 
     def plane(self, channels, size):
@@ -70,8 +71,8 @@ class Kernel:
         return vector
 
     def row(self, plane, c, index):
-        """The values of one stored row, without its border, as a buffer."""
-        at = index * plane.pitch + 1
+        """The columns of one stored row that the layer before filled, as a buffer."""
+        at = index * plane.pitch + plane.inset
         return memoryview(plane.data[c])[at : at + plane.cols]
 
     def clear(self, plane, index):
@@ -91,17 +92,17 @@ class Kernel:
     def _decode(self, chunk, buffer, f, value_at, position_at):
         """Fill weights and positions with filter f; return (count, next value_at, next position_at)."""
         n = chunk.count(buffer, f)
-        if chunk.layer.encoding == SPARSE_F16:
-            position_at = chunk.unpack_positions(buffer, position_at, n, self.positions)
+        if chunk.layer.code:
+            position_at = unpack(chunk, buffer, position_at, n, self.positions)
         else:
             for i in range(n):
                 self.positions[i] = i
         for i in range(n):
             try:
-                self.weights[i] = half(buffer[value_at] | buffer[value_at + 1] << 8)
+                self.weights[i] = half(chunk.bits(buffer, value_at))
             except ValueError as e:
                 raise chunk.error("weight %s is not a normal number" % e)
-            value_at += 2
+            value_at += chunk.layer.value_bytes
         return n, value_at, position_at
 
     def _filters(self, chunk, buffer):
@@ -112,12 +113,12 @@ class Kernel:
             yield chunk.first + f, n, chunk.bias(buffer, f)
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into plane dst."""
-        layer = chunk.layer
+        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
+        layer, corner = chunk.layer, dst.first * dst.step - 1 - src.left
         for f, n, bias in self._filters(chunk, buffer):
             self._locate(n, src.pitch)
             for y in range(first, stop):
-                self._conv_row(layer, n, bias, src, (y - 1 - src.top) * src.pitch)
+                self._conv_row(layer, n, bias, src, (y - 1 - src.top) * src.pitch + corner, dst.cols * dst.step)
                 self._pool_row(layer, dst, f, y)
 
     def _locate(self, n, pitch):
@@ -127,11 +128,11 @@ class Kernel:
             self.channels[i] = channel
             self.positions[i] = tap // 3 * pitch + tap % 3
 
-    def _conv_row(self, layer, n, bias, src, base):
+    def _conv_row(self, layer, n, bias, src, base, columns):
         data, line = src.data, self.line
         weights, channels, offsets = self.weights, self.channels, self.positions
         relu = layer.activation == RELU
-        for x in range(layer.cols):
+        for x in range(columns):
             total = bias
             at = base + x
             for i in range(n):
@@ -139,12 +140,12 @@ class Kernel:
             line[x] = 0.0 if relu and total < 0.0 else total
 
     def _pool_row(self, layer, dst, f, y):
-        """Max of each group of pool_cols, and with what is there unless y is the first row of its group."""
-        pr, pc = layer.pool_rows, layer.pool_cols
+        """Max of each group of columns, and with what is there unless y is the first row of its group."""
+        pr, pc = layer.pool_rows, dst.step
         line, out = self.line, dst.data[f]
-        at = (y // pr - dst.top) * dst.pitch + 1
+        at = (y // pr - dst.top) * dst.pitch + dst.inset
         opening = y % pr == 0
-        for x in range(layer.out_cols):
+        for x in range(dst.cols):
             value = max(line[x * pc : x * pc + pc]) if pc > 1 else line[x]
             if opening or value > out[at + x]:
                 out[at + x] = value

@@ -6,8 +6,9 @@ contiguous slice of a channel. Dense layers are a matrix product per tap; sparse
 
 import math
 
-from l3mote.format import RELU, SPARSE_F16
+from l3mote.format import PALETTE_BYTES, RELU
 from l3mote.frontend import LogMel
+from l3mote.positions import unpack
 
 try:
     from ulab import numpy as np
@@ -31,8 +32,15 @@ BLOCK = 8  # filters a matrix product takes at once: bounds its temporary
 
 
 def workspace(plan):
-    """Bytes of decoded weights and positions, and of temporaries: two blocks of filters, two of the chunk as int16."""
-    return (itemsize // 2 + 2) * plan.chunk_bytes + 2 * plan.max_taps + 2 * BLOCK * plan.strip * itemsize
+    """Bytes of decoded weights, palette and positions, and of temporaries: two blocks of filters, two of values as int16."""
+    table = palette_values(plan.layers)
+    values = max(plan.chunk_values, table)
+    return itemsize * (values + table + 2 * BLOCK * plan.strip) + 4 * values + 2 * plan.max_values
+
+
+def palette_values(layers):
+    """Values of the table that palettes are decoded into."""
+    return PALETTE_BYTES // 2 if any([layer.palette for layer in layers]) else 0
 
 
 def plane_bytes(channels, size):
@@ -61,6 +69,16 @@ def int16(v):
     return np.array([v - 65536 if v > 32767 else v], dtype=np.int16)
 
 
+def look_up(table, indices):
+    """table[indices], for firmware whose ulab has no take."""
+    values = zeros(len(indices))
+    for i in range(len(indices)):
+        values[i] = table[indices[i]]
+    return values
+
+
+take = getattr(np, "take", look_up)
+
 # A float16's fields, moved to the float's highest lane: shifts and masks, then one multiplication for the exponent's bias.
 if itemsize == 4:
     HIGH_SHIFT, HIGH_MASK, LOW_SHIFT, BIAS = int16(3), int16(0x8FFF), int16(13), 2.0**112
@@ -72,10 +90,12 @@ EXPONENT = int16(0x7C00)
 
 class Kernel:
     def __init__(self, plan, reader):
-        buffer = bytearray(plan.chunk_bytes // 2 * itemsize)
+        table = palette_values(plan.layers)
+        buffer = bytearray(max(plan.chunk_values, table) * itemsize)
         self.weights = np.frombuffer(buffer, dtype=FLOAT)
         self.lanes = np.frombuffer(buffer, dtype=np.int16)
-        self.positions = np.zeros(plan.max_taps, dtype=np.uint16)
+        self.palette = zeros(table) if table else None
+        self.positions = np.zeros(plan.max_values, dtype=np.uint16)
 
     def plane(self, channels, size):
         return zeros((channels, size))
@@ -91,7 +111,7 @@ class Kernel:
         return vector
 
     def row(self, plane, c, index):
-        at = index * plane.pitch + 1
+        at = index * plane.pitch + plane.inset
         return plane.data[c][at : at + plane.cols]
 
     def clear(self, plane, index):
@@ -103,11 +123,21 @@ class Kernel:
             plane.data[:, i * n : (i + 1) * n] = plane.data[:, (rows + i) * n : (rows + i + 1) * n]
 
     def _decode(self, chunk, buffer):
-        """All float16 values of the chunk into self.weights, exactly, without a loop."""
-        n = chunk.n_values
+        """All values of the chunk into self.weights."""
+        if not chunk.layer.palette:
+            return self._decode_halves(chunk, buffer, chunk.values, chunk.n_values)
+        if chunk.first == 0:
+            self._decode_halves(chunk, buffer, chunk.palette, len(self.palette))
+            self.palette[:] = self.weights[: len(self.palette)]
+        if chunk.n_values:
+            indices = np.frombuffer(memoryview(buffer)[chunk.values : chunk.values + chunk.n_values], dtype=np.uint8)
+            self.weights[: chunk.n_values] = take(self.palette, indices)
+
+    def _decode_halves(self, chunk, buffer, at, n):
+        """n float16 values from byte `at` into self.weights, exactly, without a loop."""
         if not n:
             return
-        bits = np.frombuffer(memoryview(buffer)[chunk.values : chunk.values + 2 * n], dtype=np.int16)
+        bits = np.frombuffer(memoryview(buffer)[at : at + 2 * n], dtype=np.int16)
         if np.max(np.bitwise_and(bits, EXPONENT)) == 0x7C00:
             raise chunk.error("a weight is infinite or NaN")
         lanes = self.lanes[: n * LANES]
@@ -119,9 +149,10 @@ class Kernel:
 
     def conv(self, chunk, buffer, src, dst, first, stop):
         self._decode(chunk, buffer)
-        base = (first - 1 - src.top) * src.pitch
-        n = (stop - first) * src.pitch - 2
-        if chunk.layer.encoding == SPARSE_F16:
+        columns = dst.cols * dst.step
+        base = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        n = (stop - first - 1) * src.pitch + columns
+        if chunk.layer.code:
             self._conv_sparse(chunk, buffer, src, dst, base, n, first)
         else:
             self._conv_dense(chunk, buffer, src, dst, base, n, first)
@@ -142,7 +173,7 @@ class Kernel:
         value, position_at = 0, chunk.positions
         for f in range(chunk.filters):
             count = chunk.count(buffer, f)
-            position_at = chunk.unpack_positions(buffer, position_at, count, self.positions)
+            position_at = unpack(chunk, buffer, position_at, count, self.positions)
             total = zeros(n)
             self._add_taps(total, src, base, n, value, count)
             value += count
@@ -165,18 +196,17 @@ class Kernel:
 
     def _finish(self, chunk, buffer, total, src, dst, f, first):
         """Bias, ReLU, pool, and into the plane that the next layer reads."""
-        layer = chunk.layer
+        layer, step, width = chunk.layer, dst.step, dst.cols
         total += chunk.bias(buffer, f)
         if layer.activation == RELU:
             total = np.maximum(total, 0.0)
         out = dst.data[chunk.first + f]
-        width = layer.out_cols
-        for y in range((len(total) + 2) // src.pitch):
-            row = total[y * src.pitch : y * src.pitch + src.cols]
-            pooled = row[0 : width * layer.pool_cols : layer.pool_cols]
-            for i in range(1, layer.pool_cols):
-                pooled = np.maximum(pooled, row[i : width * layer.pool_cols : layer.pool_cols])
-            at = ((first + y) // layer.pool_rows - dst.top) * dst.pitch + 1
+        for y in range(-(-len(total) // src.pitch)):
+            row = total[y * src.pitch : y * src.pitch + width * step]
+            pooled = row[::step]
+            for i in range(1, step):
+                pooled = np.maximum(pooled, row[i::step])
+            at = ((first + y) // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             if (first + y) % layer.pool_rows:
                 pooled = np.maximum(pooled, out[at : at + width])
             out[at : at + width] = pooled
@@ -186,8 +216,8 @@ class Kernel:
         position_at, value = chunk.positions, 0
         for f in range(chunk.filters):
             n = chunk.count(buffer, f)
-            if chunk.layer.encoding == SPARSE_F16:
-                position_at = chunk.unpack_positions(buffer, position_at, n, self.positions)
+            if chunk.layer.code:
+                position_at = unpack(chunk, buffer, position_at, n, self.positions)
                 total = 0.0
                 for i in range(n):
                     total += self.weights[value + i] * x[int(self.positions[i])]

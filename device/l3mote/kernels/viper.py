@@ -19,132 +19,201 @@ block_bytes = plane_bytes
 
 
 @micropython.viper
-def decode(buffer: ptr8, taps: ptr32, p: ptr32) -> int:
-    """One filter's float16 weights as (offset, int16 weight) pairs; returns where its positions end, or < 0 for bad data."""
-    # p: 0 sparse, 1 values, 2 positions, 3 count, 4 shift, 5 taps, 6 pitch (0: dense layer), 7 channel size, 8 end of positions
-    value_at = int(p[1])
-    at = int(p[2])
-    pitch = int(p[6])
-    position = -1
-    tap = -1
-    base = 0
-    i = 0
-    while i < p[3]:
-        step = 1
-        if p[0]:
-            step = 0
-            gap = 255
-            while gap == 255:
-                if at >= p[8]:
+def decode(v: ptr16, t: ptr32, w: int, p: ptr32) -> int:
+    """One filter's weights, in chunk v, as (byte offset, int16 weight) pairs in t; returns where its positions end, or < 0 for
+    bad data. The first three locals live in registers; w comes in as 0."""
+    # p: 0 position code, 1 values, 2 positions, 3 count, 4 shift, 5 taps, 6 pitch (0: dense layer), 7 channel size,
+    # 8 end of positions, 9 palette (0: values are float16)
+    code = int(p[0])
+    start = int(v)
+    gaps = ptr8(start + int(p[2]))
+    gaps_end = start + int(p[8])
+    half = -1  # the second gap of a byte of two
+    bitmap_end = int(gaps) + ((int(p[5]) + 7) >> 3)
+    if code == 3 and bitmap_end > gaps_end:
+        return -1
+    palette = 0
+    if p[9]:
+        palette = start + int(p[9])
+    at = start + int(p[1])
+    end = int(t) + 8 * int(p[3])
+    left = int(p[5])  # taps from this one on
+    up = int(p[4]) - 25
+    down = 2 * int(p[6])
+    size = 2 * int(p[7])
+    base = 0  # of the channel
+    tap = -1  # of the channel, or of the dense layer
+    while int(t) != end:
+        tap += 1
+        left -= 1
+        if code == 1:
+            w = 255
+            while w == 255:
+                if int(gaps) >= gaps_end:
                     return -1
-                gap = int(buffer[at])
-                at += 1
-                step += gap if gap == 255 else gap + 1
-        position += step
-        if position >= p[5]:
+                w = gaps[0]
+                gaps = ptr8(int(gaps) + 1)
+                tap += w
+                left -= w
+        elif code == 2:
+            w = 15
+            while w == 15:
+                if half >= 0:
+                    w = half
+                    half = -1
+                else:
+                    if int(gaps) >= gaps_end:
+                        return -1
+                    w = gaps[0]
+                    gaps = ptr8(int(gaps) + 1)
+                    half = w >> 4
+                    w &= 15
+                tap += w
+                left -= w
+        elif code == 3:
+            w = int(p[5]) - 1 - left
+            while left >= 0 and ((gaps[w >> 3] >> (w & 7)) & 1) == 0:
+                w += 1
+                tap += 1
+                left -= 1
+        if left < 0:
             return -1
-        if pitch:
-            tap += step
+        if down:
             while tap >= 9:
                 tap -= 9
-                base += int(p[7])
-            row = 0
-            column = tap
-            while column >= 3:
-                column -= 3
-                row += pitch
-            taps[2 * i] = base + row + column
+                base += size
+            w = base + tap + tap
+            if tap >= 6:
+                w += down + down - 12
+            elif tap >= 3:
+                w += down - 6
+            t[0] = w
         else:
-            taps[2 * i] = position
-        bits = int(buffer[value_at]) | int(buffer[value_at + 1]) << 8
-        value_at += 2
-        exponent = (bits >> 10) & 31
-        w = bits & 1023
-        if exponent == 31:
-            return -2
-        if exponent == 0:
-            if w:
+            t[0] = tap + tap
+        if palette:
+            index = ptr8(at)
+            v = ptr16(palette + 2 * index[0])
+            at += 1
+        else:
+            v = ptr16(at)
+            at += 2
+        bits = v[0]
+        w = (bits >> 10) & 31
+        s = w + up
+        if w == 0 or w == 31 or s > 4:
+            if (bits & 0x7FFF) != 0:
                 return -2
+            w = 0
         else:
-            w += 1024
+            w = (bits & 1023) + 1024
             if bits & 0x8000:
                 w = 0 - w
-            s = exponent - 25 + int(p[4])
-            if s > 4:
-                return -3
             if s >= 0:
-                w = w << s
+                w <<= s
             elif s < -12:
                 w = 0
             else:
-                s = 0 - s
-                w = (w + (1 << (s - 1))) >> s
-        taps[2 * i + 1] = w
-        i += 1
-    return at
+                w = ((w >> (-1 - s)) + 1) >> 1
+        t[1] = w
+        t = ptr32(int(t) + 8)
+    if code == 3:
+        return bitmap_end - start
+    return int(gaps) - start
 
 
 @micropython.viper
-def conv_rows(x: ptr16, taps: ptr32, out: ptr16, p: ptr32):
-    """Rows of one filter: sum, shift with rounding, saturate. Four pixels share each tap where the input has no sign."""
-    # p: 0 taps, 1 first element, 2 rows, 3 columns, 4 pitch, 5 bias, 6 shift, 7 least, 8 most, 9 signed input
+def conv_rows(q: ptr16, t: ptr32, w: int, p: ptr32):
+    """Rows of one filter from plane q: sum, shift with rounding, saturate. Its results follow the taps in t.
+
+    Eight pixels share each tap, four where the input has a sign. The first three locals live in registers, so these are what the
+    inner loops use most: a pixel's address, a tap's, a weight (which comes in as 0).
+    """
+    # p: 0 taps, 1 first element, 2 rows, 3 columns, 4 pitch, 5 bias, 6 shift, 7 least, 8 most, 9 signed input, 10 results,
+    # 11-18 sums of a block
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
-    n = 2 * int(p[0])
+    x = int(q) + 2 * int(p[1])
+    list = int(t)
+    end = list + 8 * int(p[0])
+    out = ptr16(list + 4 * int(p[10]))
     columns = int(p[3])
     bias = int(p[5]) + ((1 << int(p[6])) >> 1)
     shift = int(p[6])
     least = ((int(p[7]) & mask) ^ sign) - sign
     most = int(p[8])
-    width = 4
+    flip = 0
     if p[9]:
-        width = 1
+        flip = 0x8000  # (v ^ flip) - flip is v with its sign
+    width = 8
+    if columns < 8 or flip:
+        width = 4
     if columns < 4:
         width = 1
     row = 0
     while row < p[2]:
-        base = int(p[1]) + row * int(p[4])
-        to = row * columns
         column = 0
         while column < columns:
-            if width == 4 and column > columns - 4:
-                column = columns - 4  # the last block overlaps the one before
+            if column > columns - width:
+                column = columns - width  # the last block overlaps the one before
+            at = x + 2 * column
+            t = ptr32(list)
             a = bias
             b = bias
             c = bias
             d = bias
-            at = base + column
-            i = 0
-            if width == 4:
-                while i < n:
-                    o = at + int(taps[i])
-                    w = int(taps[i + 1])
-                    a += w * int(x[o])
-                    b += w * int(x[o + 1])
-                    c += w * int(x[o + 2])
-                    d += w * int(x[o + 3])
-                    i += 2
+            if width == 8:
+                e = bias
+                f = bias
+                g = bias
+                h = bias
+                while int(t) != end:
+                    q = ptr16(at + t[0])
+                    w = t[1]
+                    a += w * q[0]
+                    b += w * q[1]
+                    c += w * q[2]
+                    d += w * q[3]
+                    e += w * q[4]
+                    f += w * q[5]
+                    g += w * q[6]
+                    h += w * q[7]
+                    t = ptr32(int(t) + 8)
+                p[15] = e
+                p[16] = f
+                p[17] = g
+                p[18] = h
+            elif width == 4:
+                while int(t) != end:
+                    q = ptr16(at + t[0])
+                    w = t[1]
+                    a += w * ((q[0] ^ flip) - flip)
+                    b += w * ((q[1] ^ flip) - flip)
+                    c += w * ((q[2] ^ flip) - flip)
+                    d += w * ((q[3] ^ flip) - flip)
+                    t = ptr32(int(t) + 8)
             else:
-                while i < n:
-                    v = int(x[at + int(taps[i])])
-                    if p[9]:
-                        v = (v ^ 0x8000) - 0x8000
-                    a += int(taps[i + 1]) * v
-                    i += 2
+                while int(t) != end:
+                    q = ptr16(at + t[0])
+                    w = t[1]
+                    a += w * ((q[0] ^ flip) - flip)
+                    t = ptr32(int(t) + 8)
+            p[11] = a
+            p[12] = b
+            p[13] = c
+            p[14] = d
             j = 0
             while j < width:
-                a = (((a & mask) ^ sign) - sign) >> shift
+                a = (((int(p[11 + j]) & mask) ^ sign) - sign) >> shift
                 if a < least:
                     a = least
                 if a > most:
                     a = most
-                out[to + column + j] = a
-                a = b
-                b = c
-                c = d
+                out[column] = a
+                column += 1
                 j += 1
-            column += width
+        x += 2 * int(p[4])
+        out = ptr16(int(out) + 2 * columns)
         row += 1
 
 

