@@ -127,10 +127,12 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     assert not (tmp_path / "avc" / "recover-1" / "videos").exists()
 
     learn = '[[recover]]\nmethod = "{}"\ndata = "tones"\nepochs = 1\nbatch = 8\n'
-    student = "[student]\nfilters = [2, 2, 2, 2]\n" + learn.format("sea") + "points = 16\n" + learn.format("labels")
+    palette = '[convert]\nencoding = "palette"\n'
+    student = "[student]\nfilters = [2, 2, 24, 4]\n" + palette + learn.format("sea") + "points = 16\n" + learn.format("labels")
     (tmp_path / "sea.toml").write_text(SHAPE + student)
     result = compress(recipes.load(str(tmp_path / "sea.toml"), data), tmp_path / "sea")
     assert load_graph(str(tmp_path / "sea" / "model.l3m")).labels == sorted(TONES)
+    assert [layer["name"] for layer in result["layers"] if "palette" in layer["encoding"]] == ["conv4"]  # where it pays
     (evaluation,) = result["evaluations"]
     assert evaluation["probe"] == "the classifier" and np.sum(evaluation["confusion"]) == 12
     assert set(result["recover"][1]["folds"]) == {"fold-1", "fold-2", "fold-3", "fold-4", "final"}

@@ -104,6 +104,7 @@ WRONG = {
     '[source]\nweights = "teacher.h5"\nfilters = [2]': r"\[source\]: filters is for weights = 'random' alone",
     SHAPE + '[[recover]]\nmethod = "avc"\ndata = "street"': r"by avc needs \[source\] video, a trained",
     SHAPE + 'video = "v.keras"': r"\[source\]: no such file: .*v.keras; --data video=PATH says where v.keras is",
+    SHAPE + '[convert]\nencoding = "f8"': r"\[convert\]: unknown encoding 'f8': choose from auto, f16, palette",
     "seed = 1.5\n" + SHAPE: "my.toml: seed = 1.5: must be a whole number",
     'paper = "II 95"\n' + SHAPE: r"my.toml: unknown row 'II 95' of the papers' tables: choose from L3, II 53.49",
     SHAPE + '[[evaluate]]\ndata = "street"': r'my.toml needs data .street.: --data street=PATH, or street = "PATH" in its',

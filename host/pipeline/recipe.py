@@ -10,6 +10,7 @@ from l3host.errors import L3Error
 from l3host.graph import FRONTENDS
 from l3host.pipeline import tables
 from l3host.train import settings
+from l3host.writer import ENCODINGS
 
 SHIPPED = (Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "recipes")  # in the wheel, in a checkout
 RANDOM = "random"
@@ -90,6 +91,7 @@ class Convert:
     """[convert]"""
 
     calibrate: str | None = None  # data for the fixed-point scales; None: synthetic sounds
+    encoding: str = "auto"  # of writer.to_bytes: "palette" shares 256 values a layer
 
 
 @dataclass(frozen=True)
@@ -221,6 +223,8 @@ def _check(recipe: Recipe, path: Path) -> None:
     for what, part in (("source", recipe.source), ("student", recipe.student)):
         if part and part.frontend not in FRONTENDS:
             raise L3Error(f"{path}, [{what}]: unknown front-end {part.frontend!r}: choose from {', '.join(FRONTENDS)}")
+    if recipe.convert.encoding not in ENCODINGS:
+        raise L3Error(f"{path}, [convert]: unknown encoding {recipe.convert.encoding!r}: choose from {', '.join(ENCODINGS)}")
     methods = [step.method for step in recipe.recover]
     if recipe.student and methods[:1] not in (["sea"], ["labels"]):
         raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")

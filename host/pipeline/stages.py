@@ -16,6 +16,7 @@ import numpy as np
 from l3host import boards, files
 from l3host.errors import L3Error
 from l3host.graph import frontend
+from l3host.half import rounded
 from l3host.load import open_reader
 from l3host.pipeline import sounds
 from l3host.pipeline.folder import read_json
@@ -221,9 +222,10 @@ def convert(run: Run) -> dict:
     if run.recipe.recover and run.recipe.recover[-1].method == "labels":
         graph.labels = run.note(run.last)["labels"]
     pcm, sort = calibration(run, run.recipe.convert, graph)
+    graph = rounded(graph, run.recipe.convert.encoding)  # scales are measured with the weights that the file holds
     graph.fixed = calibrate(graph, pcm)
     graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run), f"fixed-point scales calibrated on {sort}"]
-    data = to_bytes(graph)
+    data = to_bytes(graph, run.recipe.convert.encoding)
     files.write_bytes(run.folder / MODEL, data)
     network = networks.embedding(model, networks.architecture(model).final_norm)
     return {"bytes": len(data), "cosine_to_keras": cosine(network, run.folder / MODEL, pcm[:: max(1, len(pcm) // 8)])}
@@ -251,10 +253,13 @@ def provenance(run: Run) -> dict[str, str]:
 
 def passes(run: Run) -> list[str]:
     """What was done to the network, one line each."""
+    from l3host.commands import PALETTE_PASS
+
     recipe = run.recipe
     cuts = [("student", recipe.student), ("ablate", recipe.ablate), ("prune", recipe.prune)]
     lines = [f"{name} {said(vars(part))}" for name, part in cuts if part]
-    return lines + [f"recover by {step.method} on {step.data}" for step in recipe.recover]
+    lines += [f"recover by {step.method} on {step.data}" for step in recipe.recover]
+    return lines + ([PALETTE_PASS] if recipe.convert.encoding == "palette" else [])
 
 
 def said(values: dict) -> str:
