@@ -127,10 +127,12 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     assert not (tmp_path / "avc" / "recover-1" / "videos").exists()
 
     learn = '[[recover]]\nmethod = "{}"\ndata = "tones"\nepochs = 1\nbatch = 8\n'
-    student = "[student]\nfilters = [2, 2, 2, 2]\n" + learn.format("sea") + "points = 16\n" + learn.format("labels")
+    palette = '[convert]\nencoding = "palette"\n'
+    student = "[student]\nfilters = [2, 2, 24, 4]\n" + palette + learn.format("sea") + "points = 16\n" + learn.format("labels")
     (tmp_path / "sea.toml").write_text(SHAPE + student)
     result = compress(recipes.load(str(tmp_path / "sea.toml"), data), tmp_path / "sea")
     assert load_graph(str(tmp_path / "sea" / "model.l3m")).labels == sorted(TONES)
+    assert [layer["name"] for layer in result["layers"] if "palette" in layer["encoding"]] == ["conv4"]  # where it pays
     (evaluation,) = result["evaluations"]
     assert evaluation["probe"] == "the classifier" and np.sum(evaluation["confusion"]) == 12
     assert set(result["recover"][1]["folds"]) == {"fold-1", "fold-2", "fold-3", "fold-4", "final"}
@@ -216,6 +218,17 @@ def test_weights_that_are_none(tmp_path, place):
     tensorflow()
     Path(tmp_path / "w.h5").write_bytes(b"not HDF5")
     assert refused(tmp_path, place, '[source]\nweights = "w.h5"\n').startswith("w.h5: ")
+
+
+def test_a_video_network_that_is_none(tmp_path, place):
+    tensorflow()
+    (tmp_path / "v.keras").write_bytes(b"nothing")
+    shape = SHAPE.replace("filters", 'video = "v.keras"\nfilters')
+    text = refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')
+    assert "v.keras: no Keras model: " in text and "\n" not in text
+    shutil.copy(tmp_path / "run" / "source.keras", tmp_path / "v.keras")
+    shutil.rmtree(tmp_path / "run")
+    assert "its input is (None, 8000), not" in refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')
 
 
 def test_teacher_and_student_that_hear_differently(tmp_path, place):

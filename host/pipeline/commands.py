@@ -64,7 +64,7 @@ def load(names: Sequence[str], data: Sequence[tuple[str, str]]) -> list[Recipe]:
 
 
 @contextmanager
-def progress(quiet: bool, total: int | None = None) -> Iterator[Callable[[str, str, int, int], None]]:
+def progress(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
     """Bars on stderr by name: told (name, what is done, how much, of how much)."""
     with show.bars(quiet) as bars:
         tasks = {}

@@ -70,12 +70,16 @@ def pareto(panels: dict[str, list[Point]], what: str) -> str:
 
 def losses(curves: dict[str, Sequence[float]]) -> str:
     """One curve a training, over its epochs."""
+    from matplotlib.ticker import MaxNLocator
 
     def draw(figure) -> None:
         ax = figure.subplots()
         for (name, values), colour in zip(curves.items(), COLOURS * len(curves), strict=False):
             ax.plot(range(1, len(values) + 1), values, marker="." if len(values) < 30 else None, color=colour, label=name)
         ax.set(xlabel="epoch", ylabel="loss", yscale="log")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axis_formatter in (ax.yaxis.set_major_formatter, ax.yaxis.set_minor_formatter):
+            axis_formatter("{x:g}")
         ax.legend()
 
     return svg(draw, 5, 2.6)

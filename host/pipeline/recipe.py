@@ -10,6 +10,7 @@ from l3host.errors import L3Error
 from l3host.graph import FRONTENDS
 from l3host.pipeline import tables
 from l3host.train import settings
+from l3host.writer import ENCODINGS
 
 SHIPPED = (Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "recipes")  # in the wheel, in a checkout
 RANDOM = "random"
@@ -90,6 +91,7 @@ class Convert:
     """[convert]"""
 
     calibrate: str | None = None  # data for the fixed-point scales; None: synthetic sounds
+    encoding: str = "auto"  # of writer.to_bytes: "palette" shares 256 values a layer
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
         raise L3Error(f"{path}: table [source] is missing: it says which weights to begin with")
     parts = {name: tables.build(cls, top[name], f"{path}, [{name}]") for name, cls in SINGLE.items() if name in top}
     parts["evaluate"] = tuple(tables.build(Evaluate, table, where) for where, table in _several(top, "evaluate", path))
+    _source_alone(top["source"], f"{path}, [source]")
     parts["data"] = _paths(top.get("data", {}), path, data or {})
     rest = {key: top[key] for key in ("seed", "paper") if key in top}
     plain = tables.build(_Plain, rest, str(path))
@@ -159,6 +162,13 @@ def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
 SINGLE = {
     "source": Source, "student": Student, "ablate": Ablate, "prune": Prune, "sensitivity": Sensitivity, "convert": Convert,
 }  # fmt: skip
+
+
+def _source_alone(table: dict, where: str) -> None:
+    """Raise L3Error for a shape beside a file of weights, which has its own."""
+    shape = [key for key in ("frontend", "filters") if key in table]
+    if table["weights"] != RANDOM and shape:
+        raise L3Error(f"{where}: {shape[0]} is for weights = {RANDOM!r} alone: a file says it itself")
 
 
 @dataclass(frozen=True)
@@ -213,6 +223,8 @@ def _check(recipe: Recipe, path: Path) -> None:
     for what, part in (("source", recipe.source), ("student", recipe.student)):
         if part and part.frontend not in FRONTENDS:
             raise L3Error(f"{path}, [{what}]: unknown front-end {part.frontend!r}: choose from {', '.join(FRONTENDS)}")
+    if recipe.convert.encoding not in ENCODINGS:
+        raise L3Error(f"{path}, [convert]: unknown encoding {recipe.convert.encoding!r}: choose from {', '.join(ENCODINGS)}")
     methods = [step.method for step in recipe.recover]
     if recipe.student and methods[:1] not in (["sea"], ["labels"]):
         raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")

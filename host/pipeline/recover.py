@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host import datasets
+from l3host.errors import L3Error
 from l3host.pipeline import sounds
 from l3host.pipeline.recipe import Recover
 from l3host.pipeline.sounds import Recordings
@@ -101,6 +102,8 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
     from l3host.train.report import summary
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds)
+    if dataset.multilabel:
+        raise L3Error(f"{dataset.name} has several labels a clip: recover by labels learns one")
     fe = model.get_layer("log_mel").frontend
     pcm = sounds.clips([clip.path for clip in dataset.clips], fe.sample_rate, folder)
     histories, tested = {}, {}

@@ -25,8 +25,8 @@ def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
         found["sensitivity"] = stages.sensitivity
     for number in range(1, len(recipe.recover) + 1):
         found[f"recover-{number}"] = partial(recover.recover, number=number)
-    for number, part in enumerate(recipe.evaluate, 1):
-        found[f"evaluate-{number}"] = partial(stages.evaluate, part=part)
+    for number in range(1, len(recipe.evaluate) + 1):
+        found[f"evaluate-{number}"] = partial(stages.evaluate, number=number)
     return found | {"convert": stages.convert, "plan": stages.plan}
 
 

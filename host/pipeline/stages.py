@@ -5,14 +5,18 @@ A note is ready for JSON, and is written last: a stage without a note is done ag
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from l3host import boards, files
+from l3host.errors import L3Error
 from l3host.graph import frontend
+from l3host.half import rounded
 from l3host.load import open_reader
 from l3host.pipeline import sounds
 from l3host.pipeline.folder import read_json
@@ -57,12 +61,19 @@ class Run:
         return f"recover-{len(self.recipe.recover)}" if self.recipe.recover else CUT
 
     def video(self):
-        """The source's video network, or a new one."""
+        """The source's video network, or a new one. Raises L3Error for a file that is none."""
         from l3host.train import networks
         from l3host.train.backend import keras
 
-        if self.recipe.source.video is not None:
-            return keras.saving.load_model(self.recipe.source.video)
+        path = self.recipe.source.video
+        if path is not None:
+            try:
+                model = keras.saving.load_model(path)
+            except (ValueError, OSError) as e:
+                raise L3Error(f"{path}: no Keras model: {str(e).splitlines()[0]}") from None
+            if len(model.input_shape) != 4:
+                raise L3Error(f"{path}: no video network: its input is {model.input_shape}, not (batch, side, side, 3)")
+            return model
         keras.utils.set_random_seed(self.recipe.seed)
         return networks.video()
 
@@ -148,14 +159,20 @@ def sensitivity(run: Run) -> dict:
     return {"rows": rows} | described(part, dataset)
 
 
-def evaluate(run: Run, part: Evaluate) -> dict:
-    """A probe on the result's embeddings."""
+def evaluate(run: Run, number: int) -> dict:
+    """Evaluation `number` (from 1): a probe on the result's embeddings, which are kept until it is done."""
+    part = run.recipe.evaluate[number - 1]
     dataset = run.dataset(part)
-    return judged(run.network(run.last), dataset, part, lambda n: run.told(f"evaluate {part.data}", n, len(dataset.clips)))
+    kept = run.folder / f"embeddings-{number}"
+    kept.mkdir(exist_ok=True)
+    told = partial(run.told, f"evaluate {part.data}")
+    result = judged(run.network(run.last), dataset, part, kept, lambda clips: told(clips, len(dataset.clips)))
+    shutil.rmtree(kept)
+    return result
 
 
-def judged(model, dataset, part: Evaluate, told: Callable[[int], None] = lambda n: None) -> dict:
-    """protocol.evaluate on a network's embeddings; a head is left out. told: clips embedded."""
+def judged(model, dataset, part: Evaluate, kept: Path | None = None, told: Callable[[int], None] = lambda clips: None) -> dict:
+    """protocol.evaluate on a network's embeddings; a head is left out. kept: folder of those computed; told: clips embedded."""
     from l3host.evaluate import embeddings, protocol
     from l3host.train import networks
 
@@ -168,7 +185,7 @@ def judged(model, dataset, part: Evaluate, told: Callable[[int], None] = lambda 
         done += clips
         told(done)
 
-    found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, None, heard)
+    found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, kept, heard)
     return protocol.evaluate(dataset, found, part.probe, part.folds, part.seeds) | described(part, dataset)
 
 
@@ -205,9 +222,10 @@ def convert(run: Run) -> dict:
     if run.recipe.recover and run.recipe.recover[-1].method == "labels":
         graph.labels = run.note(run.last)["labels"]
     pcm, sort = calibration(run, run.recipe.convert, graph)
+    graph = rounded(graph, run.recipe.convert.encoding)  # scales are measured with the weights that the file holds
     graph.fixed = calibrate(graph, pcm)
     graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run), f"fixed-point scales calibrated on {sort}"]
-    data = to_bytes(graph)
+    data = to_bytes(graph, run.recipe.convert.encoding)
     files.write_bytes(run.folder / MODEL, data)
     network = networks.embedding(model, networks.architecture(model).final_norm)
     return {"bytes": len(data), "cosine_to_keras": cosine(network, run.folder / MODEL, pcm[:: max(1, len(pcm) // 8)])}
@@ -235,10 +253,13 @@ def provenance(run: Run) -> dict[str, str]:
 
 def passes(run: Run) -> list[str]:
     """What was done to the network, one line each."""
+    from l3host.commands import PALETTE_PASS
+
     recipe = run.recipe
     cuts = [("student", recipe.student), ("ablate", recipe.ablate), ("prune", recipe.prune)]
     lines = [f"{name} {said(vars(part))}" for name, part in cuts if part]
-    return lines + [f"recover by {step.method} on {step.data}" for step in recipe.recover]
+    lines += [f"recover by {step.method} on {step.data}" for step in recipe.recover]
+    return lines + ([PALETTE_PASS] if recipe.convert.encoding == "palette" else [])
 
 
 def said(values: dict) -> str:
