@@ -222,7 +222,7 @@ def plan(model, heap, kernel):
     best = lowest(model, heap, kernel, convs)
     if heap is not None and best.heap_bytes > heap:
         raise heap_error(best.heap_bytes, heap)
-    tried = set()
+    tried = set()  # type: set
     while True:
         found = best_raise(best, kernel, tried)
         if not found:
