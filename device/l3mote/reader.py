@@ -296,22 +296,22 @@ class Reader:
         view = memoryview(buffer)
         at = self.sections["WEIGHTS"][0] + layer.offset
         end = at + layer.length
-        chunk = Chunk(layer)
+        chunk, what = Chunk(layer), "layer " + layer.name
         if layer.palette:
             chunk.palette, chunk.at = self.palette, at + fmt.CHUNK_BYTES
             at, crc = self._palette_header(at, end, layer)
-            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], crc)
+            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], crc, what)
         while at < end:
             chunk.filters, chunk.n_position_bytes, payload, crc = self._chunk_header(at, end, layer)
             chunk.at = at = at + fmt.CHUNK_BYTES
-            self._read_payload(chunk, view[:payload], crc)
+            self._read_payload(chunk, view[:payload], crc, what)
             chunk.locate(buffer, payload, self.total)
             yield chunk
             chunk.first += chunk.filters
             at += payload
 
-    def _read_payload(self, chunk, part, crc):
-        self._readinto(part, chunk.at, "layer %s" % chunk.layer.name)
+    def _read_payload(self, chunk, part, crc, what):
+        self._readinto(part, chunk.at, what)
         if self.crc32(part) != crc or chunk.first + chunk.filters > chunk.layer.outputs:
             raise chunk.error("crc32 differs: the file is damaged")
 

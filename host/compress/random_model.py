@@ -12,13 +12,12 @@ import numpy as np
 from l3host import fixed, reference, synth
 from l3host.audio import resample, to_pcm
 from l3host.compress.masks import masks
-from l3host.compress.plans import L3_FILTERS, find
+from l3host.compress.plans import L3_FILTERS, POOLED, find
 from l3host.errors import L3Error
 from l3host.graph import Conv, Graph, frontend
 from l3host.half import rounded
 from l3mote.format import Frontend
 
-POOLED = (2, 4, 6)  # convolutions that a 2x2 max-pool follows; the last one's pool takes the whole plane
 INPUT_NORM = 1 / 40, 1.0  # scale and shift of the input batch norm: 80 dB become -1 to 1
 EPSILON = 1e-3  # Keras's default for batch norm
 

@@ -8,7 +8,7 @@ norm and ReLU: in the AVC net and in SEA's students it does, the published L3 an
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from l3host.compress.plans import L3_FILTERS
+from l3host.compress.plans import L3_FILTERS, POOLED
 from l3host.errors import L3Error
 from l3host.train.backend import keras
 from l3host.train.layers import LogMel
@@ -16,7 +16,6 @@ from l3mote.format import Frontend
 
 SEA_FILTERS = {d: (32, 32, 64, 64, 128, 128, d, d) for d in (64, 128, 256)} | {512: L3_FILTERS}  # by size of the embedding
 SIDE = 224  # of a video's frame, pixels
-POOLED = (2, 4, 6)  # convolutions that a 2x2 max-pool follows
 BN_MOMENTUM = 0.95  # an epoch is a few dozen batches: Keras' 0.99 would lag behind for several epochs
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from l3convert import convert, formats, l3shape
 from l3convert.keras_config import KerasLayer
+from l3host.compress.plans import POOLED
 from l3host.errors import L3Error
 from l3host.graph import Graph
 from l3host.train import networks
@@ -76,7 +77,7 @@ def _check_order(graph: Graph, final_norm: bool) -> None:
     if [conv.activation for conv in convs] != ["relu"] * (len(convs) - 1) + ["relu" if final_norm else "none"]:
         raise L3Error("an L3 network has ReLU after every batch norm of a convolution, and nowhere else")
     pools = [conv.pool for conv in convs]
-    expected = [(2, 2) if i in networks.POOLED else (1, 1) for i in range(1, len(convs))]
+    expected = [(2, 2) if i in POOLED else (1, 1) for i in range(1, len(convs))]
     if pools[:-1] != expected or graph.planes()[-1][:2] != (1, 1):
         raise L3Error(f"pools {pools}: an L3 network pools 2x2 after conv2, conv4 and conv6, and the whole plane at its end")
 
