@@ -80,7 +80,6 @@ def parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
     encoding(sub)
- # fmt: skip
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
     sub = command("inspect", "Show a model's layers, where its bytes go, and which boards it runs on.")
