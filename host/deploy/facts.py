@@ -62,11 +62,17 @@ class Facts:
 
 
 def of_board(board: targets.Board) -> Facts:
-    """Ask the board. Raises L3Error when its firmware is not one that l3mote runs on, or its flash cannot be written."""
+    """Ask the board. Raises L3Error."""
     try:
         facts = Facts(**board.fresh((targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")))
-    except (SyntaxError, ValueError, TypeError):
+    except (SyntaxError, ValueError, TypeError, IndexError):
         raise L3Error(f"what answers on {board.link.port} is no MicroPython or CircuitPython board") from None
+    check(facts)
+    return facts
+
+
+def check(facts: Facts) -> None:
+    """Raises L3Error when the firmware is not one that l3mote runs on, or its flash cannot be written."""
     if facts.implementation not in ("micropython", "circuitpython"):
         raise L3Error(f"the board runs {facts.implementation}: l3mote needs MicroPython or CircuitPython")
     if facts.micropython and facts.version[:2] < OLDEST:
@@ -76,7 +82,6 @@ def of_board(board: targets.Board) -> Facts:
         raise L3Error(f"{facts.name}: this firmware has no floating point, use one that has")
     if not facts.writable:
         raise L3Error(f"{facts.name}: its file system is read-only. If it is a CIRCUITPY drive, deploy to the drive: --port FOLDER")
-    return facts
 
 
 def is_drive(port: str) -> bool:

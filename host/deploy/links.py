@@ -61,7 +61,7 @@ class Mpremote(Link):
 
     def reset(self) -> None:
         with self.translated():
-            self.tool.enter_raw_repl(soft_reset=True)
+            self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
 
     def execute(self, code: str) -> tuple[bytes, bytes]:
         return self.tool.exec_raw(code, timeout=SILENCE)

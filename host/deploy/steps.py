@@ -89,7 +89,7 @@ def copy(target: Target, payload: Payload, files: dict[str, bytes], progress: Pr
 
 
 def write_new(target: Target, path: str, data: bytes) -> None:
-    """A file that is not there, in one step: written beside, then renamed."""
+    """A file, in one step: written beside, then renamed. LittleFS does so even where it replaces another; FAT does not."""
     target.write(path + ".tmp", data, ignore)
     target.call("rename", path + ".tmp", path)
 
@@ -108,31 +108,34 @@ def install_starter(target: Target) -> None:
         target.call("remove", root + SHADOW)
 
 
-def set_aside(target: Target, path: str) -> None:
-    """Rename somebody's own program."""
+def keep_copy(target: Target, path: str) -> None:
+    """Keep a program that is not ours as NAME.before.py, but never in place of another one."""
+    program = target.call("read", path)
     kept = path[: -len(".py")] + ".before.py"
+    if program in (None, PROGRAM, target.call("read", kept)):
+        return
     if target.call("exists", kept):
-        raise L3Error(f"{path} is not l3mote's, and {kept} exists: rename one of them, or use --app none and call l3start yourself")
-    target.call("rename", path, kept)
+        raise L3Error(f"{path} is not l3mote's, and {kept} is another still: delete one of them, or deploy with --app none")
+    write_new(target, kept, program)
 
 
 def install_program(target: Target, circuitpython: bool) -> None:
-    """main.py, or code.py in front of it on CircuitPython. A program of the user's own is kept as NAME.before.py."""
+    """main.py, or code.py on CircuitPython, where it starts before main.py. A program of the user's own is kept."""
     main, code = f"{target.root}/main.py", f"{target.root}/code.py"
-    if circuitpython and not target.call("exists", code):
-        return write_new(target, code, PROGRAM)
-    program = target.call("read", code if circuitpython else main)
+    final = code if circuitpython else main
+    program = target.call("read", final)
     if program == PROGRAM:
-        return None
-    if circuitpython:  # code.py starts before main.py, so one of them is always whole
+        return
+    keep_copy(target, final)
+    if circuitpython and program is not None:  # FAT replaces no file in one step: main.py stands in
+        keep_copy(target, main)
         if target.call("exists", main):
-            set_aside(target, main)
+            target.call("remove", main)
         write_new(target, main, PROGRAM)
-        set_aside(target, code)
-        return target.call("rename", main, code)
-    if program is not None:
-        set_aside(target, main)
-    return write_new(target, main, PROGRAM)
+        target.call("remove", code)
+        target.call("rename", main, code)
+    else:
+        write_new(target, final, PROGRAM)
 
 
 def switch(target: Target, version: str) -> None:

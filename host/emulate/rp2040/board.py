@@ -40,8 +40,11 @@ def board(image: bytes | None = None) -> Iterator[Board]:
         try:
             yield found
         finally:
-            process.terminate()
-            process.wait()
-            found.image = files.read_bytes()
-            os.close(ours)
             os.close(theirs)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:  # a client holds the line
+                process.terminate()
+                process.wait()
+            os.close(ours)
+            found.image = files.read_bytes()
