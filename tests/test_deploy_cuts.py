@@ -1,4 +1,4 @@
-"""Power lost during a deployment, at every write to a block of MicroPython's own file systems: the old version starts or the new."""
+"""Power lost during a deployment, at every write to a block of real file systems: the old version starts, or the new one."""
 
 import contextlib
 import json

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 from collections.abc import Iterator
 
 from l3host.errors import L3Error
@@ -129,8 +130,9 @@ def check_port(port: str) -> None:
         raise L3Error(f"{port}: {REASONS[errno.EISDIR]}")
     try:
         serial.serial_for_url(port, BAUD, exclusive=True).close()
-    except (serial.SerialException, OSError, ValueError) as e:
-        number = getattr(e, "errno", None)
+    except OSError as e:
+        said = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
+        number = e.errno or (int(said.group(1)) if said else None)
         reason = REASONS.get(number) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
         found = ", ".join(p.device for p in list_ports.comports()) or "none"
         hint = f" (ports here: {found})" if number == errno.ENOENT else ""

@@ -42,7 +42,7 @@ def versions(target: Target) -> list[str]:
 
 
 def remove_leftovers(target: Target, keep: list[str]) -> None:
-    """Version folders that no slot names: older ones, and what an interrupted deployment of something else left."""
+    """Version folders not in `keep`: older ones, and what an interrupted deployment of something else left."""
     root = target.root + start.ROOT
     for name in target.call("names", root):
         if VERSION.fullmatch(name) and name not in keep:
@@ -171,6 +171,7 @@ def deploy(
         switch(target, payload.version)
     if payload.app != start.NO_APP:
         install_program(target, circuitpython)
+    remove_leftovers(target, versions(target))
     return {"version": payload.version, "before": before, "bytes_copied": sum(map(len, files.values())), "selftest": tested}
 
 
