@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host import audio, show, synth
-from l3host.deploy.commands import deploy  # noqa: F401  (cli.py finds handlers here)
+from l3host.deploy.commands import bench, deploy, monitor  # noqa: F401  (cli.py finds handlers here)
 from l3host.embed import get_embedding, recording_windows, run_windows, windows_of
 from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes

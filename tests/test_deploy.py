@@ -49,6 +49,20 @@ def l3mote(capsys, *arguments):
     return status, json.loads(out) if status == 0 and "--json" in arguments else out + err
 
 
+def test_a_model_is_timed_on_the_board(pico, capsys):
+    with pico() as there:
+        assert "no version runs on the board: name a model" in l3mote(capsys, "bench", "--port", there.port)[1]
+        status, timed = l3mote(capsys, "bench", SMALL, "--port", there.port, "--json")
+    assert status == 0 and timed["kernel"] == "native" and timed["selftest"]["passed"], timed
+    reader = open_reader(SMALL)
+    names = [layer.name for layer in reader.layers]
+    reader.close()
+    assert [layer["name"] for layer in timed["layers"]] == names
+    parts = [timed["seconds_frontend"], *(layer["seconds"] for layer in timed["layers"])]
+    assert min(parts) > 0 and sum(parts) < timed["seconds_window"]
+    assert {path for _, folders, _ in rp2040.file_system(there.image).walk("/l3") for path in folders} == set(), "removed again"
+
+
 def on_board(port, code):
     command = [sys.executable, "-m", "mpremote", "connect", port, "exec", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -9,11 +9,14 @@ from l3host import show
 from l3host.deploy import facts, payload, steps, targets
 from l3host.deploy.links import TOOLS, connected
 from l3host.errors import L3Error
+from l3host.files import claim_output
 from l3host.load import open_reader
 from l3mote import start
 
 EXAMPLES = {
     "deploy": "l3mote deploy esc10 --port /dev/ttyACM0 --set threshold=0.6",
+    "monitor": "l3mote monitor --port /dev/ttyACM0 --csv street.csv",
+    "bench": "l3mote bench esc10 --port /dev/ttyACM0",
 }
 PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
 APPS = ("noise_monitor", start.NO_APP)
@@ -36,6 +39,16 @@ def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
     sub.add_argument("--set", type=key_value, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
+
+    sub = command("monitor", "Show what a board's app hears, live, until Ctrl-C; the board goes on. --json: its lines as they are.")
+    sub.add_argument("--port", required=True, help="serial port of the board")
+    sub.add_argument("--csv", metavar="FILE", help="write every event there, with the time of day")
+    sub.add_argument("--force", action="store_true", help="overwrite FILE")
+
+    sub = command("bench", "Time one window on a board, layer by layer.")
+    sub.add_argument("model", nargs="?", help="copied for the while, and removed (default: the version that runs there)")
+    sub.add_argument("--port", required=True, help="serial port of the board")
+    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")
 
 
 def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:
@@ -79,6 +92,36 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
     result |= {"rollback": back if result["before"] else None}
     show.results(args.json, result, lambda: print_deployed(result))
     return 0
+
+
+def monitor(args: argparse.Namespace) -> int:
+    from l3host.deploy.monitor import monitor as run
+
+    run(args.port, claim_output(args.csv, args.force) if args.csv else None, args.json)
+    return 0
+
+
+def bench(args: argparse.Namespace) -> int:
+    from l3host.deploy.bench import bench as run
+
+    with connected(args.port, args.tool) as link, show.bars(args.json) as bar:
+        board, found = target_of(args.port, link)
+        task = bar.add_task("copied, then timed", total=None)
+        result = {"board": found.name, **run(board, found, args.model, lambda n: bar.advance(task, n))}
+    show.results(args.json, result, lambda: print_bench(result))
+    return 0 if result["selftest"]["passed"] else 1
+
+
+def print_bench(result: dict) -> None:
+    whole = result["seconds_window"]
+    parts = [("log-mel", result["seconds_frontend"]), *((layer["name"], layer["seconds"]) for layer in result["layers"])]
+    table = show.table(f"{result['board']}, kernel {result['kernel']}", "part", "ms", "of a window")
+    for name, seconds in (*parts, ("flash, Python", result["seconds_rest"]), ("window", whole)):
+        table.add_row(name, f"{seconds * 1e3:.1f}", f"{seconds / whole:.1%}")
+    show.out.print(table)
+    flash, heap = show.size(result["flash_bytes_read"]), show.size(result["heap_bytes"])
+    show.say(f"{flash} read from flash a window; the open model takes {heap} of heap")
+    show.say("self-test passed" if result["selftest"]["passed"] else "the self-test fails on this board")
 
 
 def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | None]:

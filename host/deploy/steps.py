@@ -88,6 +88,16 @@ def copy(target: Target, payload: Payload, files: dict[str, bytes], progress: Pr
         raise L3Error(f"{wrong}: not the bytes that were sent. The board keeps its version; deploy again, or check its flash")
 
 
+def place(target: Target, payload: Payload, running: str | None, progress: Progress = ignore) -> int:
+    """Bring a version's files to a board, beside those that are named there; returns the bytes copied. Raises L3Error."""
+    named = versions(target)
+    remove_leftovers(target, [*named, payload.version])
+    files = lacking(target, payload)
+    make_room(target, files, next((version for version in named if version not in (running, payload.version)), None))
+    copy(target, payload, files, progress)
+    return sum(map(len, files.values()))
+
+
 def write_new(target: Target, path: str, data: bytes) -> None:
     """A file, in one step: written beside, then renamed. LittleFS does so even where it replaces another; FAT does not."""
     target.write(path + ".tmp", data, ignore)
@@ -156,13 +166,8 @@ def deploy(
     Returns what happened, JSON-ready. Raises L3Error; the board then starts what it started before.
     """
     root = target.root + start.ROOT
-    named = versions(target)
     _, before, _ = target.call("running", root)
-    remove_leftovers(target, [*named, payload.version])
-    files = lacking(target, payload)
-    spare = next((version for version in named if version not in (before, payload.version)), None)
-    make_room(target, files, spare)
-    copy(target, payload, files, progress)
+    copied = place(target, payload, before, progress)
     tested = selftest(f"{root}/{payload.version}")
     if tested and not tested["passed"]:
         raise L3Error(f"the self-test fails on the board (error {tested['error']:.3g}): it keeps its version {before or '(none)'}")
@@ -172,7 +177,7 @@ def deploy(
     if payload.app != start.NO_APP:
         install_program(target, circuitpython)
     remove_leftovers(target, versions(target))
-    return {"version": payload.version, "before": before, "bytes_copied": sum(map(len, files.values())), "selftest": tested}
+    return {"version": payload.version, "before": before, "bytes_copied": copied, "selftest": tested}
 
 
 def rollback(target: Target) -> dict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import signal
 import subprocess
 import tempfile
 import tty
@@ -35,7 +36,7 @@ def board(image: bytes | None = None) -> Iterator[Board]:
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         files = Path(temporary, "files")
         files.write_bytes(rp2040.dump(rp2040.file_system()) if image is None else image)
-        process = subprocess.Popen(rp2040.command(files), stdin=ours, stdout=ours)
+        process = subprocess.Popen(rp2040.command(files), stdin=ours, stdout=ours, start_new_session=True)
         found = Board(os.ttyname(theirs), process)
         try:
             yield found
@@ -44,7 +45,7 @@ def board(image: bytes | None = None) -> Iterator[Board]:
             try:
                 process.wait(5)
             except subprocess.TimeoutExpired:  # a client holds the line
-                process.terminate()
+                os.killpg(process.pid, signal.SIGKILL)  # node may be the child of a wrapper
                 process.wait()
             os.close(ours)
             found.image = files.read_bytes()
