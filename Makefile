@@ -9,7 +9,7 @@ PYTEST ?= -q
 ARCH ?= armv6m
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup edgel3 emulators native mpy demo test check fuzz bench model clean
+.PHONY: help setup edgel3 emulators native mpy demo test check fuzz bench model cuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -59,6 +59,9 @@ native: $(VENV)/.setup-dev ## build the native kernels of every architecture who
 mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/ARCH (ARCH=armv6m, xtensawin...)
 	mkdir -p build/mpy/$(ARCH)
 	$(BIN)/python -m l3host.emulate.mpy $(ARCH) build/mpy/$(ARCH)
+
+cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
+	L3_CUTS=10 $(BIN)/python -m pytest -q tests/test_deploy_cuts.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

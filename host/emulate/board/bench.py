@@ -1,35 +1,13 @@
 """Runs on the emulated board: job.py's work, the self-test's window with a clock around each layer. Writes layers.json besides.
 
-job.py lies in the library as measured_job.py. Weights are decoded, summed, rectified and pooled inside the clock's time; reading
-the file is outside. The windows before have no clock: it takes some thousand cycles a chunk.
+job.py and timed.py lie in the library as measured_job.py and timed_model.py.
 """
 
 import json
 import sys
-import time
 
 import measured_job as job
-
-from l3mote import Model
-
-
-class TimedModel(Model):
-    """us: microseconds in the kernel of each layer, by its id(), once the self-test has run."""
-
-    def selftest(self):
-        self.us = {id(layer): 0 for layer in self.layers}
-        self.kernel.conv, self.kernel.dense = self.timed(self.kernel.conv), self.timed(self.kernel.dense)
-        return super().selftest()
-
-    def timed(self, function):
-        us, ticks = self.us, time.ticks_us
-
-        def call(chunk, *rest):
-            start = ticks()
-            function(chunk, *rest)
-            us[id(chunk.layer)] += time.ticks_diff(ticks(), start)
-
-        return call
+from timed_model import TimedModel
 
 
 def work(folder):

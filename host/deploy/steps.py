@@ -1,0 +1,194 @@
+"""The order of a deployment. Whatever step is the last that happens, the board starts the version before it or the new one, whole:
+
+files of the new version, which nothing refers to yet -> compared with ours -> self-test -> starter -> slot -> main.py (once).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from l3host.deploy.payload import Payload
+from l3host.deploy.targets import Target
+from l3host.errors import L3Error
+from l3mote import start
+
+VERSION = re.compile(r".+-[0-9a-f]{8}")
+STARTER = "/lib/l3start.py"
+SHADOW = "/l3start.py"  # found before STARTER by import
+PROGRAM = b"# l3mote deploy wrote this: it starts the version that /l3 names\nimport l3start\n\nl3start.run()\n"
+SPARE_BLOCKS = 4  # of a file system, for what it writes besides
+
+Progress = Callable[[int], None]
+
+
+def ignore(n: int) -> None:
+    """No progress wanted."""
+
+
+def same(data: bytes, digest: str | None) -> bool:
+    """Is this file.digest()'s answer for these bytes?"""
+    if digest is None:
+        return False
+    return digest == (hashlib.sha256(data).hexdigest() if len(digest) == 64 else f"{zlib.crc32(data):08x}")
+
+
+def versions(target: Target) -> list[str]:
+    """Versions that the slots name, the one to run first in front."""
+    return [version for _, version, _ in target.call("slots", target.root + start.ROOT)]
+
+
+def remove_leftovers(target: Target, keep: list[str]) -> None:
+    """Version folders not in `keep`: older ones, and what an interrupted deployment of something else left."""
+    root = target.root + start.ROOT
+    for name in target.call("names", root):
+        if VERSION.fullmatch(name) and name not in keep:
+            target.call("remove_tree", f"{root}/{name}")
+
+
+def lacking(target: Target, payload: Payload) -> dict[str, bytes]:
+    """Files of the version that are not yet on the board, or differ there. An interrupted deployment goes on with these."""
+    folder = f"{target.root}{start.ROOT}/{payload.version}"
+    sizes = dict(target.call("tree", folder))
+    found = {}
+    for path, data in payload.files.items():
+        at = f"{folder}/{path}"
+        if sizes.get(at) != len(data) or not same(data, target.call("digest", at)):
+            found[path] = data
+    return found
+
+
+def blocks(sizes: list[int], block: int) -> int:
+    return sum(-(-size // block) for size in sizes)
+
+
+def make_room(target: Target, files: dict[str, bytes], spare: str | None) -> None:
+    """Raises L3Error, before anything is written, if the files do not fit. The version called `spare` goes only if they need it."""
+    free, block = target.call("space", target.root + "/")
+    folders = {str(Path(path).parent) for path in files}
+    needed = block * (blocks([len(data) for data in files.values()], block) + 2 * len(folders) + SPARE_BLOCKS)
+    if needed <= free:
+        return
+    folder = f"{target.root}{start.ROOT}/{spare}"
+    freed = block * blocks([size for _, size in target.call("tree", folder) if size > 0], block) if spare else 0
+    if needed > free + freed:
+        raise L3Error(f"flash full: {needed} bytes are needed, {free + freed} are free or can be: delete files. Nothing changed")
+    target.call("remove_tree", folder)
+
+
+def copy(target: Target, payload: Payload, files: dict[str, bytes], progress: Progress) -> None:
+    for path, data in files.items():
+        target.write(f"{target.root}{start.ROOT}/{payload.version}/{path}", data, progress)
+    target.call("sync")
+    wrong = ", ".join(lacking(target, payload))
+    if wrong:
+        raise L3Error(f"{wrong}: not the bytes that were sent. The board keeps its version; deploy again, or check its flash")
+
+
+def place(target: Target, payload: Payload, running: str | None, progress: Progress = ignore) -> int:
+    """Bring a version's files to a board, beside those that are named there; returns the bytes copied. Raises L3Error."""
+    named = versions(target)
+    remove_leftovers(target, [*named, payload.version])
+    files = lacking(target, payload)
+    make_room(target, files, next((version for version in named if version not in (running, payload.version)), None))
+    copy(target, payload, files, progress)
+    return sum(map(len, files.values()))
+
+
+def write_new(target: Target, path: str, data: bytes) -> None:
+    """A file, in one step: written beside, then renamed. LittleFS does so even where it replaces another; FAT does not."""
+    target.write(path + ".tmp", data, ignore)
+    target.call("rename", path + ".tmp", path)
+
+
+def install_starter(target: Target) -> None:
+    """STARTER, where it is not there or is another. It is never missing on the way: a copy stands in that is imported before it."""
+    data, root = Path(start.__file__).read_bytes(), target.root
+    if target.call("read", root + STARTER) != data:
+        if target.call("exists", root + STARTER):
+            if target.call("exists", root + SHADOW):  # from an interrupted deployment
+                target.call("remove", root + SHADOW)
+            write_new(target, root + SHADOW, data)
+            target.call("remove", root + STARTER)
+        write_new(target, root + STARTER, data)
+    if target.call("exists", root + SHADOW):
+        target.call("remove", root + SHADOW)
+
+
+def keep_copy(target: Target, path: str) -> None:
+    """Keep a program that is not ours as NAME.before.py, but never in place of another one."""
+    program = target.call("read", path)
+    kept = path[: -len(".py")] + ".before.py"
+    if program in (None, PROGRAM, target.call("read", kept)):
+        return
+    if target.call("exists", kept):
+        raise L3Error(f"{path} is not l3mote's, and {kept} is another still: delete one of them, or deploy with --app none")
+    write_new(target, kept, program)
+
+
+def install_program(target: Target, circuitpython: bool) -> None:
+    """main.py, or code.py on CircuitPython, where it starts before main.py. A program of the user's own is kept."""
+    main, code = f"{target.root}/main.py", f"{target.root}/code.py"
+    final = code if circuitpython else main
+    program = target.call("read", final)
+    if program == PROGRAM:
+        return
+    keep_copy(target, final)
+    if circuitpython and program is not None:  # FAT replaces no file in one step: main.py stands in
+        keep_copy(target, main)
+        if target.call("exists", main):
+            target.call("remove", main)
+        write_new(target, main, PROGRAM)
+        target.call("remove", code)
+        target.call("rename", main, code)
+    else:
+        write_new(target, final, PROGRAM)
+
+
+def switch(target: Target, version: str) -> None:
+    """Write the slot that does not run. From its last byte on, the board starts this version."""
+    root = target.root + start.ROOT
+    running, _, _ = target.call("running", root)
+    sequence = max([entry[0] for entry in target.call("slots", root)], default=0) + 1
+    target.call("sync")
+    target.write(start.slot_path(root, 1 if running == 0 else 0), start.slot_line(sequence, version), ignore)
+    target.call("sync")
+
+
+def deploy(
+    target: Target, payload: Payload, selftest: Callable[[str], dict | None], circuitpython: bool, progress: Progress = ignore
+) -> dict:
+    """Bring a version to a board and make it the one that starts. selftest(folder): runs it there; None where that cannot be.
+
+    Returns what happened, JSON-ready. Raises L3Error; the board then starts what it started before.
+    """
+    root = target.root + start.ROOT
+    _, before, _ = target.call("running", root)
+    copied = place(target, payload, before, progress)
+    tested = selftest(f"{root}/{payload.version}")
+    if tested and not tested["passed"]:
+        raise L3Error(f"the self-test fails on the board (error {tested['error']:.3g}): it keeps its version {before or '(none)'}")
+    install_starter(target)
+    if payload.version != before:
+        switch(target, payload.version)
+    if payload.app != start.NO_APP:
+        install_program(target, circuitpython)
+    remove_leftovers(target, versions(target))
+    return {"version": payload.version, "before": before, "bytes_copied": copied, "selftest": tested}
+
+
+def rollback(target: Target) -> dict:
+    """Make the version before the running one start again. Raises L3Error if there is none, or it is damaged."""
+    root = target.root + start.ROOT
+    _, before, _ = target.call("running", root)
+    older = next((version for version in versions(target) if version != before), None)
+    if older is None:
+        raise L3Error("there is no earlier version on the board to go back to")
+    damaged = target.call("damage", root, older)
+    if damaged:
+        raise L3Error(f"the earlier version {older} is damaged ({damaged}): the board keeps {before}")
+    switch(target, older)
+    return {"version": older, "before": before}
