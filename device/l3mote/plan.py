@@ -5,10 +5,13 @@ reads holds those rows and one more above and below. A higher strip costs heap a
 
 Where full-width strips do not fit, the columns (bands) are cut into tiles of `width` columns of the last convolution, and all
 rows run once for each tile. A tile's planes hold only the columns that its later layers read: neighbours overlap.
+
+Once the log-mel plane is filled nobody needs the window's samples, so planes of the same type as they stand in their memory.
 """
 
 from l3mote.format import CONV, align
 
+SAMPLE_BYTES = 2  # of the window, array('h')
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
@@ -75,8 +78,20 @@ def tile_widths(layer):
             yield width
 
 
+def shared_planes(sizes, room):
+    """Indices of the planes that stand in the window's `room`, the largest first of those that find a place. sizes: of all planes,
+    as room is. The first is the log-mel plane, which is filled from the window."""
+    found = []
+    for size, i in sorted([(size, i) for i, size in enumerate(sizes) if i], reverse=True):
+        if size <= room:
+            found.append(i)
+            room -= size
+    return found
+
+
 class Plan:
-    """What a run will do. buffers: [name, bytes]; heap_bytes their sum.
+    """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
+    behind the other in the window's memory, so that they cost nothing.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
@@ -94,6 +109,9 @@ class Plan:
         self.max_values = model.max_values
         self._measure_tiles()
         self.shapes = list(self._shapes())
+        self.sizes = [kernel.plane_bytes(shape[0], shape[1] * shape[2]) for shape in self.shapes]
+        self.room = SAMPLE_BYTES * model.frontend.window if kernel.itemsize == SAMPLE_BYTES else 0
+        self.shared = shared_planes(self.sizes, self.room)
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
@@ -123,9 +141,9 @@ class Plan:
 
     def _buffers(self, model, kernel):
         names = ["log-mel"] + [layer.name for layer in self.convs[1:]] + ["embedding"]
-        yield "window", 2 * model.frontend.window
-        for name, shape in zip(names, self.shapes):
-            yield name, kernel.plane_bytes(shape[0], shape[1] * shape[2])
+        yield "window", SAMPLE_BYTES * model.frontend.window
+        for i, name in enumerate(names):
+            yield name, 0 if i in self.shared else self.sizes[i]
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
@@ -170,15 +188,23 @@ def candidate_heights(layer):
 
 
 def lowest(model, heap, kernel, convs):
-    """The first of these plans that fits, else the last, which needs the least: fewer tiles first (least work), then strips of
+    """The first of these plans that fits, else the one that needs the least: fewer tiles first (least work), then strips of
     the rows that a pool takes together, then strips of one row (twice the passes)."""
+    least = None
     for width in tile_widths(convs[-1]):
         for heights in ([smallest_height(layer) for layer in convs], [1] * len(convs)):
             heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
             found = Plan(model, kernel, heights, width)
             if heap is None or found.heap_bytes <= heap:
                 return found
-    return found
+            if least is None or found.heap_bytes < least.heap_bytes:
+                least = found
+    return least
+
+
+def own_bytes(sizes, room):
+    """Bytes of the planes that do not stand in the window's memory."""
+    return sum(sizes) - sum([sizes[i] for i in shared_planes(sizes, room)])
 
 
 def estimated_flash(convs, heights):
@@ -191,21 +217,23 @@ def estimated_flash(convs, heights):
 
 
 def best_raise(plan, kernel, tried):
-    """(i, heights): the convolution whose next strips save most flash for each byte of its plane, and all heights then; or None.
+    """(i, heights): the convolution whose next strips save most flash for each byte of heap, and all heights then; or None.
 
     tried: the (i, height) that are known not to fit.
     """
-    now = estimated_flash(plan.convs, plan.heights)
+    now, own = estimated_flash(plan.convs, plan.heights), own_bytes(plan.sizes, plan.room)
     best, most = None, 0
     for i in range(1, len(plan.convs)):
-        row = kernel.plane_bytes(plan.convs[i].inputs, plan.shapes[i][2])
         for height in candidate_heights(plan.convs[i]):
             if height <= plan.heights[i]:
                 break
             if (i, height) in tried:
                 continue
             heights = plan.heights[:i] + [height] + plan.heights[i + 1 :]
-            saved = (now - estimated_flash(plan.convs, heights)) / (row * (height - plan.heights[i]))
+            size = kernel.plane_bytes(plan.shapes[i][0], (height + 2) * plan.shapes[i][2])
+            sizes = plan.sizes[:i] + [size] + plan.sizes[i + 1 :]
+            cost = max(own_bytes(sizes, plan.room) - own, 1)  # none where the window has room
+            saved = (now - estimated_flash(plan.convs, heights)) / cost
             if saved > most:
                 best, most = (i, heights), saved
     return best

@@ -92,7 +92,7 @@ static mp_obj_t native_slide(mp_obj_t plane_obj, mp_obj_t p_obj) {
     uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     planes_t p;
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
-    allow(planes_allowed(&p, p.row + 2, n));
+    allow(planes_allowed(&p, n));
     planes_slide(&p, plane);
     return mp_const_none;
 }
@@ -104,7 +104,7 @@ static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
     uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     planes_t p;
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
-    allow(planes_allowed(&p, p.row + 1, n));
+    allow(planes_allowed(&p, n));
     planes_clear(&p, plane);
     return mp_const_none;
 }

@@ -59,10 +59,12 @@ def frontend_bytes(fe):
 
 
 class Kernel(Integer):
+    clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
+
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
         self.p = array("i", bytes(4 * 27))
-        self.rows = bytearray(4 * 4)
+        self.part = array("i", bytes(4 * 5))  # of a plane
         self.layer = self.first = self.left = None  # layer, first row and first column that the second part of p stands for
 
     def _pack_layer(self, layer, first, left, *geometry):
@@ -100,13 +102,6 @@ class Kernel(Integer):
             self._pack_layer(chunk.layer, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
-    def clear(self, plane, index):
-        pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, index)
-        module.clear(plane.data, self.rows)
-
-    def slide(self, plane, rows):
-        pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, rows)
-        module.slide(plane.data, self.rows)
 
 
 class frontend:
