@@ -106,7 +106,7 @@ def inspection(result: dict) -> None:
     fitting = [name for name, board in result["boards"].items() if board["fits"]][:1]
     for name in fitting:
         buffers = result["boards"][name]["buffers"]
-        parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'in the window'}" for b in buffers]
+        parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in buffers]
         say(f"buffers of {name}: {', '.join(parts)}")
     bases = {f"{k}: {v['basis']}" for b in result["boards"].values() for k, v in b.get("seconds_estimate", {}).items()}
     for basis in sorted(bases):

@@ -72,8 +72,7 @@ class Model:
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        for name in ("crc32", "total"):
-            setattr(self.reader, name, getattr(module, name, getattr(self.reader, name)))
+        self.reader.check = getattr(module, "check", self.reader.check)
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -117,16 +116,20 @@ class Model:
             (4 * reader.frontend.window, self._make_pcm),  # twice its size: it is made from a temporary
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
-            (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
                 makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
+        if self.plan.workplace is None:
+            makers.append((module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)))
         makers.sort(key=lambda maker: -maker[0])
         for _, make in makers:
             make()
         self._share_window()
+        if self.plan.workplace is not None:
+            place = memoryview(self.planes[self.plan.workplace].data)
+            self.logmel = module.frontend(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -190,7 +193,7 @@ class Model:
         planes, last = self.planes, len(self.convs) - 1
         for i, plane in enumerate(planes[:-1]):
             plane.top = -1
-            used = i and (self.plan.tiles > 1 or i in self.plan.shared)  # by the tile before, or by samples
+            used = i and (self.plan.tiles > 1 or i in self.plan.shared or i == self.plan.workplace)  # by others, or the tile before
             self.kernel.clear(plane, 0, plane.rows if used else 1)
         for i, span in enumerate(spans):
             step = self.convs[i].pool_cols if i < last else self.plan.step

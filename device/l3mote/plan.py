@@ -6,10 +6,11 @@ reads holds those rows and one more above and below. A higher strip costs heap a
 Where full-width strips do not fit, the columns (bands) are cut into tiles of `width` columns of the last convolution, and all
 rows run once for each tile. A tile's planes hold only the columns that its later layers read: neighbours overlap.
 
-Once the log-mel plane is filled nobody needs the window's samples, so planes of the same type as they stand in their memory.
+Once the log-mel plane is filled nobody needs the window's samples, so planes of the same type as they stand in their memory;
+before, nobody needs the other planes, so the front-end works in one of them.
 """
 
-from l3mote.format import CONV, align
+from l3mote.format import CHUNK_BYTES, CONV, align
 
 SAMPLE_BYTES = 2  # of the window, array('h')
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
@@ -27,6 +28,11 @@ def heap_error(needed, heap):
     return error
 
 
+def payload_bytes(layer):
+    """Bytes read in one pass over the weights: headers of chunks are read when the file is opened."""
+    return layer.length - CHUNK_BYTES * layer.chunks
+
+
 def used_rows(layer):
     """Rows of the convolution that survive its (floored) pool."""
     return layer.out_rows * layer.pool_rows
@@ -34,15 +40,16 @@ def used_rows(layer):
 
 def schedule(convs, heights):
     """Yield (i, first, stop): convolution i computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
-    last = len(convs) - 1
-    made = [0] * len(convs)
-    wanted = [0] * len(convs)
+    rows, pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
+    now = last = len(convs) - 1
+    made, wanted = [0] * len(convs), [0] * len(convs)
     wanted[last] = used_rows(convs[last])
-    now = last
     while made[last] < wanted[last]:
-        stop = min(made[now] + heights[now], wanted[now])
+        stop = made[now] + heights[now]
+        if stop > wanted[now]:
+            stop = wanted[now]
         if now:
-            needed = min(stop + 1, convs[now].rows) * convs[now - 1].pool_rows
+            needed = (stop + 1 if stop < rows[now] else stop) * pools[now - 1]
             if made[now - 1] < needed:
                 now -= 1
                 wanted[now] = needed
@@ -91,7 +98,8 @@ def shared_planes(sizes, room):
 
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
-    behind the other in the window's memory, so that they cost nothing.
+    behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
+    in, None if it has memory of its own.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
@@ -112,6 +120,11 @@ class Plan:
         self.sizes = [kernel.plane_bytes(shape[0], shape[1] * shape[2]) for shape in self.shapes]
         self.room = SAMPLE_BYTES * model.frontend.window if kernel.itemsize == SAMPLE_BYTES else 0
         self.shared = shared_planes(self.sizes, self.room)
+        self.workplace = None
+        self.frontend_bytes = kernel.frontend_bytes(model.frontend)
+        for i in range(1, len(self.shapes) if self.room else 0):
+            if i not in self.shared and self.sizes[i] >= self.frontend_bytes:
+                self.workplace = i
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
@@ -147,7 +160,7 @@ class Plan:
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
-        yield "front-end", kernel.frontend_bytes(model.frontend)
+        yield "front-end", self.frontend_bytes if self.workplace is None else 0
         yield "objects", RUN_OBJECTS
 
     def count(self):
@@ -155,12 +168,12 @@ class Plan:
         self.passes = [0] * len(self.convs)
         self.macs = sum([layer.nonzeros for layer in denses])
         self.macs_dense = sum([layer.outputs * layer.taps for layer in denses])
-        self.flash_bytes = sum([layer.length for layer in denses])
+        self.flash_bytes = sum([payload_bytes(layer) for layer in denses])
         for now, first, stop in schedule(self.convs, self.heights):
             layer = self.convs[now]
             pixels = (stop - first) * self.columns[now]
             self.passes[now] += self.tiles
-            self.flash_bytes += layer.length * self.tiles
+            self.flash_bytes += payload_bytes(layer) * self.tiles
             self.macs += pixels * layer.nonzeros
             self.macs_dense += pixels * layer.outputs * layer.taps
         return self

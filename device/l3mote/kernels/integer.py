@@ -20,8 +20,9 @@ def workspace(plan):
 
 
 def frontend_bytes(fe):
-    """Samples of a frame, powers and their scales; the tables came with the file's FIXED section."""
-    return 4 * fe.n_fft + 5 * (fe.n_fft // 2 + 1)
+    """A frame's DFT, powers and their shifts; the tables came with the file's FIXED section."""
+    bins = fe.n_fft // 2 + 1
+    return 4 * (fe.n_fft + bins + (bins + 3) // 4)
 
 
 def rounded_bias(bits, shift):
@@ -140,12 +141,14 @@ class Integer:
 class IntegerLogMel:
     """The integer front-end; load_frame, dft, spectrum, levels and normalise come from the subclass."""
 
-    def __init__(self, reader):
+    def __init__(self, reader, work=None):
+        """work: frontend_bytes to work in, None: its own."""
         self.fe = fe = reader.frontend
         self.fixed = reader.fixed()
-        self.z = array("i", bytes(4 * fe.n_fft))
-        self.power = array("i", bytes(4 * (fe.n_fft // 2 + 1)))
-        self.shifts = bytearray(fe.n_fft // 2 + 1)
+        work = memoryview(bytearray(frontend_bytes(fe)) if work is None else work)
+        power = 4 * fe.n_fft
+        shifts = power + 4 * (fe.n_fft // 2 + 1)
+        self.z, self.power, self.shifts = work[:power], work[power:shifts], work[shifts:]
         self.p = array("i", [0] * 9)
         fixed = self.fixed
         self.p[8] = fixed.silence
