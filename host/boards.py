@@ -81,6 +81,7 @@ def will_it_run(reader: Reader, heap: int, kernel=None) -> dict:
     found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), kernel)
     return result | {
         "heap_peak": PACKAGE_BYTES + found.heap_bytes,
+        "buffers": [{"name": name, "bytes": n} for name, n in found.buffers],  # 0 bytes: shares another buffer's memory
         "flash_bytes_read": found.flash_bytes,
         "tiles": found.tiles,
         "passes": found.passes,

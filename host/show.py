@@ -103,6 +103,11 @@ def inspection(result: dict) -> None:
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
     out.print(_boards(result["boards"]))
+    fitting = [name for name, board in result["boards"].items() if board["fits"]][:1]
+    for name in fitting:
+        buffers = result["boards"][name]["buffers"]
+        parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in buffers]
+        say(f"buffers of {name}: {', '.join(parts)}")
     bases = {f"{k}: {v['basis']}" for b in result["boards"].values() for k, v in b.get("seconds_estimate", {}).items()}
     for basis in sorted(bases):
         say(f"estimate of seconds, {basis}")

@@ -120,7 +120,7 @@ static bool fuzz_frame(void) {
 
 static bool fuzz_planes(void) {
     int32_t rows = 3 + pick(5), columns = 1 + pick(10), channels = 1 + pick(4), scale[4];
-    planes_t p = {channels, rows * (columns + 2), columns + 2, pick(rows)};
+    planes_t p = {channels, rows * (columns + 2), columns + 2, pick(rows), pick(rows)};
     rows_t r = {rows - 2, columns, columns + 2, pick(65536) - 32768};
     size_t n = (size_t)(channels * p.size);
     uint16_t *plane = noise(2 * n);
@@ -128,14 +128,12 @@ static bool fuzz_planes(void) {
         scale[i] = hostile();
     }
     scale[3] = pick(2) ? pick(32) : scale[3];
-    corrupt((int32_t *)&p, 4);
+    corrupt((int32_t *)&p, 5);
     corrupt((int32_t *)&r, 4);
     bool done = false;
-    if (planes_allowed(&p, p.row, n) && planes_allowed(&p, p.row + 2, n)) {
+    if (planes_allowed(&p, n)) {
         planes_slide(&p, plane);
         done = true;
-    }
-    if (planes_allowed(&p, p.row, n) && planes_allowed(&p, p.row + 1, n)) {
         planes_clear(&p, plane);
     }
     if (normalise_allowed(&r, scale, 4, n)) {

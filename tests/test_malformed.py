@@ -263,7 +263,11 @@ def test_a_layer_missing():
     refused(resized("LAYERS", lambda part: part[:-48]), "LAYERS at byte 136: layers have .* bytes of chunks, WEIGHTS has", 136)
 
 
-@pytest.mark.parametrize("length", [0, 52, 60, 0xFFFFFFFF])
+def test_layer_of_no_bytes():
+    refused_behind_crc(poke(TINY, layer_at(TINY, 0, 36), "I", 0), "layer 0 at byte 136: offset 0 or chunks 1 out of range", 136)
+
+
+@pytest.mark.parametrize("length", [52, 60, 0xFFFFFFFF])
 def test_layer_length(length):
     data = poke(TINY, layer_at(TINY, 0, 36), "I", length)
     refused_behind_crc(data, f"LAYERS at byte 136: layers have {length} bytes of chunks, WEIGHTS has 56", 136)

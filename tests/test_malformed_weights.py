@@ -234,14 +234,15 @@ def test_file_cut_while_open(cut):
 
 @pytest.mark.parametrize("filters,positions", [(0, 0), (1, 65535), (65535, 0), (2, 65535), (1, 0)])
 def test_chunk_header_damaged_while_open(filters, positions):
-    """The chunk's own crc32 does not cover its header: that is checked again each time."""
+    """The chunk's own crc32 does not cover its header: what it said when the file was opened counts."""
     file = models.stream(HEADS)
     reader = Reader(file)
     place = chunk_at(HEADS, 1)
     with file.getbuffer() as view:
         view[place : place + 4] = struct.pack("<HH", filters, positions)
-    with pytest.raises(FormatError, match="layer hidden"):
-        verify(reader)
+    verify(reader)
+    with pytest.raises(FormatError):
+        verify(Reader(file))
 
 
 def test_close_after_a_failure():

@@ -7,12 +7,12 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from make_small import PATH
 from support import require
 from test_native import SHAPES, graph_of, noise
 
 from l3host import reference
 from l3host.emulate import emulate, runtimes
+from l3host.emulate.bench import layer_graph
 from l3host.errors import L3Error
 from l3host.writer import to_bytes
 from l3mote import Model, plan
@@ -48,24 +48,32 @@ def test_float_kernels_on_random_layers(shape, kernel):
     assert len(tiles) > 1 or shape == "one column"
 
 
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory):
+    """A model of whose planes not even one row of three fits into the window's memory."""
+    path = tmp_path_factory.mktemp("tiles") / "wide.l3m"
+    path.write_bytes(to_bytes(layer_graph(16, 32, 25, 0.5)))
+    return str(path)
+
+
 RUNS = [("cpython", "python"), ("cpython", "ulab"), ("unix", "native"), ("unix", "viper"), ("wasm", "ulab")]
 
 
-def least_heap(pcm, runtime, kernel):
+def least_heap(model, pcm, runtime, kernel):
     with pytest.raises(L3Error) as error:
-        emulate(str(PATH), pcm, runtime, kernel=kernel, plan_heap=1)
+        emulate(model, pcm, runtime, kernel=kernel, plan_heap=1)
     return int(re.search(r"needs (\d+) bytes", str(error.value))[1])
 
 
 @pytest.mark.parametrize("runtime, kernel", RUNS)
-def test_every_layer_of_the_smallest_plan(runtime, kernel):
+def test_every_layer_of_the_smallest_plan(wide, runtime, kernel):
     try:
         runtimes.find(runtime)
     except L3Error as e:
         require(False, str(e))
-    pcm = noise(Reader(str(PATH)).frontend, 1)
-    heap = least_heap(pcm, runtime, kernel)
-    emulation = emulate(str(PATH), pcm, runtime, kernel=kernel, plan_heap=heap)
+    pcm = noise(Reader(wide).frontend, 1)
+    heap = least_heap(wide, pcm, runtime, kernel)
+    emulation = emulate(wide, pcm, runtime, kernel=kernel, plan_heap=heap)
     assert emulation.ok, emulation.first_failure
     assert emulation.facts["selftest"]
     assert emulation.facts["flash_bytes_read"] == emulation.facts["plan_flash_bytes"]

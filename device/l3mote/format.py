@@ -4,7 +4,6 @@ Runs unchanged on MicroPython, CircuitPython and CPython.
 """
 
 import struct
-from array import array
 
 MAGIC = b"\x89L3M"
 FORMAT_VERSION = 1
@@ -170,29 +169,13 @@ class Chunk:
         self.palette = 0  # where the layer's palette stands, if it has one
         self.at = 0  # file offset of the payload, for messages
 
-    def locate(self, buffer, payload, total):
-        """Set the offsets from `filters`, `n_position_bytes` and the counts in `buffer`; FormatError if they do not add up.
-
-        total: the function that adds up counts (see `total` below).
-        """
-        self.counts = 4 * self.filters
-        self.values = self.counts
+    def locate(self, filters, n_position_bytes, n_values):
+        """Set the offsets of a chunk of so many filters, bytes of positions and values."""
+        self.filters, self.n_position_bytes, self.n_values = filters, n_position_bytes, n_values
+        self.counts = self.values = 4 * filters
         if self.layer.code:
-            self.values += 2 * self.filters
-            self.n_values = total(buffer[self.counts : self.values])  # in one go; count() looks at each
-        else:
-            self.n_values = self.filters * self.layer.taps
-        self.positions = self.values + self.layer.value_bytes * self.n_values
-        if align(self.positions + self.n_position_bytes) != payload:
-            for f in range(self.filters):
-                self.count(buffer, f)  # tells of one that is too large
-            raise FormatError(
-                "chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
-                % (self.layer.name, self.at, payload, align(self.positions + self.n_position_bytes))
-            )
-        for i in range(self.positions + self.n_position_bytes, payload):
-            if buffer[i]:
-                raise self.error("padding at its byte %d is not zero" % i)
+            self.values += 2 * filters
+        self.positions = self.values + self.layer.value_bytes * n_values
 
     def count(self, buffer, f):
         """Weights that filter f of this chunk has in the file, never more than layer.taps."""
@@ -217,11 +200,6 @@ class Chunk:
 
     def error(self, what):
         return FormatError("layer %s, chunk at byte %d: %s" % (self.layer.name, self.at, what))
-
-
-def total(counts):
-    """The sum of little-endian u16, given as bytes."""
-    return sum(array("H", counts))
 
 
 def half(bits):

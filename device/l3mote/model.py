@@ -34,14 +34,15 @@ class Plane:
     """Channel planes, of which rows and columns are stored in part: stored row 0 is row `top`, stored column 0 column `left`.
 
     place() says which columns a tile fills. A column beside them that is stored is the plane's zero border.
+    data: memory to stand in, of any contents; None: its own, zero.
     """
 
-    def __init__(self, kernel, channels, rows, pitch):
+    def __init__(self, kernel, channels, rows, pitch, data=None):
         self.channels = channels
         self.rows = rows  # stored, as pitch is of columns
         self.pitch = pitch
         self.size = rows * pitch
-        self.data = kernel.plane(channels, self.size)
+        self.data = kernel.plane(channels, self.size) if data is None else data
         self.top = 0
 
     def place(self, left, first, cols, step=1):
@@ -55,7 +56,7 @@ class Model:
 
     source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
-    .pcm is the window's buffer, array('h'): fill it, then run(). .plan says what the run costs.
+    .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
@@ -71,8 +72,7 @@ class Model:
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        for name in ("crc32", "total"):
-            setattr(self.reader, name, getattr(module, name, getattr(self.reader, name)))
+        self.reader.check = getattr(module, "check", self.reader.check)
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -116,14 +116,20 @@ class Model:
             (4 * reader.frontend.window, self._make_pcm),  # twice its size: it is made from a temporary
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
-            (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
-            makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
+            if i not in self.plan.shared:
+                makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
+        if self.plan.workplace is None:
+            makers.append((module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)))
         makers.sort(key=lambda maker: -maker[0])
         for _, make in makers:
             make()
+        self._share_window()
+        if self.plan.workplace is not None:
+            place = memoryview(self.planes[self.plan.workplace].data)
+            self.logmel = module.frontend(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -145,13 +151,22 @@ class Model:
 
         return make
 
+    def _share_window(self):
+        """Planes in the memory of the samples."""
+        window, at = memoryview(self.pcm), 0
+        for i in self.plan.shared:
+            channels, rows, pitch = self.plan.shapes[i]
+            stop = at + channels * rows * pitch
+            self.planes[i] = Plane(self.kernel, channels, rows, pitch, window[at:stop])
+            at = stop
+
     @property
     def embedding(self):
         """The last window's embedding, in the published order (band, time, channel)."""
         return self.kernel.floats(self.vectors[0], len(self.convs) - 1)
 
     def run(self):
-        """Scores (or the embedding) of the window in .pcm. The result is overwritten by the next run."""
+        """Scores (or the embedding) of the window in .pcm, which is overwritten. The result is overwritten by the next run."""
         for _ in self.steps():
             pass
         return self.output
@@ -176,17 +191,15 @@ class Model:
     def _place(self, spans):
         """Give the planes the columns of a tile, whose convolutions compute these; zero their borders."""
         planes, last = self.planes, len(self.convs) - 1
-        for plane in planes[:-1]:
+        for i, plane in enumerate(planes[:-1]):
             plane.top = -1
-            self.kernel.clear(plane, 0)
+            used = i and (self.plan.tiles > 1 or i in self.plan.shared or i == self.plan.workplace)  # by others, or the tile before
+            self.kernel.clear(plane, 0, plane.rows if used else 1)
         for i, span in enumerate(spans):
             step = self.convs[i].pool_cols if i < last else self.plan.step
             first = span[0] // step
             left = (spans[i + 1][0] if i < last else first) - 1
             planes[i + 1].place(left, first, (span[1] - span[0]) // step, step)
-            if i < last and self.plan.tiles > 1:  # what the tile before left there
-                for row in range(1, planes[i + 1].rows):
-                    self.kernel.clear(planes[i + 1], row)
 
     def _tile_steps(self):
         kernel, planes = self.kernel, self.planes

@@ -5,10 +5,14 @@ reads holds those rows and one more above and below. A higher strip costs heap a
 
 Where full-width strips do not fit, the columns (bands) are cut into tiles of `width` columns of the last convolution, and all
 rows run once for each tile. A tile's planes hold only the columns that its later layers read: neighbours overlap.
+
+Once the log-mel plane is filled nobody needs the window's samples, so planes of the same type as they stand in their memory;
+before, nobody needs the other planes, so the front-end works in one of them.
 """
 
-from l3mote.format import CONV, align
+from l3mote.format import CHUNK_BYTES, CONV, align
 
+SAMPLE_BYTES = 2  # of the window, array('h')
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
@@ -24,6 +28,11 @@ def heap_error(needed, heap):
     return error
 
 
+def payload_bytes(layer):
+    """Bytes read in one pass over the weights: headers of chunks are read when the file is opened."""
+    return layer.length - CHUNK_BYTES * layer.chunks
+
+
 def used_rows(layer):
     """Rows of the convolution that survive its (floored) pool."""
     return layer.out_rows * layer.pool_rows
@@ -31,15 +40,16 @@ def used_rows(layer):
 
 def schedule(convs, heights):
     """Yield (i, first, stop): convolution i computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
-    last = len(convs) - 1
-    made = [0] * len(convs)
-    wanted = [0] * len(convs)
+    rows, pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
+    now = last = len(convs) - 1
+    made, wanted = [0] * len(convs), [0] * len(convs)
     wanted[last] = used_rows(convs[last])
-    now = last
     while made[last] < wanted[last]:
-        stop = min(made[now] + heights[now], wanted[now])
+        stop = made[now] + heights[now]
+        if stop > wanted[now]:
+            stop = wanted[now]
         if now:
-            needed = min(stop + 1, convs[now].rows) * convs[now - 1].pool_rows
+            needed = (stop + 1 if stop < rows[now] else stop) * pools[now - 1]
             if made[now - 1] < needed:
                 now -= 1
                 wanted[now] = needed
@@ -75,8 +85,21 @@ def tile_widths(layer):
             yield width
 
 
+def shared_planes(sizes, room):
+    """Indices of the planes that stand in the window's `room`, the largest first of those that find a place. sizes: of all planes,
+    as room is. The first is the log-mel plane, which is filled from the window."""
+    found = []
+    for size, i in sorted([(size, i) for i, size in enumerate(sizes) if i], reverse=True):
+        if size <= room:
+            found.append(i)
+            room -= size
+    return found
+
+
 class Plan:
-    """What a run will do. buffers: [name, bytes]; heap_bytes their sum.
+    """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
+    behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
+    in, None if it has memory of its own.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
@@ -94,6 +117,14 @@ class Plan:
         self.max_values = model.max_values
         self._measure_tiles()
         self.shapes = list(self._shapes())
+        self.sizes = [kernel.plane_bytes(shape[0], shape[1] * shape[2]) for shape in self.shapes]
+        self.room = SAMPLE_BYTES * model.frontend.window if kernel.itemsize == SAMPLE_BYTES else 0
+        self.shared = shared_planes(self.sizes, self.room)
+        self.workplace = None
+        self.frontend_bytes = kernel.frontend_bytes(model.frontend)
+        for i in range(1, len(self.shapes) if self.room else 0):
+            if i not in self.shared and self.sizes[i] >= self.frontend_bytes:
+                self.workplace = i
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
@@ -123,13 +154,13 @@ class Plan:
 
     def _buffers(self, model, kernel):
         names = ["log-mel"] + [layer.name for layer in self.convs[1:]] + ["embedding"]
-        yield "window", 2 * model.frontend.window
-        for name, shape in zip(names, self.shapes):
-            yield name, kernel.plane_bytes(shape[0], shape[1] * shape[2])
+        yield "window", SAMPLE_BYTES * model.frontend.window
+        for i, name in enumerate(names):
+            yield name, 0 if i in self.shared else self.sizes[i]
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
-        yield "front-end", kernel.frontend_bytes(model.frontend)
+        yield "front-end", self.frontend_bytes if self.workplace is None else 0
         yield "objects", RUN_OBJECTS
 
     def count(self):
@@ -137,12 +168,12 @@ class Plan:
         self.passes = [0] * len(self.convs)
         self.macs = sum([layer.nonzeros for layer in denses])
         self.macs_dense = sum([layer.outputs * layer.taps for layer in denses])
-        self.flash_bytes = sum([layer.length for layer in denses])
+        self.flash_bytes = sum([payload_bytes(layer) for layer in denses])
         for now, first, stop in schedule(self.convs, self.heights):
             layer = self.convs[now]
             pixels = (stop - first) * self.columns[now]
             self.passes[now] += self.tiles
-            self.flash_bytes += layer.length * self.tiles
+            self.flash_bytes += payload_bytes(layer) * self.tiles
             self.macs += pixels * layer.nonzeros
             self.macs_dense += pixels * layer.outputs * layer.taps
         return self
@@ -170,15 +201,23 @@ def candidate_heights(layer):
 
 
 def lowest(model, heap, kernel, convs):
-    """The first of these plans that fits, else the last, which needs the least: fewer tiles first (least work), then strips of
+    """The first of these plans that fits, else the one that needs the least: fewer tiles first (least work), then strips of
     the rows that a pool takes together, then strips of one row (twice the passes)."""
+    least = None
     for width in tile_widths(convs[-1]):
         for heights in ([smallest_height(layer) for layer in convs], [1] * len(convs)):
             heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
             found = Plan(model, kernel, heights, width)
             if heap is None or found.heap_bytes <= heap:
                 return found
-    return found
+            if least is None or found.heap_bytes < least.heap_bytes:
+                least = found
+    return least
+
+
+def own_bytes(sizes, room):
+    """Bytes of the planes that do not stand in the window's memory."""
+    return sum(sizes) - sum([sizes[i] for i in shared_planes(sizes, room)])
 
 
 def estimated_flash(convs, heights):
@@ -191,21 +230,23 @@ def estimated_flash(convs, heights):
 
 
 def best_raise(plan, kernel, tried):
-    """(i, heights): the convolution whose next strips save most flash for each byte of its plane, and all heights then; or None.
+    """(i, heights): the convolution whose next strips save most flash for each byte of heap, and all heights then; or None.
 
     tried: the (i, height) that are known not to fit.
     """
-    now = estimated_flash(plan.convs, plan.heights)
+    now, own = estimated_flash(plan.convs, plan.heights), own_bytes(plan.sizes, plan.room)
     best, most = None, 0
     for i in range(1, len(plan.convs)):
-        row = kernel.plane_bytes(plan.convs[i].inputs, plan.shapes[i][2])
         for height in candidate_heights(plan.convs[i]):
             if height <= plan.heights[i]:
                 break
             if (i, height) in tried:
                 continue
             heights = plan.heights[:i] + [height] + plan.heights[i + 1 :]
-            saved = (now - estimated_flash(plan.convs, heights)) / (row * (height - plan.heights[i]))
+            size = kernel.plane_bytes(plan.shapes[i][0], (height + 2) * plan.shapes[i][2])
+            sizes = plan.sizes[:i] + [size] + plan.sizes[i + 1 :]
+            cost = max(own_bytes(sizes, plan.room) - own, 1)  # none where the window has room
+            saved = (now - estimated_flash(plan.convs, heights)) / cost
             if saved > most:
                 best, most = (i, heights), saved
     return best

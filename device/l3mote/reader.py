@@ -8,6 +8,11 @@ from l3mote import format as fmt
 from l3mote.format import Chunk, FormatError, Frontend, Layer, align
 
 
+def check(data, crcs, i):
+    """Is the CRC of the data crcs[i]?"""
+    return crc32(data) == crcs[i]
+
+
 class Reader:
     """Opens a .l3m file, checks all of it but the weights' values, and streams weight chunks.
 
@@ -18,8 +23,7 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
-        self.crc32, self.total = crc32, fmt.total  # for chunks as they stream: a kernel may bring faster ones
-        self._head = bytearray(fmt.CHUNK_BYTES)  # of a chunk
+        self.check = check  # for chunks as they stream: a kernel may bring a faster one
         self._fixed = None
         try:
             self._open()
@@ -55,10 +59,10 @@ class Reader:
 
     def _readinto(self, view, offset, what):
         """Fill view from where the file stands, which is `offset`."""
-        n = self.file.readinto(view)
-        self.bytes_read += len(view)
-        if n != len(view):
-            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, n or 0, len(view)))
+        n, wanted = self.file.readinto(view), len(view)
+        self.bytes_read += wanted
+        if n != wanted:
+            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, n or 0, wanted))
 
     # -- header and sections
 
@@ -181,7 +185,7 @@ class Reader:
             return "outputs is %d" % layer.outputs
         if not (1 <= layer.pool_rows <= layer.rows and 1 <= layer.pool_cols <= layer.cols):
             return "pool of %d x %d on %d x %d" % (layer.pool_rows, layer.pool_cols, layer.rows, layer.cols)
-        if layer.offset != at or not 1 <= layer.chunks - layer.palette <= layer.outputs:
+        if layer.offset != at or not 1 <= layer.chunks - layer.palette <= min(layer.outputs, layer.length // fmt.CHUNK_BYTES):
             return "offset %d or chunks %d out of range" % (layer.offset, layer.chunks)
         if layer.nonzeros > layer.outputs * layer.taps:
             return "nonzeros is %d of %d weights" % (layer.nonzeros, layer.outputs * layer.taps)
@@ -223,55 +227,82 @@ class Reader:
         self.seed = seed
 
     def _walk_chunks(self):
-        """Check every chunk's header; find the largest payload, the fullest chunk and filter, which size the kernels' buffers."""
-        start = self.sections["WEIGHTS"][0]
-        largest = self.chunk_values = self.max_values = 0
+        """Check every chunk but its weights, and note what streaming needs: then a chunk is read in one go and checked by its CRC.
+
+        Finds the largest payload, the fullest chunk and filter, which size the kernels' buffers.
+        """
+        n = sum([layer.chunks for layer in self.layers])
+        self.parts = array("H", bytes(8 * n))  # for each chunk: bytes of payload, filters, bytes of positions, values
+        self.crcs = array("I", bytes(4 * n))
+        self.palette = self.chunk_values = self.max_values = n = 0  # palettes stand behind the largest payload
         for layer in self.layers:
-            at = start + layer.offset
-            end = at + layer.length
-            filters = 0
-            for i in range(layer.chunks):
-                if layer.palette and i == 0:
-                    at = self._palette_header(at, end, layer)[0]
-                    continue
-                n, _, payload, _crc = self._chunk_header(at, end, layer)
-                largest = max(largest, payload)
-                self.chunk_values = max(self.chunk_values, payload // layer.value_bytes)
-                self.max_values = max(self.max_values, self._most_values(at + fmt.CHUNK_BYTES, n, layer))
-                filters += n
-                at += fmt.CHUNK_BYTES + payload
-            if at != end or filters != layer.outputs:
-                raise FormatError("layer %s: chunks hold %d of %d filters and end at byte %d, not %d"
-                                  % (layer.name, filters, layer.outputs, at, end))  # fmt: skip
-        self.palette = largest  # where palettes stand in the buffer
-        self.chunk_bytes = largest + (fmt.PALETTE_BYTES if any([layer.palette for layer in self.layers]) else 0)
+            layer.first_chunk = n
+            self._walk_layer(layer)
+            n += layer.chunks
+        self.chunk_bytes = self.palette + (fmt.PALETTE_BYTES if any([layer.palette for layer in self.layers]) else 0)
+
+    def _walk_layer(self, layer):
+        at = self.sections["WEIGHTS"][0] + layer.offset
+        end = at + layer.length
+        chunk = Chunk(layer)
+        for i in range(layer.first_chunk, layer.first_chunk + layer.chunks):
+            if layer.palette and i == layer.first_chunk:
+                at, self.crcs[i] = self._palette_header(at, end, layer)
+                continue
+            n, n_positions, payload, self.crcs[i] = self._chunk_header(at, end, layer)
+            chunk.at = at = at + fmt.CHUNK_BYTES
+            n_values = self._count_values(chunk, n)
+            chunk.locate(n, n_positions, n_values)
+            self._check_payload(chunk, payload)
+            for j, number in enumerate((payload, n, n_positions, n_values)):
+                self.parts[4 * i + j] = number
+            self.palette, self.chunk_values = max(self.palette, payload), max(self.chunk_values, n_values)
+            chunk.first += n
+            at += payload
+        if at != end or chunk.first != layer.outputs:
+            raise FormatError("layer %s: chunks hold %d of %d filters and end at byte %d, not %d"
+                              % (layer.name, chunk.first, layer.outputs, at, end))  # fmt: skip
+
+    def _count_values(self, chunk, n):
+        """Weights of the chunk's n filters together."""
+        taps = chunk.layer.taps
+        if not chunk.layer.code:
+            self.max_values = max(self.max_values, taps)
+            return n * taps
+        counts = array("H", self._read(chunk.at + 4 * n, 2 * n, "counts"))
+        for f in range(n):
+            if counts[f] > taps:
+                raise chunk.error("filter %d has %d values of %d" % (chunk.first + f, counts[f], taps))
+        self.max_values = max(self.max_values, max(counts))
+        return sum(counts)
+
+    def _check_payload(self, chunk, payload):
+        """Do the chunk's parts make up its payload, and is its padding zero?"""
+        end = chunk.positions + chunk.n_position_bytes
+        if align(end) != payload:
+            raise FormatError("chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
+                              % (chunk.layer.name, chunk.at, payload, align(end)))  # fmt: skip
+        padding = self._read(chunk.at + end, payload - end, "padding")
+        for i in range(payload - end):
+            if padding[i]:
+                raise chunk.error("padding at its byte %d is not zero" % (end + i))
 
     def _header(self, at, end, layer):
         if at + fmt.CHUNK_BYTES > end:
             raise FormatError("layer %s: chunk header at byte %d is outside the layer" % (layer.name, at))
-        self.file.seek(at)
-        self._readinto(self._head, at, "chunk header")
-        return struct.unpack(fmt.CHUNK, self._head)
-
-    def _most_values(self, at, n, layer):
-        """Weights of the fullest of the n filters whose chunk's payload begins at byte `at`."""
-        if not layer.code:
-            return layer.taps
-        counts = self._read(at + 4 * n, 2 * n, "counts")
-        return min(max([counts[i] | counts[i + 1] << 8 for i in range(0, 2 * n, 2)]), layer.taps)
+        return struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
 
     def _chunk_header(self, at, end, layer):
         """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""
         header = self._header(at, end, layer)
         n, n_positions, payload, _crc = header
-        if not n or payload % 4 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
+        if not n or payload & 3 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
             raise FormatError("layer %s, chunk at byte %d: %d filters, payload of %d bytes" % (layer.name, at, n, payload))
-        fixed = 4 * n + (2 * n if layer.code else layer.value_bytes * n * layer.taps)
-        fits = fixed + n_positions <= payload
-        if layer.code == fmt.ALL:
-            fits = n_positions == 0 and align(fixed) == payload
-        elif layer.code == fmt.BITMAP:
-            fits = fits and n_positions == n * ((layer.taps + 7) // 8)
+        code = layer.code
+        if code:
+            fits = 6 * n + n_positions <= payload and (code != fmt.BITMAP or n_positions == n * ((layer.taps + 7) // 8))
+        else:
+            fits = n_positions == 0 and align(n * (4 + layer.value_bytes * layer.taps)) == payload
         if not fits:
             raise FormatError("layer %s, chunk at byte %d: payload of %d bytes, %d of them positions, does not fit %d filters"
                               % (layer.name, at, payload, n_positions, n))  # fmt: skip
@@ -293,26 +324,28 @@ class Reader:
 
         A palette is read first, to where chunk.palette says.
         """
-        view = memoryview(buffer)
-        at = self.sections["WEIGHTS"][0] + layer.offset
-        end = at + layer.length
-        chunk, what = Chunk(layer), "layer " + layer.name
+        chunk, view, parts = Chunk(layer), memoryview(buffer), self.parts
+        i, stop = layer.first_chunk, layer.first_chunk + layer.chunks
+        at = self.sections["WEIGHTS"][0] + layer.offset + fmt.CHUNK_BYTES
         if layer.palette:
-            chunk.palette, chunk.at = self.palette, at + fmt.CHUNK_BYTES
-            at, crc = self._palette_header(at, end, layer)
-            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], crc, what)
-        while at < end:
-            chunk.filters, chunk.n_position_bytes, payload, crc = self._chunk_header(at, end, layer)
-            chunk.at = at = at + fmt.CHUNK_BYTES
-            self._read_payload(chunk, view[:payload], crc, what)
-            chunk.locate(buffer, payload, self.total)
+            chunk.palette, chunk.at = self.palette, at
+            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], i)
+            at += fmt.PALETTE_BYTES + fmt.CHUNK_BYTES
+            i += 1
+        while i < stop:
+            chunk.at, payload = at, parts[4 * i]
+            self._read_payload(chunk, view[:payload], i)
+            chunk.locate(parts[4 * i + 1], parts[4 * i + 2], parts[4 * i + 3])
             yield chunk
             chunk.first += chunk.filters
-            at += payload
+            at += payload + fmt.CHUNK_BYTES
+            i += 1
 
-    def _read_payload(self, chunk, part, crc, what):
-        self._readinto(part, chunk.at, what)
-        if self.crc32(part) != crc or chunk.first + chunk.filters > chunk.layer.outputs:
+    def _read_payload(self, chunk, part, i):
+        """Chunk number i of the file."""
+        self.file.seek(chunk.at)
+        self._readinto(part, chunk.at, chunk.layer.name)
+        if not self.check(part, self.crcs, i):
             raise chunk.error("crc32 differs: the file is damaged")
 
     def expected(self):

@@ -387,29 +387,29 @@ static int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
 // ---- rows of channel planes
 
 typedef struct {
-    int32_t channels, size, pitch, row;
+    int32_t channels, size, pitch, first, rows; // the rows of every channel that are meant
 } planes_t;
 
-// rows: rows of each channel that will be touched, from its first
-static bool planes_allowed(const planes_t *p, int32_t rows, size_t n) {
-    return p->channels >= 1 && p->channels <= 65535 && p->size >= 0 && p->pitch >= 1 && p->row >= 0 && p->row < 1 << 28
-        && inside(p->channels - 1, p->size, rows, p->pitch, 0, n + 1);
+static bool planes_allowed(const planes_t *p, size_t n) {
+    const int32_t most = 1 << 28;
+    return p->channels >= 1 && p->channels <= 65535 && p->size >= 0 && p->pitch >= 1 && p->first >= 0 && p->first < most && p->rows >= 0
+        && p->rows < most && inside(p->channels - 1, p->size, p->first + p->rows, p->pitch, 0, n + 1);
 }
 
-// Rows `row` and `row + 1` of every channel become its first two.
+// The rows become their channel's first.
 static void planes_slide(const planes_t *p, uint16_t *plane) {
     for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
-        const uint16_t *from = plane + (size_t)p->row * p->pitch;
-        for (int32_t i = 0; i < 2 * p->pitch; i++) {
+        const uint16_t *from = plane + (size_t)p->first * p->pitch;
+        for (int32_t i = 0; i < p->rows * p->pitch; i++) {
             plane[i] = from[i];
         }
     }
 }
 
 static void planes_clear(const planes_t *p, uint16_t *plane) {
-    plane += (size_t)p->row * p->pitch;
+    plane += (size_t)p->first * p->pitch;
     for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
-        for (int32_t i = 0; i < p->pitch; i++) {
+        for (int32_t i = 0; i < p->rows * p->pitch; i++) {
             plane[i] = 0;
         }
     }

@@ -5,21 +5,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Entries are sums of those of powers of two, so that making the table costs little and it need not be kept.
-static void crc_table(uint32_t *table) {
+uint32_t crc_table[256]; // made when it is first asked for; not static, as a native module wants it
+
+// Entries are sums of those of powers of two.
+static void make_crc_table(void) {
     uint32_t crc = 1;
-    table[0] = 0;
     for (int bit = 128; bit; bit >>= 1) {
         crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0);
         for (int i = 0; i < 256; i += 2 * bit) {
-            table[i + bit] = table[i] ^ crc;
+            crc_table[i + bit] = crc_table[i] ^ crc;
         }
     }
 }
 
 static uint32_t crc32(const uint8_t *data, size_t n) {
-    uint32_t table[256], crc = 0xFFFFFFFFu;
-    crc_table(table);
+    const uint32_t *table = crc_table;
+    uint32_t crc = 0xFFFFFFFFu;
+    if (!table[1]) {
+        make_crc_table();
+    }
     for (; n && (uintptr_t)data & 3; n--) {
         crc = table[(uint8_t)(crc ^ *data++)] ^ crc >> 8;
     }

@@ -1,4 +1,4 @@
-// The native module: conv, frame, normalise, slide, clear, crc32 and total for native.py. Arithmetic: conv.h, mel.h, crc.h.
+// The native module: conv, frame, normalise, slide, clear and check for native.py. Arithmetic: conv.h, mel.h, crc.h.
 //
 // Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
 // no call from Python can make C touch memory outside.
@@ -92,7 +92,7 @@ static mp_obj_t native_slide(mp_obj_t plane_obj, mp_obj_t p_obj) {
     uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     planes_t p;
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
-    allow(planes_allowed(&p, p.row + 2, n));
+    allow(planes_allowed(&p, n));
     planes_slide(&p, plane);
     return mp_const_none;
 }
@@ -104,31 +104,21 @@ static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
     uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
     planes_t p;
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
-    allow(planes_allowed(&p, p.row + 1, n));
+    allow(planes_allowed(&p, n));
     planes_clear(&p, plane);
     return mp_const_none;
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(clear_obj, native_clear);
 
-// crc32(buffer)
-static mp_obj_t native_crc32(mp_obj_t data_obj) {
-    size_t n;
+// check(buffer, crcs, i): is the buffer's CRC number i of these?
+static mp_obj_t native_check(mp_obj_t data_obj, mp_obj_t crcs_obj, mp_obj_t i_obj) {
+    size_t n, n_crcs, i = (size_t)mp_obj_get_int(i_obj);
     const uint8_t *data = items(data_obj, MP_BUFFER_READ, 0, &n);
-    return mp_obj_new_int_from_uint(crc32(data, n));
+    const uint32_t *crcs = items(crcs_obj, MP_BUFFER_READ, 2, &n_crcs);
+    allow(i < n_crcs);
+    return mp_obj_new_bool(crc32(data, n) == crcs[i]);
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(crc32_obj, native_crc32);
-
-// total(counts): the sum of its u16
-static mp_obj_t native_total(mp_obj_t counts_obj) {
-    size_t n;
-    const uint16_t *counts = items(counts_obj, MP_BUFFER_READ, 1, &n);
-    uint32_t sum = 0;
-    for (size_t i = 0; i < n; i++) {
-        sum += counts[i];
-    }
-    return mp_obj_new_int_from_uint(sum);
-}
-static MP_DEFINE_CONST_FUN_OBJ_1(total_obj, native_total);
+static MP_DEFINE_CONST_FUN_OBJ_3(check_obj, native_check);
 
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY
@@ -137,7 +127,6 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_normalise, MP_OBJ_FROM_PTR(&normalise_obj));
     mp_store_global(MP_QSTR_slide, MP_OBJ_FROM_PTR(&slide_obj));
     mp_store_global(MP_QSTR_clear, MP_OBJ_FROM_PTR(&clear_obj));
-    mp_store_global(MP_QSTR_crc32, MP_OBJ_FROM_PTR(&crc32_obj));
-    mp_store_global(MP_QSTR_total, MP_OBJ_FROM_PTR(&total_obj));
+    mp_store_global(MP_QSTR_check, MP_OBJ_FROM_PTR(&check_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -20,8 +20,9 @@ def workspace(plan):
 
 
 def frontend_bytes(fe):
-    """Samples of a frame, powers and their scales; the tables came with the file's FIXED section."""
-    return 4 * fe.n_fft + 5 * (fe.n_fft // 2 + 1)
+    """A frame's DFT, powers and their shifts; the tables came with the file's FIXED section."""
+    bins = fe.n_fft // 2 + 1
+    return 4 * (fe.n_fft + bins + (bins + 3) // 4)
 
 
 def rounded_bias(bits, shift):
@@ -41,7 +42,10 @@ def rounded_bias(bits, shift):
 
 
 class Integer:
-    """decode, conv_rows and pool come from the subclass."""
+    """decode, conv_rows, pool, clear_rows and slide_rows come from the subclass.
+
+    A plane is any buffer, whose items may be bytes (its own) or int16 (in the window): only struct and native code touch it.
+    """
 
     def __init__(self, plan, reader):
         self.fixed = reader.fixed()
@@ -55,6 +59,7 @@ class Integer:
             signed = layer.activation != RELU
 
     def _make_workspace(self, plan):
+        self.part = array("i", bytes(4 * 5))  # of a plane
         self.taps = bytearray(8 * plan.max_values + 2 * plan.strip)
         self.rows = memoryview(self.taps)[8 * plan.max_values :]
         self.p = array("i", [0] * 19)
@@ -76,21 +81,15 @@ class Integer:
 
     def row(self, plane, c, index):
         at = 2 * (c * plane.size + index * plane.pitch + plane.inset)
-        return array("h", plane.data[at : at + 2 * plane.cols])
+        return struct.unpack_from("<%dh" % plane.cols, plane.data, at)
 
-    def clear(self, plane, index):
-        n = 2 * plane.pitch
-        for c in range(plane.channels):
-            at = 2 * c * plane.size + index * n
-            plane.data[at : at + n] = bytes(n)
+    def clear(self, plane, first, rows=1):
+        struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, first, rows)
+        self.clear_rows(plane.data, self.part)
 
     def slide(self, plane, rows):
-        n = 2 * plane.pitch
-        data = memoryview(plane.data)
-        for c in range(plane.channels):
-            at = 2 * c * plane.size
-            for i in range(2):
-                data[at + i * n : at + (i + 1) * n] = data[at + (rows + i) * n : at + (rows + i + 1) * n]
+        struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
+        self.slide_rows(plane.data, self.part)
 
     def _filters(self, chunk, buffer, pitch, size):
         """Decode one filter after the other into taps; yield (filter, count, bias, output shift)."""
@@ -142,12 +141,14 @@ class Integer:
 class IntegerLogMel:
     """The integer front-end; load_frame, dft, spectrum, levels and normalise come from the subclass."""
 
-    def __init__(self, reader):
+    def __init__(self, reader, work=None):
+        """work: frontend_bytes to work in, None: its own."""
         self.fe = fe = reader.frontend
         self.fixed = reader.fixed()
-        self.z = array("i", bytes(4 * fe.n_fft))
-        self.power = array("i", bytes(4 * (fe.n_fft // 2 + 1)))
-        self.shifts = bytearray(fe.n_fft // 2 + 1)
+        work = memoryview(bytearray(frontend_bytes(fe)) if work is None else work)
+        power = 4 * fe.n_fft
+        shifts = power + 4 * (fe.n_fft // 2 + 1)
+        self.z, self.power, self.shifts = work[:power], work[power:shifts], work[shifts:]
         self.p = array("i", [0] * 9)
         fixed = self.fixed
         self.p[8] = fixed.silence

@@ -10,7 +10,7 @@ from array import array
 
 from l3mote.format import RELU
 from l3mote.kernels import STAND_INS, architecture
-from l3mote.kernels.integer import LEVEL_OFFSET, Integer, plane_bytes
+from l3mote.kernels.integer import LEVEL_OFFSET, Integer, frontend_bytes, plane_bytes
 
 name = "native"
 arithmetic = "fixed"
@@ -35,7 +35,7 @@ def load():
 
 module = load()
 native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
-crc32, total = module.crc32, module.total  # for the reader
+check = module.check  # for the reader
 
 
 def workspace(plan):
@@ -43,75 +43,69 @@ def workspace(plan):
     return 8 * plan.max_values + 8 * plan.max_cols
 
 
-def work_bytes(n_fft):
-    """A frame's DFT, powers and their shifts."""
-    bins = n_fft // 2 + 1
-    return 4 * (n_fft + bins + (bins + 3) // 4)
-
-
-def frontend_bytes(fe):
-    """The work of one frame; the tables came with the file's FIXED section."""
-    return work_bytes(fe.n_fft)
-
-
 class Kernel(Integer):
+    def __init__(self, plan, reader):
+        super().__init__(plan, reader)
+        self.shifts = self.fixed.shifts
+        self.constants = {}
+        for layer in reader.layers:
+            first, exponent, out_exponent, _, _ = self.filters[layer.name]
+            least, most, signed = self._limits(layer)
+            fields = array("i", (layer.code, layer.taps, exponent, out_exponent, least, most, signed))
+            self.constants[layer.name] = first, fields
+
+    clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
+
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
         self.p = array("i", bytes(4 * 27))
-        self.rows = bytearray(4 * 4)
-        self.layer = self.first = self.left = None  # layer, first row and first column that the second part of p stands for
-
-    def _pack_layer(self, layer, first, left, *geometry):
-        self.layer = None  # until all of it is packed, should memory run out
-        self.shift_at, exponent, out_exponent, _, _ = self.filters[layer.name]
-        least, most, signed = self._limits(layer)
-        pack_into("<18i", self.p, 36, layer.code, layer.taps, exponent, out_exponent, least, most, signed, *geometry)
-        self.layer, self.first, self.left = layer, first, left
+        self.part = array("i", bytes(4 * 5))  # of a plane
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
-        p[0], p[1], p[2], p[3], p[4] = n, chunk.biases, chunk.counts, chunk.values, positions
-        p[5], p[6], p[7], p[8] = positions + chunk.n_position_bytes, self.shift_at + chunk.first, to, chunk.palette
-        done = native_conv(buffer, self.fixed.shifts, x, y, self.scratch, p)
+        p[0] = n
+        p[2] = chunk.counts
+        p[3] = chunk.values
+        p[4] = positions
+        p[5] = positions + chunk.n_position_bytes
+        p[6] = self.shift_at + chunk.first
+        p[7] = to
+        p[8] = chunk.palette
+        done = native_conv(buffer, self.shifts, x, y, self.scratch, p)
         if done < n:
             chunk.bias(buffer, done)  # tells of a bias that is not finite
             raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def conv(self, chunk, buffer, src, dst, first, stop):
         """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
-        layer = chunk.layer
-        if self.first != first or self.layer is not layer or self.left != dst.first:
+        if chunk.first == 0:  # what all chunks of a strip share
+            layer = chunk.layer
             at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
-            within = first % layer.pool_rows
             self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
-            self._pack_layer(
-                layer, first, dst.first, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
-                layer.pool_rows, dst.step, within, dst.cols,
+            self.shift_at, self.p[9:16] = self.constants[layer.name]
+            pack_into(
+                "<11i", self.p, 64, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
+                layer.pool_rows, dst.step, first % layer.pool_rows, dst.cols,
             )  # fmt: skip
         self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
 
     def dense(self, chunk, buffer, x, y):
         """The chunk's outputs of a dense layer, as integers."""
-        if self.layer is not chunk.layer:
-            self._pack_layer(chunk.layer, 0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+        if chunk.first == 0:
+            self.shift_at, self.p[9:16] = self.constants[chunk.layer.name]
+            pack_into("<11i", self.p, 64, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
-    def clear(self, plane, index):
-        pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, index)
-        module.clear(plane.data, self.rows)
-
-    def slide(self, plane, rows):
-        pack_into("<4i", self.rows, 0, plane.channels, plane.size, plane.pitch, rows)
-        module.slide(plane.data, self.rows)
 
 
 class frontend:
     """The integer front-end."""
 
-    def __init__(self, reader):
+    def __init__(self, reader, work=None):
+        """work: frontend_bytes to work in, None: its own."""
         self.fe = reader.frontend
         self.fixed = reader.fixed()
-        self.work = bytearray(work_bytes(self.fe.n_fft))
+        self.work = bytearray(frontend_bytes(self.fe)) if work is None else work
         self.p = array("i", bytes(4 * 7))
 
     def steps(self, pcm, plane):

@@ -75,11 +75,10 @@ class Kernel:
         at = index * plane.pitch + plane.inset
         return memoryview(plane.data[c])[at : at + plane.cols]
 
-    def clear(self, plane, index):
-        """Zero stored row `index` of every channel."""
-        at = index * plane.pitch
+    def clear(self, plane, first, rows=1):
+        """Zero stored rows first..first+rows-1 of every channel."""
         for channel in plane.data:
-            for i in range(at, at + plane.pitch):
+            for i in range(first * plane.pitch, (first + rows) * plane.pitch):
                 channel[i] = 0.0
 
     def slide(self, plane, rows):

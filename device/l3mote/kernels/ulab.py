@@ -114,8 +114,8 @@ class Kernel:
         at = index * plane.pitch + plane.inset
         return plane.data[c][at : at + plane.cols]
 
-    def clear(self, plane, index):
-        plane.data[:, index * plane.pitch : (index + 1) * plane.pitch] = 0.0
+    def clear(self, plane, first, rows=1):
+        plane.data[:, first * plane.pitch : (first + rows) * plane.pitch] = 0.0
 
     def slide(self, plane, rows):
         n = plane.pitch

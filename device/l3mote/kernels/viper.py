@@ -541,10 +541,44 @@ def normalise(plane: ptr16, scale: ptr32, p: ptr32):
         y += 1
 
 
+@micropython.viper
+def clear_rows(plane: ptr16, p: ptr32):
+    # p: 0 channels, 1 channel size, 2 pitch, 3 first row, 4 rows
+    n = int(p[4]) * int(p[2])
+    at = int(p[3]) * int(p[2])
+    c = 0
+    while c < p[0]:
+        i = 0
+        while i < n:
+            plane[at + i] = 0
+            i += 1
+        at += int(p[1])
+        c += 1
+
+
+@micropython.viper
+def slide_rows(plane: ptr16, p: ptr32):
+    """Rows from p[3] on become the first."""
+    # p: as above
+    n = int(p[4]) * int(p[2])
+    skip = int(p[3]) * int(p[2])
+    at = 0
+    c = 0
+    while c < p[0]:
+        i = 0
+        while i < n:
+            plane[at + i] = int(plane[at + i + skip])
+            i += 1
+        at += int(p[1])
+        c += 1
+
+
 class Kernel(Integer):
     decode = staticmethod(decode)
     conv_rows = staticmethod(conv_rows)
     pool = staticmethod(pool)
+    clear_rows = staticmethod(clear_rows)
+    slide_rows = staticmethod(slide_rows)
 
 
 class frontend(IntegerLogMel):
