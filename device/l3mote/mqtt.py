@@ -1,7 +1,7 @@
 """Events to an MQTT broker through `umqtt.simple`, with a queue on flash for the time when there is none.
 
-Lines go out with QoS 1: one leaves the queue when the broker has acknowledged it. So nothing is lost while the queue has room, and a
-line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted in .dropped.
+Lines go out with QoS 1: one leaves the queue when the broker has acknowledged it. So nothing is lost while the queue has room, and
+a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted in .dropped.
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker does. That is
 half of what the ring of samples holds. Resolving a name is not in it (umqtt has no time limit there): give the host as an address.
@@ -78,7 +78,7 @@ class Queue(Log):
 
 
 class Client(MQTTClient):
-    """umqtt's client on a socket that keeps to a deadline: old releases have no time limit, and all forget theirs after an answer."""
+    """umqtt's client on a socket that keeps to a deadline: old releases have no time limit, all forget it after an answer."""
 
     deadline = 0  # of time.ticks_ms, for the step that is being done
 
@@ -92,11 +92,15 @@ class Client(MQTTClient):
 
 
 class Limited:
-    """What umqtt.simple uses of a socket, each call limited to what is left until the client's deadline."""
+    """What umqtt.simple uses of a socket, each call limited to what is left until the client's deadline.
+
+    It writes a packet in four pieces; sent one by one they wait for each other's acknowledgement (Nagle), so they are kept together.
+    """
 
     def __init__(self, sock, client):
         self.sock, self.client = sock, client
         self.close = sock.close
+        self.packet = b""
 
     def _limit(self):
         left = time.ticks_diff(self.client.deadline, time.ticks_ms())
@@ -108,12 +112,18 @@ class Limited:
         self._limit()
         self.sock.connect(address)
 
-    def write(self, *arguments):
-        self._limit()
-        if self.sock.write(*arguments) is None:
-            raise OSError(ETIMEDOUT)
+    def write(self, data, n=None):
+        self.packet += data[:n]
+
+    def flush(self):
+        packet, self.packet = self.packet, b""
+        if packet:
+            self._limit()
+            if self.sock.write(packet) is None:
+                raise OSError(ETIMEDOUT)
 
     def read(self, n):
+        self.flush()
         self._limit()
         data = self.sock.read(n)
         if not data:
@@ -173,6 +183,7 @@ class Publisher:
         self.client.deadline = time.ticks_add(now, int(SECONDS * 1000))
         try:
             step()
+            self.client.sock.flush()
         except ERRORS:
             self.connected = False
             self.due = time.ticks_add(now, self.wait * 1000)
@@ -197,8 +208,8 @@ def wifi(ssid, password):
             return True
         try:
             station.connect(ssid, password)
-        except OSError:  # it is at it
-            pass
+        except OSError:
+            return False  # it is at it
         return False
 
     return online
