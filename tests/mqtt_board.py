@@ -56,7 +56,7 @@ def drain():
 
 
 def hour(step):
-    """An hour of the simulated clock with a line every `step` seconds and a service every second: how often did it try to connect?"""
+    """A simulated hour with a line every `step` seconds and a service every second: when did it try to connect?"""
     clock, tries, online = Simulated(), [], publisher.online
     mqtt.time, publisher.due = clock, 0
     publisher.online = lambda: bool(tries.append(clock.now)) or online()

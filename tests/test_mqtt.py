@@ -181,7 +181,7 @@ def test_a_broker_that_refuses_gets_nothing(tmp_path, port):
     passwords = tmp_path / "passwords"
     passwords.write_text("u:secret\n")
     subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
-    extra = f"allow_anonymous false\npassword_file {passwords}\nuser root"  # what it runs as when root starts it: the file is root's
+    extra = f"allow_anonymous false\npassword_file {passwords}\nuser root"  # or root's mosquitto could not read it
     with Broker(tmp_path, port, extra) as broker:
         with Board(tmp_path, port, mqtt_user="u", mqtt_password="wrong") as board:
             state = board("service 3")
@@ -216,9 +216,10 @@ def hung(*answers):
 CONNACK = b"\x20\x02\0\0"
 
 
-@pytest.mark.parametrize(
-    "answers", [(), (b"\x20",), (b"HTTP/1.1 400 Bad Request\r\n\r\n",), (CONNACK,), (CONNACK, b"\x40"), (CONNACK, b"\x40\x02\0\x09")]
-)
+HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+
+@pytest.mark.parametrize("answers", [(), (b"\x20",), (HTTP,), (CONNACK,), (CONNACK, b"\x40"), (CONNACK, b"\x40\x02\0\x09")])
 def test_a_broker_that_hangs_holds_nobody_up(answers, tmp_path):
     with hung(*answers) as port, Board(tmp_path, port) as board:
         slowest = board("service 1")["slowest"]

@@ -1,8 +1,8 @@
 """Events on flash: append-only JSON lines with a CRC-32 each, in two files that take turns.
 
-A line is a JSON object whose last key is its checksum: {"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}. That is 8 hex
-digits, of the line's bytes before `, "crc"`. Each file begins with a line of its own, {"log": N, ...}: the file of the greater N is
-the one that is written.
+A line is a JSON object whose last key is its checksum: {"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}. That is 8
+hex digits, of the line's bytes before `, "crc"`. Each file begins with a line of its own, {"log": N, ...}: the file of the greater
+N is the one that is written.
 
 Power may go at any byte. A file is appended to or begun anew, never changed and never renamed: a FAT that loses power amid a rename
 has two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next one starts

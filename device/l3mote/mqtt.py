@@ -94,7 +94,7 @@ class Client(MQTTClient):
 class Limited:
     """What umqtt.simple uses of a socket, each call limited to what is left until the client's deadline.
 
-    It writes a packet in four pieces; sent one by one they wait for each other's acknowledgement (Nagle), so they are kept together.
+    It writes a packet in four pieces; sent one by one, each waits for the acknowledgement of the last (Nagle). So they are joined.
     """
 
     def __init__(self, sock, client):
