@@ -54,7 +54,8 @@ class Log:
         self.paths = ["%s.%d.jsonl" % (path, i) for i in (0, 1)]
         self.most = limit // 2
         self.corrupt = 0
-        self.current = None
+        self.current = None  # index of the file that is written, once it is known
+        self.torn = False
 
     def append(self, line):
         """Write a sealed line; it is on flash when this returns.

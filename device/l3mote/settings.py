@@ -141,7 +141,7 @@ def check(values):
     """Every setting: those of values (a dict), the others' defaults. Raises SettingsError."""
     if not isinstance(values, dict):
         raise SettingsError("settings are %s: must be a JSON object" % json.dumps(values))
-    found = {key: SETTINGS[key][0] for key in SETTINGS}
+    found = {key: SETTINGS[key][0] for key in SETTINGS}  # type: dict
     for key in values:
         found[key] = check_one(key, values[key])
     if found["votes"] > found["of"]:
