@@ -22,8 +22,13 @@ class Simulated:
 
 
 def state(slowest=0):
-    queue = publisher.queue
-    return {"connected": publisher.connected, "waiting": queue.waiting, "dropped": queue.dropped, "slowest": slowest}
+    return {
+        "connected": publisher.connected,
+        "error": publisher.error and type(publisher.error).__name__,
+        "waiting": publisher.queue.waiting,
+        "dropped": publisher.queue.dropped,
+        "slowest": slowest,
+    }
 
 
 def send(first, count=1):

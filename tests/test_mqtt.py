@@ -129,13 +129,15 @@ def test_lines_arrive_at_once_when_there_is_a_broker(tmp_path, port):
 def test_a_broker_that_goes_and_comes_loses_no_line(tmp_path, port):
     with Board(tmp_path, port) as board:
         assert board("send 0 3")["waiting"] == 3
-        with Broker(tmp_path, port):
+        with Broker(tmp_path, port) as broker:
             assert board("drain")["waiting"] == 0
             board("send 3")
-        assert board("send 4 5")["waiting"] == 5
+            wait(lambda: len(broker.numbers()) == 4, "4 lines")
+        state = board("send 4 5")
+        assert state["waiting"] == 5 and state["error"] == "OSError"
         with Broker(tmp_path, port) as broker:
             state = board("drain")
-            assert (state["waiting"], state["dropped"]) == (0, 0)
+            assert (state["waiting"], state["dropped"], state["error"]) == (0, 0, None)
             wait(lambda: len(broker.numbers()) == 9, "9 lines")
             assert broker.numbers() == list(range(9))
             assert not list(tmp_path.glob("queue*"))  # an empty queue leaves no file to be sent again
@@ -185,7 +187,7 @@ def test_a_broker_that_refuses_gets_nothing(tmp_path, port):
     with Broker(tmp_path, port, extra) as broker:
         with Board(tmp_path, port, mqtt_user="u", mqtt_password="wrong") as board:
             state = board("service 3")
-            assert not state["connected"]
+            assert not state["connected"] and state["error"] == "MQTTException"
             assert board("send 0")["waiting"] == 1
         with Board(tmp_path, port, mqtt_user="u", mqtt_password="secret") as board:
             board("drain")

@@ -10,7 +10,7 @@ half of what the ring of samples holds. Resolving a name is not in it (umqtt has
 import time
 from binascii import hexlify
 
-from umqtt.simple import MQTTClient, MQTTException
+from umqtt.simple import MQTTClient
 
 from l3mote.log import Log
 
@@ -18,7 +18,6 @@ SECONDS = 0.5
 KEEPALIVE = 120  # seconds; Mosquitto refuses clients without one
 BACKOFF = (1, 300)  # seconds between attempts to connect: doubled from the first to the second
 ENOTCONN, ECONNRESET, ETIMEDOUT = 107, 104, 110
-ERRORS = (OSError, MQTTException, AssertionError, IndexError, TypeError)  # what umqtt.simple raises about an answer that is none
 
 
 class Queue(Log):
@@ -137,7 +136,10 @@ class Limited:
 
 
 class Publisher:
-    """Sends lines to one topic. online: a function that says whether there is a network, asked before each attempt to connect."""
+    """Sends lines to one topic. online: a function that says whether there is a network, asked before each attempt to connect.
+
+    .error is what went wrong since a line last got through, or None.
+    """
 
     def __init__(self, client, topic, queue, online):
         self.client = client
@@ -145,6 +147,7 @@ class Publisher:
         self.queue = queue
         self.online = online
         self.connected = False
+        self.error = None
         self.wait = BACKOFF[0]
         self.due = self.heard = time.ticks_ms()
 
@@ -174,7 +177,7 @@ class Publisher:
     def _publish(self, line):
         done = self._attempt(lambda: self.client.publish(self.topic, line.encode(), False, 1))
         if done:  # acknowledged: the connection is good
-            self.wait = BACKOFF[0]
+            self.error, self.wait = None, BACKOFF[0]
         return done
 
     def _attempt(self, step):
@@ -184,8 +187,8 @@ class Publisher:
         try:
             step()
             self.client.sock.flush()
-        except ERRORS:
-            self.connected = False
+        except Exception as e:  # umqtt.simple has many for an answer that is none: AssertionError, IndexError...
+            self.connected, self.error = False, e
             self.due = time.ticks_add(now, self.wait * 1000)
             self.wait = min(2 * self.wait, BACKOFF[1])
             if self.client.sock:

@@ -53,15 +53,22 @@ class Output:
         self.event({"event": "warning", "label": label, "t": self.t})
 
     def service(self):
-        """What MQTT does between windows."""
+        """What MQTT does between windows: for half a second at most."""
         if self.publisher:
-            self._try("MQTT", self.publisher.service)
+            self._try("MQTT queue", self.publisher.service)
+            self._complain("MQTT", self.publisher.error)
 
     def _try(self, what, function, *arguments):
         try:
             function(*arguments)
-            self.failing.discard(what)
+            self._complain(what, None)
         except (OSError, ValueError) as e:
-            if what not in self.failing:  # once, until it works again
-                self.failing.add(what)
-                self.warn("%s: %s" % (what, reason(e)))
+            self._complain(what, e)
+
+    def _complain(self, what, error):
+        """Warn of an error once, until it has gone."""
+        if error is None:
+            self.failing.discard(what)
+        elif what not in self.failing:
+            self.failing.add(what)
+            self.warn("%s: %s" % (what, reason(error)))
