@@ -15,6 +15,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_argparse_cli", "sphin
 html_theme = "furo"
 html_title = "l3mote"
 html_static_path = ["_static"]
+html_css_files = ["wide.css"]
 html_show_sphinx = html_show_copyright = False
 
 myst_enable_extensions = ["colon_fence"]
