@@ -60,21 +60,25 @@ def arithmetic(reader: Reader):
     return integer if "FIXED" in reader.sections else floats
 
 
-def smallest(reader: Reader) -> int:
+def smallest(reader: Reader, kernel) -> int:
     """Bytes of buffers of the smallest plan."""
     try:
-        return plan(reader, 0, arithmetic(reader)).heap_bytes
+        return plan(reader, 0, kernel).heap_bytes
     except HeapError as e:
         return e.missing
 
 
-def will_it_run(reader: Reader, heap: int) -> dict:
-    """Does the model fit a board with `heap` bytes free before the package is imported? Sizes in bytes."""
-    needed = heap_for(smallest(reader))
+def will_it_run(reader: Reader, heap: int, kernel=None) -> dict:
+    """Does the model fit a board with `heap` bytes free before the package is imported? Sizes in bytes.
+
+    kernel: the module that counts the plan's bytes (default: arithmetic()).
+    """
+    kernel = kernel or arithmetic(reader)
+    needed = heap_for(smallest(reader, kernel))
     result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
     if not result["fits"]:
         return result
-    found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), arithmetic(reader))
+    found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), kernel)
     return result | {
         "heap_peak": PACKAGE_BYTES + found.heap_bytes,
         "flash_bytes_read": found.flash_bytes,

@@ -8,6 +8,7 @@ import sys
 import warnings
 
 from l3host import __version__
+from l3host.deploy import commands as deployment
 from l3host.errors import L3Error
 from l3host.pipeline import commands as pipeline
 from l3mote import FormatError, KernelError
@@ -23,6 +24,7 @@ EXAMPLES = {
     "make-random": "l3mote make-random --plan 95.45 -o edgel3.l3m",
     "selftest": "l3mote selftest esc10 --runtime wasm",
     **pipeline.EXAMPLES,
+    **deployment.EXAMPLES,
 }
 
 RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
@@ -58,7 +60,7 @@ def encoding(sub: argparse.ArgumentParser) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    text = "L3 audio networks for microcontrollers: convert, inspect, run, train, emulate."
+    text = "L3 audio networks for microcontrollers: convert, inspect, run, train, emulate, deploy."
     top = argparse.ArgumentParser(prog="l3mote", description=text)
     top.add_argument("--version", action="version", version=f"l3mote {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -139,6 +141,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
     pipeline.arguments(command)
+    deployment.arguments(command)
 
     sub = command("selftest", "Run the test that a model file carries.")
     sub.add_argument("model", help=MODEL)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from l3host import audio, show, synth
+from l3host.deploy.commands import deploy  # noqa: F401  (cli.py finds handlers here)
 from l3host.embed import get_embedding, recording_windows, run_windows, windows_of
 from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes
 from l3host.graph import Graph
 from l3host.load import load_graph, open_reader
-from l3host.pipeline.commands import compress, report, sweep  # noqa: F401  (cli.py finds handlers here)
+from l3host.pipeline.commands import compress, report, sweep  # noqa: F401
 from l3mote import FormatError
 
 PALETTE_PASS = "palettes of at most 256 float16 values a layer"

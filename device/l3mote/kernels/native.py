@@ -9,6 +9,7 @@ import sys
 from array import array
 
 from l3mote.format import RELU
+from l3mote.kernels import STAND_INS, architecture
 from l3mote.kernels.integer import LEVEL_OFFSET, Integer, plane_bytes
 
 name = "native"
@@ -16,16 +17,11 @@ arithmetic = "fixed"
 itemsize = 2
 block_bytes = plane_bytes
 
-# Names of sys.implementation._mpy's architecture numbers, and what runs on boards that have no module of their own.
-ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
-STAND_INS = {"armv7em": "armv7m", "armv7emdp": "armv7emsp"}
-
 
 def load():
     """The native module for this interpreter. Raises ImportError, with the reason, where there is none."""
     mpy = getattr(sys.implementation, "_mpy", 0)
-    number = mpy >> 10 & 15
-    arch = ARCHITECTURES[number] if number < len(ARCHITECTURES) else None
+    arch = architecture(mpy)
     if arch is None:
         raise ImportError("this interpreter loads no native modules")
     module = "l3native_" + STAND_INS.get(arch, arch)

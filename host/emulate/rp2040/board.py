@@ -19,6 +19,7 @@ from l3host.emulate import rp2040
 class Board:
     port: str  # path of the pseudo-terminal
     process: subprocess.Popen
+    image: bytes | None = None  # its file system as the power cut left it, once the block has ended
 
     @property
     def running(self) -> bool:
@@ -27,7 +28,7 @@ class Board:
 
 @contextlib.contextmanager
 def board(image: bytes | None = None) -> Iterator[Board]:
-    """A board with this LittleFS image, or an empty one, until the block ends. The clients may come and go."""
+    """A board with this LittleFS image, or an empty one, until the block ends, which cuts its power. Clients may come and go."""
     ours, theirs = pty.openpty()
     tty.setraw(ours)
     tty.setraw(theirs)  # which stays open here, so the line survives a client's end
@@ -35,10 +36,12 @@ def board(image: bytes | None = None) -> Iterator[Board]:
         files = Path(temporary, "files")
         files.write_bytes(rp2040.dump(rp2040.file_system()) if image is None else image)
         process = subprocess.Popen(rp2040.command(files), stdin=ours, stdout=ours)
+        found = Board(os.ttyname(theirs), process)
         try:
-            yield Board(os.ttyname(theirs), process)
+            yield found
         finally:
             process.terminate()
             process.wait()
+            found.image = files.read_bytes()
             os.close(ours)
             os.close(theirs)

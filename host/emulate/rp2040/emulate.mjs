@@ -1,6 +1,7 @@
 // node emulate.mjs PACKAGE FIRMWARE FILES [END]: a Raspberry Pi Pico whose serial line is stdin and stdout.
 // PACKAGE: the folder of npm's rp2040js. FILES: a LittleFS image. END: text that ends the run when the board prints it, as does
-// MicroPython's prompt, which says that main.py has died; the image is then written back. Without END it runs until killed.
+// MicroPython's prompt, which says that main.py has died; the image is then written back. Without END it runs until SIGTERM, which
+// is the board's power cut: the image is written back as it stands.
 // Status 0, or 3 when the emulated core stops.
 import fs from 'node:fs';
 import { Pico } from './pico.mjs';
@@ -16,15 +17,17 @@ function ended(data) {
   return end !== undefined && (tail.includes(end) || tail.endsWith(PROMPT));
 }
 
+function save() {
+  fs.writeFileSync(files, pico.files());
+  process.exit(0);
+}
+
 function step() {
   pico.slice();
   if (!pico.connected && pico.cycles > USB_CYCLES) throw new Error('no USB device after a second: is this its firmware?');
   const data = pico.received();
   if (data.length) fs.writeSync(1, data);
-  if (ended(data)) {
-    fs.writeFileSync(files, pico.files());
-    process.exit(0);
-  }
+  if (ended(data)) save();
   setTimeout(run, pico.idle ? 2 : 0);
 }
 
@@ -38,6 +41,7 @@ function run() {
 }
 
 console.warn = () => {}; // rp2040js warns of each look at the FIFO between the cores, which it lacks
+process.on('SIGTERM', save);
 process.stdin.on('data', (data) => pico.send(data));
 process.stdin.on('error', () => process.exit(0)); // the terminal is gone
 run();

@@ -1,0 +1,128 @@
+"""The starter: finds the deployed version that runs, and runs it. `l3mote deploy` copies it to the board as /lib/l3start.py.
+
+A version is a folder /l3/NAME-CRC: the package, model.l3m, settings.json, and a manifest, whose first line names the app and
+whose others are "CRC-32 bytes path" of each file. CRC is that of the manifest, so the name vouches for every byte.
+
+Two slots, /l3/current.0 and .1, each hold one line: sequence, version, CRC-32 of the line so far. The higher sequence runs if
+its version is whole, else the other. Deploying writes the slot that does not run, so no file system has to replace a file.
+"""
+
+import json
+import os
+import sys
+from binascii import crc32
+
+ROOT = "/l3"  # below the flash's folder, which is / or, on STM32 and nRF, /flash
+MANIFEST = "manifest"
+NO_APP = "none"
+
+
+def home():
+    """ROOT where this board has it: every port starts in its flash's folder."""
+    flash = os.getcwd()
+    return ROOT if flash == "/" else flash + ROOT
+
+
+def slot_path(root, slot):
+    return "%s/current.%d" % (root, slot)
+
+
+def slot_line(sequence, version):
+    text = b"%d %s " % (sequence, version.encode())
+    return text + b"%08x\n" % crc32(text)
+
+
+def read_slot(root, slot):
+    """(sequence, version), or None where the slot is missing or damaged."""
+    try:
+        with open(slot_path(root, slot), "rb") as f:
+            data = f.read(256)
+        sequence, version, _ = data.split(b" ")
+        found = int(sequence), version.decode()
+    except (OSError, ValueError):  # UnicodeError is a ValueError
+        return None
+    return found if slot_line(*found) == data else None
+
+
+def slots(root):
+    """(sequence, version, slot) of what the slots hold, the newest first."""
+    found = []
+    for slot in (0, 1):
+        entry = read_slot(root, slot)
+        if entry:
+            found.append((entry[0], entry[1], slot))
+    return sorted(found, reverse=True)
+
+
+def check(path):
+    """(CRC-32, bytes) of a file."""
+    crc = size = 0
+    buffer = bytearray(1024)
+    view = memoryview(buffer)
+    with open(path, "rb") as f:
+        while True:
+            n = f.readinto(buffer)
+            if not n:
+                return crc, size
+            crc = crc32(view[:n], crc)
+            size += n
+
+
+def damage(root, version):
+    """The file of a version that is missing or damaged, or None when it is whole."""
+    folder = root + "/" + version + "/"
+    name = MANIFEST
+    try:
+        if "%08x" % check(folder + MANIFEST)[0] != version[-8:]:
+            return MANIFEST
+        with open(folder + MANIFEST, "r") as f:
+            f.readline()
+            for line in f:
+                crc, size, name = line.strip().split(" ", 2)
+                if check(folder + name) != (int(crc, 16), int(size)):
+                    return name
+    except (OSError, ValueError):
+        return name
+    return None
+
+
+def running(root):
+    """(slot, version, complaints) of what starts; slot and version are None when nothing does."""
+    complaints = []  # type: list
+    for _, version, slot in slots(root):
+        damaged = damage(root, version)
+        if damaged is None:
+            return slot, version, complaints
+        complaints.append("version %s is damaged: %s" % (version, damaged))
+    return None, None, complaints
+
+
+def say(**event):
+    event["t"] = 0
+    print(json.dumps(event))
+
+
+def enable(root=None):
+    """Put the running version's package first in sys.path, for a main.py of your own; returns its folder, where model.l3m is.
+
+    Raises OSError when no version is whole.
+    """
+    root = root or home()
+    _, version, complaints = running(root)
+    for complaint in complaints:
+        say(event="warning", label=complaint)
+    if version is None:
+        raise OSError("nothing to start in %s: l3mote deploy copies a version there" % root)
+    folder = root + "/" + version
+    sys.path.insert(0, folder)
+    say(event="status", label="started", version=version)
+    return folder
+
+
+def run(root=None):
+    """What the deployed main.py calls: start the running version's app, if it has one."""
+    folder = enable(root)
+    with open(folder + "/" + MANIFEST, "r") as f:
+        app = f.readline().strip()
+    if app != NO_APP:
+        getattr(__import__("l3mote.app", None, None, (app,)), app)(folder)

@@ -1,0 +1,1 @@
+"""What runs on the board during a deployment, sent to its prompt by the host."""

@@ -1,0 +1,63 @@
+"""Runs on a board, right after a soft reset: what it is, as one printed dict."""
+
+import gc
+import os
+import sys
+
+gc.collect()
+free = gc.mem_free()
+
+
+def loads(module):
+    try:
+        __import__(module)
+    except ImportError:
+        return False
+    return True
+
+
+def emits(decorator):
+    """Does this firmware compile functions so decorated?"""
+    try:
+        exec("import micropython\n@micropython.%s\ndef f():\n pass" % decorator)
+    except (ImportError, SyntaxError, AttributeError, ValueError):
+        return False
+    return True
+
+
+def writable():
+    try:
+        with open("l3probe.tmp", "wb") as f:
+            f.write(b"?")
+        os.remove("l3probe.tmp")
+    except OSError:
+        return False
+    return True
+
+
+def float_bits():
+    try:
+        one, small = eval("1.0"), eval("1e-12")
+    except (SyntaxError, ValueError):
+        return 0
+    return 64 if one + small > one else 32
+
+
+print(
+    repr(
+        {
+            "implementation": sys.implementation.name,
+            "version": tuple(sys.implementation.version[:3]),
+            "machine": getattr(sys.implementation, "_machine", sys.platform),
+            "mpy": getattr(sys.implementation, "_mpy", 0),
+            "float_bits": float_bits(),
+            "ulab": loads("ulab"),
+            "viper": emits("viper"),
+            "hashlib": loads("hashlib"),
+            "heap": free,
+            "folder": os.getcwd(),
+            "flash": os.statvfs("")[1] * os.statvfs("")[3],
+            "writable": writable(),
+        }
+    )
+)

@@ -1,0 +1,111 @@
+"""Arguments and handlers of deploy, monitor and bench; cli.py and commands.py only call these."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from l3host import show
+from l3host.deploy import facts, payload, steps, targets
+from l3host.deploy.links import TOOLS, connected
+from l3host.errors import L3Error
+from l3host.load import open_reader
+from l3mote import start
+
+EXAMPLES = {
+    "deploy": "l3mote deploy esc10 --port /dev/ttyACM0 --set threshold=0.6",
+}
+PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
+APPS = ("noise_monitor", start.NO_APP)
+
+
+def key_value(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
+    return key, value
+
+
+def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add the commands. command: makes a sub-parser of a name and a description."""
+    sub = command("deploy", "Bring package and model to a board, verified; unplugged on the way, it starts what it started before.")
+    sub.add_argument("model", nargs="?", help="a .l3m file, or esc10, which ships with l3mote")
+    sub.add_argument("--port", required=True, help=PORT)
+    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")
+    sub.add_argument("--app", choices=APPS, default=APPS[0], help=f"what main.py starts (default {APPS[0]}); none: yours")
+    sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
+    sub.add_argument("--set", type=key_value, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
+
+
+def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:
+    """The board at the end of a link, or the drive (link is None), and what it is."""
+    if link is None:
+        drive = targets.Drive(port)
+        return drive, facts.of_drive(port, drive.call("space", drive.root)[0])
+    board = targets.Board(link)
+    found = facts.of_board(board)
+    board.root = "" if found.folder == "/" else found.folder
+    return board, found
+
+
+def deploy(args: argparse.Namespace) -> int:
+    if bool(args.model) == args.rollback:
+        raise L3Error("name a model to deploy, or --rollback and no model")
+    if facts.is_drive(args.port):
+        return deployed(args, *target_of(args.port, None))
+    with connected(args.port, args.tool) as link:
+        return deployed(args, *target_of(args.port, link))
+
+
+def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
+    back = f"l3mote deploy --rollback --port {args.port}"
+    if args.rollback:
+        result = steps.rollback(target) | {"board": found.name}
+        show.results(args.json, result, lambda: show.say(f"{found.name} starts {result['version']} again, not {result['before']}"))
+        return 0
+    kernel, cost = choose(args, found)
+    kernels = ["ulab", "python"] if isinstance(target, targets.Drive) else [kernel]  # a drive's firmware may lack ulab
+    precompiled = payload.can_precompile(found, args.mpy)
+    files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
+    with show.bars(args.json) as bar:
+        task = bar.add_task(files.version, total=files.bytes)
+        result = steps.deploy(
+            target, files, lambda folder: selftest(target, folder), found.implementation == "circuitpython",
+            lambda n: bar.advance(task, n),
+        )  # fmt: skip
+    result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
+    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
+    result |= {"rollback": back if result["before"] else None}
+    show.results(args.json, result, lambda: print_deployed(result))
+    return 0
+
+
+def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | None]:
+    reader = open_reader(args.model)
+    try:
+        return facts.choose_kernel(found, reader, args.app != start.NO_APP)
+    finally:
+        reader.close()
+
+
+def selftest(target: targets.Target, folder: str) -> dict | None:
+    """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
+    if not isinstance(target, targets.Board):
+        return None
+    script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
+    return target.fresh(f"FOLDER = {folder!r}\n{script}")
+
+
+def print_deployed(result: dict) -> None:
+    kind = ".mpy" if result["precompiled"] else ".py"
+    show.say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {show.size(result['bytes'])}")
+    show.say(f"copied {show.size(result['bytes_copied'])}; every file reads back as sent")
+    if result["selftest"]:
+        show.say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
+    else:
+        show.say("no self-test: the board cannot be asked through its drive; it checks each file whenever it starts")
+    instead = f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
+    show.say(f"it starts {result['version']} now{instead}")
+    if result["rollback"]:
+        show.say(f"back to the version before: {result['rollback']}")

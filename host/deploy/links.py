@@ -1,0 +1,151 @@
+"""A board's Python prompt through the tools that people have: mpremote, or Adafruit's ampy. Both are driven as libraries."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+from collections.abc import Iterator
+
+from l3host.errors import L3Error
+
+SILENCE = 120  # seconds without a byte after which a running command is given up
+ANSWER = 10  # seconds in which a board answers at all
+BAUD = 115200
+
+
+class BoardError(L3Error):
+    """Python on the board raised an exception; .traceback is what it printed."""
+
+    def __init__(self, traceback: str):
+        self.traceback = traceback
+        super().__init__(f"on the board: {(traceback.strip() or 'no reason given').splitlines()[-1]}")
+
+
+class Link:
+    """One connection to a board's raw prompt, freshly reset: its main.py does not run. port: a serial device."""
+
+    def __init__(self, port: str):
+        self.port = port
+
+    def exec(self, code: str) -> str:
+        """Run code and return what it printed. Raises BoardError, or L3Error when the board does not answer."""
+        with self.translated():
+            printed, error = self.execute(code)
+        if error:
+            raise BoardError(error.decode(errors="replace"))
+        return printed.decode()
+
+    @contextlib.contextmanager
+    def translated(self) -> Iterator[None]:
+        """The tools' many ways to say that the line is dead, as one."""
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):  # both tools print what they did not expect
+                yield
+        except (*self.errors, OSError, IndexError, ValueError) as e:  # struct.error is a ValueError
+            reason = str(e.args[0] if e.args else e) or type(e).__name__
+            raise L3Error(f"the board on {self.port} does not answer ({reason}): unplugged, or no MicroPython?") from None
+
+
+class Mpremote(Link):
+    def __init__(self, port: str):
+        super().__init__(port)
+        from mpremote.transport import TransportError
+        from mpremote.transport_serial import SerialTransport
+
+        self.errors = (TransportError,)
+        with self.translated():
+            self.tool = SerialTransport(port, BAUD, timeout=ANSWER)
+        self.reset()
+
+    def reset(self) -> None:
+        with self.translated():
+            self.tool.enter_raw_repl(soft_reset=True)
+
+    def execute(self, code: str) -> tuple[bytes, bytes]:
+        return self.tool.exec_raw(code, timeout=SILENCE)
+
+    def close(self, restart: bool) -> None:
+        """restart: have the board start again, with its main.py."""
+        with contextlib.suppress(OSError, *self.errors):
+            self.tool.exit_raw_repl()
+            if restart:
+                self.tool.serial.write(b"\x04")
+                self.tool.serial.flush()
+        with contextlib.suppress(OSError):
+            self.tool.close()
+
+
+class Ampy(Link):
+    def __init__(self, port: str):
+        super().__init__(port)
+        from ampy.pyboard import Pyboard, PyboardError
+
+        self.errors = (PyboardError,)
+        with self.translated():
+            self.tool = Pyboard(port, BAUD)
+            self.tool.serial.timeout = ANSWER
+        self.reset()
+
+    def reset(self) -> None:
+        with self.translated():
+            self.tool.enter_raw_repl()
+
+    def execute(self, code: str) -> tuple[bytes, bytes]:
+        return self.tool.exec_raw(code, timeout=SILENCE)
+
+    def close(self, restart: bool) -> None:
+        """restart: have the board start again, with its main.py."""
+        with contextlib.suppress(OSError, *self.errors):
+            self.tool.exit_raw_repl()
+            if restart:
+                self.tool.serial.write(b"\x04")
+                self.tool.serial.flush()
+        with contextlib.suppress(OSError):
+            self.tool.close()
+
+
+TOOLS = {"mpremote": Mpremote, "ampy": Ampy}
+REASONS = {
+    errno.ENOENT: "there is no such port",
+    errno.EACCES: "permission denied: add yourself to the group that may use it (dialout, uucp)",
+    errno.EBUSY: "busy: close the program that has it open",
+    errno.EAGAIN: "busy: close the program that has it open",
+    errno.EWOULDBLOCK: "busy: close the program that has it open",
+    errno.ENOTTY: "not a serial port",
+    errno.EISDIR: "a folder, but no CIRCUITPY drive: boot_out.txt is missing",
+}
+
+
+def check_port(port: str) -> None:
+    """Raises L3Error, with the reason and the ports that there are, for a port that cannot be opened."""
+    try:
+        import serial
+        from serial.tools import list_ports
+    except ImportError:
+        raise L3Error("boards are reached through pyserial and mpremote: pip install 'l3mote[deploy]'") from None
+    if os.path.isdir(port):
+        raise L3Error(f"{port}: {REASONS[errno.EISDIR]}")
+    try:
+        serial.serial_for_url(port, BAUD, exclusive=True).close()
+    except (serial.SerialException, OSError, ValueError) as e:
+        number = getattr(e, "errno", None)
+        reason = REASONS.get(number) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
+        found = ", ".join(p.device for p in list_ports.comports()) or "none"
+        hint = f" (ports here: {found})" if number == errno.ENOENT else ""
+        raise L3Error(f"{port}: {reason}{hint}") from None
+
+
+@contextlib.contextmanager
+def connected(port: str, tool: str = "mpremote") -> Iterator[Link]:
+    """A link until the block ends; the board then starts again. Raises L3Error."""
+    check_port(port)
+    try:
+        link = TOOLS[tool](port)
+    except ImportError:
+        raise L3Error(f"--tool {tool} needs it installed: pip install 'l3mote[deploy]'") from None
+    try:
+        yield link
+    finally:
+        link.close(restart=True)
