@@ -1,11 +1,13 @@
 """The directive `generated`: a table that is made from the code, so that no page copies what the code says."""
 
+import json
 from collections.abc import Iterable, Sequence
 
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from l3host import boards
+from l3mote.settings import PER_LABEL, SETTINGS, SHARE
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -18,7 +20,14 @@ def board_table() -> str:
     return table(["board", "free heap", "clock", "how that is known"], rows)
 
 
-TABLES = {"boards": board_table}
+def settings_table() -> str:
+    """A setting without a default is the model file's or the microphone's."""
+    entries = {**SETTINGS, PER_LABEL + "LABEL": (None, SHARE)}
+    rows = ([f"`{key}`", "" if default is None else f"`{json.dumps(default)}`", must] for key, (default, (_, must)) in entries.items())
+    return table(["setting", "default", "must be"], rows)
+
+
+TABLES = {"boards": board_table, "settings": settings_table}
 
 
 class Generated(SphinxDirective):
