@@ -7,6 +7,7 @@ import importlib.util
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from support import ROOT, require
 
 from l3host import cli, synth
 from l3host.emulate import runtimes
+from l3host.emulate.rp2040.board import board as rp2040_board
+from l3host.errors import L3Error
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
@@ -28,6 +31,7 @@ MARKDOWN = MarkdownIt("commonmark").enable("table")
 
 # What stands in a tutorial's command, and what the test runs instead, so that it takes seconds.
 SMALL = {"--epochs 150": "--epochs 2"}
+PORT = "/dev/ttyACM0"  # the emulated board's here
 CLASSES = {"chainsaw": "chainsaw", "rain": "rain", "quiet": "pink_noise"}  # the tutorial's, and what they sound like here
 
 
@@ -143,21 +147,38 @@ def recordings(tmp_path_factory):
     return folder
 
 
-def small(lines):
-    """The commands with small values. Each of SMALL has to be there."""
-    text = "\n".join(lines)
-    for value, smaller in SMALL.items():
+def replaced(text, values):
+    """The text with each key of values, which has to be there, replaced."""
+    for value, other in values.items():
         assert value in text
-        text = text.replace(value, smaller)
-    return text.splitlines()
+        text = text.replace(value, other)
+    return text
+
+
+def run(command, folder):
+    """Run a line as a shell does, with this Python's programs on the path. `l3mote monitor` is left by Ctrl-C once a line has come."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    started = {"shell": True, "cwd": folder, "env": os.environ | {"PATH": path}, "start_new_session": True, "text": True}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **started) as process:
+        first = process.stdout.readline()
+        if " monitor " in command:
+            os.killpg(process.pid, signal.SIGINT)
+        rest = process.communicate(timeout=300)[0]
+    return process.returncode, first + rest
 
 
 def test_the_tutorial_runs(recordings):
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
-    require(runtimes.venv_tool("micropython"), "MicroPython's unix port is not installed")
+    try:
+        runtimes.find("unix"), runtimes.find("rp2040")
+    except L3Error as e:
+        require(False, str(e))
     shown = TUTORIAL.read_text(encoding="utf-8")
     assert all(f"{label}/" in shown for label in CLASSES)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in small(commands(TUTORIAL)):
-        done = subprocess.run(command, shell=True, cwd=recordings, env=environment, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+    with rp2040_board() as pico:
+        lines = replaced("\n".join(commands(TUTORIAL)), SMALL | {PORT: pico.port}).splitlines()
+        assert len(lines) == 10
+        for command in lines:
+            status, said = run(command, recordings)
+            assert status == 0, f"$ {command}\n{said}"
+    assert "started" in (recordings / "events.csv").read_text()
