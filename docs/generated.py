@@ -22,8 +22,9 @@ def board_table() -> str:
 
 def settings_table() -> str:
     """A setting without a default is the model file's or the microphone's."""
-    entries = {**SETTINGS, PER_LABEL + "LABEL": (None, SHARE)}
-    rows = ([f"`{key}`", "" if default is None else f"`{json.dumps(default)}`", must] for key, (default, (_, must)) in entries.items())
+    rows = []
+    for key, (default, (_, must)) in {**SETTINGS, PER_LABEL + "LABEL": (None, SHARE)}.items():
+        rows.append([f"`{key}`", "" if default is None else f"`{json.dumps(default)}`", must])
     return table(["setting", "default", "must be"], rows)
 
 
