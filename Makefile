@@ -9,7 +9,7 @@ PYTEST ?= -q
 ARCH ?= armv6m
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup edgel3 emulators native mpy demo test check fuzz bench model cuts clean
+.PHONY: help setup edgel3 emulators native mpy demo test check docs fuzz bench model cuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,10 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint
 	$(BIN)/ruff check .
+
+docs: $(VENV)/.setup ## build the documentation into build/docs (a warning is an error)
+	$(BIN)/python -m pip install -q -e '.[docs]'
+	$(BIN)/python -m sphinx -EWq --keep-going docs build/docs
 
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/fuzz.py 100000 --micropython 2000

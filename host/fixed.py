@@ -1,7 +1,7 @@
 """Fixed-point arithmetic, defined once: scales calibrated on audio, and a bit-exact interpreter that kernels are compared with.
 
 An activation x stands as the int16 round(x * 2^exponent), saturated to `bits` bits; a float16 weight as an int16 in units of
-2^-shift of its filter. A filter's shift is the largest for which limit * sum|w| + |bias| + rounding < 2^31: no accumulator can
+2^-shift of its filter. A filter's shift is the largest for which `limit * sum|w| + |bias| + rounding < 2^31`: no accumulator can
 overflow. Rounding is half up: (x + 2^(r-1)) >> r. Here rows are bands and columns frames, as in the rest of the host.
 """
 

@@ -16,8 +16,8 @@ def load(path: str, subset: str | None = None, skip_bad: bool = False) -> Datase
     """Read a data set's list of clips and check every clip.
 
     path: ESC-50 as published (audio/, meta/esc50.csv), ESC-50 with meta.csv beside its clips, UrbanSound8K as published
-    (audio/fold1/..., metadata/UrbanSound8K.csv), SONYC-UST as published (annotations.csv, audio/ or audio-*/), or a folder
-    that has one folder of clips for each class.
+    (audio/fold1/..., metadata/UrbanSound8K.csv), SONYC-UST as published (annotations.csv, audio/ or audio-1/, audio-2/...), or
+    a folder that has one folder of clips for each class.
     subset: "esc10", for ESC-50 only. skip_bad: leave out clips that cannot be used, and name them in Dataset.skipped.
     Raises L3Error: no known layout, a column missing; clips that are missing, do not decode, are listed twice, or whose
     contents stand in two folds (unless skip_bad, then only when no clip is left).
