@@ -171,6 +171,13 @@ class Listener:
         self.start += windows * self.hop
         self.have = 0
 
+    def restart(self, source, settle=0):
+        """Go on with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
+        self.source = self.ring.source = source
+        self.ring.ended = False
+        self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
+        self.covered, self.have = self.start, 0
+
     def pass_over(self):
         """Leave out the window that is ready, on purpose: it counts as heard."""
         self.lost += max(0, self.start - self.covered)

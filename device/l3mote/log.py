@@ -20,8 +20,8 @@ CRC_BYTES = 20
 
 
 def seal(record):
-    """The line, without its end, of a record (a dict that is not empty)."""
-    body = json.dumps(record)[:-1]
+    """The line, without its end, of a record (a dict that is not empty): keys in order, MicroPython's dicts have none."""
+    body = "{" + ", ".join(["%s: %s" % (json.dumps(key), json.dumps(record[key])) for key in sorted(record)])
     return body + CRC % crc32(body.encode())
 
 

@@ -79,15 +79,13 @@ class Queue(Log):
         Log._drop(self, i)
 
 
-def nothing():
-    pass
-
-
 class Client(MQTTClient):
     """umqtt's client on a socket of ours: old releases have no time limit, and all forget it after an answer."""
 
     deadline = 0  # of time.ticks_ms, for the step that is being done
-    between = staticmethod(nothing)  # called while the socket waits
+
+    def between(self):
+        """Called while the socket waits."""
 
     @property
     def sock(self):
@@ -188,6 +186,16 @@ class Publisher:
                 self.queue.take()
         elif time.ticks_diff(time.ticks_ms(), self.heard) > KEEPALIVE * 500:
             self._attempt(self.client.ping)
+
+    def drain(self, seconds):
+        """Service until no line waits, the time is up, or the next attempt to connect lies beyond it."""
+        end = time.ticks_add(time.ticks_ms(), seconds * 1000)
+        while self.queue.waiting and time.ticks_diff(end, time.ticks_ms()) > 0:
+            if not self.connected and time.ticks_diff(end, self.due) < 0:
+                break
+            self.service()
+            if not self.connected:
+                time.sleep_ms(50)
 
     def _connect(self):
         if not self.online():

@@ -52,6 +52,16 @@ class Output:
     def warn(self, label):
         self.event({"event": "warning", "label": label, "t": self.t})
 
+    def serve(self, function):
+        """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
+        if self.publisher:
+            self.publisher.client.between = function or (lambda: None)
+
+    def drain(self, seconds):
+        """Before a sleep: give MQTT so long to send what waits."""
+        if self.publisher:
+            self._try("MQTT queue", lambda: self.publisher.drain(seconds))
+
     def service(self):
         """What MQTT does between windows: for half a second at most."""
         if self.publisher:
