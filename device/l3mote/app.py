@@ -49,9 +49,10 @@ def listen(path, settings, source=None, clock=None, sleep=None):
 def doze(seconds):
     """Light sleep, where there is one."""
     if sys.implementation.name == "circuitpython":
-        import alarm
+        from alarm import light_sleep_until_alarms
+        from alarm import time as alarms
 
-        return alarm.light_sleep_until_alarms(alarm.time.TimeAlarm(monotonic_time=time.monotonic() + seconds))
+        return light_sleep_until_alarms(alarms.TimeAlarm(monotonic_time=time.monotonic() + seconds))
     try:
         from machine import lightsleep
     except ImportError:
@@ -105,6 +106,7 @@ class Monitor:
                 pause = min(2 * pause, PAUSE[1])
                 self.reopen()
         self.status("end of the recording")
+        self.output.drain(1)
 
     def status(self, label):
         plan = self.model.plan
