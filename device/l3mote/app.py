@@ -162,7 +162,7 @@ class Monitor:
         if every and self.slots * listener.hop >= every * listener.rate:
             record = listener.status()
             record["event"], record["level"] = "level", round(10 * math.log10(self.power / self.slots), 1)
-            self.output.level(record)
+            self.output.say(record)
             self.slots, self.power = 0, 0.0
 
     def cycle(self):
