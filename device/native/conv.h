@@ -396,13 +396,27 @@ static bool planes_allowed(const planes_t *p, size_t n) {
         && p->rows < most && inside(p->channels - 1, p->size, p->first + p->rows, p->pitch, 0, n + 1);
 }
 
+typedef uint32_t __attribute__((may_alias)) pair_t; // of int16
+
+// n int16 to where earlier ones stood.
+static void move_back(uint16_t *to, const uint16_t *from, int32_t n) {
+    if ((((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
+        pair_t *pairs = (pair_t *)(void *)to;
+        const pair_t *from_pairs = (const pair_t *)(const void *)from;
+        for (; n > 1; n -= 2) {
+            *pairs++ = *from_pairs++;
+        }
+        to = (uint16_t *)(void *)pairs, from = (const uint16_t *)(const void *)from_pairs;
+    }
+    for (; n > 0; n--) {
+        *to++ = *from++;
+    }
+}
+
 // The rows become their channel's first.
 static void planes_slide(const planes_t *p, uint16_t *plane) {
     for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
-        const uint16_t *from = plane + (size_t)p->first * p->pitch;
-        for (int32_t i = 0; i < p->rows * p->pitch; i++) {
-            plane[i] = from[i];
-        }
+        move_back(plane, plane + (size_t)p->first * p->pitch, p->rows * p->pitch);
     }
 }
 
