@@ -420,6 +420,33 @@ static void planes_slide(const planes_t *p, uint16_t *plane) {
     }
 }
 
+// Columns of a plane, into the embedding.
+typedef struct {
+    int32_t channels, size, pitch, inset, rows, columns, to, opening;
+} columns_t;
+
+static bool columns_allowed(const columns_t *p, size_t n, size_t n_out) {
+    return p->channels >= 1 && p->channels <= 65535 && p->rows >= 1 && p->rows <= 65535 && p->columns >= 1 && p->columns <= 65535
+        && p->size >= 0 && p->pitch >= 0 && p->inset >= 0 && p->inset < 1 << 28 && p->to >= 0
+        && inside(p->channels - 1, p->size, p->rows - 1, p->pitch, p->inset + p->columns - 1, n)
+        && (uint64_t)p->to + (uint64_t)(uint32_t)p->rows * (uint32_t)p->columns * (uint32_t)p->channels <= n_out;
+}
+
+// Column after column, row after row, all channels; opening: whatever stands there, else where they are greater.
+static void flatten(const columns_t *p, const int16_t *plane, int16_t *out) {
+    out += p->to;
+    for (int32_t x = 0; x < p->columns; x++) {
+        for (int32_t y = 0; y < p->rows; y++) {
+            const int16_t *from = plane + p->inset + x + (size_t)y * p->pitch;
+            for (int32_t c = 0; c < p->channels; c++, from += p->size, out++) {
+                if (p->opening || *from > *out) {
+                    *out = *from;
+                }
+            }
+        }
+    }
+}
+
 static void planes_clear(const planes_t *p, uint16_t *plane) {
     plane += (size_t)p->first * p->pitch;
     for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
