@@ -226,17 +226,21 @@ class Model:
 
     def _flatten(self):
         """The last plane into the embedding. Tiles that share a group of the pool leave the greatest of their values."""
-        plane, embedding, layer, kernel = self.planes[-1], self.vectors[0], self.convs[-1], self.kernel
-        channels, rows = plane.channels, layer.out_rows
-        columns = range(plane.first * plane.step, (plane.first + plane.cols) * plane.step, plane.step)
-        places = [(column // layer.pool_cols * rows * channels, column % layer.pool_cols == 0) for column in columns]
+        plane, layer = self.planes[-1], self.convs[-1]
+        column = plane.first * plane.step
+        at = column // layer.pool_cols * layer.out_rows * plane.channels
+        opening = column % layer.pool_cols == 0  # where a group's rest has a tile of its own, the tile has no other column
+        getattr(self.kernel, "flatten", self._flatten_rows)(plane, self.vectors[0], layer.out_rows, at, opening)
+
+    def _flatten_rows(self, plane, embedding, rows, at, opening):
+        channels, row = plane.channels, self.kernel.row
         for c in range(channels):
             for t in range(rows):
-                values = kernel.row(plane, c, t)
-                for i, (at, opening) in enumerate(places):
-                    at += t * channels + c
-                    if opening or values[i] > embedding[at]:
-                        embedding[at] = values[i]
+                to = at + t * channels + c
+                for value in row(plane, c, t):
+                    if opening or value > embedding[to]:
+                        embedding[to] = value
+                    to += rows * channels
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""

@@ -1,9 +1,5 @@
-<<<<<<< HEAD
-// The native module: conv, frame, normalise, slide, clear and check for native.py. Arithmetic: conv.h, mel.h, crc.h.
-=======
-// The native module: conv, frame, normalise, slide, clear, crc32 and total for native.py; take, decimate and measure
-// for capture. Arithmetic: conv.h, mel.h, crc.h, listen.h.
->>>>>>> listb
+// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, decimate and measure for
+// capture. Arithmetic: conv.h, mel.h, crc.h, listen.h.
 //
 // Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
 // no call from Python can make C touch memory outside.
@@ -116,6 +112,19 @@ static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(clear_obj, native_clear);
 
+// flatten(plane, embedding, p): p: see columns_t
+static mp_obj_t native_flatten(mp_obj_t plane_obj, mp_obj_t out_obj, mp_obj_t p_obj) {
+    size_t n, n_out;
+    const int16_t *plane = items(plane_obj, MP_BUFFER_READ, 1, &n);
+    int16_t *out = items(out_obj, MP_BUFFER_WRITE, 1, &n_out);
+    columns_t p;
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(columns_allowed(&p, n, n_out));
+    flatten(&p, plane, out);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(flatten_obj, native_flatten);
+
 // check(buffer, crcs, i): is the buffer's CRC number i of these?
 static mp_obj_t native_check(mp_obj_t data_obj, mp_obj_t crcs_obj, mp_obj_t i_obj) {
     size_t n, n_crcs, i = (size_t)mp_obj_get_int(i_obj);
@@ -177,14 +186,10 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_normalise, MP_OBJ_FROM_PTR(&normalise_obj));
     mp_store_global(MP_QSTR_slide, MP_OBJ_FROM_PTR(&slide_obj));
     mp_store_global(MP_QSTR_clear, MP_OBJ_FROM_PTR(&clear_obj));
-<<<<<<< HEAD
+    mp_store_global(MP_QSTR_flatten, MP_OBJ_FROM_PTR(&flatten_obj));
     mp_store_global(MP_QSTR_check, MP_OBJ_FROM_PTR(&check_obj));
-=======
-    mp_store_global(MP_QSTR_crc32, MP_OBJ_FROM_PTR(&crc32_obj));
-    mp_store_global(MP_QSTR_total, MP_OBJ_FROM_PTR(&total_obj));
     mp_store_global(MP_QSTR_take, MP_OBJ_FROM_PTR(&take_obj));
     mp_store_global(MP_QSTR_decimate, MP_OBJ_FROM_PTR(&decimate_obj));
     mp_store_global(MP_QSTR_measure, MP_OBJ_FROM_PTR(&measure_obj));
->>>>>>> listb
     MP_DYNRUNTIME_INIT_EXIT
 }
