@@ -159,7 +159,7 @@ def run(command, folder):
     """Run a line as a shell does, this Python's programs first on the path. Ctrl-C leaves `l3mote monitor` once a line has come."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     options = {"shell": True, "cwd": folder, "env": os.environ | {"PATH": path}, "start_new_session": True, "text": True}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:
+    with subprocess.Popen("exec " + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:
         said = process.stdout.readline()
         if " monitor " in command:
             os.killpg(process.pid, signal.SIGINT)
