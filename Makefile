@@ -9,7 +9,7 @@ PYTEST ?= -q
 ARCH ?= armv6m
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup edgel3 emulators native mpy demo test check docs fuzz bench model cuts clean
+.PHONY: help setup edgel3 emulators native mpy demo test check docs fuzz bench model dist cuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -65,8 +65,12 @@ mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/
 	mkdir -p build/mpy/$(ARCH)
 	$(BIN)/python -m l3host.emulate.mpy $(ARCH) build/mpy/$(ARCH)
 
+dist: $(VENV)/.setup ## write the wheel, mip's trees and a circup bundle into dist/
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	$(BIN)/python -m l3host.deploy.dist dist package.json
+
 cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
 	L3_CUTS=10 $(BIN)/python -m pytest -q tests/test_deploy_cuts.py
 
 clean: ## remove .venv and caches
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,20 +1,20 @@
-"""Runs in MicroPython's unix port: recorded deployments on a LittleFS or FAT in memory, its power cut at every write to a block.
+"""Runs in MicroPython's unix port: a board without a network, its flash a LittleFS or FAT in memory whose power can be cut.
 
-micropython deploy_board.py JOB.json FOLDER... (with files.py, start.py). Prints the writes there were, and how often what started.
+micropython deploy_board.py FOLDER... (of files.py and start.py). Each line on stdin is an expression; its value or exception
+comes back in a line that begins with = or !
 """
 
-import json
+import gc
 import sys
 
 import vfs
 
-sys.path[:0] = sys.argv[2:]
-import files
-import start
+sys.path[:0] = sys.argv[1:]
+from files import *
+from start import *
 
 BLOCKS, MOUNT = 128, "/b"
-SIZES = {"VfsLfs2": 4096, "VfsFat": 512}
-UNWRITTEN = ("running", "slots", "tree", "digest", "names", "space", "read", "exists", "damage")
+SIZES = {"VfsLfs2": 1024, "VfsFat": 512}  # small blocks are more writes to cut at
 
 
 class Cut(Exception):
@@ -24,29 +24,31 @@ class Cut(Exception):
 class Memory:
     """A block device. After `left` writes and erasures the next one is done by half, and nothing more is."""
 
-    def __init__(self, size, data=None):
+    def __init__(self, size, data):
         self.size = size
-        self.data = bytearray(BLOCKS * size) if data is None else bytearray(data)
+        self.data = memoryview(data)
         self.left = None
         self.writes = 0
+        self.dead = False  # then garbage that closes its files changes nothing
 
     def readblocks(self, n, buf, offset=0):
         at = n * self.size + offset
         buf[:] = self.data[at : at + len(buf)]
 
     def put(self, at, data):
+        if self.dead:
+            return
         self.writes += 1
         if self.left is not None:
             if not self.left:
-                data, self.left = data[: len(data) // 2], -1
-                self.data[at : at + len(data)] = data
-            if self.left < 0:
-                raise Cut
+                data, self.dead = data[: len(data) // 2], True
             self.left -= 1
         self.data[at : at + len(data)] = data
+        if self.dead:
+            raise Cut
 
     def writeblocks(self, n, buf, offset=0):
-        self.put(n * self.size + offset, bytes(buf))
+        self.put(n * self.size + offset, buf)
 
     def ioctl(self, op, arg):
         if op == 4:
@@ -58,67 +60,64 @@ class Memory:
         return 0
 
 
-def mount(kind, memory):
-    vfs.mount(getattr(vfs, kind)(memory), MOUNT)
+flash = None
+images = []
 
 
-def unmount():
-    try:
-        vfs.umount(MOUNT)
-    except (Cut, OSError):  # it writes, too
-        return
+def power_on(kind, image=None):
+    """With the file system of images[image], or a new one; mounted at MOUNT."""
+    global flash
+    if flash:
+        power_off()
+    flash = Memory(SIZES[kind], bytearray(BLOCKS * SIZES[kind] if image is None else images[image]))
+    if image is None:
+        getattr(vfs, kind).mkfs(flash)
+    vfs.mount(getattr(vfs, kind)(flash), MOUNT)
 
 
-def replay(calls):
-    for name, arguments in calls:
-        if name not in UNWRITTEN:
-            getattr(files, name)(*arguments)
+def power_off():
+    flash.dead = True
+    vfs.umount(MOUNT)
+    gc.collect()
 
 
-def starts(job):
+def keep():
+    """Put away the file system as it is; returns its number in images."""
+    images.append(bytes(flash.data))
+    return len(images) - 1
+
+
+def cut_after(writes):
+    flash.left = writes
+
+
+def starts(program, circuitpython):
     """'own', or the version that starts; anything else is what went wrong."""
-    names = ("code.py", "main.py") if job["circuitpython"] else ("main.py",)
-    program = [p for p in (files.read(MOUNT + "/" + name) for name in names) if p is not None]
-    if not program:
-        return "no program"
-    if program[0] in (b"own code", b"own main"):
-        return "own"
-    if program[0] != job["program"].encode():
-        return "half a program"
-    starter = files.read(MOUNT + "/l3start.py") or files.read(MOUNT + "/lib/l3start.py")
-    if starter is None or starter.decode() not in job["starters"]:
-        return "no whole starter"
-    return start.running(MOUNT + "/l3")[1]
-
-
-def sweep(kind, job):
-    """{what starts: number of cuts after which it does}, and the number of writes."""
-    memory = Memory(SIZES[kind])
-    getattr(vfs, kind).mkfs(memory)
-    mount(kind, memory)
-    replay(job["before"])
-    unmount()
-    base, found, n = bytes(memory.data), {}, 0
-    while True:
-        memory = Memory(SIZES[kind], base)
-        mount(kind, memory)
-        memory.left = n
+    for name in ("code.py", "main.py")[not circuitpython :]:
+        found = read(MOUNT + "/" + name)
+        if found is not None:
+            break
+    if not found:
+        return "nothing"  # none or, on FAT, one that is still empty
+    if found != program:
+        return "own" if found in (b"own code", b"own main") else "a program of %s" % found
+    for name in ("l3start", "l3start_next"):  # as the program does
+        starter = {}
         try:
-            replay(job["calls"])
-            done = memory.left >= 0
-        except (Cut, OSError):
-            done = False
-        unmount()
-        memory = Memory(SIZES[kind], memory.data)
-        mount(kind, memory)
-        what = str(starts(job))
-        unmount()
-        found[what] = found.get(what, 0) + 1
-        if done:
-            return {"starts": found, "writes": n, "last": what}
-        n += 1
+            exec(read(MOUNT + "/lib/" + name + ".py") or "", starter)
+            starter["WHOLE"]
+        except Exception:
+            continue
+        return str(starter["running"](MOUNT + "/l3")[1])
+    return "no starter"
 
 
-with open(sys.argv[1]) as f:
-    job = json.load(f)
-print(json.dumps(sweep(job["file_system"], job)))
+while True:
+    line = sys.stdin.readline()
+    if not line:
+        break
+    try:
+        answer = "=" + repr(eval(line))
+    except Exception as e:
+        answer = "!" + repr(e)
+    print(answer)

@@ -1,9 +1,10 @@
 """Power lost during a deployment, at every write to a block of real file systems: the old version starts, or the new one."""
 
+import ast
 import contextlib
-import json
 import os
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,7 @@ from l3host.deploy import steps
 from l3host.deploy.board import files as board_files
 from l3host.deploy.links import connected
 from l3host.deploy.payload import manifested
-from l3host.deploy.targets import Board, Drive
+from l3host.deploy.targets import Board, Target
 from l3host.emulate import runtimes
 from l3host.emulate.rp2040.board import board as rp2040_board
 from l3host.errors import L3Error
@@ -23,80 +24,118 @@ from l3mote import start
 
 HERE = Path(__file__).parent
 CUTS = int(os.environ.get("L3_CUTS", 3))  # make cuts: ten
-STARTER = Path(start.__file__).read_text()
-OLDER_STARTER = STARTER + "# an older one\n"
-OWN = {"micropython": {"main.py": b"own main"}, "circuitpython": {"main.py": b"own main", "code.py": b"own code"}}
+STARTER = Path(start.__file__).read_bytes()
+OLDER_STARTER = STARTER + b"# an older one\n"
+OWN = {False: {"main.py": b"own main"}, True: {"main.py": b"own main", "code.py": b"own code"}}
 
 
-def payload(word, size=3000):
+def payload(word):
     """A version of four files, one of them of several blocks."""
-    model = word.encode() * (size // len(word))
     files = {"l3mote/__init__.py": word.encode(), "l3mote/kernels/x.py": b"# " + word.encode() * 200}
-    return manifested("noise_monitor", files | {"model.l3m": model, "settings.json": b"{}"})
+    return manifested("noise_monitor", files | {"model.l3m": word.encode() * 1000, "settings.json": b"{}"})
 
 
-class Recorder(Drive):
-    """A drive that notes each call, as if its root were the board's."""
+class PowerCut(L3Error):
+    pass
 
-    def __init__(self, folder):
-        super().__init__(str(folder))
-        self.calls = []
+
+class MemoryBoard(Target):
+    """deploy_board.py as a target."""
+
+    root = "/b"
+
+    def __init__(self, kind):
+        self.kind = kind
+        command = [runtimes.venv_tool("micropython"), "-X", "heapsize=256m", HERE / "deploy_board.py"]
+        command += [Path(module.__file__).parent for module in (board_files, start)]
+        self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def call(self, name, *arguments):
-        self.calls.append([name, [a.replace(self.root, "/b") if isinstance(a, str) else a for a in arguments]])
-        return super().call(name, *arguments)
+        self.process.stdin.write(f"{name}({', '.join(map(repr, arguments))})\n")
+        self.process.stdin.flush()
+        for line in self.process.stdout:
+            if line[0] == "=":
+                return ast.literal_eval(line[1:])
+            if line[0] == "!":
+                raise PowerCut(line)
+        raise AssertionError("the interpreter ended")
 
 
-def passes(folder):
-    return {"passed": True}
+@dataclass
+class Scenario:
+    kind: str  # of file system
+    circuitpython: bool = False
+    own: bool = False  # a program of the user's own is there
+    older_starter: bool = False
+    earlier: tuple = ()
+    new: str | None = "new"  # None: rollback
 
+    def before(self, board):
+        """What is on the board before the deployment that is cut."""
+        for name, data in OWN[self.circuitpython].items() if self.own else ():
+            board.write(f"{board.root}/{name}", data, steps.ignore)
+        for word in self.earlier:
+            self.deploy(board, word)
+        if self.older_starter:
+            board.write(board.root + steps.STARTER, OLDER_STARTER, steps.ignore)
 
-def scenario(tmp_path, kind, file_system, own=False, older_starter=False, earlier=(), new="new"):
-    """The calls that lead to the state before, and those of the deployment (or rollback, new=None) that is cut."""
-    circuitpython = kind == "circuitpython"
-    recorder = Recorder(tmp_path)
-    for name, data in OWN[kind].items() if own else ():
-        recorder.write(f"{recorder.root}/{name}", data, steps.ignore)
-    for word in earlier:
-        steps.deploy(recorder, payload(word), passes, circuitpython)
-    if older_starter:
-        recorder.write(recorder.root + steps.STARTER, OLDER_STARTER.encode(), steps.ignore)
-    before, recorder.calls = recorder.calls, []
-    done = steps.deploy(recorder, payload(new), passes, circuitpython) if new else steps.rollback(recorder)
-    job = {"file_system": file_system, "circuitpython": circuitpython, "before": before, "calls": recorder.calls}
-    job |= {"program": steps.PROGRAM.decode(), "starters": [STARTER, OLDER_STARTER]}
-    allowed = {"own"} if own else {payload(earlier[-1]).version}
-    return job, allowed | {done["version"]}, done["version"]
+    def deploy(self, board, word):
+        if word is None:
+            return steps.rollback(board)
+        return steps.deploy(board, payload(word), lambda folder: {"passed": True}, self.circuitpython)
+
+    def cut(self, board, image, writes):
+        """Deploy on an image, the power cut after so many writes (None: not cut): was it, the image then, and what starts."""
+        board.call("power_on", self.kind, image)
+        board.call("cut_after", writes)
+        try:
+            self.deploy(board, self.new)
+            was_cut = False
+        except PowerCut:
+            was_cut = True
+        left = board.call("keep")
+        board.call("power_on", self.kind, left)
+        return was_cut, left, board.call("starts", steps.PROGRAM, self.circuitpython)
 
 
 SCENARIOS = {
-    "first over one's own main.py": ("micropython", "VfsLfs2", {"own": True}),
-    "update": ("micropython", "VfsLfs2", {"older_starter": True, "earlier": ["one", "two"]}),
-    "rollback": ("micropython", "VfsLfs2", {"earlier": ["one", "two"], "new": None}),
-    "update on FAT": ("micropython", "VfsFat", {"older_starter": True, "earlier": ["one"]}),
-    "first over one's own code.py": ("circuitpython", "VfsFat", {"own": True}),
-    "CircuitPython's update": ("circuitpython", "VfsFat", {"older_starter": True, "earlier": ["one", "two"]}),
-    "CircuitPython's rollback": ("circuitpython", "VfsFat", {"earlier": ["one", "two"], "new": None}),
+    "first over one's own main.py": Scenario("VfsLfs2", own=True),
+    "update": Scenario("VfsLfs2", older_starter=True, earlier=("one", "two")),
+    "rollback": Scenario("VfsLfs2", earlier=("one", "two"), new=None),
+    "first on FAT": Scenario("VfsFat"),
+    "update on FAT": Scenario("VfsFat", older_starter=True, earlier=("one",)),
+    "first over one's own code.py": Scenario("VfsFat", circuitpython=True, own=True),
+    "CircuitPython's update": Scenario("VfsFat", circuitpython=True, older_starter=True, earlier=("one", "two")),
+    "CircuitPython's rollback": Scenario("VfsFat", circuitpython=True, earlier=("one", "two"), new=None),
 }
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whatever_is_the_last_write_the_old_or_the_new_version_starts(name, tmp_path):
+def test_whatever_is_the_last_write_the_old_or_the_new_version_starts(name):
     try:
         runtimes.find("unix")
     except L3Error as e:
         require(False, str(e))
-    kind, file_system, options = SCENARIOS[name]
-    (tmp_path / "drive").mkdir()
-    job, allowed, new = scenario(tmp_path / "drive", kind, file_system, **options)
-    (tmp_path / "job.json").write_text(json.dumps(job, default=repr))
-    command = [runtimes.venv_tool("micropython"), "-X", "heapsize=64m", HERE / "deploy_board.py", tmp_path / "job.json"]
-    command += [Path(module.__file__).parent for module in (board_files, start)]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    result = json.loads(done.stdout.splitlines()[-1])  # littlefs complains of torn blocks before
-    assert set(result["starts"]) == allowed, result
-    assert result["last"] == new and result["writes"] >= (1 if options.get("new", "") is None else 40)
+    case = SCENARIOS[name]
+    board = MemoryBoard(case.kind)
+    board.call("power_on", case.kind)
+    case.before(board)
+    old = board.call("starts", steps.PROGRAM, case.circuitpython)
+    image = board.call("keep")
+    was_cut, _, new = case.cut(board, image, None)
+    assert new == payload(case.new or case.earlier[0]).version and old != new and not was_cut
+    started, writes, was_cut = [], 0, True
+    while was_cut:
+        was_cut, left, version = case.cut(board, image, writes)
+        started.append(version)
+        if was_cut and case.new and writes % 3 == 0:  # and the deployment after it cut, too, and then one that is not
+            _, left, version = case.cut(board, left, 7 * writes % 30)
+            started.append(version)
+            assert case.cut(board, left, None)[2] == new, f"not mended after {writes} writes"
+        writes += 1
+    board.process.kill()
+    assert set(started) == {old, new}
+    assert started[0] == old and started[-1] == new and writes > (40 if case.new else 1)
 
 
 # the same on the emulated RP2040, through the real tools

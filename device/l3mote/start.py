@@ -126,3 +126,6 @@ def run(root=None):
         app = f.readline().strip()
     if app != NO_APP:
         getattr(__import__("l3mote.app", None, None, (app,)), app)(folder)
+
+
+WHOLE = True  # the last line: a file that was cut short does not have it

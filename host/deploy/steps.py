@@ -18,8 +18,16 @@ from l3mote import start
 
 VERSION = re.compile(r".+-[0-9a-f]{8}")
 STARTER = "/lib/l3start.py"
-SHADOW = "/l3start.py"  # found before STARTER by import
-PROGRAM = b"# l3mote deploy wrote this: it starts the version that /l3 names\nimport l3start\n\nl3start.run()\n"
+NEXT_STARTER = "/lib/l3start_next.py"  # there while STARTER is replaced
+PROGRAM = b"""\
+# l3mote deploy wrote this: it starts the version that /l3 names
+try:
+    from l3start import WHOLE, run
+except Exception:  # the power went while it was replaced
+    from l3start_next import run
+run()
+"""
+LAST_LINE = b"\nWHOLE = True"  # of the starter
 SPARE_BLOCKS = 4  # of a file system, for what it writes besides
 
 Progress = Callable[[int], None]
@@ -98,54 +106,57 @@ def place(target: Target, payload: Payload, running: str | None, progress: Progr
     return sum(map(len, files.values()))
 
 
-def write_new(target: Target, path: str, data: bytes) -> None:
-    """A file, in one step: written beside, then renamed. LittleFS does so even where it replaces another; FAT does not."""
-    target.write(path + ".tmp", data, ignore)
-    target.call("rename", path + ".tmp", path)
-
-
 def install_starter(target: Target) -> None:
-    """STARTER, where it is not there or is another. It is never missing on the way: a copy stands in that is imported before it."""
-    data, root = Path(start.__file__).read_bytes(), target.root
-    if target.call("read", root + STARTER) != data:
-        if target.call("exists", root + STARTER):
-            if target.call("exists", root + SHADOW):  # from an interrupted deployment
-                target.call("remove", root + SHADOW)
-            write_new(target, root + SHADOW, data)
-            target.call("remove", root + STARTER)
-        write_new(target, root + STARTER, data)
-    if target.call("exists", root + SHADOW):
-        target.call("remove", root + SHADOW)
+    """STARTER, where it is missing or another. FAT leaves it empty or half on the way: a copy then stands in (see PROGRAM)."""
+    data, path, next_one = Path(start.__file__).read_bytes(), target.root + STARTER, target.root + NEXT_STARTER
+    found, stand_in = target.call("read", path), target.call("read", next_one)
+    if found is not None and LAST_LINE not in found and stand_in and LAST_LINE in stand_in:  # the power went here, before
+        rewrite(target, path, stand_in)
+    if found != data:
+        if found is not None:
+            rewrite(target, next_one, data)
+        rewrite(target, path, data)
+    if target.call("exists", next_one):
+        target.call("remove", next_one)
+
+
+def rewrite(target: Target, path: str, data: bytes) -> None:
+    target.write(path, data, ignore)
+    target.call("sync")
 
 
 def keep_copy(target: Target, path: str) -> None:
     """Keep a program that is not ours as NAME.before.py, but never in place of another one."""
-    program = target.call("read", path)
-    kept = path[: -len(".py")] + ".before.py"
-    if program in (None, PROGRAM, target.call("read", kept)):
+    program, copy_path = target.call("read", path), path[: -len(".py")] + ".before.py"
+    kept = target.call("read", copy_path) or b""
+    if program is None or program == kept or PROGRAM.startswith(program):  # ours may be half there after a power cut
         return
-    if target.call("exists", kept):
-        raise L3Error(f"{path} is not l3mote's, and {kept} is another still: delete one of them, or deploy with --app none")
-    write_new(target, kept, program)
+    if not program.startswith(kept):  # and so may the copy
+        raise L3Error(f"{path} is not l3mote's, and {copy_path} is another still: delete one of them, or deploy with --app none")
+    rewrite(target, copy_path, program)
 
 
 def install_program(target: Target, circuitpython: bool) -> None:
-    """main.py, or code.py on CircuitPython, where it starts before main.py. A program of the user's own is kept."""
+    """main.py, or on CircuitPython code.py, which starts before main.py does. A program of the user's own is kept.
+
+    LittleFS replaces a file in one step, when it is closed. FAT empties it first, so CircuitPython's is not replaced: ours goes
+    where it does not start yet, then the other is removed. Only MicroPython on FAT (pyboard) has no such way, the first time.
+    """
     main, code = f"{target.root}/main.py", f"{target.root}/code.py"
-    final = code if circuitpython else main
-    program = target.call("read", final)
-    if program == PROGRAM:
+    if not circuitpython:
+        if target.call("read", main) != PROGRAM:
+            keep_copy(target, main)
+            rewrite(target, main, PROGRAM)
         return
-    keep_copy(target, final)
-    if circuitpython and program is not None:  # FAT replaces no file in one step: main.py stands in
-        keep_copy(target, main)
-        if target.call("exists", main):
-            target.call("remove", main)
-        write_new(target, main, PROGRAM)
+    keep_copy(target, code)
+    keep_copy(target, main)
+    programs = [target.call("read", path) for path in (code, main)]
+    if programs[0] is not None and programs[0] != PROGRAM:
+        rewrite(target, main, PROGRAM)
         target.call("remove", code)
-        target.call("rename", main, code)
-    else:
-        write_new(target, final, PROGRAM)
+    elif PROGRAM not in programs:
+        target.write(code + ".tmp", PROGRAM, ignore)
+        target.call("rename", code + ".tmp", code)
 
 
 def switch(target: Target, version: str) -> None:
