@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from l3host import energy
 from l3mote.kernels import FIXED, integer
 from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap
@@ -107,5 +108,7 @@ def report(reader: Reader, heap: int | None = None) -> dict:
             kernels = [kernel for kernel in COSTS if calibrated or kernel not in FIXED]
             pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in kernels}
             entry["seconds_estimate"] = {k: {"seconds": s, "basis": basis} for k, (s, basis) in pairs.items()}
+            fe, fastest = reader.frontend, min(s for s, _ in pairs.values())
+            entry["per_day_estimate"] = energy.per_day(name, fastest, fe.window / fe.sample_rate, fe.hop / fe.sample_rate)
         boards[name] = entry
     return boards

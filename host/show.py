@@ -103,6 +103,11 @@ def inspection(result: dict) -> None:
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
     out.print(_boards(result["boards"]))
+    days = {name: board["per_day_estimate"] for name, board in result["boards"].items() if "per_day_estimate" in board}
+    if days:
+        out.print(_per_day(days))
+    for name, day in days.items():
+        say(f"currents of {name} in mA, {day['basis']}")
     bases = {f"{k}: {v['basis']}" for b in result["boards"].values() for k, v in b.get("seconds_estimate", {}).items()}
     for basis in sorted(bases):
         say(f"estimate of seconds, {basis}")
@@ -127,6 +132,15 @@ def _boards(boards: dict) -> Table:
             size(board["flash_bytes_read"]) if board["fits"] else "-",
             ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-",
         )  # fmt: skip
+    return t
+
+
+def _per_day(days: dict) -> Table:
+    """mAh of each board in each mode."""
+    modes = next(iter(days.values()))["mah"]
+    t = table("Listening for a day in mAh (estimate: board and microphone, the fastest kernel, no Wi-Fi)", "board", *modes)
+    for name, day in days.items():
+        t.add_row(name, *(f"{mah:.0f}" for mah in day["mah"].values()))
     return t
 
 

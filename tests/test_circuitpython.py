@@ -14,7 +14,7 @@ from support import require
 import l3mote
 
 PACKAGE = Path(l3mote.__file__).parent
-MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "ulab", "l3mote"}
+MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote"}
 STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
 
 # What CircuitPython's ulab has and its stubs do not list (they lag behind ulab's own documentation), and what only the NumPy
@@ -22,8 +22,8 @@ STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
 NOT_IN_STUBS = {"frombuffer", "bitwise_and", "right_shift", "left_shift", "itemsize", "scratchpad", "out"}
 NUMPY_ONLY = {"float32", "abs", "fft"}
 
-# viper and native code load on MicroPython only: elsewhere kernels.choose passes over them
-MICROPYTHON_ONLY = {"viper.py", "native.py"}
+# viper, native code and umqtt load on MicroPython only: elsewhere kernels.choose passes over them, and the app says so
+MICROPYTHON_ONLY = {"viper.py", "native.py", "mqtt.py"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in MICROPYTHON_ONLY)
 
 

@@ -55,19 +55,22 @@ class Model:
 
     source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
+    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
     .pcm is the window's buffer, array('h'): fill it, then run(). .plan says what the run costs.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None):
+    def __init__(self, source, heap=None, kernel=None, ring=0):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel)
+            self._open(source, heap, kernel, ring)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel):
+    def _open(self, source, heap, kernel, ring):
         self.reader = Reader(source)
+        self.reader.ring = ring
+        self.ring = None
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
@@ -100,7 +103,7 @@ class Model:
             except MemoryError:
                 if given:
                     raise
-            for name in ("planes", "pcm", "chunk", "vectors", "logmel", "kernel"):
+            for name in ("planes", "pcm", "ring", "chunk", "vectors", "logmel", "kernel"):
                 setattr(self, name, None)
             heap = self.plan.heap_bytes * 7 // 8
 
@@ -118,6 +121,8 @@ class Model:
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
             (module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)),
         ]
+        if reader.ring:
+            makers.append((4 * reader.ring, self._make_ring))
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
@@ -129,6 +134,9 @@ class Model:
 
     def _make_pcm(self):
         self.pcm = array("h", bytes(2 * self.reader.frontend.window))
+
+    def _make_ring(self):
+        self.ring = array("h", bytes(2 * self.reader.ring))
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)

@@ -9,6 +9,7 @@ rows run once for each tile. A tile's planes hold only the columns that its late
 
 from l3mote.format import CONV, align
 
+CAPTURE = 4096  # what a Listener has beside its ring: filters, a block of the source's samples, levels
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
@@ -130,6 +131,9 @@ class Plan:
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
         yield "front-end", kernel.frontend_bytes(model.frontend)
+        if model.ring:
+            yield "ring", 2 * model.ring
+            yield "capture", CAPTURE
         yield "objects", RUN_OBJECTS
 
     def count(self):
@@ -214,7 +218,7 @@ def best_raise(plan, kernel, tried):
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers, chunk_bytes and max_values (a reader.Reader). kernel: its module, which knows what
+    model: anything with frontend, layers, chunk_bytes, max_values and ring (samples) (a reader.Reader). kernel: its module, which knows what
     it allocates. Starts from the fewest tiles and lowest strips that fit; then raises the strips that save most flash for
     each byte that they cost, as long as any fit. Raises HeapError.
     """

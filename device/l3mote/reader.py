@@ -20,6 +20,7 @@ class Reader:
         self.bytes_read = 0
         self.crc32, self.total = crc32, fmt.total  # for chunks as they stream: a kernel may bring faster ones
         self._head = bytearray(fmt.CHUNK_BYTES)  # of a chunk
+        self.ring = 0  # samples that a Listener keeps: plan.plan counts them
         self._fixed = None
         try:
             self._open()

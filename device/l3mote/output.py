@@ -1,0 +1,84 @@
+"""Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
+
+from l3mote.log import Log, seal
+
+REASONS = {
+    28: "the flash is full",
+    30: "the flash is read-only for code: a computer has it mounted as a drive (boot.py can give it to code)",
+}
+
+
+def reason(error):
+    """One line about an exception."""
+    number = error.args[0] if isinstance(error, OSError) and error.args else None
+    return REASONS.get(number) or "%s: %s" % (type(error).__name__, error)
+
+
+class Output:
+    """Each line is a sealed record (log.seal), the same everywhere. t: seconds of audio heard, for warnings."""
+
+    def __init__(self, settings):
+        self.t = 0
+        self.failing = set()  # what was complained about and has not worked since
+        self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
+        self.publisher = None
+        if settings["mqtt_host"]:
+            self._open(settings)
+
+    def _open(self, settings):
+        try:
+            from l3mote.mqtt import publisher
+
+            self.publisher = publisher(settings)
+        except ImportError as e:
+            self.warn("no MQTT: %s. MicroPython gets it by: mpremote mip install umqtt.simple" % e)
+        except Exception as e:
+            self.warn("no MQTT: " + reason(e))
+
+    def event(self, record):
+        """An event: to all."""
+        line = self.level(record)
+        if self.log:
+            self._try("log", self.log.append, line)
+
+    def level(self, record):
+        """A level: to all but the log, which events would be crowded out of. Returns the line."""
+        line = seal(record)
+        print(line)
+        if self.publisher:
+            self._try("MQTT queue", self.publisher.send, line)
+        return line
+
+    def warn(self, label):
+        self.event({"event": "warning", "label": label, "t": self.t})
+
+    def serve(self, function):
+        """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
+        if self.publisher:
+            self.publisher.client.between = function or (lambda: None)
+
+    def drain(self, seconds):
+        """Before a sleep: give MQTT so long to send what waits."""
+        if self.publisher:
+            self._try("MQTT queue", lambda: self.publisher.drain(seconds))
+
+    def service(self):
+        """What MQTT does between windows: for half a second at most."""
+        if self.publisher:
+            self._try("MQTT queue", self.publisher.service)
+            self._complain("MQTT", self.publisher.error)
+
+    def _try(self, what, function, *arguments):
+        try:
+            function(*arguments)
+            self._complain(what, None)
+        except (OSError, ValueError) as e:
+            self._complain(what, e)
+
+    def _complain(self, what, error):
+        """Warn of an error once, until it has gone."""
+        if error is None:
+            self.failing.discard(what)
+        elif what not in self.failing:
+            self.failing.add(what)
+            self.warn("%s: %s" % (what, reason(error)))
