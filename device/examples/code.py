@@ -1,4 +1,6 @@
-"""code.py of a noise monitor for CircuitPython, with model.l3m and settings.json beside it: {"sck": "GP16", "ws": "GP17", "sd": "GP18"}.
+"""code.py of a noise monitor for CircuitPython.
+
+Beside it stand model.l3m and settings.json, which has at least the microphone's pins: {"sck": "GP16", "ws": "GP17", "sd": "GP18"}.
 
 While a computer has the drive, code cannot write the log, and the monitor says so; boot.py gives the drive to code:
 

@@ -4,12 +4,13 @@ always  listens without a gap
 every   listens for as long as one answer takes, then is in light sleep for `every` seconds
 wake    measures levels without a gap, and runs the network from a window of `wake_level` on until an answer is through
 
-Each event is a line of JSON on stdout and in the log, each level a line on stdout; both go to the MQTT broker where one is set. Times
-are seconds of sound heard: what passes asleep is not in them.
+Each event is a line of JSON on stdout and in the log, each level a line on stdout; both go to the MQTT broker where one is set.
+Times are seconds of sound heard: what passes asleep is not in them.
 """
 
 import gc
 import math
+import sys
 import time
 
 from l3mote.classify import Listener
@@ -34,7 +35,7 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     """Listen with a model for ever, or to the end of a recording.
 
     settings: all of them, from settings.check or settings.load. source: instead of the one that they name. clock: see Listener.
-    sleep: called with seconds instead of a light sleep. Raises what opening the source and the model raises; later errors are events.
+    sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
     output = Output(settings)
     try:
@@ -47,6 +48,11 @@ def listen(path, settings, source=None, clock=None, sleep=None):
 
 def doze(seconds):
     """Light sleep, where there is one."""
+    if sys.implementation.name == "circuitpython":
+        from alarm import light_sleep_until_alarms
+        from alarm import time as alarms
+
+        return light_sleep_until_alarms(alarms.TimeAlarm(monotonic_time=time.monotonic() + seconds))
     try:
         from machine import lightsleep
     except ImportError:
@@ -100,6 +106,7 @@ class Monitor:
                 pause = min(2 * pause, PAUSE[1])
                 self.reopen()
         self.status("end of the recording")
+        self.output.drain(1)
 
     def status(self, label):
         plan = self.model.plan
@@ -155,7 +162,7 @@ class Monitor:
         if every and self.slots * listener.hop >= every * listener.rate:
             record = listener.status()
             record["event"], record["level"] = "level", round(10 * math.log10(self.power / self.slots), 1)
-            self.output.level(record)
+            self.output.say(record)
             self.slots, self.power = 0, 0.0
 
     def cycle(self):

@@ -8,7 +8,7 @@ import time
 from array import array
 
 from l3mote.mic import SoundError
-from l3mote.ring import SAMPLES, Ring
+from l3mote.ring import BLOCK, SAMPLES, Ring
 
 STILL = 10  # seconds of one and the same value: the microphone is not there
 CLIPPED = 3  # samples at full scale in a hop that are worth a warning
@@ -157,7 +157,7 @@ class Listener:
         due = self.start + self.window - ring.total
         if due > 0:
             kept = max(0, ring.total - self.start - self.have)
-            ring.service(min(due, len(ring.buffer) - kept, len(ring.buffer) // 4))
+            ring.service(min(due, len(ring.buffer) - kept - BLOCK, len(ring.buffer) // 4))
         n = min(self.window - self.have, ring.total - self.start - self.have)
         if n > 0:
             ring.copy(self.start + self.have, self.pcm[self.have : self.have + n])

@@ -9,9 +9,10 @@ close()
 """
 
 import struct
+import sys
 from array import array
 
-from l3mote.kernels import choose_capture
+RATE = 16000  # of a microphone, unless the settings say another: what every driver and microphone can, and twice the models' 8,000
 
 
 class SoundError(ValueError):
@@ -99,3 +100,24 @@ class Callback:
 
     def close(self):
         pass
+
+
+def open_source(settings):
+    """The source that the app's settings name. Raises SoundError, OSError and what a driver raises."""
+    kind = settings["mic"]
+    if kind == "wav":
+        return Wav(settings["wav"])
+    if kind == "callback":
+        raise SoundError("mic is callback: give your own source to the app, for example mic.Callback(function, rate)")
+    missing = [name for name in ("sck", "ws", "sd") if settings.get(name) is None]
+    if missing:
+        raise SoundError("%s not set: the numbers of the microphone's pins" % ", ".join(missing))
+    try:
+        if sys.implementation.name == "circuitpython":
+            from l3mote.mic_circuitpython import I2SIn as I2S
+        else:
+            from l3mote.mic_machine import I2S
+    except ImportError as e:
+        raise SoundError("this firmware has no I2S input (%s): mic=wav and mic=callback work everywhere" % e)
+    pins = [settings[name] for name in ("sck", "ws", "sd")]
+    return I2S(*pins, rate=settings.get("rate") or RATE, bits=settings.get("bits") or 32, channel=settings.get("channel") or "left")

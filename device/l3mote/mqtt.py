@@ -4,8 +4,8 @@ Lines go out with QoS 1: one leaves the queue when the broker has acknowledged i
 a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted in .dropped.
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker does. That is
-half of what the ring of samples holds, and client.between() keeps the ring filled meanwhile. Only resolving a name has no limit: give
-the host as an address.
+half of what the ring of samples holds, and client.between() keeps the ring filled meanwhile. Only resolving a name has no limit:
+give the host as an address.
 """
 
 import errno

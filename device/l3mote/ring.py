@@ -5,7 +5,6 @@ from array import array
 
 from l3mote.filters import lowpass, weighting
 from l3mote.kernels import choose_capture
-from l3mote.kernels.capture import COEFFICIENTS, FOUND, MEMORY, STATE
 from l3mote.mic import SoundError
 
 SAMPLES = 8192  # in the ring: 16 kB
@@ -41,9 +40,8 @@ class Meter:
         self.last = None
         self.plain, self.weighted = array("f", [0.0] * keep), array("f", [0.0] * keep)
         self.clipped = array("H", [0] * keep)
-        self.state = array("i", [0] * STATE)
         coefficients = weighting(rate)
-        self.state[: len(coefficients)] = coefficients
+        self.state = kernel.state(coefficients)
         self.p = array("i", [0, 0])
         self.gain = -gain(coefficients, rate, 1000)
         self._open()
@@ -63,7 +61,7 @@ class Meter:
                 self._close()
 
     def _count(self, n):
-        high, low, a_high, a_low, least, largest, clips = self.state[FOUND:]
+        high, low, a_high, a_low, least, largest, clips = self.kernel.found(self.state)
         self.sum += (high << 16) + low
         self.weighted_sum += (a_high << 16) + a_low
         self.clips += clips
@@ -117,6 +115,8 @@ class Ring:
         self.factor = decimation(source.rate, rate)
         self.kernel_name, self.kernel = choose_capture(kernel)
         self.buffer = array("h", bytes(2 * SAMPLES)) if buffer is None else buffer
+        if len(self.buffer) < 4 * BLOCK:
+            raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 4 * BLOCK))
         self.view = memoryview(self.buffer)
         self.taps = lowpass(self.factor) if self.factor > 1 else array("h", [0])
         self.x = array("h", bytes(2 * (BLOCK + len(self.taps) + self.factor)))
@@ -133,14 +133,13 @@ class Ring:
         return max(0, self.total - len(self.buffer))
 
     def service(self, most=None):
-        """Take what the source has, at most so many samples (at `rate`; None: a quarter of the ring); returns how many were added.
+        """Take what the source has, until that is so many samples (at `rate`; None: a quarter of the ring) or a block more.
 
-        Call it often: a driver holds a fraction of a second.
+        Returns how many were added. Call it often: a driver holds a fraction of a second.
         """
         most, before = len(self.buffer) // 4 if most is None else most, self.total
         while not self.ended and self.total - before < most:
-            room = min(BLOCK, (most - self.total + before) * self.factor)
-            n = self.source.readinto(self.x_view[self.have : self.have + room])
+            n = self.source.readinto(self.x_view[self.have : self.have + BLOCK])
             if n < 0:
                 self._end()
             if n <= 0:

@@ -79,12 +79,11 @@ def calibrated(reader):
     return fixed
 
 
-def _native_capture():
-    from l3mote.kernels.native import module
 
-    if not hasattr(module, "measure"):
-        raise ImportError("this native module has no capture functions")
-    return module
+def _native_capture():
+    from l3mote.kernels import capture_native
+
+    return capture_native
 
 
 def _viper_capture():

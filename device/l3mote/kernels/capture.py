@@ -3,11 +3,23 @@
 Buffers are int16 (raw, x, coefficients, ring) or int32 (state, p). The coefficients are those of filters.py.
 """
 
-name = "python"
+from array import array
 
-# Places in measure's state: coefficients, then what the sections remember, then what was found.
-COEFFICIENTS, MEMORY, FOUND, STATE = 0, 9, 17, 24
-LAG, HALF, FRACTION, FULL = 2048, 1024, 10, 1 << 18  # as filters.LAG; a section's value has 2 bits of fraction, its level 10 more
+# Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
+MEMORY, FOUND, STATE = 9, 17, 24
+LAG, FRACTION, FULL = 2048, 10, 1 << 18  # 1 of the low pass's coefficients; a section's value has 2 bits of fraction, its level 10 more
+HIGH_PASSES = ((9, 0), (10, 0), (11, 2), (12, 4))  # level and coefficient of each section
+LOW_PASSES = (13, 15)
+
+
+def state(coefficients):
+    """What measure() works with, from filters.weighting's coefficients."""
+    return array("i", list(coefficients) + [0] * (STATE - MEMORY))
+
+
+def found(state):
+    """What measure() found, the seven numbers that it names."""
+    return state[FOUND:]
 
 
 def take(raw, out, p):
@@ -16,25 +28,25 @@ def take(raw, out, p):
     at = p[0]
     for i in range(p[2]):
         v = raw[at]
-        out[i] = (v + 32768 & 65535) - 32768 if p[3] else v
+        out[i] = (v & 65535) - 32768 if p[3] else v
         at += p[1]
 
 
 def decimate(x, taps, ring, p):
-    """Every factor-th sample of x through the low pass into the ring, as far as x reaches; returns how many. It wraps round.
+    """Every factor-th sample of x through the low pass into the ring, as far as x reaches; returns how many. The ring wraps round.
 
-    The halves of the symmetric filter are summed apart: each stays within 32 bits, both together would not.
+    The filter is symmetric, so its coefficients are used in pairs of samples. Even and odd pairs are summed apart: each sum stays
+    within 32 bits, both together would not.
     """
     # p: 0 samples in x, 1 factor, 2 place in the ring
-    n, half, to = len(taps), len(taps) // 2, p[2]
+    n, to = len(taps), p[2]
     made = (p[0] - n) // p[1] + 1 if p[0] >= n else 0
     for i in range(made):
-        at = i * p[1]
+        low, high = i * p[1], i * p[1] + n - 1
         a = b = 0
-        for k in range(half):
-            a += taps[k] * x[at + k]
-        for k in range(half, n):
-            b += taps[k] * x[at + k]
+        for k in range(0, n // 2, 2):
+            a += taps[k] * (x[low + k] + x[high - k])
+            b += taps[k + 1] * (x[low + k + 1] + x[high - k - 1])
         v = ((a >> 1) + (b >> 1) + 8192) >> 14
         ring[to] = -32768 if v < -32768 else 32767 if v > 32767 else v
         to += 1
@@ -48,12 +60,12 @@ def limited(v, most):
 
 
 def measure(x, state, p):
-    """Level of samples p[0] to p[1] - 1 of x, fewer than 32,768 of them, through the A-weighting whose sections' memory is in state.
+    """Level of samples p[0] to p[1] - 1 of x, at most 32,767 of them, plain and A-weighted; the sections remember, in state.
 
-    Writes to state[FOUND:]: sum of squares, then A-weighted (each as high and low part of 16 bits a square: high * 65536 + low), least, largest
-    sample, and samples at full scale.
+    Finds: sum of squares, the same A-weighted (each as two sums, of the squares' high and low 16 bits), least and largest sample,
+    samples at full scale.
     """
-    c, m = state, MEMORY
+    c = state
     plain = plain_low = weighted = weighted_low = clipped = 0
     least, largest = 32767, -32768
     for i in range(p[0], p[1]):
@@ -64,13 +76,11 @@ def measure(x, state, p):
         least, largest = min(least, v), max(largest, v)
         clipped += v >= 32767 or v <= -32768
         v *= 4
-        for k in range(4):
-            j = 2 * max(k - 1, 0)
-            d = v - (c[m + k] >> FRACTION)
-            c[m + k] += d * c[j] >> c[j + 1] - FRACTION
-            v = limited(v - (c[m + k] >> FRACTION), FULL)
-        for k in range(m + 4, m + 8, 2):
-            y = limited((c[6] * c[k + 1] + c[7] * v + c[8] * c[k] + HALF) >> 11, FULL)
+        for k, j in HIGH_PASSES:
+            c[k] += ((v - (c[k] >> FRACTION)) * c[j]) >> (c[j + 1] - FRACTION)
+            v = limited(v - (c[k] >> FRACTION), FULL)
+        for k in LOW_PASSES:
+            y = limited((c[6] * c[k + 1] + c[7] * v + c[8] * c[k] + LAG // 2) // LAG, FULL)
             c[k], c[k + 1] = v, y
             v = y
         v = limited((v + 2) >> 2, 32768)
