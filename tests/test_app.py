@@ -228,6 +228,24 @@ def test_errors_are_warnings_and_listening_goes_on(heard, monkeypatch):
     assert lines[-1]["label"] == "end of the recording" and lines[-1]["windows"] >= 6
 
 
+def test_a_microphone_that_does_not_open_again_is_tried_again(heard, monkeypatch):
+    pauses, first, last = [], Microphone(sound(), {5: OSError(errno.EIO)}), Microphone(sound())
+    opened = iter([first, OSError(errno.ENODEV), OSError(errno.ENODEV), last])
+
+    def open_source(_):
+        source = next(opened)
+        if isinstance(source, OSError):
+            raise source
+        return source
+
+    monkeypatch.setattr(app, "open_source", open_source)
+    monkeypatch.setattr(app.time, "sleep", pauses.append)
+    lines, _ = heard(None, SMALL)
+    warnings = [r["label"] for r in lines if r["event"] == "warning" and r["label"].startswith("listening stops")]
+    assert warnings == [f"listening stops for {s} s: OSError: {n}" for s, n in ((1, errno.EIO), (2, errno.ENODEV), (4, errno.ENODEV))]
+    assert pauses == [1, 2, 4] and first.closed and lines[-1]["label"] == "end of the recording"
+
+
 def test_a_keyboard_interrupt_ends_it(heard):
     with pytest.raises(KeyboardInterrupt):
         heard(Microphone(sound(), {3: KeyboardInterrupt()}), SMALL)

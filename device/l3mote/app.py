@@ -93,18 +93,20 @@ class Monitor:
     def run(self):
         turn = self.cycle if self.settings["mode"] == "every" else self.window
         self.status("listening")
-        pause = PAUSE[0]
+        pause, broken = PAUSE[0], False
         while True:
             try:
+                if broken:
+                    self.reopen()
                 turn()
-                pause = PAUSE[0]
+                pause, broken = PAUSE[0], False
             except EOFError:
                 break
             except Exception as e:  # a loose wire or a bad page of flash: say so and try again
+                broken = True
                 self.output.warn("listening stops for %d s: %s" % (pause, reason(e)))
                 time.sleep(pause)
                 pause = min(2 * pause, PAUSE[1])
-                self.reopen()
         self.status("end of the recording")
         self.output.drain(1)
 
