@@ -242,7 +242,8 @@ def test_a_microphone_that_does_not_open_again_is_tried_again(heard, monkeypatch
     monkeypatch.setattr(app.time, "sleep", pauses.append)
     lines, _ = heard(None, SMALL)
     warnings = [r["label"] for r in lines if r["event"] == "warning" and r["label"].startswith("listening stops")]
-    assert warnings == [f"listening stops for {s} s: OSError: {n}" for s, n in ((1, errno.EIO), (2, errno.ENODEV), (4, errno.ENODEV))]
+    expected = ((1, errno.EIO), (2, errno.ENODEV), (4, errno.ENODEV))
+    assert warnings == [f"listening stops for {seconds} s: OSError: {number}" for seconds, number in expected]
     assert pauses == [1, 2, 4] and first.closed and lines[-1]["label"] == "end of the recording"
 
 

@@ -108,6 +108,7 @@ class Monitor:
                 time.sleep(pause)
                 pause = min(2 * pause, PAUSE[1])
         self.status("end of the recording")
+        self.close()
         self.output.drain(1)
 
     def status(self, label):
