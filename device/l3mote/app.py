@@ -91,6 +91,11 @@ class Monitor:
             self.output.serve(self.listener.ring.service)
 
     def run(self):
+        for _ in self.steps():
+            pass
+
+    def steps(self):
+        """The same as run, as a generator that gives control back after every window (or cycle)."""
         turn = self.cycle if self.settings["mode"] == "every" else self.window
         self.status("listening")
         pause, broken = PAUSE[0], False
@@ -100,6 +105,7 @@ class Monitor:
                     self.reopen()
                 turn()
                 pause, broken = PAUSE[0], False
+                yield
             except EOFError:
                 break
             except Exception as e:  # a loose wire or a bad page of flash: say so and try again
