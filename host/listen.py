@@ -15,6 +15,7 @@ from l3host.graph import Graph
 from l3host.half import rounded
 from l3mote.filters import lowpass
 
+SLOTS = 8  # of a window, as a board measures levels
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 
@@ -122,7 +123,8 @@ def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = Non
     factor = rate // fe.sample_rate
     heard = decimate(pcm, factor)
     windows = np.lib.stride_tricks.sliding_window_view(heard, fe.window)[:: rules.hop]
-    slots = a_levels(pcm, rate, rules.hop * factor)
-    per_window = max(rules.window, rules.hop) // rules.hop
-    levels = decibels(np.array([slots[k : k + per_window].mean() for k in range(len(windows))]))
+    slot = rules.window // SLOTS
+    squares = a_levels(pcm, rate, slot * factor)
+    starts = rules.hop * np.arange(len(windows))
+    levels = decibels(np.array([squares[s // slot : (s + rules.window) // slot].mean() for s in starts]))
     return events(graph.labels, fe.sample_rate, rules, scores_of(graph, windows), levels)

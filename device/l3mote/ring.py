@@ -43,7 +43,7 @@ class Meter:
         coefficients = weighting(rate)
         self.state = kernel.state(coefficients)
         self.p = array("i", [0, 0])
-        self.gain = -gain(coefficients, rate, 1000)
+        self.gain = -gain(coefficients, rate, 1000) - 6.0206  # measured are twice the samples
         self._open()
 
     def _open(self):

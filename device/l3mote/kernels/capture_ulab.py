@@ -50,5 +50,5 @@ def measure(x, state, p):
     clipped = sum([v in (32767, -32768) for v in x]) if largest == 32767 or least == -32768 else 0
     x = x * 1.0
     y, state[1] = sosfilt(state[0], x, zi=state[1])
-    plain, weighted = int(np.dot(x, x)), int(np.dot(y, y))
+    plain, weighted = int(np.dot(x, x)), int(4 * np.dot(y, y))
     state[2] = (plain >> 16, plain & 65535, weighted >> 16, weighted & 65535, least, largest, clipped)
