@@ -35,7 +35,8 @@ class Rules:
 def rules_of(graph: Graph, settings: dict) -> Rules:
     """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead."""
     fe, given = graph.frontend, {key: value for key, value in settings.items() if value is not None}
-    thresholds = [given.get(f"threshold.{label}", given.get("threshold", t)) for label, t in zip(graph.labels, graph.thresholds, strict=True)]
+    own = [given.get("threshold", t) for t in graph.thresholds]
+    thresholds = [given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)]
     votes = given.get("votes", 1)
     return Rules(
         hop=round(given["hop"] * fe.sample_rate) if "hop" in given else fe.hop,

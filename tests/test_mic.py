@@ -1,4 +1,4 @@
-"""Filters and levels of the capture against scipy, the standard's table and the host's own NumPy; sources with real files and drivers."""
+"""Filters and levels of the capture against scipy, the standard's table and the host's own NumPy; WAV files of a real library."""
 
 import numpy as np
 import pytest

@@ -119,8 +119,8 @@ class Warnings:
 class Listener:
     """Listen to a source with a model.
 
-    model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); what it lacks
-    or has as None comes from the model: hop, thresholds. clock: see steps().
+    model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
+    thresholds that it lacks or has as None come from the model. clock: see steps().
     slot: samples of the meter's slots.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
@@ -230,11 +230,10 @@ class Listener:
         while self.slots < meter.slots:
             self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
             t, level = self.slots * self.slot / self.rate, meter.level(self.slots - 1, self.slots)[1]
-            clipped = meter.clipped[(self.slots - 1) % meter.kept]
-            if self.warnings.due("clipping", clipped >= CLIPPED, t):
-                found.append(self._event("warning", "clipping", clipped, level, t))
-            silent = meter.still >= STILL * self.source.rate
-            if self.warnings.due("silent", silent, t):
+            i = (self.slots - 1) % meter.kept
+            if self.warnings.due("clipping", meter.clipped[i] >= CLIPPED, t):
+                found.append(self._event("warning", "clipping", meter.clipped[i], level, t))
+            if self.warnings.due("silent", meter.unmoved[i] >= STILL * self.source.rate, t):
                 found.append(self._event("warning", "silent", None, level, t))
             lost = self.lost + self.source.overruns // self.ring.factor
             if self.warnings.due("overrun", lost > self.told, t):

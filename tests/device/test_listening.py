@@ -7,7 +7,7 @@ from where import SMALL
 
 from l3mote import Model
 from l3mote.classify import Detector, Listener, Warnings, ones
-from l3mote.mic import Callback, SoundError
+from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
 from l3mote.paced import Clock, Paced
 from l3mote.plan import CAPTURE
@@ -167,7 +167,7 @@ def test_a_model_that_is_much_too_slow_is_told_of():
     # 1.5 s: 12,000 samples pass, the ring holds 8,192 of them
     model, listener = paced(1.5, 20)
     events = list(listener.run())
-    assert events and events[0]["label"] == "overrun" and events[0]["event"] == "warning" and 0 < events[0]["score"] <= listener.lost
+    assert events[0]["event"] == "warning" and events[0]["label"] == "overrun" and 0 < events[0]["score"] <= listener.lost
     gaps = [(b[0] - a[0]) % 32000 - 4000 for a, b in zip(model.seen, model.seen[1:])]
     assert listener.lost == sum([max(0, gap) for gap in gaps]) > 20000
     assert listener.skipped >= listener.lost // 2000
@@ -232,7 +232,7 @@ def test_a_real_model_says_the_same_as_window_by_window():
     fill_signal(sound, 4321)
     listener = Listener(model, Sound(lambda n: sound[n], 1), {"threshold": 0.0})
     events = list(listener.run())
-    scores, least = [], {}
+    scores = []
     for start in range(0, 8000 - WINDOW + 1, HOP):
         model.pcm[:] = sound[start : start + WINDOW]
         scores.append(list(model.run()))

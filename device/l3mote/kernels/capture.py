@@ -7,7 +7,8 @@ from array import array
 
 # Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
 MEMORY, FOUND, STATE = 9, 17, 24
-LAG, FRACTION, FULL = 2048, 10, 1 << 18  # 1 of the low pass's coefficients; a section's value has 2 bits of fraction, its level 10 more
+LAG = 2048  # 1 of the low pass's coefficients
+FULL, FRACTION = 1 << 18, 10  # a section's value has 2 bits of fraction, its level 10 more
 HIGH_PASSES = ((9, 0), (10, 0), (11, 2), (12, 4))  # level and coefficient of each section
 LOW_PASSES = (13, 15)
 

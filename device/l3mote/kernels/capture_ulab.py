@@ -26,7 +26,7 @@ def found(state):
 
 
 def decimate(x, taps, ring, p):
-    # polyphase: each phase of the samples is convolved with its phase of the filter, turned round, which in a symmetric one is another
+    # polyphase: each phase of the samples with its phase of the filter, turned round, which in a symmetric one is another phase
     factor, to, n = p[1], p[2], len(taps) // p[1]
     made = (p[0] - len(taps)) // factor + 1 if p[0] >= len(taps) else 0
     if not made:
