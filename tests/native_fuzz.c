@@ -136,6 +136,14 @@ static bool fuzz_planes(void) {
         done = true;
         planes_clear(&p, plane);
     }
+    columns_t f = {channels, p.size, columns + 2, pick(3), rows, columns, pick(4), pick(2)};
+    size_t n_out = (size_t)(f.to + rows * columns * channels);
+    int16_t *out = noise(2 * n_out);
+    corrupt((int32_t *)&f, 8);
+    if (columns_allowed(&f, n, n_out)) {
+        flatten(&f, (const int16_t *)plane, out);
+    }
+    free(out);
     if (normalise_allowed(&r, scale, 4, n)) {
         normalise(&r, scale, (int16_t *)plane);
     }

@@ -24,6 +24,7 @@ from l3host.load import open_reader
 from l3mote import start
 
 SMALL = str(PATH)
+PINS = ["--set", "sck=GP16", "--set", "ws=GP17", "--set", "sd=GP18"]
 PICO = facts.Facts(
     "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
     heap=241_000, folder="/", flash=1_400_000, writable=True,
@@ -128,14 +129,15 @@ def drive(tmp_path):
 
 
 def test_a_drive_gets_sources_and_a_starter(drive, capsys, monkeypatch):
-    status, first = l3mote(capsys, "deploy", SMALL, "--port", drive, "--json")
+    status, first = l3mote(capsys, "deploy", SMALL, "--port", drive, "--json", *PINS)
     assert status == 0 and first["kernel"] == "ulab" and not first["precompiled"] and first["selftest"] is None
     folder = drive / "l3" / first["version"]
+    assert json.loads((folder / "settings.json").read_text()) == {"sck": "GP16", "sd": "GP18", "ws": "GP17"}
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"l3mote/kernels/ulab.py", "l3mote/kernels/python.py", "model.l3m", "settings.json", "manifest"} <= names
     assert not [name for name in names if name.endswith(".mpy") or "viper" in name]
-    assert (drive / "code.before.py").read_text() == "print('mine')\n" and not (drive / "main.py").exists()
-    assert (drive / "code.py").read_bytes() == steps.PROGRAM
+    assert (drive / "code.before.py").read_text() == "print('mine')\n" and not (drive / "code.py").exists()
+    assert (drive / "main.py").read_bytes() == steps.PROGRAM
     code = "import os, l3start; os.chdir('/'); l3start.home = lambda: {!r}; f = l3start.enable()\nimport l3mote\n"
     code = code.format(str(drive / "l3")) + "print(l3mote.__file__, l3mote.Model(f + '/model.l3m').selftest()[0])"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(drive / "lib")}, capture_output=True, text=True)
@@ -151,7 +153,7 @@ def test_a_folder_that_is_no_drive_is_refused(tmp_path, capsys):
 
 
 def test_mpy_is_refused_for_circuitpython(drive, capsys):
-    status, said = l3mote(capsys, "deploy", SMALL, "--port", drive, "--mpy")
+    status, said = l3mote(capsys, "deploy", SMALL, "--port", drive, "--mpy", *PINS)
     assert (status, said) == (1, "l3mote: CircuitPython does not take MicroPython's .mpy files\n")
     assert not (drive / "l3").exists()
 
@@ -328,6 +330,24 @@ def test_a_port_with_no_board_is_named(line, capsys, monkeypatch):
     monkeypatch.setattr(links, "ANSWER", 0.5)
     status, said = l3mote(capsys, "deploy", SMALL, "--port", line[1])
     assert status == 1 and said.startswith(f"l3mote: the board on {line[1]} does not answer (") and said.count("\n") == 1
+
+
+@pytest.mark.parametrize("given, said", [
+    ([], "l3mote: mic=i2s needs sck, ws, sd set: use --set KEY=VALUE\n"),
+    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label 'cat', it has "),
+    ([*PINS, "--set", "votes=3", "--set", "of=2"], "l3mote: setting votes is 3: must be at most of, "),
+])  # fmt: skip
+def test_settings_that_do_not_do_are_refused(given, said, drive, capsys):
+    status, answer = l3mote(capsys, "deploy", SMALL, "--port", drive, *given)
+    assert status == 1 and answer.startswith(said) and answer.count("\n") == 1
+    assert not (drive / "l3").exists()
+
+
+@pytest.mark.parametrize("given", ["hops=1", "hop=yes", "hop"])
+def test_a_wrong_setting_is_wrong_usage(given, capsys):
+    with pytest.raises(SystemExit) as e:
+        main(["deploy", SMALL, "--port", "x", "--set", given])
+    assert e.value.code == 2 and "setting" in capsys.readouterr().err
 
 
 def test_model_or_rollback(capsys):

@@ -11,7 +11,10 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
+from make_small import PATH as SMALL
 from support import ROOT, require
 
 from l3host.emulate.parts import venv_tool
@@ -177,6 +180,61 @@ def test_lines_outlive_the_board(tmp_path, port):
             board("drain")
         wait(lambda: 9 in broker.numbers(), "the last line")
         assert broker.numbers() == [*range(4), *range(10)]  # none lost; those of a file that was not done come again
+
+
+def test_the_noise_monitor_publishes_what_it_prints(tmp_path, port):
+    soundfile.write(tmp_path / "clip.wav", np.zeros(16000, np.int16), 8000)
+    given = {"mic": "wav", "wav": "clip.wav", "name": "noise", "mqtt_host": "127.0.0.1", "mqtt_port": port, "mqtt_topic": "yard"}
+    (tmp_path / "settings.json").write_text(json.dumps({**given, "level_every": 0.5}))
+    shutil.copy(SMALL, tmp_path / "model.l3m")
+    environment = {"MICROPYPATH": f"{ROOT / 'device'}:{UMQTT}:.frozen"}
+    command = [venv_tool("micropython"), ROOT / "device" / "examples" / "noise_monitor.py"]
+
+    def run():
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
+
+    without = run()
+    assert [line for line in without if '"label": "MQTT: OSError: ' in line]
+    with Broker(tmp_path, port) as broker:
+        lines = without + run()
+        wait(lambda: len(broker.payloads()) == len(lines), "every line")
+        assert broker.payloads() == lines
+
+
+WIFI = """
+from l3mote import mqtt
+class WLAN:
+    tried = []
+    up = False
+    def __init__(self, kind):
+        assert kind == 7
+    def active(self, flag):
+        self.tried.append(flag)
+    def isconnected(self):
+        return self.up
+    def connect(self, *names):
+        self.tried.append(names)
+        if len(self.tried) > 2:
+            raise OSError("Wifi Internal State Error")
+class network:
+    STA_IF = 7
+network.WLAN = WLAN
+import sys
+sys.modules["network"] = network
+online = mqtt.wifi("yard", "secret")
+print(online(), online(), WLAN.tried)
+WLAN.up = True
+print(online(), len(WLAN.tried))
+"""
+
+
+def test_wifi_is_tried_without_waiting(tmp_path):
+    """A stand-in for `network`: no runtime here has it."""
+    environment = {"MICROPYPATH": f"{ROOT / 'device'}:{UMQTT}:.frozen"}
+    done = subprocess.run([venv_tool("micropython"), "-c", WIFI], env=environment, capture_output=True, text=True)
+    assert done.stdout == "False False [True, ('yard', 'secret'), ('yard', 'secret')]\nTrue 3\n", done.stdout + done.stderr
 
 
 def test_a_broker_that_refuses_gets_nothing(tmp_path, port):

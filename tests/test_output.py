@@ -25,7 +25,7 @@ def logged(tmp_path):
 def test_events_are_printed_and_logged_levels_only_printed(tmp_path, capsys):
     output = make(tmp_path)
     output.event({"event": "start", "label": "dog", "t": 1.0})
-    output.level({"event": "level", "level": -40.5, "t": 2.0})
+    output.say({"event": "level", "level": -40.5, "t": 2.0})
     output.service()
     assert printed(capsys) == [{"event": "start", "label": "dog", "t": 1.0}, {"event": "level", "level": -40.5, "t": 2.0}]
     assert logged(tmp_path) == [{"event": "start", "label": "dog", "t": 1.0}]

@@ -2,23 +2,28 @@
 
 always  listens without a gap
 every   listens for as long as one answer takes, then is in light sleep for `every` seconds
-wake    measures levels without a gap, and runs the network on windows of at least `wake_level`
+wake    measures levels without a gap, and runs the network from a window of `wake_level` on until an answer is through
 
-Each event is a line of JSON on stdout and in the log, each level a line on stdout.
+Each event is a line of JSON on stdout and in the log, each level a line on stdout; both go to the MQTT broker where one is set.
+Times are seconds of sound heard: what passes asleep is not in them.
 """
 
 import gc
+import math
+import sys
 import time
 
 from l3mote.classify import Listener
 from l3mote.mic import open_source
-from l3mote.model import Model, buffer_heap
+from l3mote.model import Model
 from l3mote.output import Output, reason
+from l3mote.ring import SAMPLES
 from l3mote.settings import load
 
 SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
-PAUSE = (1, 60)  # seconds after an error, doubled from the first to the second
-ONLINE = 10  # seconds awake for MQTT before a sleep
+SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
+PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
+ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
 
 
 def noise_monitor(folder):
@@ -26,18 +31,156 @@ def noise_monitor(folder):
     listen(folder + "/model.l3m", load(folder + "/settings.json"))
 
 
+def listen(path, settings, source=None, clock=None, sleep=None):
+    """Listen with a model for ever, or to the end of a recording.
+
+    settings: all of them, from settings.check or settings.load. source: instead of the one that they name. clock: see Listener.
+    sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
+    """
+    output = Output(settings)
+    try:
+        monitor = Monitor(path, settings, output, source, clock, sleep or doze)
+    except Exception as e:
+        output.warn("cannot start: " + reason(e))
+        raise
+    monitor.run()
+
+
 def doze(seconds):
-    """Light sleep where there is one."""
+    """Light sleep, where there is one."""
+    if sys.implementation.name == "circuitpython":
+        from alarm import light_sleep_until_alarms
+        from alarm import time as alarms
+
+        return light_sleep_until_alarms(alarms.TimeAlarm(monotonic_time=time.monotonic() + seconds))
     try:
         from machine import lightsleep
     except ImportError:
         return time.sleep(seconds)
-    while seconds > 0:  # RP2 sleeps for 72 minutes at most
-        lightsleep(int(1000 * min(seconds, 3600)))
+    while seconds > 0:
+        lightsleep(int(1000 * min(seconds, 3600)))  # RP2 has 72 minutes at most
         seconds -= 3600
 
 
-def listen(path, settings, sleep=doze):
-    """Listen with a model for ever, or to the end of a WAV file. settings: those of settings.check, complete."""
-    monitor = Monitor(path, settings, sleep)
-    monitor.run()
+def open_model(path):
+    """The model, with a ring, in all of the heap but SPARE."""
+    gc.collect()
+    spare = bytearray(SPARE)  # a hole of that size stays
+    model = Model(path, ring=SAMPLES)
+    del spare
+    return model
+
+
+class Monitor:
+    def __init__(self, path, settings, output, source, clock, sleep):
+        self.settings, self.output, self.sleep = settings, output, sleep
+        self.given = source
+        self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
+        self.model = open_model(path)
+        self.listener = Listener(self.model, self.source, settings, clock)
+        self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
+        self.awake = 0  # windows that the network still runs on, in mode wake
+        self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
+        self.slots = 0
+        self.begin()
+
+    def begin(self):
+        """Listen to self.source from now on."""
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        if self.source.live:
+            self.output.serve(self.listener.ring.service)
+
+    def run(self):
+        turn = self.cycle if self.settings["mode"] == "every" else self.window
+        self.status("listening")
+        pause = PAUSE[0]
+        while True:
+            try:
+                turn()
+                pause = PAUSE[0]
+            except EOFError:
+                break
+            except Exception as e:  # a loose wire or a bad page of flash: say so and try again
+                self.output.warn("listening stops for %d s: %s" % (pause, reason(e)))
+                time.sleep(pause)
+                pause = min(2 * pause, PAUSE[1])
+                self.reopen()
+        self.status("end of the recording")
+        self.output.drain(1)
+
+    def status(self, label):
+        plan = self.model.plan
+        record = {"event": "status", "label": label, "name": self.settings["name"], "mode": self.settings["mode"]}
+        record["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(time.localtime()[:6])
+        record["kernel"], record["hop"] = self.model.kernel_name, self.listener.hop / self.listener.rate
+        record["heap"], record["tiles"], record["flash"] = plan.heap_bytes, plan.tiles, plan.flash_bytes
+        if hasattr(gc, "mem_free"):
+            gc.collect()
+            record["free"] = gc.mem_free()
+        record.update(self.listener.status())
+        self.output.event(record)
+
+    def window(self):
+        """Listen for one window. Raises EOFError at the end of a recording."""
+        listener, output = self.listener, self.output
+        while not listener.capture():
+            if listener.ring.ended:
+                self.emit(listener.finish())
+                raise EOFError
+            listener.idle()
+        self.emit(listener.warned())
+        if self.wanted():
+            self.emit(listener.infer())
+        else:
+            listener.pass_over()
+        output.t = round(listener.t, 3)
+        self.level()
+        output.service()
+
+    def emit(self, events):
+        for event in events:
+            if event:
+                self.output.event(event)
+
+    def wanted(self):
+        """Does the network run on the window that is ready?"""
+        if self.settings["mode"] != "wake":
+            return True
+        if self.listener.window_levels()[1] >= self.settings["wake_level"]:
+            self.awake = self.answer
+        self.awake -= 1
+        return self.awake >= 0 or any(self.listener.detector.on)
+
+    def level(self):
+        """Add up the levels of what was heard; a line of their mean when it is time."""
+        meter, listener = self.listener.ring.meter, self.listener
+        for slot in range(max(self.slot, meter.slots - meter.kept), meter.slots):
+            self.power += 10 ** (meter.level(slot, slot + 1)[1] / 10)
+            self.slots += 1
+        self.slot = meter.slots
+        every = self.settings["level_every"]
+        if every and self.slots * listener.hop >= every * listener.rate:
+            record = listener.status()
+            record["event"], record["level"] = "level", round(10 * math.log10(self.power / self.slots), 1)
+            self.output.say(record)
+            self.slots, self.power = 0, 0.0
+
+    def cycle(self):
+        """Listen for as many windows as an answer takes, then sleep."""
+        for _ in range(self.answer):
+            self.window()
+        self.close()
+        self.output.drain(ONLINE)
+        self.sleep(self.settings["every"])
+        self.reopen()
+
+    def close(self):
+        self.output.serve(None)
+        if not self.given:
+            self.source.close()
+
+    def reopen(self):
+        self.close()
+        if not self.given:
+            self.source = open_source(self.settings)
+        self.begin()

@@ -5,7 +5,7 @@ hex digits, of the line's bytes before `, "crc"`. Each file begins with a line o
 N is the one that is written.
 
 Power may go at any byte. A file is appended to or begun anew, never changed and never renamed: a FAT that loses power amid a rename
-has two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next one starts
+can have two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next one starts
 afresh. (A FAT on bare flash may lose more: a sector that is rewritten takes its neighbours with it.)
 """
 
@@ -20,8 +20,8 @@ CRC_BYTES = 20
 
 
 def seal(record):
-    """The line, without its end, of a record (a dict that is not empty)."""
-    body = json.dumps(record)[:-1]
+    """The line, without its end, of a record (a dict that is not empty): keys in order, MicroPython's dicts have none."""
+    body = "{" + ", ".join(["%s: %s" % (json.dumps(key), json.dumps(record[key])) for key in sorted(record)])
     return body + CRC % crc32(body.encode())
 
 

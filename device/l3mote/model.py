@@ -56,19 +56,22 @@ class Model:
 
     source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
+    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None):
+    def __init__(self, source, heap=None, kernel=None, ring=0):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel)
+            self._open(source, heap, kernel, ring)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel):
+    def _open(self, source, heap, kernel, ring):
         self.reader = Reader(source)
+        self.reader.ring = ring
+        self.ring = None
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
@@ -100,7 +103,7 @@ class Model:
             except MemoryError:
                 if given:
                     raise
-            for name in ("planes", "pcm", "chunk", "vectors", "logmel", "kernel"):
+            for name in ("planes", "pcm", "ring", "chunk", "vectors", "logmel", "kernel"):
                 setattr(self, name, None)
             heap = self.plan.heap_bytes * 7 // 8
 
@@ -117,6 +120,8 @@ class Model:
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
         ]
+        if reader.ring:
+            makers.append((4 * reader.ring, self._make_ring))
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
@@ -135,6 +140,9 @@ class Model:
 
     def _make_pcm(self):
         self.pcm = array("h", bytes(2 * self.reader.frontend.window))
+
+    def _make_ring(self):
+        self.ring = array("h", bytes(2 * self.reader.ring))
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)
@@ -218,17 +226,21 @@ class Model:
 
     def _flatten(self):
         """The last plane into the embedding. Tiles that share a group of the pool leave the greatest of their values."""
-        plane, embedding, layer, kernel = self.planes[-1], self.vectors[0], self.convs[-1], self.kernel
-        channels, rows = plane.channels, layer.out_rows
-        columns = range(plane.first * plane.step, (plane.first + plane.cols) * plane.step, plane.step)
-        places = [(column // layer.pool_cols * rows * channels, column % layer.pool_cols == 0) for column in columns]
+        plane, layer = self.planes[-1], self.convs[-1]
+        column = plane.first * plane.step
+        at = column // layer.pool_cols * layer.out_rows * plane.channels
+        opening = column % layer.pool_cols == 0  # where a group's rest has a tile of its own, the tile has no other column
+        getattr(self.kernel, "flatten", self._flatten_rows)(plane, self.vectors[0], layer.out_rows, at, opening)
+
+    def _flatten_rows(self, plane, embedding, rows, at, opening):
+        channels, row = plane.channels, self.kernel.row
         for c in range(channels):
             for t in range(rows):
-                values = kernel.row(plane, c, t)
-                for i, (at, opening) in enumerate(places):
-                    at += t * channels + c
-                    if opening or values[i] > embedding[at]:
-                        embedding[at] = values[i]
+                to = at + t * channels + c
+                for value in row(plane, c, t):
+                    if opening or value > embedding[to]:
+                        embedding[to] = value
+                    to += rows * channels
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""

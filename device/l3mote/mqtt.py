@@ -4,9 +4,12 @@ Lines go out with QoS 1: one leaves the queue when the broker has acknowledged i
 a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted in .dropped.
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker does. That is
-half of what the ring of samples holds. Resolving a name is not in it (umqtt has no time limit there): give the host as an address.
+half of what the ring of samples holds, and client.between() keeps the ring filled meanwhile. Only resolving a name has no limit:
+give the host as an address.
 """
 
+import errno
+import select
 import time
 from binascii import hexlify
 
@@ -15,9 +18,9 @@ from umqtt.simple import MQTTClient
 from l3mote.log import Log
 
 SECONDS = 0.5
+SLICE = 5  # ms between two calls of between()
 KEEPALIVE = 120  # seconds; Mosquitto refuses clients without one
 BACKOFF = (1, 300)  # seconds between attempts to connect: doubled from the first to the second
-ENOTCONN, ECONNRESET, ETIMEDOUT = 107, 104, 110
 
 
 class Queue(Log):
@@ -77,21 +80,24 @@ class Queue(Log):
 
 
 class Client(MQTTClient):
-    """umqtt's client on a socket that keeps to a deadline: old releases have no time limit, all forget it after an answer."""
+    """umqtt's client on a socket of ours: old releases have no time limit, and all forget it after an answer."""
 
     deadline = 0  # of time.ticks_ms, for the step that is being done
 
+    def between(self):
+        """Called while the socket waits."""
+
     @property
     def sock(self):
-        return self.limited
+        return self.patient
 
     @sock.setter
     def sock(self, sock):
-        self.limited = sock and Limited(sock, self)
+        self.patient = sock and Patient(sock, self)
 
 
-class Limited:
-    """What umqtt.simple uses of a socket, each call limited to what is left until the client's deadline.
+class Patient:
+    """What umqtt.simple uses of a socket, on one that does not block: each call waits until the client's deadline at most.
 
     It writes a packet in four pieces; sent one by one, each waits for the acknowledgement of the last (Nagle). So they are joined.
     """
@@ -100,33 +106,45 @@ class Limited:
         self.sock, self.client = sock, client
         self.close = sock.close
         self.packet = b""
+        self.poll = select.poll()
+        sock.setblocking(False)
+        self.poll.register(sock, select.POLLIN)
 
-    def _limit(self):
-        left = time.ticks_diff(self.client.deadline, time.ticks_ms())
-        if left <= 0:
-            raise OSError(ETIMEDOUT)
-        self.sock.settimeout(left / 1000)
+    def _wait(self, event):
+        self.poll.modify(self.sock, event)
+        while True:
+            for _, happened in self.poll.poll(SLICE):
+                return happened
+            self.client.between()
+            if time.ticks_diff(self.client.deadline, time.ticks_ms()) <= 0:
+                raise OSError(errno.ETIMEDOUT)
 
     def connect(self, address):
-        self._limit()
-        self.sock.connect(address)
+        try:
+            self.sock.connect(address)
+        except OSError as e:
+            if e.args[0] != errno.EINPROGRESS:
+                raise
+        if self._wait(select.POLLOUT) & (select.POLLERR | select.POLLHUP):
+            raise OSError(errno.ECONNREFUSED)
 
     def write(self, data, n=None):
         self.packet += data[:n]
 
     def flush(self):
-        packet, self.packet = self.packet, b""
-        if packet:
-            self._limit()
-            if self.sock.write(packet) is None:
-                raise OSError(ETIMEDOUT)
+        while self.packet:
+            self._wait(select.POLLOUT)
+            self.packet = self.packet[self.sock.write(self.packet) or 0 :]
 
     def read(self, n):
         self.flush()
-        self._limit()
-        data = self.sock.read(n)
-        if not data:
-            raise OSError(ETIMEDOUT if data is None else ECONNRESET)
+        data = b""
+        while len(data) < n:
+            self._wait(select.POLLIN)
+            part = self.sock.read(n - len(data))
+            if part == b"":
+                raise OSError(errno.ECONNRESET)
+            data += part or b""
         return data
 
     def setblocking(self, flag):
@@ -169,9 +187,19 @@ class Publisher:
         elif time.ticks_diff(time.ticks_ms(), self.heard) > KEEPALIVE * 500:
             self._attempt(self.client.ping)
 
+    def drain(self, seconds):
+        """Service until no line waits, the time is up, or the next attempt to connect lies beyond it."""
+        end = time.ticks_add(time.ticks_ms(), seconds * 1000)
+        while self.queue.waiting and time.ticks_diff(end, time.ticks_ms()) > 0:
+            if not self.connected and time.ticks_diff(end, self.due) < 0:
+                break
+            self.service()
+            if not self.connected:
+                time.sleep_ms(50)
+
     def _connect(self):
         if not self.online():
-            raise OSError(ENOTCONN)
+            raise OSError(errno.ENOTCONN)
         self.client.connect()
 
     def _publish(self, line):

@@ -37,12 +37,12 @@ class Output:
 
     def event(self, record):
         """An event: to all."""
-        line = self.level(record)
+        line = self.say(record)
         if self.log:
             self._try("log", self.log.append, line)
 
-    def level(self, record):
-        """A level: to all but the log, which events would be crowded out of. Returns the line."""
+    def say(self, record):
+        """A level: to all but the log, which they would crowd events out of. Returns the line."""
         line = seal(record)
         print(line)
         if self.publisher:
@@ -52,18 +52,28 @@ class Output:
     def warn(self, label):
         self.event({"event": "warning", "label": label, "t": self.t})
 
+    def serve(self, function):
+        """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
+        if self.publisher:
+            self.publisher.client.between = function or (lambda: None)
+
+    def drain(self, seconds):
+        """Before a sleep: give MQTT so long to send what waits."""
+        if self.publisher:
+            self._try("MQTT", self.publisher.drain, seconds)
+
     def service(self):
         """What MQTT does between windows: for half a second at most."""
         if self.publisher:
-            self._try("MQTT queue", self.publisher.service)
-            self._complain("MQTT", self.publisher.error)
+            self._try("MQTT", self.publisher.service)
 
     def _try(self, what, function, *arguments):
+        error = None
         try:
             function(*arguments)
-            self._complain(what, None)
         except (OSError, ValueError) as e:
-            self._complain(what, e)
+            error = e
+        self._complain(what, error or (self.publisher.error if what == "MQTT" else None))
 
     def _complain(self, what, error):
         """Warn of an error once, until it has gone."""

@@ -13,6 +13,7 @@ before, nobody needs the other planes, so the front-end works in one of them.
 from l3mote.format import CHUNK_BYTES, CONV, align
 
 SAMPLE_BYTES = 2  # of the window, array('h')
+CAPTURE = 4096  # what a Listener has beside its ring: filters, a block of the source's samples, levels
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
@@ -161,6 +162,9 @@ class Plan:
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
         yield "front-end", self.frontend_bytes if self.workplace is None else 0
+        if model.ring:
+            yield "ring", 2 * model.ring
+            yield "capture", CAPTURE
         yield "objects", RUN_OBJECTS
 
     def count(self):
@@ -255,7 +259,7 @@ def best_raise(plan, kernel, tried):
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers, chunk_bytes and max_values (a reader.Reader). kernel: its module, which knows what
+    model: anything with frontend, layers, chunk_bytes, max_values and ring (samples) (a reader.Reader). kernel: its module, which knows what
     it allocates. Starts from the fewest tiles and lowest strips that fit; then raises the strips that save most flash for
     each byte that they cost, as long as any fit. Raises HeapError.
     """

@@ -1,7 +1,7 @@
 """The app's settings: one table of names, defaults and checks. Boards read them from a small JSON file, the host's
 `deploy --set key=value` goes through the same functions.
 
-A setting that is None is left to the model file (hop, thresholds) or to the source (rate).
+A setting that is None is left to the model file (hop, threshold) or to the source (rate).
 """
 
 import json
@@ -85,7 +85,7 @@ SETTINGS = {
     "threshold": (None, SHARE),
     "smooth": (1, integer(1, 20)),  # windows whose mean counts
     "votes": (1, integer(1, 20)),  # windows above the threshold...
-    "of": (1, integer(1, 20)),  # ...of so many
+    "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
@@ -144,7 +144,7 @@ def check(values):
     found = {key: SETTINGS[key][0] for key in SETTINGS}  # type: dict
     for key in values:
         found[key] = check_one(key, values[key])
-    if found["votes"] > found["of"]:
+    if found["of"] is not None and found["votes"] > found["of"]:
         raise SettingsError("setting votes is %d: must be at most of, which is %d" % (found["votes"], found["of"]))
     needed = {"i2s": ("sck", "ws", "sd"), "wav": ("wav",)}.get(found["mic"], ())
     missing = [key for key in needed if found[key] in (None, "")]

@@ -396,12 +396,53 @@ static bool planes_allowed(const planes_t *p, size_t n) {
         && p->rows < most && inside(p->channels - 1, p->size, p->first + p->rows, p->pitch, 0, n + 1);
 }
 
+typedef uint32_t __attribute__((may_alias)) pair_t; // of int16
+
+// n int16 to where earlier ones stood.
+static void move_back(uint16_t *to, const uint16_t *from, int32_t n) {
+    if ((((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
+        pair_t *pairs = (pair_t *)(void *)to;
+        const pair_t *from_pairs = (const pair_t *)(const void *)from;
+        for (; n > 1; n -= 2) {
+            *pairs++ = *from_pairs++;
+        }
+        to = (uint16_t *)(void *)pairs, from = (const uint16_t *)(const void *)from_pairs;
+    }
+    for (; n > 0; n--) {
+        *to++ = *from++;
+    }
+}
+
 // The rows become their channel's first.
 static void planes_slide(const planes_t *p, uint16_t *plane) {
     for (int32_t c = 0; c < p->channels; c++, plane += p->size) {
-        const uint16_t *from = plane + (size_t)p->first * p->pitch;
-        for (int32_t i = 0; i < p->rows * p->pitch; i++) {
-            plane[i] = from[i];
+        move_back(plane, plane + (size_t)p->first * p->pitch, p->rows * p->pitch);
+    }
+}
+
+// Columns of a plane, into the embedding.
+typedef struct {
+    int32_t channels, size, pitch, inset, rows, columns, to, opening;
+} columns_t;
+
+static bool columns_allowed(const columns_t *p, size_t n, size_t n_out) {
+    return p->channels >= 1 && p->channels <= 65535 && p->rows >= 1 && p->rows <= 65535 && p->columns >= 1 && p->columns <= 65535
+        && p->size >= 0 && p->pitch >= 0 && p->inset >= 0 && p->inset < 1 << 28 && p->to >= 0
+        && inside(p->channels - 1, p->size, p->rows - 1, p->pitch, p->inset + p->columns - 1, n)
+        && (uint64_t)p->to + (uint64_t)(uint32_t)p->rows * (uint32_t)p->columns * (uint32_t)p->channels <= n_out;
+}
+
+// Column after column, row after row, all channels; opening: whatever stands there, else where they are greater.
+static void flatten(const columns_t *p, const int16_t *plane, int16_t *out) {
+    out += p->to;
+    for (int32_t x = 0; x < p->columns; x++) {
+        for (int32_t y = 0; y < p->rows; y++) {
+            const int16_t *from = plane + p->inset + x + (size_t)y * p->pitch;
+            for (int32_t c = 0; c < p->channels; c++, from += p->size, out++) {
+                if (p->opening || *from > *out) {
+                    *out = *from;
+                }
+            }
         }
     }
 }

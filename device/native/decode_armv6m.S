@@ -4,7 +4,7 @@
 @   bool l3_decode_list(values, list, end, factors, positions, pitch, size)
 @   bool l3_decode_palette(values, list, end, factors, positions, pitch, size, palette)
 @ factors: see factors_t. positions: of the list's taps, ascending, as unpack() makes them. along, on, pitch, size: bytes. They return
-@ false where the C has to look closer. 14 cycles a weight in rows; in lists 35, with a palette 39, and 6 more for each channel moved on.
+@ false where the C has to look closer. 14 cycles a weight in rows; in lists 35, with a palette 39, and 8 more for each four channels moved on.
 #include "armv6m.inc"
 
 .macro ENTER function
@@ -91,8 +91,9 @@ bad:
     ZERO \n\()c, 6 * \n + 4
     .endr
 
-@ The frame below the saved registers: where each of a channel's nine taps stands
-    .equ TAPS, 36
+@ The frame below the saved registers: where each of four channels' nine taps stands
+    .equ FOUR, 36
+    .equ TAPS, 4 * FOUR
     .equ POSITIONS, ARGUMENTS + TAPS
     .equ PITCH, POSITIONS + 4
     .equ SIZE, POSITIONS + 8
@@ -110,32 +111,39 @@ bad:
     ldrh r3, [\w, r3]
 .endm
 
-@ r6 positions, r7 nine times the channel at r11, r12 offset of the tap before, lr size
+@ r6 positions, r7 tap where four channels begin that stand at r11, r12 offset of the tap before, lr four times size
 .macro LIST function, tag, next, bytes
     ENTER \function
     sub sp, #TAPS
-    ldr r5, [sp, #PITCH]
-    movs r4, #0
-    mov r11, r4
-    mov r12, r4
+    ldr r7, [sp, #PITCH]
+    ldr r5, [sp, #SIZE]
+    lsls r3, r5, #2
+    mov lr, r3
+    subs r5, r5, r7
+    subs r5, r5, r7
+    subs r5, r5, r7
+    mov r12, r5
     mov r6, sp
-    .rept 3
-    movs r3, r4
-    stm r6!, {r3}
-    adds r3, #2
-    stm r6!, {r3}
-    adds r3, #2
-    stm r6!, {r3}
-    adds r4, r5
+    movs r3, #0
+1:  .rept 3
+    adds r4, r3, #2
+    adds r5, r3, #4
+    stm r6!, {r3, r4, r5}
+    adds r3, r3, r7
     .endr
-    ldr r4, [sp, #SIZE]
-    mov lr, r4
-    ldr r6, [sp, #POSITIONS]
+    add r3, r12
+    mov r4, sp
+    adds r4, #TAPS
+    cmp r6, r4
+    bne 1b
     movs r7, #0
+    mov r11, r7
+    mov r12, r7
+    ldr r6, [sp, #POSITIONS]
 1:  ldrh r4, [r6]
     adds r6, #2
     subs r4, r7
-2:  cmp r4, #9
+2:  cmp r4, #FOUR
     bhs 3f
     lsls r4, r4, #2
     add r4, sp
@@ -152,8 +160,8 @@ bad:
     bne 1b
     movs r0, #1
     b 7f
-3:  adds r7, #9                 @ a channel on
-    subs r4, #9
+3:  adds r7, #FOUR              @ four channels on
+    subs r4, #FOUR
     add r11, lr
     b 2b
 .Lzero\tag:

@@ -6,6 +6,7 @@ typedef struct {
     int32_t shift;
     int32_t tiny; // largest exponent of what rounds to zero
     int32_t of[64]; // by sign and exponent: 2^16 times the value of a mantissa's unit; 0 for what is rare
+    int32_t from, to; // the exponents that are not rare
     int32_t channels;
 } factors_t;
 
@@ -23,19 +24,27 @@ static void prepare_factors(factors_t *q, const conv_t *p) {
         q->of[i] = 0;
     }
     q->shift = 64; // no filter's
+    q->from = q->to = 0;
     q->channels = p->taps / 9;
 }
 
 // Entries are zero but those of the exponents between what rounds to zero and what int16 does not hold.
 static void set_factors(factors_t *q, int32_t shift) {
-    for (int32_t e = 14 - q->shift; e <= 29 - q->shift; e++) {
-        q->of[e & 31] = q->of[(e & 31) + 32] = 0;
+    for (int32_t *of = q->of + q->from, *end = q->of + q->to; of <= end; of++) {
+        of[0] = of[32] = 0;
     }
     q->shift = shift;
     q->tiny = 13 - shift < 30 ? 13 - shift : 30;
-    for (int32_t e = 14 - shift < 1 ? 1 : 14 - shift; e <= 30 && e <= 29 - shift; e++) {
-        q->of[e] = 1 << (e + shift - 9);
-        q->of[e + 32] = -q->of[e];
+    q->from = 14 - shift < 1 ? 1 : 14 - shift;
+    q->to = 29 - shift < 30 ? 29 - shift : 30;
+    if (q->from > q->to) {
+        q->from = q->to = 0;
+        return;
+    }
+    int32_t factor = 1 << (q->from + shift - 9);
+    for (int32_t *of = q->of + q->from, *end = q->of + q->to; of <= end; of++, factor *= 2) {
+        of[0] = factor;
+        of[32] = -factor;
     }
 }
 

@@ -1,4 +1,5 @@
-// The native module: conv, frame, normalise, slide, clear and check for native.py. Arithmetic: conv.h, mel.h, crc.h.
+// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, decimate and measure for
+// capture. Arithmetic: conv.h, mel.h, crc.h, listen.h.
 //
 // Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
 // no call from Python can make C touch memory outside.
@@ -6,6 +7,7 @@
 
 #include "conv.h"
 #include "crc.h"
+#include "listen.h"
 #include "mel.h"
 
 // An object's buffer of items of 1 << log2_size bytes.
@@ -110,6 +112,19 @@ static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(clear_obj, native_clear);
 
+// flatten(plane, embedding, p): p: see columns_t
+static mp_obj_t native_flatten(mp_obj_t plane_obj, mp_obj_t out_obj, mp_obj_t p_obj) {
+    size_t n, n_out;
+    const int16_t *plane = items(plane_obj, MP_BUFFER_READ, 1, &n);
+    int16_t *out = items(out_obj, MP_BUFFER_WRITE, 1, &n_out);
+    columns_t p;
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(columns_allowed(&p, n, n_out));
+    flatten(&p, plane, out);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(flatten_obj, native_flatten);
+
 // check(buffer, crcs, i): is the buffer's CRC number i of these?
 static mp_obj_t native_check(mp_obj_t data_obj, mp_obj_t crcs_obj, mp_obj_t i_obj) {
     size_t n, n_crcs, i = (size_t)mp_obj_get_int(i_obj);
@@ -120,6 +135,50 @@ static mp_obj_t native_check(mp_obj_t data_obj, mp_obj_t crcs_obj, mp_obj_t i_ob
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(check_obj, native_check);
 
+// take(raw, out, p): p: see take_t
+static mp_obj_t native_take(mp_obj_t raw_obj, mp_obj_t out_obj, mp_obj_t p_obj) {
+    size_t n_raw, n_out;
+    const uint16_t *raw = items(raw_obj, MP_BUFFER_READ, 1, &n_raw);
+    uint16_t *out = items(out_obj, MP_BUFFER_WRITE, 1, &n_out);
+    take_t p;
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(take_allowed(&p, n_raw, n_out));
+    take(&p, raw, out);
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(take_obj, native_take);
+
+// decimate(x, taps, ring, p): samples written
+static mp_obj_t native_decimate(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    size_t n_x, n_taps, n_ring;
+    const int16_t *x = items(args[0], MP_BUFFER_READ, 1, &n_x), *taps = items(args[1], MP_BUFFER_READ, 1, &n_taps);
+    int16_t *ring = items(args[2], MP_BUFFER_WRITE, 1, &n_ring);
+    decimate_t p;
+    parameters(args[3], (int32_t *)&p, sizeof(p) / 4);
+    allow(decimate_allowed(&p, n_x, n_taps, n_ring));
+    return MP_OBJ_NEW_SMALL_INT(decimate(&p, x, taps, n_taps, ring, n_ring));
+}
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(decimate_obj, 4, 4, native_decimate);
+
+// measure(x, state, p)
+static mp_obj_t native_measure(mp_obj_t x_obj, mp_obj_t state_obj, mp_obj_t p_obj) {
+    size_t n_x, n_state;
+    const int16_t *x = items(x_obj, MP_BUFFER_READ, 1, &n_x);
+    int32_t *state = items(state_obj, MP_BUFFER_WRITE, 2, &n_state);
+    state_t s;
+    measure_t p;
+    parameters(state_obj, (int32_t *)&s, STATE);
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(measure_allowed(&p, &s, n_x));
+    measure(&p, &s, x);
+    for (size_t i = 0; i < STATE; i++) {
+        state[i] = ((int32_t *)&s)[i];
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(measure_obj, native_measure);
+
 mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *args) {
     MP_DYNRUNTIME_INIT_ENTRY
     mp_store_global(MP_QSTR_conv, MP_OBJ_FROM_PTR(&conv_obj));
@@ -127,6 +186,10 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_normalise, MP_OBJ_FROM_PTR(&normalise_obj));
     mp_store_global(MP_QSTR_slide, MP_OBJ_FROM_PTR(&slide_obj));
     mp_store_global(MP_QSTR_clear, MP_OBJ_FROM_PTR(&clear_obj));
+    mp_store_global(MP_QSTR_flatten, MP_OBJ_FROM_PTR(&flatten_obj));
     mp_store_global(MP_QSTR_check, MP_OBJ_FROM_PTR(&check_obj));
+    mp_store_global(MP_QSTR_take, MP_OBJ_FROM_PTR(&take_obj));
+    mp_store_global(MP_QSTR_decimate, MP_OBJ_FROM_PTR(&decimate_obj));
+    mp_store_global(MP_QSTR_measure, MP_OBJ_FROM_PTR(&measure_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -11,10 +11,10 @@ from l3host.deploy.links import TOOLS, connected
 from l3host.errors import L3Error
 from l3host.files import claim_output
 from l3host.load import open_reader
-from l3mote import start
+from l3mote import settings, start
 
 EXAMPLES = {
-    "deploy": "l3mote deploy esc10 --port /dev/ttyACM0 --set threshold=0.6",
+    "deploy": "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18",
     "monitor": "l3mote monitor --port /dev/ttyACM0 --csv street.csv",
     "bench": "l3mote bench esc10 --port /dev/ttyACM0",
 }
@@ -22,11 +22,11 @@ PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mou
 APPS = ("noise_monitor", start.NO_APP)
 
 
-def key_value(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE")
-    return key, value
+def setting(text: str) -> tuple[str, object]:
+    try:
+        return settings.parse(text)
+    except settings.SettingsError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
@@ -37,7 +37,7 @@ def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")
     sub.add_argument("--app", choices=APPS, default=APPS[0], help=f"what main.py starts (default {APPS[0]}); none: yours")
     sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
-    sub.add_argument("--set", type=key_value, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
 
     sub = command("monitor", "Show what a board's app hears, live, until Ctrl-C; the board goes on. --json: its lines as they are.")
@@ -84,7 +84,7 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
     with show.bars(args.json) as bar:
         task = bar.add_task(files.version, total=files.bytes)
         result = steps.deploy(
-            target, files, lambda folder: selftest(target, folder), found.implementation == "circuitpython",
+            target, files, lambda folder: selftest(target, folder, args.app), found.implementation == "circuitpython",
             lambda n: bar.advance(task, n),
         )  # fmt: skip
     result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
@@ -125,19 +125,36 @@ def print_bench(result: dict) -> None:
 
 
 def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | None]:
+    """facts.choose_kernel's answer, once the settings are known to do for the app and the model."""
+    listening, given = args.app != start.NO_APP, dict(args.set)
     reader = open_reader(args.model)
     try:
-        return facts.choose_kernel(found, reader, args.app != start.NO_APP)
+        if listening:
+            check_settings(given, reader.labels, args.model)
+        return facts.choose_kernel(found, reader, listening)
     finally:
         reader.close()
 
 
-def selftest(target: targets.Target, folder: str) -> dict | None:
+def check_settings(given: dict, labels: list[str], model: str) -> None:
+    if not labels:
+        raise L3Error(f"{model} has no labels, it gives embeddings: an app has nothing to report, use --app none")
+    try:
+        settings.check(given)
+    except settings.SettingsError as e:
+        raise L3Error(f"{e}: use --set KEY=VALUE") from None
+    for key in given:
+        label = key.removeprefix(settings.PER_LABEL)
+        if label != key and label not in labels:
+            raise L3Error(f"setting {key}: the model has no label {label!r}, it has {', '.join(labels)}")
+
+
+def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
     """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
     if not isinstance(target, targets.Board):
         return None
     script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
-    return target.fresh(f"FOLDER = {folder!r}\n{script}")
+    return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}")
 
 
 def print_deployed(result: dict) -> None:

@@ -13,6 +13,7 @@ from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
 from l3mote.kernels import python as floats
 from l3mote.reader import Reader
+from l3mote.ring import SAMPLES
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
@@ -121,6 +122,7 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, d
     listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
     """
     calibrated = "FIXED" in reader.sections
+    reader.ring = SAMPLES if listening else 0
     names, nearest = loadable(facts, calibrated), None
     for name in names:
         if name == "python" and listening:

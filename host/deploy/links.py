@@ -25,18 +25,45 @@ class BoardError(L3Error):
 
 
 class Link:
-    """One connection to a board's raw prompt, freshly reset: its main.py does not run. port: a serial device."""
+    """One connection to a board's raw prompt, freshly reset: its main.py does not run. port: a serial device. Raises L3Error."""
+
+    errors: tuple = ()  # that the tool raises
 
     def __init__(self, port: str):
         self.port = port
+        with self.translated():
+            self.open()
+        self.reset()
+
+    def open(self) -> None:
+        """Set self.tool, which has the serial line as .serial."""
+        raise NotImplementedError
+
+    def enter(self) -> None:
+        """Reset the board into the raw prompt."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """Empty the board's heap."""
+        with self.translated():
+            self.enter()
 
     def exec(self, code: str) -> str:
         """Run code and return what it printed. Raises BoardError, or L3Error when the board does not answer."""
         with self.translated():
-            printed, error = self.execute(code)
+            printed, error = self.tool.exec_raw(code, timeout=SILENCE)
         if error:
             raise BoardError(error.decode(errors="replace"))
         return printed.decode()
+
+    def close(self) -> None:
+        """Let the board start again, with its main.py."""
+        with contextlib.suppress(OSError, *self.errors):
+            self.tool.exit_raw_repl()
+            self.tool.serial.write(b"\x04")
+            self.tool.serial.flush()
+        with contextlib.suppress(OSError):
+            self.tool.close()
 
     @contextlib.contextmanager
     def translated(self) -> Iterator[None]:
@@ -50,61 +77,27 @@ class Link:
 
 
 class Mpremote(Link):
-    def __init__(self, port: str):
-        super().__init__(port)
+    def open(self):
         from mpremote.transport import TransportError
         from mpremote.transport_serial import SerialTransport
 
         self.errors = (TransportError,)
-        with self.translated():
-            self.tool = SerialTransport(port, BAUD, timeout=ANSWER)
-        self.reset()
+        self.tool = SerialTransport(self.port, BAUD, timeout=ANSWER)
 
-    def reset(self) -> None:
-        with self.translated():
-            self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
-
-    def execute(self, code: str) -> tuple[bytes, bytes]:
-        return self.tool.exec_raw(code, timeout=SILENCE)
-
-    def close(self, restart: bool) -> None:
-        """restart: have the board start again, with its main.py."""
-        with contextlib.suppress(OSError, *self.errors):
-            self.tool.exit_raw_repl()
-            if restart:
-                self.tool.serial.write(b"\x04")
-                self.tool.serial.flush()
-        with contextlib.suppress(OSError):
-            self.tool.close()
+    def enter(self):
+        self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
 
 
 class Ampy(Link):
-    def __init__(self, port: str):
-        super().__init__(port)
+    def open(self):
         from ampy.pyboard import Pyboard, PyboardError
 
         self.errors = (PyboardError,)
-        with self.translated():
-            self.tool = Pyboard(port, BAUD)
-            self.tool.serial.timeout = ANSWER
-        self.reset()
+        self.tool = Pyboard(self.port, BAUD)
+        self.tool.serial.timeout = ANSWER
 
-    def reset(self) -> None:
-        with self.translated():
-            self.tool.enter_raw_repl()
-
-    def execute(self, code: str) -> tuple[bytes, bytes]:
-        return self.tool.exec_raw(code, timeout=SILENCE)
-
-    def close(self, restart: bool) -> None:
-        """restart: have the board start again, with its main.py."""
-        with contextlib.suppress(OSError, *self.errors):
-            self.tool.exit_raw_repl()
-            if restart:
-                self.tool.serial.write(b"\x04")
-                self.tool.serial.flush()
-        with contextlib.suppress(OSError):
-            self.tool.close()
+    def enter(self):
+        self.tool.enter_raw_repl()
 
 
 TOOLS = {"mpremote": Mpremote, "ampy": Ampy}
@@ -150,4 +143,4 @@ def connected(port: str, tool: str = "mpremote") -> Iterator[Link]:
     try:
         yield link
     finally:
-        link.close(restart=True)
+        link.close()

@@ -67,7 +67,8 @@ def package(facts: Facts, kernels: list[str], precompiled: bool) -> dict[str, by
         for name in NOT_IN_VERSIONS:
             (folder / "l3mote" / name).unlink()
         for name in set(KERNELS) - set(kernels):
-            (folder / "l3mote" / "kernels" / f"{name}.py").unlink()
+            for module in (f"{name}.py", f"capture_{name}.py"):
+                (folder / "l3mote" / "kernels" / module).unlink(missing_ok=True)
         for module in (folder / "l3mote" / "kernels").glob("l3native_*.mpy"):
             if "native" not in kernels or module.stem != f"l3native_{facts.arch}":
                 module.unlink()

@@ -187,22 +187,22 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
         attempts = [attempt(subject, where, kernel) for _ in range(ATTEMPTS.get(runtime, 1))]
     except L3Error as e:
         return Result(subject, runtime, kernel, str(e))
-    return min(attempts, key=lambda result: result.window or result.layer.cost)
+    return min(attempts, key=lambda result: result.layer.cost if subject.density else result.window)
 
 
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
-    """One window for a whole model, and the self-test, whose layers are timed."""
+    """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
     windows = 0 if subject.density else 1
     job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
         shutil.copy(SCRIPT.with_name("timed.py"), library / "timed_model.py")
         facts = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
-        times = json.loads((folder / "layers.json").read_text())
+        times = json.loads((folder / "times.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000
     frames = load_graph(str(subject.path)).frontend.frames
-    layers = layer_costs(subject.path, facts["heights"], [us * per_us for us in times])
-    window, frame = facts["us"] * per_us, facts["us_frontend"] * per_us / frames
+    layers = layer_costs(subject.path, facts["heights"], [us * per_us for us in times["layers"]])
+    window, frame = times["window"] * per_us, times["frontend"] * per_us / frames
     return Result(subject, where.name, kernel, None, window, frame, frames, layers, facts)
 
 

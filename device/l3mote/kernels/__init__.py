@@ -77,3 +77,44 @@ def calibrated(reader):
     if fixed is None:
         raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
     return fixed
+
+
+
+def _native_capture():
+    from l3mote.kernels import capture_native
+
+    return capture_native
+
+
+def _viper_capture():
+    from l3mote.kernels import capture_viper
+
+    return capture_viper
+
+
+def _ulab_capture():
+    from l3mote.kernels import capture_ulab
+
+    return capture_ulab
+
+
+def _python_capture():
+    from l3mote.kernels import capture
+
+    return capture
+
+
+CAPTURE = {"native": _native_capture, "viper": _viper_capture, "ulab": _ulab_capture, "python": _python_capture}
+
+
+def choose_capture(name=None):
+    """(name, module) of the capture's filters (capture.py says what they are): the first of ORDER that loads, or the one named."""
+    if name is not None and name not in CAPTURE:
+        raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
+    reason = None
+    for candidate in ORDER if name is None else (name,):
+        try:
+            return candidate, CAPTURE[candidate]()
+        except (ImportError, SyntaxError, TypeError, ValueError) as e:
+            reason = e
+    raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))

@@ -56,10 +56,15 @@ class Kernel(Integer):
 
     clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
 
+    def flatten(self, plane, embedding, rows, at, opening):
+        """A plane's columns into the embedding from element `at` on; opening: whatever is there, else if they are greater."""
+        pack_into("<8i", self.part, 0, plane.channels, plane.size, plane.pitch, plane.inset, rows, plane.cols, at, opening)
+        module.flatten(plane.data, embedding, self.part)
+
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
         self.p = array("i", bytes(4 * 27))
-        self.part = array("i", bytes(4 * 5))  # of a plane
+        self.part = array("i", bytes(4 * 8))  # of a plane
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
@@ -117,7 +122,9 @@ class frontend:
         pack_into("<7i", p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands, fixed.silence)
         loudest = -32768
         for _ in range(fe.frames):
-            loudest = max(loudest, native_frame(pcm, data, work, cos, hann, log2, first, count, weights, p))
+            level = native_frame(pcm, data, work, cos, hann, log2, first, count, weights, p)
+            if level > loudest:
+                loudest = level
             p[1] += hop
             p[3] += pitch
             yield

@@ -1,21 +1,39 @@
-"""Runs on boards: a model whose self-test has a clock around each layer, `make bench`'s and `l3mote bench`'s.
+"""Runs on boards: a model whose self-test times a window as a program runs it, then each layer: `make bench`'s and `l3mote bench`'s.
 
-Weights are decoded, summed, rectified and pooled inside the clock's time; reading the file is outside. The clock takes some
-thousand cycles a chunk, so a whole window is to be timed before.
+In a layer's time weights are decoded, summed, rectified and pooled; reading the file is outside. That clock takes some thousand
+cycles a chunk, so the window is timed before.
 """
 
+import gc
 import time
 
 from l3mote import Model
+from l3mote.model import test_signal
 
 
 class TimedModel(Model):
-    """us: microseconds in the kernel of each layer, by its id(), once the self-test has run."""
+    """times: microseconds of a window, of its front-end, and in the kernel of each layer, once the self-test has run."""
 
     def selftest(self):
+        self.times = self.window()
         self.us = {id(layer): 0 for layer in self.layers}
         self.kernel.conv, self.kernel.dense = self.timed(self.kernel.conv), self.timed(self.kernel.dense)
-        return super().selftest()
+        result = super().selftest()
+        self.times["layers"] = [self.us[id(layer)] for layer in self.layers]
+        return result
+
+    def window(self):
+        test_signal(self.pcm, self.reader.seed)
+        steps = self.steps()
+        gc.collect()
+        start = time.ticks_us()
+        for _ in range(self.reader.frontend.frames + 1):  # and the normalisation
+            next(steps)
+        middle = time.ticks_us()
+        for _ in steps:
+            pass
+        stop = time.ticks_us()
+        return {"window": time.ticks_diff(stop, start), "frontend": time.ticks_diff(middle, start)}
 
     def timed(self, function):
         us, ticks = self.us, time.ticks_us

@@ -1,0 +1,304 @@
+"""Listening: windows at every hop of a source, a model's scores of them, and the events that follow.
+
+An event is a dict: event ("start", "end" or "warning"), label, score, level (A-weighted Leq, dB of full scale) and t, in seconds of
+sound since the beginning: samples counted, no clock read.
+"""
+
+import time
+from array import array
+
+from l3mote.mic import SoundError
+from l3mote.ring import BLOCK, SAMPLES, Ring
+
+STILL = 10  # seconds of one and the same value: the microphone is not there
+CLIPPED = 3  # samples at full scale in a hop that are worth a warning
+QUIET_FOR = 10  # seconds without the fault before the same warning comes again
+
+
+class Detector:
+    """Scores of windows -> starts and ends of labels.
+
+    A label's score is the mean of its last `smooth` windows; a window votes for it when that reaches its threshold. It starts when
+    `votes` of the last `of` windows vote for it, and ends when fewer do. After an end it cannot start before a window that ends
+    `refractory` samples later. window: samples.
+    """
+
+    def __init__(self, thresholds, window, smooth=1, votes=1, of=1, refractory=0):
+        if not 1 <= votes <= of or smooth < 1:
+            raise SoundError("votes is %d of %d windows, smooth %d: votes must be 1 to of, smooth at least 1" % (votes, of, smooth))
+        self.thresholds, self.window = thresholds, window
+        self.smooth, self.votes, self.of, self.refractory = smooth, votes, of, refractory
+        self.n = n = len(thresholds)
+        self.seen = 0  # windows
+        self.scores = array("f", [0.0] * (n * smooth))
+        self.starts = [0] * of  # of the last windows
+        self.voted = [0] * n  # bit k: the window k before the last voted
+        self.on = bytearray(n)
+        self.last = [0] * n  # end of the last window that voted
+        self.best, self.loudest = array("f", [0.0] * n), array("f", [0.0] * n)
+
+    def feed(self, scores, start, level):
+        """A window's scores, first sample and level. Returns a list of (event, label's number, score, level, sample).
+
+        A start has the score and level of its window, and the first sample of the first window that voted for it. An end has the
+        greatest score and level in between, and the sample after the last window that voted.
+        """
+        self.starts[self.seen % self.of] = start
+        row = self.seen % self.smooth * self.n
+        for i in range(self.n):
+            self.scores[row + i] = scores[i]
+        self.seen += 1
+        found = []
+        for i in range(self.n):
+            event = self._label(i, start, level)
+            if event:
+                found.append(event)
+        return found
+
+    def _label(self, i, start, level):
+        score = self._mean(i)
+        vote = score >= self.thresholds[i]
+        voted = self.voted[i] = (self.voted[i] << 1 | vote) & ((1 << self.of) - 1)
+        enough = ones(voted) >= self.votes
+        if enough and not self.on[i]:
+            if self.last[i] and start + self.window < self.last[i] + self.refractory:
+                return None
+            self.on[i] = 1
+            self.best[i], self.loudest[i] = score, level
+            self.last[i] = start + self.window
+            return "start", i, score, level, self._first(voted)
+        if self.on[i]:
+            if not enough:
+                return self._end(i)
+            self.best[i], self.loudest[i] = max(self.best[i], score), max(self.loudest[i], level)
+            if vote:
+                self.last[i] = start + self.window
+        return None
+
+    def _mean(self, i):
+        n = min(self.seen, self.smooth)
+        return sum([self.scores[k * self.n + i] for k in range(n)]) / n
+
+    def _first(self, voted):
+        """First sample of the oldest window that voted."""
+        back = 0
+        while voted >> (back + 1):
+            back += 1
+        return self.starts[(self.seen - 1 - back) % self.of]
+
+    def _end(self, i):
+        self.on[i] = 0
+        return "end", i, self.best[i], self.loudest[i], self.last[i]
+
+    def finish(self):
+        """Ends of all labels that are still on."""
+        return [self._end(i) for i in range(self.n) if self.on[i]]
+
+
+def ones(n):
+    """Bits that are set."""
+    count = 0
+    while n:
+        count += n & 1
+        n >>= 1
+    return count
+
+
+class Warnings:
+    """The same warning again only after QUIET_FOR seconds without its fault."""
+
+    def __init__(self):
+        self.faulty = {}  # type: dict
+
+    def due(self, name, fault, now):
+        """Is there a fault that is to be told of? now: seconds of sound."""
+        last = self.faulty.get(name)
+        if fault:
+            self.faulty[name] = now
+        return fault and (last is None or now - last >= QUIET_FOR)
+
+
+class Listener:
+    """Listen to a source with a model.
+
+    model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); what it lacks
+    or has as None comes from the model: hop, thresholds. clock: see steps().
+    windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
+    Raises SoundError.
+    """
+
+    def __init__(self, model, source, settings=None, clock=None):
+        self.model, self.source, self.clock = model, source, clock
+        get, fe = (settings or {}).get, model.reader.frontend
+        self.rate, self.window = fe.sample_rate, fe.window
+        self.hop = max(1, int(get("hop") * fe.sample_rate + 0.5)) if get("hop") else fe.hop
+        if not model.labels:
+            raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
+        self.detector = Detector(
+            thresholds(model, settings or {}), self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
+            int((get("refractory") or 0) * self.rate),
+        )  # fmt: skip
+        buffer = model.ring or array("h", bytes(2 * SAMPLES))
+        self.ring = Ring(source, self.rate, buffer, self.hop, (self.window + len(buffer)) // self.hop + 2)
+        self.pcm = memoryview(model.pcm)
+        self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
+        self.covered = 0  # samples up to here were in a window, or were not to be
+        self.windows = self.skipped = self.lost = 0
+        self.slots = self.told = 0  # levels and losses that warnings were given for
+        self.warnings = Warnings()
+
+    # -- sound
+
+    def capture(self):
+        """Take sound from the source; True when a window is ready: infer() it or pass_over() it."""
+        ring = self.ring
+        if self.start + self.have < ring.oldest:
+            self._skip_to(ring.oldest)
+        due = self.start + self.window - ring.total
+        if due > 0:
+            kept = max(0, ring.total - self.start - self.have)
+            ring.service(min(due, len(ring.buffer) - kept - BLOCK, len(ring.buffer) // 4))
+        n = min(self.window - self.have, ring.total - self.start - self.have)
+        if n > 0:
+            ring.copy(self.start + self.have, self.pcm[self.have : self.have + n])
+            self.have += n
+        return self.have == self.window
+
+    def _skip_to(self, sample):
+        """Go on with the first window that begins at or after a sample."""
+        windows = -(-(sample - self.start) // self.hop)
+        self.skipped += windows
+        self.start += windows * self.hop
+        self.have = 0
+
+    def restart(self, source, settle=0):
+        """Go on with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
+        self.source = self.ring.source = source
+        self.ring.ended = False
+        self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
+        self.covered, self.have = self.start, 0
+
+    def pass_over(self):
+        """Leave out the window that is ready, on purpose: it counts as heard."""
+        self.lost += max(0, self.start - self.covered)
+        self.covered = self.start + max(self.window, self.hop)
+        self.start += self.hop
+        self.have = 0
+
+    @property
+    def t(self):
+        """Seconds of sound so far."""
+        return self.ring.total / self.rate
+
+    def levels(self):
+        """(dB of full scale, A-weighted Leq) of the last hop."""
+        return self.ring.meter.level(self.ring.meter.slots - 1, self.ring.meter.slots)
+
+    def window_levels(self):
+        """The same of the window that is ready."""
+        return self.ring.meter.level(self.start // self.hop, max(self.start + self.window, self.start + self.hop) // self.hop)
+
+    def status(self):
+        """What happened so far, for a status line."""
+        plain, weighted = self.levels()
+        return {
+            "t": round(self.t, 3), "level": round(weighted, 1), "dbfs": round(plain, 1), "windows": self.windows,
+            "skipped": self.skipped, "lost": self.lost, "overruns": self.source.overruns,
+        }  # fmt: skip
+
+    # -- events
+
+    def _event(self, kind, label, score, level, t):
+        return {
+            "event": kind, "label": label, "score": None if score is None else round(score, 4), "level": round(level, 1),
+            "t": round(t, 3),
+        }  # fmt: skip
+
+    def infer(self):
+        """Run the model on the window that is ready; yields None after each of its steps, then its events. Capture goes on."""
+        start, level = self.start, self.window_levels()[1]
+        self.pass_over()  # run() may use pcm for itself, so there is no way back
+        for _ in self.model.steps():
+            if self.clock:
+                self.clock.step()
+            if self.source.live:
+                self.ring.service()
+            yield None
+        self.windows += 1
+        for event in self._named(self.detector.feed(self.model.output, start, level)):
+            yield event
+
+    def _named(self, found):
+        return [self._event(kind, self.model.labels[i], score, level, at / self.rate) for kind, i, score, level, at in found]
+
+    def warned(self):
+        """Warnings that are due: a list of events."""
+        meter, found = self.ring.meter, []
+        while self.slots < meter.slots:
+            self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
+            t, level = self.slots * self.hop / self.rate, meter.level(self.slots - 1, self.slots)[1]
+            clipped = meter.clipped[(self.slots - 1) % meter.kept]
+            if self.warnings.due("clipping", clipped >= CLIPPED, t):
+                found.append(self._event("warning", "clipping", clipped, level, t))
+            silent = meter.still >= STILL * self.source.rate
+            if self.warnings.due("silent", silent, t):
+                found.append(self._event("warning", "silent", None, level, t))
+            lost = self.lost + self.source.overruns // self.ring.factor
+            if self.warnings.due("overrun", lost > self.told, t):
+                found.append(self._event("warning", "overrun", lost, level, t))
+            self.told = lost
+        return found
+
+    # -- loops
+
+    def steps(self):
+        """Listen to the end of the source, or for ever: a generator of events, and of None after each small piece of work.
+
+        clock: an object whose step() is called after each step of the model and whose idle() when there is nothing to do (None: a
+        short sleep).
+        """
+        while True:
+            ready = self.capture()
+            for event in self.warned():
+                yield event
+            if ready:
+                for event in self.infer():
+                    yield event
+            elif self.ring.ended:
+                for event in self.finish():
+                    yield event
+                return
+            else:
+                self.idle()
+                yield None
+
+    def idle(self):
+        if self.clock:
+            self.clock.idle()
+        elif self.source.live:
+            time.sleep(0.005)
+
+    def run(self):
+        """A generator of events."""
+        for event in self.steps():
+            if event:
+                yield event
+
+    def finish(self):
+        """Ends of what is still heard, when listening stops."""
+        return self._named(self.detector.finish())
+
+
+def thresholds(model, settings):
+    """A threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
+    found = array("f", model.reader.thresholds)
+    for i in range(len(found)):
+        if settings.get("threshold") is not None:
+            found[i] = settings["threshold"]
+    for key in settings:
+        if key.startswith("threshold.") and settings[key] is not None:
+            label = key[len("threshold.") :]
+            if label not in model.labels:
+                raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(model.labels)))
+            found[model.labels.index(label)] = settings[key]
+    return found

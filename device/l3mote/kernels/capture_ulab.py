@@ -1,0 +1,54 @@
+"""capture.py in ulab's floats: a sample is within 1 of the integers', a level within 0.1 dB.
+
+There is no form with the same bits: ulab has no 32-bit integers, and a sum of products of 16-bit ones needs them.
+"""
+
+from ulab import numpy as np
+from ulab.scipy.signal import sosfilt
+
+from l3mote.kernels.capture import LAG, take
+
+__all__ = ("take", "decimate", "measure", "state", "found")
+
+
+def state(coefficients):
+    """Sections in the form of sosfilt, what they remember, and what was found."""
+    c, sections = coefficients, []
+    for k in (0, 0, 2, 4):
+        a = c[k] / (1 << c[k + 1])
+        sections.append([1 - a, a - 1, 0, 1, a - 1, 0])
+    low = [c[7] / LAG, c[8] / LAG, 0, 1, -c[6] / LAG, 0]
+    return [np.array(sections + [low, low]), np.zeros((6, 2)), None]
+
+
+def found(state):
+    return state[2]
+
+
+def decimate(x, taps, ring, p):
+    # polyphase: each phase of the samples is convolved with its phase of the filter, turned round, which in a symmetric one is another
+    factor, to, n = p[1], p[2], len(taps) // p[1]
+    made = (p[0] - len(taps)) // factor + 1 if p[0] >= len(taps) else 0
+    if not made:
+        return 0
+    x, taps, out = np.frombuffer(x, dtype=np.int16), np.frombuffer(taps, dtype=np.int16), np.frombuffer(ring, dtype=np.int16)
+    y = np.zeros(made)
+    for k in range(factor):
+        part = x[k : k + (made + n - 1) * factor : factor]
+        y += np.convolve(part, taps[factor - 1 - k :: factor])[n - 1 : n - 1 + made]
+    y = np.clip(y / 32768, -32768, 32767)
+    first = min(made, len(ring) - to)
+    out[to : to + first] = y[:first]  # rounds
+    if first < made:
+        out[: made - first] = y[first:]
+    return made
+
+
+def measure(x, state, p):
+    x = np.frombuffer(x, dtype=np.int16)[p[0] : p[1]]
+    least, largest = int(np.min(x)), int(np.max(x))
+    clipped = sum([v in (32767, -32768) for v in x]) if largest == 32767 or least == -32768 else 0
+    x = x * 1.0
+    y, state[1] = sosfilt(state[0], x, zi=state[1])
+    plain, weighted = int(np.dot(x, x)), int(np.dot(y, y))
+    state[2] = (plain >> 16, plain & 65535, weighted >> 16, weighted & 65535, least, largest, clipped)

@@ -1,0 +1,123 @@
+"""Where sound comes from. Every source has the same few names:
+
+rate            samples a second
+readinto(x)     writes samples to x, a buffer of int16, without waiting; returns how many: 0 when there is none yet, -1 when the
+                sound is over
+live            sound goes on whether it is read or not (a file waits)
+overruns        samples that the driver lost, as far as it can tell
+close()
+"""
+
+import struct
+import sys
+from array import array
+
+RATE = 16000  # of a microphone, unless the settings say another: what every driver and microphone can, and twice the models' 8,000
+
+
+class SoundError(ValueError):
+    """One line: what is wrong with a source of sound, and what to do."""
+
+
+class Wav:
+    """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean). Raises SoundError, OSError."""
+
+    live = False
+    overruns = 0
+
+    def __init__(self, path):
+        self.path = path
+        self.file = open(path, "rb")
+        try:
+            self._read_header()
+        except:
+            self.close()
+            raise
+
+    def close(self):
+        self.file.close()
+
+    def error(self, what):
+        return SoundError("%s: %s" % (self.path, what))
+
+    def _read_header(self):
+        head = self.file.read(12)
+        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            raise self.error("not a WAV file")
+        self.rate = 0
+        while True:
+            head = self.file.read(8)
+            if len(head) < 8:
+                raise self.error("no sound in it: the WAV file has no data chunk")
+            size = struct.unpack("<I", head[4:])[0]
+            if head[:4] == b"data":
+                break
+            skip = size + (size & 1)
+            if head[:4] == b"fmt ":
+                data = self.file.read(min(size, 40))
+                skip -= len(data)
+                self._read_format(data, size)
+            self.file.seek(skip, 1)
+        if not self.rate:
+            raise self.error("its sound comes before its format")
+        self.left = size // (2 * self.channels)
+
+    def _read_format(self, data, size):
+        if size < 16 or len(data) < min(size, 40):
+            raise self.error("its format is cut off")
+        code, self.channels, self.rate = struct.unpack_from("<HHI", data, 0)
+        bits = struct.unpack_from("<H", data, 14)[0]
+        if code == 0xFFFE and len(data) >= 26:
+            code = struct.unpack_from("<H", data, 24)[0]
+        if code != 1 or bits != 16 or self.channels not in (1, 2) or not self.rate:
+            raise self.error("16-bit PCM with 1 or 2 channels is due, it has format %d, %d bits, %d channels, %d Hz"
+                             % (code, bits, self.channels, self.rate))  # fmt: skip
+
+    def readinto(self, x):
+        n = min(len(x), self.left)
+        if not n:
+            return -1
+        if self.channels == 1:
+            n = self.file.readinto(memoryview(x)[:n]) // 2
+        else:
+            pairs = array("h", self.file.read(4 * n)[: 4 * n])
+            n = len(pairs) // 2
+            for i in range(n):
+                x[i] = (pairs[2 * i] + pairs[2 * i + 1]) >> 1
+        self.left = self.left - n if n else 0
+        return n or -1
+
+
+class Callback:
+    """Sound from your own function(x), which does what readinto does."""
+
+    live = True
+    overruns = 0
+
+    def __init__(self, function, rate):
+        self.readinto = function
+        self.rate = rate
+
+    def close(self):
+        pass
+
+
+def open_source(settings):
+    """The source that the app's settings name. Raises SoundError, OSError and what a driver raises."""
+    kind = settings["mic"]
+    if kind == "wav":
+        return Wav(settings["wav"])
+    if kind == "callback":
+        raise SoundError("mic is callback: give your own source to the app, for example mic.Callback(function, rate)")
+    missing = [name for name in ("sck", "ws", "sd") if settings.get(name) is None]
+    if missing:
+        raise SoundError("%s not set: the numbers of the microphone's pins" % ", ".join(missing))
+    try:
+        if sys.implementation.name == "circuitpython":
+            from l3mote.mic_circuitpython import I2SIn as I2S
+        else:
+            from l3mote.mic_machine import I2S
+    except ImportError as e:
+        raise SoundError("this firmware has no I2S input (%s): mic=wav and mic=callback work everywhere" % e)
+    pins = [settings[name] for name in ("sck", "ws", "sd")]
+    return I2S(*pins, rate=settings.get("rate") or RATE, bits=settings.get("bits") or 32, channel=settings.get("channel") or "left")

@@ -1,0 +1,64 @@
+"""A microphone at MicroPython's machine.I2S: ESP32, RP2, STM32 and i.MX RT."""
+
+import select
+import time
+from array import array
+
+from machine import I2S as Driver
+from machine import Pin
+
+from l3mote.kernels import choose_capture
+
+FRAMES = 256  # taken from the driver at once
+SLACK = 512  # samples by which a driver's buffers and its clock may differ from ours between two looks
+HELD = 5  # the driver holds a fifth of a second
+
+
+class I2S:
+    """sck, ws, sd: pins (numbers or names). bits: of a slot, 16 or 32 (24-bit microphones: 32); the upper 16 are taken.
+
+    The left channel is the driver's MONO; the right one is picked from its STEREO. ibuf: bytes that the driver holds.
+    Raises what the driver raises: ValueError, OSError.
+    """
+
+    live = True
+
+    def __init__(self, sck, ws, sd, rate=16000, bits=32, channel="left", ibuf=None, number=0):
+        stereo = channel == "right"
+        self.rate, self.frame = rate, bits // 8 * (1 + stereo)
+        self.overruns = 0
+        words = self.frame // 2
+        self.kernel = choose_capture()[1]
+        self.p = array("i", [words - 1, words, 0, 0])  # see capture.take
+        self.raw = array("h", bytes(FRAMES * self.frame))
+        self.view = memoryview(self.raw)
+        self.driver = Driver(
+            number, sck=Pin(sck), ws=Pin(ws), sd=Pin(sd), mode=Driver.RX, bits=bits, format=Driver.STEREO if stereo else Driver.MONO,
+            rate=rate, ibuf=ibuf or rate // HELD * self.frame,
+        )  # fmt: skip
+        poll = select.poll()
+        poll.register(self.driver, select.POLLIN)
+        poll.poll(0)  # from the first poll on, readinto() does not wait
+        self.since, self.got = time.ticks_us(), 0
+
+    def readinto(self, x):
+        n = min(len(x), FRAMES)
+        done = (self.driver.readinto(self.view[: n * self.frame // 2]) or 0) // self.frame
+        if done:
+            self.p[2] = done
+            self.kernel.take(self.raw, x, self.p)
+        self.got += done
+        if done < n:
+            self._count()
+        return done
+
+    def _count(self):
+        """The driver is empty: what should have come since it last was, less what came, it dropped. It says nothing of that itself."""
+        now = time.ticks_us()
+        due = time.ticks_diff(now, self.since) * self.rate // 1000000
+        if due - self.got > SLACK:
+            self.overruns += due - self.got
+        self.since, self.got = now, 0
+
+    def close(self):
+        self.driver.deinit()

@@ -1,0 +1,187 @@
+"""From a source to the model's rate: the last samples in a ring, and the level of all that came by."""
+
+import math
+from array import array
+
+from l3mote.filters import lowpass, weighting
+from l3mote.kernels import choose_capture
+from l3mote.mic import SoundError
+
+SAMPLES = 8192  # in the ring: 16 kB
+BLOCK = 512  # samples asked of the source at once
+MAX_FACTOR = 12
+QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
+
+
+def decimation(rate, wanted):
+    """rate / wanted. Raises SoundError unless it is a whole number from 1 to MAX_FACTOR."""
+    if rate < wanted or rate % wanted or rate // wanted > MAX_FACTOR:
+        rates = ", ".join([str(wanted * k) for k in (1, 2, 3, 4, 6)])
+        raise SoundError("the sound has %d Hz, the model takes %d: use a rate of %s Hz" % (rate, wanted, rates))
+    return rate // wanted
+
+
+def decibels(square):
+    """Of a mean square of int16 samples; a full-scale sine has 0."""
+    return max(QUIET, 10 * math.log10(square) - 87.2955) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
+
+
+class Meter:
+    """Levels of a source's samples, slot by slot: mean squares, plain and A-weighted, at the source's own rate.
+
+    slots: how many are done; kept: of how many the levels are remembered. still: samples since the last one that differed.
+    A-weighting is right up to 0.45 of the source's rate (filters.weighting): sound above is not in the level.
+    """
+
+    def __init__(self, kernel, rate, slot, keep):
+        self.kernel = kernel
+        self.slot, self.kept = slot, keep
+        self.slots = self.filled = self.still = 0
+        self.last = None
+        self.plain, self.weighted = array("f", [0.0] * keep), array("f", [0.0] * keep)
+        self.clipped = array("H", [0] * keep)
+        coefficients = weighting(rate)
+        self.state = kernel.state(coefficients)
+        self.p = array("i", [0, 0])
+        self.gain = -gain(coefficients, rate, 1000)
+        self._open()
+
+    def _open(self):
+        self.filled = self.sum = self.weighted_sum = self.clips = 0
+
+    def add(self, x, first, stop):
+        """Measure samples first to stop - 1 of x."""
+        while first < stop:
+            n = min(stop - first, self.slot - self.filled)
+            self.p[0], self.p[1] = first, first + n
+            self.kernel.measure(x, self.state, self.p)
+            self._count(n)
+            first += n
+            if self.filled == self.slot:
+                self._close()
+
+    def _count(self, n):
+        high, low, a_high, a_low, least, largest, clips = self.kernel.found(self.state)
+        self.sum += (high << 16) + low
+        self.weighted_sum += (a_high << 16) + a_low
+        self.clips += clips
+        self.filled += n
+        self.still = self.still + n if least == largest and self.last in (None, least) else 0
+        self.last = least if least == largest else None
+
+    def _close(self):
+        i = self.slots % self.kept
+        self.plain[i] = self.sum / self.slot
+        self.weighted[i] = self.weighted_sum / self.slot
+        self.clipped[i] = min(self.clips, 65535)
+        self.slots += 1
+        self._open()
+
+    def level(self, first, stop):
+        """(dB of full scale, A-weighted Leq in the same dB) of slots first to stop - 1, as far as they are done and still known."""
+        first, stop = max(first, self.slots - self.kept, 0), min(stop, self.slots)
+        plain = weighted = 0.0
+        for k in range(first, stop):
+            plain += self.plain[k % self.kept]
+            weighted += self.weighted[k % self.kept]
+        n = max(1, stop - first)
+        a = decibels(weighted / n)
+        return decibels(plain / n), a if a == QUIET else a + self.gain
+
+
+def gain(c, rate, hertz):
+    """dB of the A-weighting's sections at a frequency."""
+    angle = 2 * math.pi * hertz / rate
+    cos, squared = math.cos(angle), 1.0
+    for k, runs in ((0, 2), (2, 1), (4, 1)):
+        a = c[k] / (1 << c[k + 1])
+        r = 1 - a
+        squared *= (r * r * (2 - 2 * cos) / (1 + r * r - 2 * r * cos)) ** runs
+    p, b0, b1 = c[6] / 2048, c[7] / 2048, c[8] / 2048
+    squared *= ((b0 * b0 + b1 * b1 + 2 * b0 * b1 * cos) / (1 + p * p - 2 * p * cos)) ** 2
+    return 10 * math.log10(squared)
+
+
+class Ring:
+    """The last samples of a source, at `rate` Hz.
+
+    buffer: array('h') to keep them in. slot: samples (at `rate`) of the meter's slots, keep: how many it remembers.
+    total: samples so far; those from `oldest` on are here. ended: the source said that the sound is over.
+    Raises SoundError for a source whose rate is no multiple.
+    """
+
+    def __init__(self, source, rate, buffer=None, slot=None, keep=1, kernel=None):
+        self.source, self.rate = source, rate
+        self.factor = decimation(source.rate, rate)
+        self.kernel_name, self.kernel = choose_capture(kernel)
+        self.buffer = array("h", bytes(2 * SAMPLES)) if buffer is None else buffer
+        if len(self.buffer) < 4 * BLOCK:
+            raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 4 * BLOCK))
+        self.view = memoryview(self.buffer)
+        self.taps = lowpass(self.factor) if self.factor > 1 else array("h", [0])
+        self.x = array("h", bytes(2 * (BLOCK + len(self.taps) + self.factor)))
+        self.x_view = memoryview(self.x)
+        # samples in x; zeros before the first one put the filter's middle on it
+        self.have = len(self.taps) // 2 if self.factor > 1 else 0
+        self.p = array("i", [0, 0, 0])
+        self.meter = Meter(self.kernel, source.rate, (slot or rate) * self.factor, keep)
+        self.total = 0
+        self.ended = False
+
+    @property
+    def oldest(self):
+        return max(0, self.total - len(self.buffer))
+
+    def service(self, most=None):
+        """Take what the source has, until that is so many samples (at `rate`; None: a quarter of the ring) or a block more.
+
+        Returns how many were added. Call it often: a driver holds a fraction of a second.
+        """
+        most, before = len(self.buffer) // 4 if most is None else most, self.total
+        while not self.ended and self.total - before < most:
+            n = self.source.readinto(self.x_view[self.have : self.have + BLOCK])
+            if n < 0:
+                self._end()
+            if n <= 0:
+                break
+            self.meter.add(self.x, self.have, self.have + n)
+            self.have += n
+            self._keep()
+        return self.total - before
+
+    def _end(self):
+        """The sound is over: zeros behind its last sample put the filter's middle there."""
+        self.ended = True
+        if self.factor > 1:
+            for i in range(len(self.taps) // 2):
+                self.x[self.have + i] = 0
+            self.have += len(self.taps) // 2
+            self._keep()
+
+    def _keep(self):
+        """Put x into the ring, all but what the filter still needs."""
+        at, n = self.total % len(self.buffer), self.have
+        if self.factor > 1:
+            self.p[0], self.p[1], self.p[2] = n, self.factor, at
+            n = self.kernel.decimate(self.x, self.taps, self.buffer, self.p)
+        else:
+            first = min(n, len(self.buffer) - at)
+            self.view[at : at + first] = self.x_view[:first]
+            self.view[: n - first] = self.x_view[first:n]
+        self.total += n
+        used = n * self.factor
+        self.have -= used
+        if used:
+            self.x_view[: self.have] = self.x_view[used : used + self.have]
+
+    def copy(self, start, pcm):
+        """Samples start to start + len(pcm) - 1 into pcm, a buffer of int16. Raises ValueError if they are not (or no longer) here."""
+        n = len(pcm)
+        if start < self.oldest or start + n > self.total:
+            raise ValueError("samples %d to %d are not in the ring" % (start, start + n))
+        at = start % len(self.buffer)
+        first = min(n, len(self.buffer) - at)
+        to = memoryview(pcm)
+        to[:first] = self.view[at : at + first]
+        if first < n:
+            to[first:] = self.view[: n - first]
