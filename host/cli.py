@@ -8,6 +8,7 @@ import sys
 import warnings
 
 from l3host import __version__
+from l3host.app import setting
 from l3host.deploy import commands as deployment
 from l3host.errors import L3Error
 from l3host.pipeline import commands as pipeline
@@ -108,6 +109,12 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("--runtime", default="wasm", help=f"{RUNTIME} (default wasm)")
     sub.add_argument("--heap", type=byte_count, help="bytes of heap for the whole board, e.g. 192k")
     sub.add_argument("--kernel", help="native, viper, ulab or python (default: the first that loads)")
+    sub.add_argument("--listen", action="store_true", help="run the listening app on the recording and print its events")
+    sub.add_argument(
+        "--expect", action="append", metavar="LABEL@FROM-TO",
+        help="with --listen: exit status 1 unless LABEL is heard between these seconds, e.g. dog@2.0-4.5",
+    )  # fmt: skip
+    sub.add_argument("--set", type=setting, action="append", metavar="KEY=VALUE", help="with --listen: a setting of the app")
 
     sub = command("train", "Train a small network on a labelled data set and write it as .l3m.")
     sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")

@@ -164,6 +164,10 @@ def pcm_windows(graph: Graph, name: str) -> np.ndarray:
 def emulate(args: argparse.Namespace) -> int:
     from l3host.emulate import emulate as run
 
+    if args.listen:
+        return listen(args)
+    if args.expect or args.set:
+        raise L3Error("--expect and --set are for the listening app: add --listen")
     graph = load_graph(args.model)
     pcm = pcm_windows(graph, args.audio)
     with show.waiting(f"{args.runtime}: {len(pcm)} windows", args.json):
@@ -171,6 +175,21 @@ def emulate(args: argparse.Namespace) -> int:
     result = emulation.to_json()
     show.results(args.json, result, lambda: show.emulated(result, graph))
     return 0 if emulation.ok and emulation.facts["selftest"] else 1
+
+
+def listen(args: argparse.Namespace) -> int:
+    from l3host.emulate.listen import expectation
+    from l3host.emulate.listen import listen as run
+
+    if args.kernel:
+        raise L3Error("--kernel: the listening app takes the first kernel that loads, leave it out")
+    expectations = [expectation(text) for text in args.expect or ()]
+    with show.waiting(f"{args.runtime}: listening", args.json):
+        heard = run(args.model, args.audio, args.runtime, dict(args.set or ()), args.heap)
+    missed = [str(wanted) for wanted in heard.missed(expectations)]
+    result = heard.to_json() | {"missed": missed}
+    show.results(args.json, result, lambda: show.heard(result))
+    return 1 if missed else 0
 
 
 def selftest(args: argparse.Namespace) -> int:

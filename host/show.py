@@ -196,6 +196,21 @@ def emulated(result: dict, graph: Graph) -> None:
         say("WebAssembly's floats take 8 bytes and its garbage counts: --runtime unix shows a heap that is limited")
 
 
+def heard(result: dict) -> None:
+    t = table("Events", "", "label", "score", "level", "seconds")
+    for event in result["events"]:
+        if event["event"] not in ("level", "status"):
+            score = "" if event.get("score") is None else f"{event['score']:.2f}"
+            level = "" if event.get("level") is None else f"{event['level']:.1f} dB"
+            t.add_row(event["event"], event["label"], score, level, f"{event['t']:.1f}")
+    out.print(t) if t.row_count else say("nothing was heard")
+    say(f"runtime {result['runtime']}, kernel {result['kernel']}: {plural(result['windows'], 'window')} in {result['t']:.1f} s")
+    pace = "keeps up" if result["seconds_per_window"] <= result["hop"] else "it would skip windows (with --set hop=... it need not)"
+    say(f"a window took {result['seconds_per_window']:.2f} s on its clock, one is due every {result['hop']:.2f} s: {pace}")
+    for wanted in result["missed"]:
+        say(f"MISSED {wanted}")
+
+
 def selftested(result: dict) -> None:
     verdict = "passed" if result["ok"] else "FAILED"
     say(f"self-test {verdict}: runtime {result['runtime']}, kernel {result['kernel']}, error {result['error']:.1e}")

@@ -91,21 +91,30 @@ class Monitor:
             self.output.serve(self.listener.ring.service)
 
     def run(self):
+        for _ in self.steps():
+            pass
+
+    def steps(self):
+        """The same as run, as a generator that gives control back after every window (or cycle)."""
         turn = self.cycle if self.settings["mode"] == "every" else self.window
         self.status("listening")
-        pause = PAUSE[0]
+        pause, broken = PAUSE[0], False
         while True:
             try:
+                if broken:
+                    self.reopen()
                 turn()
-                pause = PAUSE[0]
+                pause, broken = PAUSE[0], False
+                yield
             except EOFError:
                 break
             except Exception as e:  # a loose wire or a bad page of flash: say so and try again
+                broken = True
                 self.output.warn("listening stops for %d s: %s" % (pause, reason(e)))
                 time.sleep(pause)
                 pause = min(2 * pause, PAUSE[1])
-                self.reopen()
         self.status("end of the recording")
+        self.close()
         self.output.drain(1)
 
     def status(self, label):
@@ -161,7 +170,8 @@ class Monitor:
         every = self.settings["level_every"]
         if every and self.slots * listener.hop >= every * listener.rate:
             record = listener.status()
-            record["event"], record["level"] = "level", round(10 * math.log10(self.power / self.slots), 1)
+            record["event"], record["t"] = "level", round(self.slot * listener.hop / listener.rate, 3)
+            record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
 

@@ -35,6 +35,7 @@ class Detector:
         self.voted = [0] * n  # bit k: the window k before the last voted
         self.on = bytearray(n)
         self.last = [0] * n  # end of the last window that voted
+        self.until = [0] * n  # no start before a window that ends here
         self.best, self.loudest = array("f", [0.0] * n), array("f", [0.0] * n)
 
     def feed(self, scores, start, level):
@@ -59,21 +60,17 @@ class Detector:
         score = self._mean(i)
         vote = score >= self.thresholds[i]
         voted = self.voted[i] = (self.voted[i] << 1 | vote) & ((1 << self.of) - 1)
-        enough = ones(voted) >= self.votes
-        if enough and not self.on[i]:
-            if self.last[i] and start + self.window < self.last[i] + self.refractory:
-                return None
-            self.on[i] = 1
-            self.best[i], self.loudest[i] = score, level
+        if vote:
             self.last[i] = start + self.window
-            return "start", i, score, level, self._first(voted)
+        if ones(voted) < self.votes:
+            return self._end(i) if self.on[i] else None
         if self.on[i]:
-            if not enough:
-                return self._end(i)
             self.best[i], self.loudest[i] = max(self.best[i], score), max(self.loudest[i], level)
-            if vote:
-                self.last[i] = start + self.window
-        return None
+            return None
+        if start + self.window < self.until[i]:
+            return None
+        self.on[i], self.best[i], self.loudest[i] = 1, score, level
+        return "start", i, score, level, self._first(voted)
 
     def _mean(self, i):
         n = min(self.seen, self.smooth)
@@ -87,7 +84,7 @@ class Detector:
         return self.starts[(self.seen - 1 - back) % self.of]
 
     def _end(self, i):
-        self.on[i] = 0
+        self.on[i], self.until[i] = 0, self.last[i] + self.refractory
         return "end", i, self.best[i], self.loudest[i], self.last[i]
 
     def finish(self):

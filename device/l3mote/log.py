@@ -5,8 +5,8 @@ hex digits, of the line's bytes before `, "crc"`. Each file begins with a line o
 N is the one that is written.
 
 Power may go at any byte. A file is appended to or begun anew, never changed and never renamed: a FAT that loses power amid a rename
-can have two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next one starts
-afresh. (A FAT on bare flash may lose more: a sector that is rewritten takes its neighbours with it.)
+can have two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next one
+starts afresh. (A FAT on bare flash may lose more: a sector that is rewritten takes its neighbours with it.)
 """
 
 import json

@@ -20,14 +20,17 @@ class SoundError(ValueError):
 
 
 class Wav:
-    """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean). Raises SoundError, OSError."""
+    """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean).
+
+    file: a path, or a binary file object. Raises SoundError, OSError.
+    """
 
     live = False
     overruns = 0
 
-    def __init__(self, path):
-        self.path = path
-        self.file = open(path, "rb")
+    def __init__(self, file):
+        self.name = file if isinstance(file, str) else "WAV"
+        self.file = open(file, "rb") if isinstance(file, str) else file
         try:
             self._read_header()
         except:
@@ -38,7 +41,7 @@ class Wav:
         self.file.close()
 
     def error(self, what):
-        return SoundError("%s: %s" % (self.path, what))
+        return SoundError("%s: %s" % (self.name, what))
 
     def _read_header(self):
         head = self.file.read(12)

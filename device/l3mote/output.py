@@ -57,23 +57,30 @@ class Output:
         if self.publisher:
             self.publisher.client.between = function or (lambda: None)
 
-    def drain(self, seconds):
-        """Before a sleep: give MQTT so long to send what waits."""
-        if self.publisher:
-            self._try("MQTT", self.publisher.drain, seconds)
-
     def service(self):
         """What MQTT does between windows: for half a second at most."""
-        if self.publisher:
-            self._try("MQTT", self.publisher.service)
+        self._mqtt(lambda publisher: publisher.service())
+
+    def drain(self, seconds):
+        """Before a sleep: give MQTT so long to send what waits."""
+        self._mqtt(lambda publisher: publisher.drain(seconds))
+
+    def _mqtt(self, step):
+        publisher = self.publisher
+        if not publisher:
+            return
+        try:
+            step(publisher)
+            self._complain("MQTT", publisher.error)
+        except OSError as e:  # of its queue
+            self._complain("MQTT", e)
 
     def _try(self, what, function, *arguments):
-        error = None
         try:
             function(*arguments)
+            self._complain(what, None)
         except (OSError, ValueError) as e:
-            error = e
-        self._complain(what, error or (self.publisher.error if what == "MQTT" else None))
+            self._complain(what, e)
 
     def _complain(self, what, error):
         """Warn of an error once, until it has gone."""

@@ -66,7 +66,10 @@ class Meter:
         self.weighted_sum += (a_high << 16) + a_low
         self.clips += clips
         self.filled += n
-        self.still = self.still + n if least == largest and self.last in (None, least) else 0
+        if least != largest:
+            self.still = 0
+        else:
+            self.still = self.still + n if self.last == least else n
         self.last = least if least == largest else None
 
     def _close(self):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from l3host import show
+from l3host import app, show
 from l3host.deploy import facts, payload, steps, targets
 from l3host.deploy.links import TOOLS, connected
 from l3host.errors import L3Error
 from l3host.files import claim_output
 from l3host.load import open_reader
-from l3mote import settings, start
+from l3mote import start
 
 EXAMPLES = {
     "deploy": "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18",
@@ -22,13 +22,6 @@ PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mou
 APPS = ("noise_monitor", start.NO_APP)
 
 
-def setting(text: str) -> tuple[str, object]:
-    try:
-        return settings.parse(text)
-    except settings.SettingsError as e:
-        raise argparse.ArgumentTypeError(str(e)) from None
-
-
 def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Add the commands. command: makes a sub-parser of a name and a description."""
     sub = command("deploy", "Bring package and model to a board, verified; unplugged on the way, it starts what it started before.")
@@ -37,7 +30,7 @@ def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")
     sub.add_argument("--app", choices=APPS, default=APPS[0], help=f"what main.py starts (default {APPS[0]}); none: yours")
     sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
-    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument("--set", type=app.setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
 
     sub = command("monitor", "Show what a board's app hears, live, until Ctrl-C; the board goes on. --json: its lines as they are.")
@@ -130,23 +123,10 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | No
     reader = open_reader(args.model)
     try:
         if listening:
-            check_settings(given, reader.labels, args.model)
+            app.check(given, reader.labels, args.model)
         return facts.choose_kernel(found, reader, listening)
     finally:
         reader.close()
-
-
-def check_settings(given: dict, labels: list[str], model: str) -> None:
-    if not labels:
-        raise L3Error(f"{model} has no labels, it gives embeddings: an app has nothing to report, use --app none")
-    try:
-        settings.check(given)
-    except settings.SettingsError as e:
-        raise L3Error(f"{e}: use --set KEY=VALUE") from None
-    for key in given:
-        label = key.removeprefix(settings.PER_LABEL)
-        if label != key and label not in labels:
-            raise L3Error(f"setting {key}: the model has no label {label!r}, it has {', '.join(labels)}")
 
 
 def selftest(target: targets.Target, folder: str, app: str) -> dict | None:

@@ -197,7 +197,7 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
         shutil.copy(SCRIPT.with_name("timed.py"), library / "timed_model.py")
-        facts = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
+        facts, _ = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
         times = json.loads((folder / "times.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000
     frames = load_graph(str(subject.path)).frontend.frames

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import re
-import wave
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from l3host import audio
+import numpy as np
+import soundfile
+
+from l3host import app, audio
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
 from l3host.load import load_graph
+from l3mote.log import unseal
 
 SCRIPT = Path(__file__).parent / "board" / "listen.py"
 EXPECTATION = re.compile(r"(?P<label>.+)@(?P<first>\d+(\.\d+)?)-(?P<last>\d+(\.\d+)?)")
+OURS = {"mic": "wav", "wav": "sound.wav", "log": "", "mqtt_host": ""}  # settings that say where sound comes from and lines go
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """A label that is to be reported as heard at some time between `first` and `last` seconds."""
+    """A label that is to be heard at some time between `first` and `last` seconds."""
 
     label: str
     first: float
@@ -39,34 +42,63 @@ def expectation(text: str) -> Expectation:
     return Expectation(found["label"], float(found["first"]), float(found["last"]))
 
 
-@dataclass
+@dataclass(frozen=True)
 class Heard:
-    """What the app reported. events: as it printed them, t in seconds; facts: windows, skipped, lost, kernel, costs."""
+    """What the app reported.
+
+    events: as it printed them, t in seconds. facts: the app's last status: t, windows, skipped, lost, overruns, kernel, and
+    seconds_per_window, on the runtime's own clock.
+    """
 
     runtime: str
     labels: list[str]
+    hop: float  # seconds
     events: list[dict]
     facts: dict
 
     def spans(self, label: str) -> list[tuple[float, float]]:
-        """(start, end) in seconds of each time that the label was heard; one that had no end lasted to the recording's."""
-        spans, started = [], None
-        for event in self.events:
-            if event.get("label") == label and event["event"] == "start":
-                started = event["t"]
-            elif event.get("label") == label and event["event"] == "end" and started is not None:
-                spans.append((started, event["t"]))
-                started = None
-        return spans if started is None else [*spans, (started, self.facts["seconds"])]
-
-    def heard(self, label: str, first: float = 0.0, last: float = float("inf")) -> bool:
-        """Was the label reported as heard at any time between first and last seconds? Raises L3Error for an unknown label."""
+        """(start, end) in seconds of each time that the label was heard. Raises L3Error for a label that the model lacks."""
         if label not in self.labels:
             raise L3Error(f"the model has no label {label!r}, but {', '.join(self.labels)}")
+        mine = [event for event in self.events if event.get("label") == label]
+        starts, ends = ([event["t"] for event in mine if event["event"] == kind] for kind in ("start", "end"))
+        return list(zip(starts, ends, strict=True))  # a recording's end ends what is heard
+
+    def heard(self, label: str, first: float = 0.0, last: float = float("inf")) -> bool:
+        """Was the label heard at some time between first and last seconds? Raises L3Error for a label that the model lacks."""
         return any(start <= last and end >= first for start, end in self.spans(label))
 
     def missed(self, expectations: Sequence[Expectation]) -> list[Expectation]:
         return [wanted for wanted in expectations if not self.heard(wanted.label, wanted.first, wanted.last)]
 
     def to_json(self) -> dict:
-        return {"runtime": self.runtime, "events": self.events, **self.facts}
+        return {"runtime": self.runtime, "hop": self.hop, "events": self.events, **self.facts}
+
+
+def settings_of(given: dict, labels: list[str], model: str) -> dict:
+    """The app's settings for a recording. Raises L3Error for one of where sound comes from or lines go, and as app.check does."""
+    taken = sorted(OURS.keys() & given.keys())
+    if taken:
+        raise L3Error(f"setting {taken[0]}: a recording is heard and its events are printed here, leave it out")
+    app.check(given | OURS, labels, model)
+    return given | OURS
+
+
+def listen(model: str, recording: str, runtime: str, settings: dict | None = None, heap: int | None = None) -> Heard:
+    """Play an audio file to the app in a runtime. Its time is the recording's: no window is skipped, however slow the runtime.
+
+    settings: the app's (device/l3mote/settings.py), those that differ from its defaults. heap: bytes for the whole interpreter.
+    Raises L3Error.
+    """
+    graph = load_graph(model)
+    given = settings_of(settings or {}, graph.labels, model)
+    fe = graph.frontend
+    with audio.naming(recording):
+        pcm = audio.to_pcm(audio.load(recording, fe.sample_rate))
+    where = runtimes.find(runtime)
+    with job_folder(model, np.zeros((0, fe.window), np.int16), settings=given) as (library, folder):
+        soundfile.write(folder / "sound.wav", pcm, fe.sample_rate, subtype="PCM_16")
+        facts, printed = runtimes.run_job(where, library, folder, heap, SCRIPT)
+    events = [event for line in printed.splitlines() if (event := unseal(line.encode()))]
+    facts["seconds_per_window"] = facts.pop("us") / 1e6 / max(1, facts["windows"])
+    return Heard(where.name, graph.labels, given.get("hop") or fe.hop / fe.sample_rate, events, facts)

@@ -126,7 +126,7 @@ def emulate(
     job = {"kernel": kernel, "heap": heap, "heap_enforced": where.heap_enforced, "plan_heap": plan_heap, "loudest": loud}
     with job_folder(model, pcm, **job, parity=True, selftest=selftest) as (library, folder):
         plane = write_plane(folder, graph, pcm[loud])
-        facts = runtimes.run_job(where, library, folder, heap)
+        facts, _ = runtimes.run_job(where, library, folder, heap)
         facts |= costs(facts, where, len(pcm))
         data = (folder / "layers.bin").read_bytes()
         if facts["arithmetic"] == "fixed":

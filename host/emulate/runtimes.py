@@ -123,11 +123,14 @@ def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: i
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
 
-def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None, script: Path = JOB) -> dict:
-    """Run job.py on the folder; return its facts. Raises L3Error with the device's own words if it fails."""
+def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None, script: Path = JOB) -> tuple[dict, str]:
+    """Run job.py, or another script, on the folder; return its facts and what it printed.
+
+    Raises L3Error with the device's own words if it fails.
+    """
     done = execute(runtime, script, library, folder, heap)
     if done.returncode == 0 and (folder / "result.json").exists():
-        return json.loads((folder / "result.json").read_text())
+        return json.loads((folder / "result.json").read_text()), done.stdout
     lines = (done.stderr + done.stdout).strip().splitlines()
     reason = next((line for line in reversed(lines) if line.split(":")[0].split(".")[-1] in DEVICE_ERRORS), None)
     if reason is None:

@@ -1,0 +1,30 @@
+"""The listening app's settings on the host: KEY=VALUE from the command line, checked by the code that the board has."""
+
+from __future__ import annotations
+
+import argparse
+
+from l3host.errors import L3Error
+from l3mote import settings
+
+
+def setting(text: str) -> tuple[str, object]:
+    """(key, value) of KEY=VALUE, for argparse."""
+    try:
+        return settings.parse(text)
+    except settings.SettingsError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def check(given: dict, labels: list[str], model: str) -> None:
+    """Would the app start with these settings and a model of these labels? Raises L3Error."""
+    if not labels:
+        raise L3Error(f"{model} has no labels, it gives embeddings: the app needs a classifier")
+    try:
+        settings.check(given)
+    except settings.SettingsError as e:
+        raise L3Error(f"{e}: use --set KEY=VALUE") from None
+    for key in given:
+        label = key.removeprefix(settings.PER_LABEL)
+        if label != key and label not in labels:
+            raise L3Error(f"setting {key}: the model has no label {label!r}, it has {', '.join(labels)}")

@@ -1,0 +1,32 @@
+"""The app's lines and settings on this interpreter: the same bytes and the same words everywhere."""
+
+from test_values import raises
+
+from l3mote.log import seal, unseal
+from l3mote.settings import SettingsError, check, parse
+
+LINE = '{"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}'
+
+
+def test_a_line_has_its_keys_in_order_and_a_checksum():
+    assert seal({"t": 3.5, "label": "dog", "event": "start"}) == LINE
+    assert unseal(LINE.encode()) == {"t": 3.5, "label": "dog", "event": "start"}
+    assert seal({"label": 'a "b"\n', "n": None}).startswith('{"label": "a \\"b\\"\\n", "n": null, "crc": "')
+
+
+def test_a_line_that_changed_is_none():
+    line = LINE.encode()
+    for n in range(len(line)):
+        assert unseal(line[:n]) is None
+        assert unseal(line[:n] + bytes([line[n] ^ 4]) + line[n + 1 :]) is None
+    assert unseal(b"") is None and unseal(b"\xff" * 40) is None
+
+
+def test_settings_are_checked():
+    assert parse("hop=0.5") == ("hop", 0.5) and parse("sck=GP4") == ("sck", "GP4") and parse("sck=4") == ("sck", 4)
+    assert check({"mic": "callback", "votes": 3})["votes"] == 3
+    assert raises(SettingsError, parse, "hop=fast") == 'setting hop is "fast": must be a number from 0.01 to 60 seconds'
+    assert raises(SettingsError, parse, "hop=nan").startswith("setting hop is ")
+    assert raises(SettingsError, parse, "every=1e9").endswith("must be a number from 1 to 86400 seconds")
+    assert "whole number" in raises(SettingsError, check, {"votes": 2.5})
+    assert "needs ws, sd set" in raises(SettingsError, check, {"sck": 0})

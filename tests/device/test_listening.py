@@ -1,0 +1,244 @@
+"""The Listener: windows, events, warnings, and what happens when the model is slower than the sound."""
+
+from array import array
+
+from test_values import raises
+from where import SMALL
+
+from l3mote import Model
+from l3mote.classify import Detector, Listener, Warnings, ones
+from l3mote.mic import Callback, SoundError
+from l3mote.model import test_signal as fill_signal
+from l3mote.paced import Clock, Paced
+from l3mote.plan import CAPTURE
+from l3mote.ring import SAMPLES
+
+WINDOW, HOP = 1900, 950  # of small.l3m
+
+
+def feed(detector, rows, hop=10):
+    """Events of windows whose scores are the rows; level k at window k."""
+    found = []
+    for k, scores in enumerate(rows):
+        for event in detector.feed(scores, k * hop, float(k)):
+            found.append((k,) + event)
+    return found
+
+
+def test_a_start_and_an_end():
+    found = feed(Detector([0.5], 20), [[0.25], [0.5], [0.75], [0.625], [0.25]])
+    assert found == [(1, "start", 0, 0.5, 1.0, 10), (4, "end", 0, 0.75, 3.0, 50)]
+
+
+def test_labels_have_thresholds_of_their_own():
+    found = feed(Detector([0.5, 0.25], 20), [[0.25, 0.25], [0.5, 0.125]])
+    assert found == [(0, "start", 1, 0.25, 0.0, 0), (1, "start", 0, 0.5, 1.0, 10), (1, "end", 1, 0.25, 0.0, 20)]
+
+
+def test_the_mean_of_windows_counts():
+    # means of two: 1 (there is only one), .5, .25, .5
+    found = feed(Detector([0.5], 20, smooth=2), [[1.0], [0.0], [0.5], [0.5]])
+    assert found == [(0, "start", 0, 1.0, 0.0, 0), (2, "end", 0, 1.0, 1.0, 30), (3, "start", 0, 0.5, 3.0, 30)]
+
+
+def test_votes_of_windows_count():
+    # two of three: it begins with the first window that voted, and ends with the last
+    found = feed(Detector([0.5], 20, votes=2, of=3), [[1.0], [0.0], [1.0], [0.0], [0.0], [0.0]])
+    assert found == [(2, "start", 0, 1.0, 2.0, 0), (3, "end", 0, 1.0, 2.0, 40)]
+
+
+def test_no_start_soon_after_an_end():
+    rows = [[1.0], [0.0], [1.0], [1.0], [1.0]]
+    # ends at 20; with 25 more, a window has to reach 45: the one from 30 to 50 does
+    found = feed(Detector([0.5], 20, refractory=25), rows)
+    assert [event[:2] + event[5:] for event in found] == [(0, "start", 0), (1, "end", 20), (3, "start", 30)]
+    detector = Detector([0.5], 20)
+    feed(detector, rows)
+    assert detector.finish() == [("end", 0, 1.0, 4.0, 60)] and detector.finish() == []
+
+
+def test_votes_that_make_no_sense_are_refused():
+    for votes, of, smooth in ((0, 1, 1), (3, 2, 1), (1, 1, 0)):
+        assert "votes" in raises(SoundError, Detector, [0.5], 20, smooth, votes, of)
+    assert ones(0) == 0 and ones(0b1011) == 3
+
+
+def test_a_warning_comes_again_after_ten_seconds_without_its_fault():
+    warnings = Warnings()
+    said = [t for t in range(40) if warnings.due("clipping", t in (3, 4, 9, 12, 25, 26), t)]
+    assert said == [3, 25]
+
+
+class Scores:
+    """A model whose score of its only label is the window's first sample, in thousandths; `steps` steps long."""
+
+    labels = ["tone"]
+    ring = None
+
+    class reader:
+        thresholds = array("f", [0.5])
+
+        class frontend:
+            sample_rate, window, hop = 8000, 4000, 2000
+
+    def __init__(self, count=20):
+        self.pcm = array("h", bytes(2 * 4000))
+        self.count = count
+        self.seen = []
+
+    def steps(self):
+        for k in range(self.count):
+            if k == min(1, self.count - 1):
+                self.seen.append((self.pcm[0], self.pcm[3999]))
+                self.output = [self.pcm[0] / 1000]
+                for i in range(4000):
+                    self.pcm[i] = -1  # as a model may that uses the window's memory for its own
+            yield
+
+
+class Sound:
+    """`seconds` of samples at 8 kHz that function(n) makes."""
+
+    rate, live, overruns = 8000, False, 0
+
+    def __init__(self, function, seconds):
+        self.function, self.at, self.end = function, 0, int(8000 * seconds)
+
+    def readinto(self, x):
+        n = min(len(x), self.end - self.at)
+        for i in range(n):
+            x[i] = self.function(self.at + i)
+        self.at += n
+        return n if n else -1
+
+
+def thousandths(n):
+    """1000 in seconds 2 and 3, else 0: with the sample's number below, so that no two windows are alike."""
+    return (1000 if 16000 <= n < 32000 else 0) + n % 3
+
+
+def test_events_of_a_sound():
+    model = Scores()
+    listener = Listener(model, Sound(thousandths, 6), {"threshold": 0.9})
+    events = list(listener.run())
+    assert [(e["event"], e["label"], e["t"]) for e in events] == [("start", "tone", 2.0), ("end", "tone", 4.25)]
+    # windows at every hop of 2,000 samples, each whole
+    assert model.seen == [(thousandths(k), thousandths(k + 3999)) for k in range(0, 48000 - 4000 + 1, 2000)]
+    assert listener.windows == 23 and listener.skipped == listener.lost == 0
+    assert set(events[0]) == {"event", "label", "score", "level", "t"} and events[0]["score"] == 1.0 or events[0]["score"] == 1.001
+
+
+def test_settings_stand_above_the_model():
+    source = Sound(thousandths, 1)
+    listener = Listener(Scores(), source, {"hop": 0.1, "threshold.tone": 0.75, "threshold": None, "smooth": None, "refractory": 2})
+    assert listener.hop == 800 and list(listener.detector.thresholds) == [0.75] and listener.detector.refractory == 16000
+    assert "no label dog, but tone" in raises(SoundError, Listener, Scores(), source, {"threshold.dog": 0.5})
+    silent = Scores()
+    silent.labels = []
+    assert "no labels" in raises(SoundError, Listener, silent, source)
+
+
+def paced(seconds_a_window, seconds, held=None, steps=20):
+    model, clock = Scores(steps), Clock(seconds_a_window, steps)
+    source = Paced(Sound(lambda n: n % 32000, seconds), clock, held)
+    return model, Listener(model, source, {"threshold": 99}, clock)
+
+
+def test_a_model_that_keeps_up_hears_every_window():
+    model, listener = paced(0.2, 8)
+    assert list(listener.run()) == []
+    assert [first for first, _ in model.seen] == [k % 32000 for k in range(0, 60001, 2000)]
+    assert listener.status()["skipped"] == listener.lost == 0
+
+
+def test_a_model_that_is_a_little_slow_leaves_windows_out_but_no_sample():
+    # 0.45 s a window every 0.25 s: the ring makes up for it while it can
+    model, listener = paced(0.45, 16)
+    events = list(listener.run())
+    assert events == [] and listener.lost == 0
+    assert listener.skipped > 10 and listener.windows + listener.skipped >= 59
+    starts = [first for first, _ in model.seen]
+    for (first, last), following in zip(model.seen, starts[1:]):
+        assert (last - first) % 32000 == 3999  # whole, though its ring went on
+        assert (following - first) % 32000 <= 4000
+
+
+def test_a_model_that_is_much_too_slow_is_told_of():
+    # 1.5 s: 12,000 samples pass, the ring holds 8,192 of them
+    model, listener = paced(1.5, 20)
+    events = list(listener.run())
+    assert events and events[0]["label"] == "overrun" and events[0]["event"] == "warning" and 0 < events[0]["score"] <= listener.lost
+    gaps = [(b[0] - a[0]) % 32000 - 4000 for a, b in zip(model.seen, model.seen[1:])]
+    assert listener.lost == sum([max(0, gap) for gap in gaps]) > 20000
+    assert listener.skipped >= listener.lost // 2000
+    assert listener.source.overruns == 0
+
+
+def test_what_a_driver_drops_is_counted():
+    # one step of 0.5 s: 4,000 samples wait, the driver keeps 1,000
+    model, listener = paced(0.5, 10, 1000, 1)
+    events = list(listener.run())
+    assert listener.source.overruns > 3000 * (listener.windows - 2)
+    assert listener.status()["overruns"] == listener.source.overruns
+    assert events[0]["label"] == "overrun"
+
+
+def test_windows_longer_than_the_ring_do_not_overlap():
+    model = Scores()
+    model.reader.frontend.window, model.reader.frontend.hop = 20000, 5000
+    model.pcm = array("h", bytes(40000))
+    try:
+        listener = Listener(model, Sound(thousandths, 11))
+        list(listener.run())
+    finally:
+        model.reader.frontend.window, model.reader.frontend.hop = 4000, 2000
+    # the ring has 8,192 samples: after the window that ends at 20,000 the first one whole begins at 15,000
+    assert listener.windows > 3 and listener.lost == 0 and listener.skipped > 0
+
+
+def test_a_silent_microphone_and_a_clipping_one_are_warned_of():
+    def sound(n):
+        return 7 if n < 100000 else 32767 if n % 50 == 0 and n < 110000 else n % 5
+
+    listener = Listener(Scores(), Sound(sound, 20), {"threshold": 99})
+    events = list(listener.run())
+    assert [(e["event"], e["label"], e["t"]) for e in events] == [("warning", "silent", 10.0), ("warning", "clipping", 12.75)]
+    assert events[0]["level"] < -60 and events[1]["score"] == 40
+
+
+def test_an_error_in_the_model_leaves_the_listener_usable():
+    model = Scores()
+    good = model.steps
+    listener = Listener(model, Sound(thousandths, 6), {"threshold": 0.9})
+
+    def bad():
+        yield
+        raise MemoryError
+
+    while not listener.capture():
+        pass
+    model.steps = bad
+    raises(MemoryError, list, listener.infer())
+    model.steps = good
+    assert [e["t"] for e in listener.run()] == [2.0, 4.25] and listener.windows == 22
+
+
+def test_a_real_model_says_the_same_as_window_by_window():
+    model = Model(SMALL, ring=SAMPLES)
+    sizes = dict([(name, size) for name, size in model.plan.buffers])
+    assert sizes["ring"] == 16384 == 2 * len(model.ring) and sizes["capture"] == CAPTURE
+    sound = array("h", bytes(2 * 8000))
+    fill_signal(sound, 4321)
+    listener = Listener(model, Sound(lambda n: sound[n], 1), {"threshold": 0.0})
+    events = list(listener.run())
+    scores, least = [], {}
+    for start in range(0, 8000 - WINDOW + 1, HOP):
+        model.pcm[:] = sound[start : start + WINDOW]
+        scores.append(list(model.run()))
+    assert len(events) == 2 * len(model.labels) and listener.windows == len(scores)
+    for event in events:
+        column = [row[model.labels.index(event["label"])] for row in scores]
+        wanted = column[0] if event["event"] == "start" else max(column)
+        assert abs(event["score"] - wanted) < 1e-3, (event, wanted)
+        assert event["t"] == (0 if event["event"] == "start" else round((HOP * (len(scores) - 1) + WINDOW) / 8000, 3))
+    model.close()
