@@ -1,11 +1,11 @@
 """Where sound comes from. Every source has the same few names:
 
-rate            samples a second
-readinto(x)     writes samples to x, a buffer of int16, without waiting; returns how many: 0 when there is none yet, -1 when the
-                sound is over
-live            sound goes on whether it is read or not (a file waits)
-overruns        samples that the driver lost, as far as it can tell
-close()
+- rate: samples a second
+- readinto(x): writes samples to x, a buffer of int16, without waiting; returns how many: 0 when there is none yet, -1 when the
+  sound is over
+- live: sound goes on whether it is read or not (a file waits)
+- overruns: samples that the driver lost, as far as it can tell
+- close()
 """
 
 import struct
