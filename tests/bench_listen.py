@@ -1,4 +1,4 @@
-"""python tests/bench_listen.py FOLDER: every clip of a folder through the listening app on the emulated RP2040, against the reference.
+"""python tests/bench_listen.py FOLDER: a folder of clips through the listening app on the emulated RP2040, against the reference.
 
 Prints a table; exit status 1 if the events of one differ.
 """
