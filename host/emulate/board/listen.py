@@ -1,4 +1,4 @@
-"""Runs on the emulated board: the listening app on a folder's sound.wav, with model.l3m and job.json. It prints what it always does.
+"""Runs on the emulated board: the listening app on a folder's sound.wav, with model.l3m and job.json. It prints as ever.
 
 Writes result.json. work() is a generator, because MicroPython in WebAssembly collects garbage only between calls.
 """

@@ -1,4 +1,4 @@
-"""Runs on boards: a model whose self-test times a window as a program runs it, then each layer: `make bench`'s and `l3mote bench`'s.
+"""Runs on boards: a model whose self-test times a window as programs run it, then each layer, for `make bench` and `l3mote bench`.
 
 In a layer's time weights are decoded, summed, rectified and pooled; reading the file is outside. That clock takes some thousand
 cycles a chunk, so the window is timed before.
