@@ -7,9 +7,10 @@ RP2040JS := rp2040js@1.4.1
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 ARCH ?= armv6m
+CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup edgel3 emulators native mpy demo test check docs fuzz bench model dist cuts clean
+.PHONY: help setup edgel3 emulators native mpy demo test check docs fuzz bench bench-listen model dist cuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +51,9 @@ fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in Micr
 
 bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
 	$(BIN)/python -m l3host.emulate.bench BENCHMARKS.md $(SEA)
+
+bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
+	$(BIN)/python tests/bench_listen.py $(CLIPS)
 
 model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
 	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force

@@ -13,6 +13,8 @@ from l3mote.reader import Reader
 
 # Heap that the imported package and a model's tables take: 49 kB measured on the unix port, whose words are 64 bits wide.
 PACKAGE_BYTES = 49_000
+# What the listening app takes besides its ring: 32 kB of modules, measured on the emulated RP2040, and app.SPARE.
+APP_BYTES = 41_000
 
 
 @dataclass(frozen=True)
@@ -72,16 +74,17 @@ def smallest(reader: Reader, kernel) -> int:
 def will_it_run(reader: Reader, heap: int, kernel=None) -> dict:
     """Does the model fit a board with `heap` bytes free before the package is imported? Sizes in bytes.
 
-    kernel: the module that counts the plan's bytes (default: arithmetic()).
+    kernel: the module that counts the plan's bytes (default: arithmetic()). reader.ring: samples of the app's ring, 0: no app.
     """
     kernel = kernel or arithmetic(reader)
-    needed = heap_for(smallest(reader, kernel))
+    package = PACKAGE_BYTES + (APP_BYTES if reader.ring else 0)
+    needed = heap_for(smallest(reader, kernel), package)
     result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
     if not result["fits"]:
         return result
-    found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), kernel)
+    found = plan(reader, buffer_heap(heap - package), kernel)
     return result | {
-        "heap_peak": PACKAGE_BYTES + found.heap_bytes,
+        "heap_peak": package + found.heap_bytes,
         "buffers": [{"name": name, "bytes": n} for name, n in found.buffers],  # 0 bytes: shares another buffer's memory
         "flash_bytes_read": found.flash_bytes,
         "tiles": found.tiles,
@@ -90,11 +93,11 @@ def will_it_run(reader: Reader, heap: int, kernel=None) -> dict:
     }
 
 
-def heap_for(buffers: int) -> int:
+def heap_for(buffers: int, package: int = PACKAGE_BYTES) -> int:
     """Free heap before the import at which a model plans for this many bytes of buffers (the inverse of buffer_heap)."""
-    heap = PACKAGE_BYTES + buffers
-    while buffer_heap(heap - PACKAGE_BYTES) < buffers:
-        heap += buffers - buffer_heap(heap - PACKAGE_BYTES)
+    heap = package + buffers
+    while buffer_heap(heap - package) < buffers:
+        heap += buffers - buffer_heap(heap - package)
     return heap
 
 

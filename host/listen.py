@@ -15,6 +15,7 @@ from l3host.graph import Graph
 from l3host.half import rounded
 from l3mote.filters import lowpass
 
+SLOTS = 8  # of a window, as a board measures levels
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 
@@ -34,7 +35,8 @@ class Rules:
 def rules_of(graph: Graph, settings: dict) -> Rules:
     """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead."""
     fe, given = graph.frontend, {key: value for key, value in settings.items() if value is not None}
-    thresholds = [given.get(f"threshold.{label}", given.get("threshold", t)) for label, t in zip(graph.labels, graph.thresholds, strict=True)]
+    own = [given.get("threshold", t) for t in graph.thresholds]
+    thresholds = [given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)]
     votes = given.get("votes", 1)
     return Rules(
         hop=round(given["hop"] * fe.sample_rate) if "hop" in given else fe.hop,
@@ -122,7 +124,8 @@ def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = Non
     factor = rate // fe.sample_rate
     heard = decimate(pcm, factor)
     windows = np.lib.stride_tricks.sliding_window_view(heard, fe.window)[:: rules.hop]
-    slots = a_levels(pcm, rate, rules.hop * factor)
-    per_window = max(rules.window, rules.hop) // rules.hop
-    levels = decibels(np.array([slots[k : k + per_window].mean() for k in range(len(windows))]))
+    slot = rules.window // SLOTS
+    squares = a_levels(pcm, rate, slot * factor)
+    starts = rules.hop * np.arange(len(windows))
+    levels = decibels(np.array([squares[s // slot : (s + rules.window) // slot].mean() for s in starts]))
     return events(graph.labels, fe.sample_rate, rules, scores_of(graph, windows), levels)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listen.h"
 #include "mel.h"
 
 static uint64_t state;
@@ -151,14 +152,42 @@ static bool fuzz_planes(void) {
     return done;
 }
 
+static bool fuzz_capture(void) {
+    int32_t n_taps = 4 * (1 + pick(20)), n = pick(200), factor = 1 + pick(6), n_ring = 1 + pick(60), step = 1 + pick(4);
+    decimate_t d = {n, factor, pick(n_ring)};
+    take_t t = {pick(step), step, n / step, pick(2)};
+    measure_t m = {pick(n + 1), n};
+    int16_t *x = noise(2 * (size_t)n), *taps = noise(2 * (size_t)n_taps), *ring = noise(2 * (size_t)n_ring), *out = noise(2 * (size_t)n);
+    state_t *state = noise(sizeof(state_t));
+    for (int i = 0; i < 3; i++) {
+        state->high[i].shift = FRACTION + pick(32);
+    }
+    corrupt((int32_t *)&d, 3);
+    corrupt((int32_t *)&t, 4);
+    corrupt((int32_t *)&m, 2);
+    bool done = decimate_allowed(&d, (size_t)n, (size_t)n_taps, (size_t)n_ring);
+    if (done) {
+        decimate(&d, x, taps, (size_t)n_taps, ring, (size_t)n_ring);
+    }
+    if (take_allowed(&t, (size_t)n, (size_t)n)) {
+        take(&t, (uint16_t *)x, (uint16_t *)out);
+    }
+    if (measure_allowed(&m, state, (size_t)n)) {
+        measure(&m, state, x);
+    }
+    free(x), free(taps), free(ring), free(out), free(state);
+    return done;
+}
+
 int main(int argc, char **argv) {
-    long calls = argc > 1 ? atol(argv[1]) : 10000, passed[3] = {0, 0, 0};
+    long calls = argc > 1 ? atol(argv[1]) : 10000, passed[4] = {0, 0, 0, 0};
     state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
     for (long i = 0; i < calls; i++) {
         passed[0] += fuzz_conv();
         passed[1] += fuzz_frame();
         passed[2] += fuzz_planes();
+        passed[3] += fuzz_capture();
     }
-    printf("%ld %ld %ld\n", passed[0], passed[1], passed[2]);
+    printf("%ld %ld %ld %ld\n", passed[0], passed[1], passed[2], passed[3]);
     return 0;
 }

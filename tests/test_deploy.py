@@ -5,17 +5,20 @@ import os
 import pty
 import subprocess
 import sys
+import time
 import tty
 import zlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import serial
+import soundfile
 from make_small import PATH
 from support import require
 
 from l3host.cli import main
-from l3host.deploy import facts, links, payload, steps
+from l3host.deploy import facts, links, monitor, payload, steps
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
 from l3host.emulate.rp2040.board import board
@@ -79,16 +82,13 @@ print(folder, *Model(folder + "/model.l3m").selftest())
 """
 
 
-@pytest.mark.parametrize("tool", ["mpremote", "ampy"])
-def test_a_model_is_deployed_updated_and_rolled_back(tool, pico, capsys):
+def test_a_model_is_deployed_updated_and_rolled_back(pico, capsys):
     with pico() as there:
-        arguments = ["deploy", SMALL, "--port", there.port, "--tool", tool, "--app", "none", "--json"]
+        arguments = ["deploy", SMALL, "--port", there.port, "--app", "none", "--json"]
         status, first = l3mote(capsys, *arguments)
         assert status == 0, first
         assert first["kernel"] == first["selftest"]["kernel"] == "native" and first["selftest"]["passed"]
         assert first["precompiled"] and first["bytes"] == first["bytes_copied"] and first["before"] is None
-        if tool == "ampy":
-            return
         folder = f"/l3/{first['version']}"
         started, answer = on_board(there.port, RUN)
         assert json.loads(started)["version"] == first["version"] and answer.startswith(f"{folder} True ")
@@ -102,8 +102,37 @@ def test_a_model_is_deployed_updated_and_rolled_back(tool, pico, capsys):
         status, back = l3mote(capsys, "deploy", "--rollback", "--port", there.port, "--json")
         assert status == 0 and back["version"] == first["version"]
         assert on_board(there.port, RUN)[1].startswith(folder)
-        status, again = l3mote(capsys, *arguments, "--set", "hop=0.5")
-        assert again["bytes_copied"] == 0 and again["version"] == second["version"], "it is still there, whole"
+
+
+def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_path):
+    """To a recording on the board, whose sound is over soon."""
+    reader = open_reader(SMALL)
+    rate = reader.frontend.sample_rate
+    reader.close()
+    soundfile.write(tmp_path / "noise.wav", np.random.default_rng(0).normal(0, 0.1, 2 * rate), rate, subtype="PCM_16")
+    fs = rp2040.file_system()
+    rp2040.copy_in(fs, tmp_path / "noise.wav", "/noise.wav")
+    with pico(rp2040.dump(fs)) as there:
+        recording = ["--set", "mic=wav", "--set", "wav=/noise.wav"]
+        status, done = l3mote(capsys, "deploy", SMALL, "--port", there.port, "--tool", "ampy", "--json", *recording)
+        assert status == 0, done
+        heard = []
+        for event in monitored(there.port):
+            heard.append(event)
+            if event.get("label") == "end of the recording":
+                break
+    assert [event["version"] for event in heard if event.get("label") == "started"] == [done["version"]]
+    assert heard[-1]["windows"] > 0 and heard[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
+
+
+def monitored(port):
+    """Events from the board, each within a minute."""
+    heard = time.monotonic()
+    for event in monitor.events(port):
+        assert time.monotonic() - heard < 60, "the app says nothing"
+        if event:
+            heard = time.monotonic()
+            yield event
 
 
 def test_a_full_flash_is_refused_before_anything_is_written(pico, capsys):
@@ -159,6 +188,16 @@ def test_mpy_is_refused_for_circuitpython(drive, capsys):
 
 
 # the steps
+
+
+def test_going_back_and_forth_copies_nothing(drive):
+    target = Drive(str(drive))
+    assert deploy(target, "one")["bytes_copied"] == sum(map(len, version("one").files.values()))
+    deploy(target, "two")
+    assert steps.rollback(target) == {"version": version("one").version, "before": version("two").version}
+    assert runs(drive) == version("one").version
+    again = deploy(target, "two")
+    assert again["bytes_copied"] == 0 and runs(drive) == again["version"] == version("two").version
 
 
 def version(word):

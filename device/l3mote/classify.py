@@ -10,8 +10,9 @@ from array import array
 from l3mote.mic import SoundError
 from l3mote.ring import BLOCK, SAMPLES, Ring
 
+SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
-CLIPPED = 3  # samples at full scale in a hop that are worth a warning
+CLIPPED = 3  # samples at full scale in a slot that are worth a warning
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
 
 
@@ -118,8 +119,9 @@ class Warnings:
 class Listener:
     """Listen to a source with a model.
 
-    model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); what it lacks
-    or has as None comes from the model: hop, thresholds. clock: see steps().
+    model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
+    thresholds that it lacks or has as None come from the model. clock: see steps().
+    slot: samples of the meter's slots.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
     """
@@ -136,12 +138,13 @@ class Listener:
             int((get("refractory") or 0) * self.rate),
         )  # fmt: skip
         buffer = model.ring or array("h", bytes(2 * SAMPLES))
-        self.ring = Ring(source, self.rate, buffer, self.hop, (self.window + len(buffer)) // self.hop + 2)
+        self.slot = max(1, self.window // SLOTS)
+        self.ring = Ring(source, self.rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
         self.pcm = memoryview(model.pcm)
         self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
         self.covered = 0  # samples up to here were in a window, or were not to be
         self.windows = self.skipped = self.lost = 0
-        self.slots = self.told = 0  # levels and losses that warnings were given for
+        self.slots = self.told = 0  # slots and losses that warnings were given for
         self.warnings = Warnings()
 
     # -- sound
@@ -188,12 +191,12 @@ class Listener:
         return self.ring.total / self.rate
 
     def levels(self):
-        """(dB of full scale, A-weighted Leq) of the last hop."""
-        return self.ring.meter.level(self.ring.meter.slots - 1, self.ring.meter.slots)
+        """(dB of full scale, A-weighted Leq) of the last SLOTS slots: of so much sound as a window has."""
+        return self.ring.meter.level(self.ring.meter.slots - SLOTS, self.ring.meter.slots)
 
     def window_levels(self):
-        """The same of the window that is ready."""
-        return self.ring.meter.level(self.start // self.hop, max(self.start + self.window, self.start + self.hop) // self.hop)
+        """The same of the window that is ready, its ends to a slot."""
+        return self.ring.meter.level(self.start // self.slot, (self.start + self.window) // self.slot)
 
     def status(self):
         """What happened so far, for a status line."""
@@ -233,12 +236,11 @@ class Listener:
         meter, found = self.ring.meter, []
         while self.slots < meter.slots:
             self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
-            t, level = self.slots * self.hop / self.rate, meter.level(self.slots - 1, self.slots)[1]
-            clipped = meter.clipped[(self.slots - 1) % meter.kept]
-            if self.warnings.due("clipping", clipped >= CLIPPED, t):
-                found.append(self._event("warning", "clipping", clipped, level, t))
-            silent = meter.still >= STILL * self.source.rate
-            if self.warnings.due("silent", silent, t):
+            t, level = self.slots * self.slot / self.rate, meter.level(self.slots - 1, self.slots)[1]
+            i = (self.slots - 1) % meter.kept
+            if self.warnings.due("clipping", meter.clipped[i] >= CLIPPED, t):
+                found.append(self._event("warning", "clipping", meter.clipped[i], level, t))
+            if self.warnings.due("silent", meter.unmoved[i] >= STILL * self.source.rate, t):
                 found.append(self._event("warning", "silent", None, level, t))
             lost = self.lost + self.source.overruns // self.ring.factor
             if self.warnings.due("overrun", lost > self.told, t):

@@ -122,5 +122,7 @@ def open_source(settings):
             from l3mote.mic_machine import I2S
     except ImportError as e:
         raise SoundError("this firmware has no I2S input (%s): mic=wav and mic=callback work everywhere" % e)
-    pins = [settings[name] for name in ("sck", "ws", "sd")]
-    return I2S(*pins, rate=settings.get("rate") or RATE, bits=settings.get("bits") or 32, channel=settings.get("channel") or "left")
+    return I2S(
+        settings["sck"], settings["ws"], settings["sd"], settings.get("rate") or RATE, settings.get("bits") or 32,
+        settings.get("channel") or "left",
+    )  # fmt: skip

@@ -8,7 +8,6 @@ import time
 from array import array
 
 import board
-import microcontroller
 
 from l3mote.kernels import choose_capture
 from l3mote.mic import SoundError
@@ -17,11 +16,10 @@ FRAMES = 256  # recorded at once
 
 
 def pin(name):
-    """A pin by its name in board or microcontroller.pin. Raises SoundError."""
-    for place in (board, microcontroller.pin):
-        if hasattr(place, str(name)):
-            return getattr(place, str(name))
-    raise SoundError("this board has no pin called %s: dir(board) lists them" % name)
+    """A pin by its name in board. Raises SoundError."""
+    if not hasattr(board, str(name)):
+        raise SoundError("this board has no pin called %s: dir(board) lists them" % name)
+    return getattr(board, str(name))
 
 
 class Recorder:

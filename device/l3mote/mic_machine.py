@@ -33,8 +33,8 @@ class I2S:
         self.raw = array("h", bytes(FRAMES * self.frame))
         self.view = memoryview(self.raw)
         self.driver = Driver(
-            number, sck=Pin(sck), ws=Pin(ws), sd=Pin(sd), mode=Driver.RX, bits=bits, format=Driver.STEREO if stereo else Driver.MONO,
-            rate=rate, ibuf=ibuf or rate // HELD * self.frame,
+            number, sck=Pin(sck), ws=Pin(ws), sd=Pin(sd), mode=Driver.RX, bits=bits, rate=rate,
+            format=Driver.STEREO if stereo else Driver.MONO, ibuf=ibuf or rate // HELD * self.frame,
         )  # fmt: skip
         poll = select.poll()
         poll.register(self.driver, select.POLLIN)
@@ -53,7 +53,7 @@ class I2S:
         return done
 
     def _count(self):
-        """The driver is empty: what should have come since it last was, less what came, it dropped. It says nothing of that itself."""
+        """The driver is empty: what should have come since it last was, less what came, it dropped, without a word."""
         now = time.ticks_us()
         due = time.ticks_diff(now, self.since) * self.rate // 1000000
         if due - self.got > SLACK:

@@ -1,4 +1,4 @@
-"""Simulated time, for the host's emulation and for tests: a recording that is heard as it is spoken, by a board of a given speed."""
+"""Simulated time, for the host's emulation and for tests: a recording is heard as it is spoken, by a board of a given speed."""
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
 
 class Paced:
-    """What of a source has been spoken by now. held: samples that its driver keeps (None: all); what is more then is lost, and counted."""
+    """What of a source has been spoken by now. held: samples that its driver keeps (None: all); more are lost, and counted."""
 
     live = True
 

@@ -259,7 +259,7 @@ def best_raise(plan, kernel, tried):
 def plan(model, heap, kernel):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers, chunk_bytes, max_values and ring (samples) (a reader.Reader). kernel: its module, which knows what
+    model: anything with frontend, layers, chunk_bytes, max_values and ring (a reader.Reader). kernel: its module, which knows what
     it allocates. Starts from the fewest tiles and lowest strips that fit; then raises the strips that save most flash for
     each byte that they cost, as long as any fit. Raises HeapError.
     """

@@ -29,7 +29,8 @@ def decibels(square):
 class Meter:
     """Levels of a source's samples, slot by slot: mean squares, plain and A-weighted, at the source's own rate.
 
-    slots: how many are done; kept: of how many the levels are remembered. still: samples since the last one that differed.
+    slots: how many are done; kept: of how many there is, by slot % kept: the mean squares plain and weighted, the number of clipped
+    samples, and how long the sound was unmoved when it ended, in samples of one and the same value.
     A-weighting is right up to 0.45 of the source's rate (filters.weighting): sound above is not in the level.
     """
 
@@ -39,11 +40,11 @@ class Meter:
         self.slots = self.filled = self.still = 0
         self.last = None
         self.plain, self.weighted = array("f", [0.0] * keep), array("f", [0.0] * keep)
-        self.clipped = array("H", [0] * keep)
+        self.clipped, self.unmoved = array("i", [0] * keep), array("i", [0] * keep)
         coefficients = weighting(rate)
         self.state = kernel.state(coefficients)
         self.p = array("i", [0, 0])
-        self.gain = -gain(coefficients, rate, 1000)
+        self.gain = -gain(coefficients, rate, 1000) - 6.0206  # measured are twice the samples
         self._open()
 
     def _open(self):
@@ -76,7 +77,7 @@ class Meter:
         i = self.slots % self.kept
         self.plain[i] = self.sum / self.slot
         self.weighted[i] = self.weighted_sum / self.slot
-        self.clipped[i] = min(self.clips, 65535)
+        self.clipped[i], self.unmoved[i] = self.clips, min(self.still, 1 << 30)
         self.slots += 1
         self._open()
 
@@ -178,7 +179,7 @@ class Ring:
             self.x_view[: self.have] = self.x_view[used : used + self.have]
 
     def copy(self, start, pcm):
-        """Samples start to start + len(pcm) - 1 into pcm, a buffer of int16. Raises ValueError if they are not (or no longer) here."""
+        """Samples start to start + len(pcm) - 1 into pcm, a buffer of int16. Raises ValueError if they are not, or no longer, here."""
         n = len(pcm)
         if start < self.oldest or start + n > self.total:
             raise ValueError("samples %d to %d are not in the ring" % (start, start + n))

@@ -141,30 +141,36 @@ ALWAYS_INLINE void sum_row(const filter_t *f, const uint16_t *x, int32_t columns
     }
 }
 
-// One copy for each sign, so that it is no question in the inner loops.
-static __attribute__((noinline)) void sum_row_signed(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
-    sum_row(f, x, columns, line, true);
-}
-
 #if L3_ASM
 
 #include "conv_armv6m.h"
 
-static void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
-    if (!has_blocks(f, columns, false)) {
+static NOINLINE void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+    if (!has_blocks(f, columns) && is_signed) {
+        sum_narrow(f, x, columns, line, true);
+    } else if (!has_blocks(f, columns)) {
         sum_narrow(f, x, columns, line, false);
-        return;
+    } else {
+        blocks_t b;
+        set_filter(&b, f, 0, 0, SUMS);
+        set_rows(&b, 1, 0, 0, 0, 1);
+        run_rows(&b, x, line, columns, f->by_rows, is_signed);
     }
-    blocks_t b;
-    set_filter(&b, f, 0, 0, SUMS);
-    set_rows(&b, 1, 0, 0, 0, 1);
-    run_rows(&b, x, line, columns, f->by_rows, false);
 }
 
 #else
 
-static __attribute__((noinline)) void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+// One copy for each sign, so that it is no question in the inner loops.
+static NOINLINE void sum_row_signed(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
+    sum_row(f, x, columns, line, true);
+}
+
+static NOINLINE void sum_row_unsigned(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line) {
     sum_row(f, x, columns, line, false);
+}
+
+ALWAYS_INLINE void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+    (is_signed ? sum_row_signed : sum_row_unsigned)(f, x, columns, line);
 }
 
 #endif
@@ -198,7 +204,9 @@ ALWAYS_INLINE void finish(const conv_t *p, const int32_t *line, int shift, int16
 }
 
 static void finish_row(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again) {
-    if (again) {
+    if (L3_ASM) { // has done the common pools
+        finish(p, line, shift, out, again, p->pool_columns);
+    } else if (again) {
         finish(p, line, shift, out, true, p->pool_columns);
     } else if (p->pool_columns == 1) {
         finish(p, line, shift, out, false, 1);
@@ -214,11 +222,7 @@ static void conv_lines(const conv_t *p, const filter_t *f, int shift, const uint
     bool again = within > 0, fresh = true;
     for (int32_t y = 0; y < p->rows; y++, x += p->pitch) {
         int32_t *line = fresh ? lines : lines + p->columns;
-        if (p->is_signed) {
-            sum_row_signed(f, x, p->columns, line);
-        } else {
-            sum_row_unsigned(f, x, p->columns, line);
-        }
+        sum_line(f, x, p->columns, line, p->is_signed);
         if (!fresh) {
             merge_line(lines, line, p->columns);
         }
@@ -238,7 +242,7 @@ static void conv_lines(const conv_t *p, const filter_t *f, int shift, const uint
 static bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out) {
     int32_t columns = p->pool_columns * p->out_columns;
     bool pooled = p->pool_columns == 2;
-    if (p->least != 0 || p->pool_columns > 2 || (!pooled && p->pool_rows > 1) || !has_blocks(f, columns, p->is_signed)) {
+    if (p->least != 0 || p->pool_columns > 2 || (!pooled && p->pool_rows > 1) || !has_blocks(f, columns)) {
         return false;
     }
     blocks_t b;
@@ -262,7 +266,7 @@ static void conv_filter(const conv_t *p, const filter_t *f, int shift, const uin
 // ---- a chunk
 
 // Does the last element of a * b + c * d + rest (all of them not negative) stand before n?
-ALWAYS_INLINE bool inside(int32_t a, int32_t b, int32_t c, int32_t d, int32_t rest, size_t n) {
+static NOINLINE bool inside(int32_t a, int32_t b, int32_t c, int32_t d, int32_t rest, size_t n) {
     return (uint64_t)(uint32_t)a * (uint32_t)b + (uint64_t)(uint32_t)c * (uint32_t)d + (uint32_t)rest < n;
 }
 
@@ -275,7 +279,7 @@ static bool disjoint(const void *a, size_t a_bytes, const void *b, size_t b_byte
     return x + a_bytes <= y || y + b_bytes <= x;
 }
 
-static bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
+static NOINLINE bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
     int32_t bias_bytes = 4, count_bytes = p->code ? 2 : 0;
     int32_t halves = p->palette ? p->palette : p->values; // float16 stand there
     return p->filters >= 1 && p->filters <= 65535 && p->taps >= 1 && p->taps <= MAX_TAPS
@@ -301,7 +305,7 @@ static bool input_inside(const conv_t *p, const conv_buffers_t *b) {
     return channels * 9 == p->taps && inside(channels - 1, p->size, p->rows + 1, p->pitch, p->first + p->columns + 1, b->n_in);
 }
 
-static bool output_inside(const conv_t *p, const conv_buffers_t *b) {
+static NOINLINE bool output_inside(const conv_t *p, const conv_buffers_t *b) {
     const int32_t most = 1 << 28;
     if (p->pool_rows < 1 || p->pool_columns < 1 || p->within < 0 || p->within >= p->pool_rows || p->out_columns < 1 || p->to < 0
         || p->out_pitch < 0 || p->out_size < 0 || p->to > most || p->out_columns > p->columns

@@ -1,6 +1,6 @@
 @ Cortex-M0+ inner loops of conv.h: l3_list8 is list8, l3_rows4 is rows4 and l3_rows6 the same for six pixels, each over blocks of
-@ pixels side by side in rows one below the other, with what conv.h's finish makes of their sums. l3_signed6 and l3_signed4 are
-@ l3_rows6 and l3_rows4 on signed input.
+@ pixels side by side in rows one below the other, with what conv.h's finish makes of their sums. l3_signed8, l3_signed6 and
+@ l3_signed4 are the same on signed input.
 @   void f(const blocks_t *)
 @ Sums stay in high registers, which `add` reaches; `muls` destroys an operand that is not needed again; nothing but pixels,
 @ weights and results touches memory inside a block. Cycles a multiply-accumulate, blocks' beginnings and ends aside: 4.6 in
@@ -39,40 +39,39 @@
     ldr r7, [sp, #ENTRY]
 .endm
 
+@ A pixel, SIGNED or not
+.macro PIXEL to, off
+    ldrh \to, [r0, #\off]
+    .if SIGNED
+    sxth \to, \to
+    .endif
+.endm
+
 @ ---- one weight (r3) on 8 pixels
+
+.macro TIMES off, a
+    PIXEL r2, \off
+    muls r2, r3
+    add \a, r2
+.endm
 
 .macro TAP8
     ldm r1!, {r2, r3}
     add r0, r2
-    ldrh r2, [r0, #0]
-    muls r2, r3
-    add r8, r2
-    ldrh r2, [r0, #2]
-    muls r2, r3
-    add r9, r2
-    ldrh r2, [r0, #4]
-    muls r2, r3
-    add r10, r2
-    ldrh r2, [r0, #6]
-    muls r2, r3
-    add r11, r2
-    ldrh r2, [r0, #8]
-    muls r2, r3
-    add r12, r2
-    ldrh r2, [r0, #10]
-    muls r2, r3
-    add lr, r2
-    ldrh r2, [r0, #12]
-    muls r2, r3
-    adds r4, r2
-    ldrh r2, [r0, #14]
-    muls r2, r3
-    adds r5, r2
+    TIMES 0, r8
+    TIMES 2, r9
+    TIMES 4, r10
+    TIMES 6, r11
+    TIMES 8, r12
+    TIMES 10, lr
+    TIMES 12, r4
+    TIMES 14, r5
 .endm
-    .equ TAP8_BYTES, 52
 
 @ Four taps a turn: what is over enters at the second, third or last; an empty list at the end.
-    ENTER l3_list8
+.macro LISTS function, signed
+    .set SIGNED, \signed
+    ENTER \function
     ldr r1, [sp, #LIST]
     adr r2, 5f
     subs r1, r7
@@ -80,7 +79,7 @@
     lsrs r1, #3             @ minus the number of taps
     lsls r1, #30
     lsrs r1, #30
-    movs r3, #TAP8_BYTES
+    movs r3, #52 + 16 * SIGNED  @ bytes of a tap
     muls r1, r3
     adr r2, 4f
     add r2, r1
@@ -91,27 +90,26 @@
     TAP8
     .endr
     cmp r1, r7
+    .if SIGNED              @ bne does not reach it
+    beq 5f
+    b 4b
+    .else
     bne 4b
+    .endif
     .balign 4
 5:  b finish8
+.endm
 
 @ ---- three weights (r2, r3, r4) on 6 or 4 pixels
 
-.macro LOAD off
-    ldrh r5, [r0, #\off]
-    .if SIGNED
-    sxth r5, r5
-    .endif
-.endm
-
 .macro FIRST off, a
-    LOAD \off
+    PIXEL r5, \off
     muls r5, r2
     add \a, r5
 .endm
 
 .macro SECOND off, a, b
-    LOAD \off
+    PIXEL r5, \off
     movs r6, r5
     muls r6, r3
     add \a, r6
@@ -120,7 +118,7 @@
 .endm
 
 .macro MIDDLE off, a, b, c
-    LOAD \off
+    PIXEL r5, \off
     movs r6, r5
     muls r6, r4
     add \a, r6
@@ -132,7 +130,7 @@
 .endm
 
 .macro SECOND_LAST off, a, b
-    LOAD \off
+    PIXEL r5, \off
     muls r3, r5
     add \b, r3
     muls r5, r4
@@ -140,7 +138,7 @@
 .endm
 
 .macro LAST off, a
-    LOAD \off
+    PIXEL r5, \off
     muls r5, r4
     add \a, r5
 .endm
@@ -317,39 +315,6 @@ finish6:
     stm r0!, {r1-r6}
     NEXT 6, 0
 
-finish8:
-    FINISH
-    bhs 1f
-    ONES 8
-    ONE 8e, 8, r12
-    ONE 8f, 10, lr
-    ONE 8g, 12, r4
-    ONE 8h, 14, r5
-    NEXT 8, 16
-    OVER 8a, 8b, 8c, 8d, 8e, 8f, 8g, 8h
-1:  bne 2f
-    PAIRS 8, PAIR
-    PAIR 8PAIRc, 4, r12, lr
-    PAIR 8PAIRd, 6, r4, r5
-    NEXT 8, 8
-    OVER 8PAIRa, 8PAIRb, 8PAIRc, 8PAIRd
-2:  cmp r6, #2
-    bne 3f
-    PAIRS 8, MERGE
-    MERGE 8MERGEc, 4, r12, lr
-    MERGE 8MERGEd, 6, r4, r5
-    NEXT 8, 8
-    OVER 8MERGEa, 8MERGEb, 8MERGEc, 8MERGEd
-3:  mov r1, r8
-    mov r2, r9
-    mov r3, r10
-    mov r6, r11
-    stm r0!, {r1, r2, r3, r6}
-    mov r1, r12
-    mov r2, lr
-    stm r0!, {r1, r2, r4, r5}
-    NEXT 8, 0
-
 @ ---- from block to block and from row to row
 
 next:
@@ -406,3 +371,41 @@ next_row:                       @ r1: x_end
 leave:
     add sp, #FRAME
     RETURN
+
+@ ---- lists, here because no branch reaches far
+
+    LISTS l3_list8, 0
+    LISTS l3_signed8, 1
+
+finish8:
+    FINISH
+    bhs 1f
+    ONES 8
+    ONE 8e, 8, r12
+    ONE 8f, 10, lr
+    ONE 8g, 12, r4
+    ONE 8h, 14, r5
+    NEXT 8, 16
+    OVER 8a, 8b, 8c, 8d, 8e, 8f, 8g, 8h
+1:  bne 2f
+    PAIRS 8, PAIR
+    PAIR 8PAIRc, 4, r12, lr
+    PAIR 8PAIRd, 6, r4, r5
+    NEXT 8, 8
+    OVER 8PAIRa, 8PAIRb, 8PAIRc, 8PAIRd
+2:  cmp r6, #2
+    bne 3f
+    PAIRS 8, MERGE
+    MERGE 8MERGEc, 4, r12, lr
+    MERGE 8MERGEd, 6, r4, r5
+    NEXT 8, 8
+    OVER 8MERGEa, 8MERGEb, 8MERGEc, 8MERGEd
+3:  mov r1, r8
+    mov r2, r9
+    mov r3, r10
+    mov r6, r11
+    stm r0!, {r1, r2, r3, r6}
+    mov r1, r12
+    mov r2, lr
+    stm r0!, {r1, r2, r4, r5}
+    NEXT 8, 0

@@ -21,7 +21,7 @@ typedef struct {
 } blocks_t;
 
 typedef void blocks_loop_t(const blocks_t *);
-extern __attribute__((visibility("hidden"))) blocks_loop_t l3_list8, l3_rows6, l3_rows4, l3_signed6, l3_signed4;
+extern __attribute__((visibility("hidden"))) blocks_loop_t l3_list8, l3_rows6, l3_rows4, l3_signed8, l3_signed6, l3_signed4;
 
 // n blocks of `width` columns from column `at` on. x, out: of column 0.
 static void run_blocks(blocks_loop_t *loop, blocks_t *b, const uint16_t *x, void *out, int32_t width, int32_t at, int32_t n) {
@@ -37,8 +37,9 @@ static void run_blocks(blocks_loop_t *loop, blocks_t *b, const uint16_t *x, void
 // All of a filter's blocks. The last block of a row overlaps the one before, unless widths of 4 and 6 add up.
 static void run_rows(blocks_t *b, const uint16_t *x, void *out, int32_t columns, bool by_rows, bool is_signed) {
     if (!by_rows) {
-        run_blocks(l3_list8, b, x, out, 8, 0, columns >> 3);
-        run_blocks(l3_list8, b, x, out, 8, columns - 8, columns & 7 ? 1 : 0);
+        blocks_loop_t *eight = is_signed ? l3_signed8 : l3_list8;
+        run_blocks(eight, b, x, out, 8, 0, columns >> 3);
+        run_blocks(eight, b, x, out, 8, columns - 8, columns & 7 ? 1 : 0);
         return;
     }
     int32_t six = 0, at = 0;
@@ -61,8 +62,8 @@ static void set_rows(blocks_t *b, int32_t rows, int32_t pitch, int32_t out_pitch
     b->rows = rows, b->pitch = 2 * pitch, b->out_pitch = 2 * out_pitch, b->within = within, b->pool_rows = pool_rows;
 }
 
-static bool has_blocks(const filter_t *f, int32_t columns, bool is_signed) {
-    return f->by_rows ? columns >= 4 : columns >= 8 && !is_signed;
+static bool has_blocks(const filter_t *f, int32_t columns) {
+    return columns >= (f->by_rows ? 4 : 8);
 }
 
 #endif

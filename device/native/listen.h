@@ -126,8 +126,8 @@ static void measure(const measure_t *p, state_t *s, const int16_t *x) {
             s->low[k].x = v;
             s->low[k].y = v = limited((int32_t)(y + 1024) >> 11, FULL);
         }
-        v = limited((v + 2) >> 2, 32768);
-        square = (uint32_t)(v * v);
+        v = limited(v >> 1, 65535);
+        square = (uint32_t)v * (uint32_t)v;
         weighted += square >> 16;
         weighted_low += square & 65535;
     }

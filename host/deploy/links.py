@@ -7,12 +7,13 @@ import errno
 import io
 import os
 import re
+import struct
 from collections.abc import Iterator
 
 from l3host.errors import L3Error
 
-SILENCE = 120  # seconds without a byte after which a running command is given up
-ANSWER = 10  # seconds in which a board answers at all
+SILENCE = 60  # seconds without a byte after which a board that was there is given up
+ANSWER, TRIES = 4, 3  # seconds, and times, in which a board answers at all: while it starts it may miss a Ctrl-C
 BAUD = 115200
 
 
@@ -71,7 +72,7 @@ class Link:
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # both tools print what they did not expect
                 yield
-        except (*self.errors, OSError, IndexError, ValueError) as e:  # struct.error is a ValueError
+        except (*self.errors, OSError, IndexError, ValueError, struct.error) as e:
             reason = str(e.args[0] if e.args else e) or type(e).__name__
             raise L3Error(f"the board on {self.port} does not answer ({reason}): unplugged, or no MicroPython?") from None
 
@@ -82,10 +83,19 @@ class Mpremote(Link):
         from mpremote.transport_serial import SerialTransport
 
         self.errors = (TransportError,)
-        self.tool = SerialTransport(self.port, BAUD, timeout=ANSWER)
+        self.tool = SerialTransport(self.port, BAUD, timeout=SILENCE)
 
     def enter(self):
-        self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
+        serial = self.tool.serial
+        serial.timeout = 1
+        for tries_left in reversed(range(TRIES)):
+            try:
+                self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
+                break
+            except self.errors:
+                if not tries_left:
+                    raise
+        serial.timeout = SILENCE
 
 
 class Ampy(Link):
@@ -94,7 +104,7 @@ class Ampy(Link):
 
         self.errors = (PyboardError,)
         self.tool = Pyboard(self.port, BAUD)
-        self.tool.serial.timeout = ANSWER
+        self.tool.serial.timeout = SILENCE
 
     def enter(self):
         self.tool.enter_raw_repl()

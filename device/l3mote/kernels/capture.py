@@ -7,7 +7,8 @@ from array import array
 
 # Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
 MEMORY, FOUND, STATE = 9, 17, 24
-LAG, FRACTION, FULL = 2048, 10, 1 << 18  # 1 of the low pass's coefficients; a section's value has 2 bits of fraction, its level 10 more
+LAG = 2048  # 1 of the low pass's coefficients
+FULL, FRACTION = 1 << 18, 10  # a section's value has 2 bits of fraction, its level 10 more
 HIGH_PASSES = ((9, 0), (10, 0), (11, 2), (12, 4))  # level and coefficient of each section
 LOW_PASSES = (13, 15)
 
@@ -62,8 +63,8 @@ def limited(v, most):
 def measure(x, state, p):
     """Level of samples p[0] to p[1] - 1 of x, at most 32,767 of them, plain and A-weighted; the sections remember, in state.
 
-    Finds: sum of squares, the same A-weighted (each as two sums, of the squares' high and low 16 bits), least and largest sample,
-    samples at full scale.
+    Finds: sum of squares, the same of twice the A-weighted samples (each as two sums, of the squares' high and low 16 bits), least
+    and largest sample, samples at full scale.
     """
     c = state
     plain = plain_low = weighted = weighted_low = clipped = 0
@@ -83,7 +84,7 @@ def measure(x, state, p):
             y = limited((c[6] * c[k + 1] + c[7] * v + c[8] * c[k] + LAG // 2) // LAG, FULL)
             c[k], c[k + 1] = v, y
             v = y
-        v = limited((v + 2) >> 2, 32768)
+        v = limited(v >> 1, 65535)
         square = v * v
         weighted += square >> 16
         weighted_low += square & 65535

@@ -26,7 +26,7 @@ def found(state):
 
 
 def decimate(x, taps, ring, p):
-    # polyphase: each phase of the samples is convolved with its phase of the filter, turned round, which in a symmetric one is another
+    # polyphase: each phase of the samples with its phase of the filter, turned round, which in a symmetric one is another phase
     factor, to, n = p[1], p[2], len(taps) // p[1]
     made = (p[0] - len(taps)) // factor + 1 if p[0] >= len(taps) else 0
     if not made:
@@ -50,5 +50,5 @@ def measure(x, state, p):
     clipped = sum([v in (32767, -32768) for v in x]) if largest == 32767 or least == -32768 else 0
     x = x * 1.0
     y, state[1] = sosfilt(state[0], x, zi=state[1])
-    plain, weighted = int(np.dot(x, x)), int(np.dot(y, y))
+    plain, weighted = int(np.dot(x, x)), int(4 * np.dot(y, y))
     state[2] = (plain >> 16, plain & 65535, weighted >> 16, weighted & 65535, least, largest, clipped)

@@ -132,13 +132,13 @@ def measure(x: ptr16, s: ptr32, p: ptr32):
         v = int(high_pass(v, s, 12, 4))
         v = int(low_pass(v, s, 13))
         v = int(low_pass(v, s, 15))
-        v = (v + 2) >> 2
-        if v < -32768:
-            v = -32768
-        if v > 32767:
-            v = 32767
+        v = v >> 1
+        if v < -65535:
+            v = -65535
+        if v > 65534:
+            v = 65534
         square = v * v
-        weighted += square >> 16
+        weighted += (square >> 16) & 65535
         weighted_low += square & 65535
         i += 1
     s[17] = plain
