@@ -1,7 +1,7 @@
-"""Draws _static/monitor.svg: what `l3mote monitor` shows of these events, which come at their time.
+"""Draws _static/monitor.svg: what `l3mote monitor` shows of a recording that the emulated app heard, after so many seconds.
 
-    l3mote emulate esc10 street.wav --listen --runtime rp2040 --json > heard.json
-    python docs/picture.py heard.json
+    l3mote emulate esc10 street.wav --listen --runtime unix --set level_every=0.5 --json > heard.json
+    python docs/picture.py heard.json 29
 """
 
 import json
@@ -15,19 +15,25 @@ from rich.console import Console
 from l3host.deploy.monitor import Screen
 
 WIDTH = 84
+PORT = "/dev/ttyACM0"
 
 
-def draw(events: list[dict], to: Path) -> None:
-    screen, began = Screen("/dev/ttyACM0"), time.monotonic()
+def draw(events: list[dict], seconds: float) -> str:
+    """SVG. Takes as long as the recording, because the screen shows the time of day."""
+    screen, began = Screen(PORT), time.monotonic()
     for event in events:
-        time.sleep(max(0, event["t"] - (time.monotonic() - began)))
-        screen.add(event)
-    console = Console(record=True, width=WIDTH, file=open("/dev/null", "w"))
-    console.print(screen)
-    svg = console.export_svg(title="l3mote monitor --port /dev/ttyACM0 --csv events.csv")
+        if event["event"] != "status" and event["t"] <= seconds:
+            time.sleep(max(0, event["t"] - (time.monotonic() - began)))
+            screen.add(event)
+    with open("/dev/null", "w") as nowhere:
+        console = Console(record=True, width=WIDTH, file=nowhere)
+        console.print(screen)
+    svg = console.export_svg(title=f"l3mote monitor --port {PORT}")
     svg = re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)  # no font from elsewhere
-    to.write_text(svg.replace("Fira Code", "DejaVu Sans Mono"), encoding="utf-8")
+    return svg.replace("Fira Code", "DejaVu Sans Mono")
 
 
 if __name__ == "__main__":
-    draw(json.loads(Path(sys.argv[1]).read_text())["events"], Path(__file__).parent / "_static" / "monitor.svg")
+    heard = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    svg = draw(heard["events"], float(sys.argv[2]))
+    Path(__file__).with_name("_static").joinpath("monitor.svg").write_text(svg, encoding="utf-8")

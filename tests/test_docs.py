@@ -20,6 +20,7 @@ from l3host import cli, synth
 from l3host.emulate import runtimes
 from l3host.emulate.rp2040.board import board as rp2040_board
 from l3host.errors import L3Error
+from l3mote.settings import SETTINGS
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
@@ -43,9 +44,11 @@ def code(page, *kinds):
 
 
 def commands(page):
-    """The lines of a page's shell blocks, continued lines joined."""
+    """The lines of a page's shell blocks, continued lines joined, and what workflows run."""
     for language, text in code(page, *BLOCKS):
-        if language in SHELL:
+        if language == "yaml":  # a workflow
+            yield from re.findall(r"- run: (.+)", text)
+        elif language in SHELL:
             yield from (line.strip() for line in text.replace("\\\n", " ").splitlines() if line.strip())
 
 
@@ -121,6 +124,11 @@ def test_python_blocks_import_what_exists(page):
         for node in ast.walk(ast.parse(text if language == "python" else "")):
             if isinstance(node, ast.ImportFrom) and node.module.split(".")[0] in ("l3mote", "l3host", "l3convert"):
                 assert {alias.name for alias in node.names} <= defined(node.module), node.module
+
+
+def test_every_setting_is_explained():
+    page = (DOCS / "howto" / "settings.md").read_text(encoding="utf-8")
+    assert all(f"`{key}`" in page for key in SETTINGS)
 
 
 # -- the build
