@@ -371,6 +371,14 @@ def test_a_port_with_no_board_is_named(line, capsys, monkeypatch):
     assert status == 1 and said.startswith(f"l3mote: the board on {line[1]} does not answer (") and said.count("\n") == 1
 
 
+def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
+    data = bytearray(PATH.read_bytes())
+    data[-9] ^= 1
+    (tmp_path / "bad.l3m").write_bytes(data)
+    status, said = l3mote(capsys, "deploy", tmp_path / "bad.l3m", "--port", drive, *PINS)
+    assert status == 1 and "crc32" in said and said.count("\n") == 1 and not (drive / "l3").exists()
+
+
 @pytest.mark.parametrize("given, said", [
     ([], "l3mote: mic=i2s needs sck, ws, sd set: use --set KEY=VALUE\n"),
     ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label 'cat', it has "),
