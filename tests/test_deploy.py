@@ -219,9 +219,27 @@ def runs(drive):
 def test_a_version_that_fails_its_selftest_does_not_start(drive):
     target = Drive(str(drive))
     deploy(target, "one")
-    with pytest.raises(L3Error, match="^the self-test fails on the board"):
+    before = snapshot(drive)
+    with pytest.raises(L3Error, match="^the self-test fails on the board .wrong by 0.5."):
         deploy(target, "two", passed=False)
-    assert runs(drive) == version("one").version
+    assert runs(drive) == version("one").version and snapshot(drive) == before
+
+
+def test_an_error_in_the_selftest_is_told(drive):
+    def failing(folder):
+        raise links.BoardError("Traceback:\nMemoryError: memory allocation failed\n")
+
+    with pytest.raises(L3Error, match="^the self-test fails on the board .on the board: MemoryError: memory allocation failed.: "):
+        steps.deploy(Drive(str(drive)), version("two"), failing, False)
+    assert runs(drive) is None and start.slots(f"{drive}/l3") == []
+
+
+def test_a_program_is_never_lost(drive):
+    (drive / "code.before.py").write_text("print('mine too')\n")
+    before = snapshot(drive)
+    with pytest.raises(L3Error, match="code.py is not l3mote's, and .*code.before.py is another still: delete one of them"):
+        steps.deploy(Drive(str(drive)), payload.manifested("noise_monitor", {}), lambda folder: None, True)
+    assert snapshot(drive) == before
 
 
 @pytest.mark.parametrize("damaged", ["model.l3m", "manifest", "l3mote/__init__.py"])
@@ -254,20 +272,24 @@ class Small(Drive):
 
     def __init__(self, folder, capacity):
         super().__init__(folder)
-        self.capacity = capacity
+        self.capacity, self.called = capacity, []
 
     def call(self, name, *arguments):
+        self.called.append(name)
         if name == "space":
             used = sum(-(-size // 512) * 512 for _, size in super().call("tree", self.root) if size > 0)
             return self.capacity - used, 512
         return super().call(name, *arguments)
 
 
-def test_the_version_before_is_removed_only_if_its_space_is_needed(drive):
-    target = Small(str(drive), 35_000)
+@pytest.mark.parametrize("capacity, early", [(40_000, True), (60_000, False)])
+def test_the_version_before_is_removed_early_only_if_its_space_is_needed(drive, capacity, early):
+    target = Small(str(drive), capacity)
     for word in ("one", "two", "three"):
+        target.called.clear()
         deploy(target, word)
     assert not (drive / "l3" / version("one").version).exists() and runs(drive) == version("three").version
+    assert (target.called.index("remove_tree") < target.called.index("begin")) == early
     before = snapshot(drive)
     target.capacity = 20_000
     with pytest.raises(L3Error, match="^flash full: "):
@@ -369,6 +391,14 @@ def test_a_port_with_no_board_is_named(line, capsys, monkeypatch):
     monkeypatch.setattr(links, "ANSWER", 0.5)
     status, said = l3mote(capsys, "deploy", SMALL, "--port", line[1])
     assert status == 1 and said.startswith(f"l3mote: the board on {line[1]} does not answer (") and said.count("\n") == 1
+
+
+def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
+    data = bytearray(PATH.read_bytes())
+    data[-9] ^= 1
+    (tmp_path / "bad.l3m").write_bytes(data)
+    status, said = l3mote(capsys, "deploy", tmp_path / "bad.l3m", "--port", drive, *PINS)
+    assert status == 1 and "crc32" in said and said.count("\n") == 1 and not (drive / "l3").exists()
 
 
 @pytest.mark.parametrize("given, said", [

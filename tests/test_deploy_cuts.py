@@ -1,7 +1,9 @@
 """Power lost during a deployment, at every write to a block of real file systems: the old version starts, or the new one."""
 
 import ast
+import binascii
 import contextlib
+import hashlib
 import os
 import subprocess
 from dataclasses import dataclass
@@ -59,6 +61,27 @@ class MemoryBoard(Target):
             if line[0] == "!":
                 raise PowerCut(line)
         raise AssertionError("the interpreter ended")
+
+
+def test_without_hashlib_files_are_compared_by_their_crc():
+    try:
+        runtimes.find("unix")
+    except L3Error as e:
+        require(False, str(e))
+    board = MemoryBoard("VfsLfs2")
+    board.call("power_on", "VfsLfs2")
+    case = Scenario("VfsLfs2")
+    files, folder = payload("one").files, f"/b/l3/{payload('one').version}"
+    case.deploy(board, "one")
+    by_sha = [board.call("digest", f"{folder}/{path}") for path in files]
+    board.call("sys.modules.__setitem__", "hashlib", 0)
+    by_crc = [board.call("digest", f"{folder}/{path}") for path in files]
+    assert by_sha == [hashlib.sha256(data).hexdigest() for data in files.values()]
+    assert by_crc == [f"{binascii.crc32(data):08x}" for data in files.values()]
+    assert case.deploy(board, "one")["bytes_copied"] == 0
+    board.write(f"{folder}/model.l3m", b"two" * 1000, steps.ignore)
+    assert case.deploy(board, "one")["bytes_copied"] == 3000
+    board.process.kill()
 
 
 @dataclass

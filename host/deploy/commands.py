@@ -12,6 +12,7 @@ from l3host.errors import L3Error
 from l3host.files import claim_output
 from l3host.load import open_reader
 from l3mote import start
+from l3mote.verify import verify
 
 EXAMPLES = {
     "deploy": "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18",
@@ -118,10 +119,11 @@ def print_bench(result: dict) -> None:
 
 
 def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | None]:
-    """facts.choose_kernel's answer, once the settings are known to do for the app and the model."""
+    """facts.choose_kernel's answer, once model and settings are known to be sound. Raises L3Error, FormatError."""
     listening, given = args.app != start.NO_APP, dict(args.set)
     reader = open_reader(args.model)
     try:
+        verify(reader)
         if listening:
             app.check(given, reader.labels, args.model)
         return facts.choose_kernel(found, reader, listening)

@@ -14,13 +14,15 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from l3host.deploy.payload import ONLY_FOR
 from l3host.emulate import mpy
 from l3host.emulate.runtimes import copy_library
 from l3host.errors import L3Error
 from l3mote import __version__
+from l3mote.kernels import KERNELS
 
 BOARDS = tuple(arch for arch in mpy.ARCHITECTURES if arch not in ("x86", "x64"))
-NOT_FOR_CIRCUITPYTHON = ("native.py", "viper.py")
+KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")
 
 
 def sources(to: Path) -> None:
@@ -54,8 +56,9 @@ def write_bundle(to: Path) -> Path:
     name = f"l3mote-py-{__version__}"
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, zipfile.ZipFile(to / f"{name}.zip", "w") as archive:
         sources(Path(temporary))
+        others = {f"{part}{kernel}.py" for kernel in set(KERNELS) - set(KERNELS_OF_CIRCUITPYTHON) for part in ("", "capture_")}
         for path in sorted(Path(temporary).rglob("*.py")):
-            if path.name not in NOT_FOR_CIRCUITPYTHON:
+            if path.name not in others | set(ONLY_FOR["micropython"]):
                 entry = zipfile.ZipInfo(f"{name}/lib/{path.relative_to(temporary).as_posix()}")  # whose date is always 1980
                 archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return to / f"{name}.zip"

@@ -17,6 +17,7 @@ from l3mote import __version__, start
 from l3mote.kernels import KERNELS
 
 NOT_IN_VERSIONS = (*mpy.NOT_FOR_BOARDS, "start.py")  # the starter lies outside of them
+ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py"), "circuitpython": ("mic_circuitpython.py",)}
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def package(facts: Facts, kernels: list[str], precompiled: bool) -> dict[str, by
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         folder = Path(temporary)
         copy_library(folder)
-        for name in NOT_IN_VERSIONS:
+        others = [name for kind, names in ONLY_FOR.items() if kind != facts.implementation for name in names]
+        for name in (*NOT_IN_VERSIONS, *others):
             (folder / "l3mote" / name).unlink()
         for name in set(KERNELS) - set(kernels):
             for module in (f"{name}.py", f"capture_{name}.py"):

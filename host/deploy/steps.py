@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from l3host.deploy.links import BoardError
 from l3host.deploy.payload import Payload
 from l3host.deploy.targets import Target
 from l3host.errors import L3Error
@@ -77,7 +78,8 @@ def make_room(target: Target, files: dict[str, bytes], spare: str | None) -> Non
     """Raises L3Error, before anything is written, if the files do not fit. The version called `spare` goes only if they need it."""
     free, block = target.call("space", target.root + "/")
     folders = {str(Path(path).parent) for path in files}
-    needed = block * (blocks([len(data) for data in files.values()], block) + 2 * len(folders) + SPARE_BLOCKS)
+    starter = Path(start.__file__).stat().st_size
+    needed = block * (blocks([len(data) for data in files.values()] + 2 * [starter], block) + 2 * len(folders) + SPARE_BLOCKS)
     if needed <= free:
         return
     folder = f"{target.root}{start.ROOT}/{spare}"
@@ -125,15 +127,19 @@ def rewrite(target: Target, path: str, data: bytes) -> None:
     target.call("sync")
 
 
-def keep_copy(target: Target, path: str) -> None:
-    """Keep a program that is not ours as NAME.before.py, but never in place of another one."""
-    program, copy_path = target.call("read", path), path[: -len(".py")] + ".before.py"
-    kept = target.call("read", copy_path) or b""
-    if program is None or program == kept or PROGRAM.startswith(program):  # ours may be half there after a power cut
-        return
-    if not program.startswith(kept):  # and so may the copy
-        raise L3Error(f"{path} is not l3mote's, and {copy_path} is another still: delete one of them, or deploy with --app none")
-    rewrite(target, copy_path, program)
+def programs(target: Target, circuitpython: bool) -> list[str]:
+    """What a board starts: the first of these that is there."""
+    return [f"{target.root}/{name}" for name in (("code.py", "main.py") if circuitpython else ("main.py",))]
+
+
+def own_program(target: Target, path: str) -> tuple[str, bytes] | None:
+    """The name to keep it under and its bytes, if the user's own program is there. Raises L3Error if that name is taken."""
+    program, kept = target.call("read", path), path[: -len(".py")] + ".before.py"
+    if program is None or PROGRAM.startswith(program):  # ours may be half there after a power cut
+        return None
+    if not program.startswith(target.call("read", kept) or b""):  # and so may the copy
+        raise L3Error(f"{path} is not l3mote's, and {kept} is another still: delete one of them, or deploy with --app none")
+    return kept, program
 
 
 def install_program(target: Target, circuitpython: bool) -> None:
@@ -142,21 +148,19 @@ def install_program(target: Target, circuitpython: bool) -> None:
     LittleFS replaces a file in one step, when it is closed. FAT empties it first, so CircuitPython's is not replaced: ours goes
     where it does not start yet, then the other is removed. Only MicroPython on FAT (pyboard) has no such way, the first time.
     """
-    main, code = f"{target.root}/main.py", f"{target.root}/code.py"
+    paths = programs(target, circuitpython)
+    for own in filter(None, [own_program(target, path) for path in paths]):
+        rewrite(target, *own)
+    found = [target.call("read", path) for path in paths]
     if not circuitpython:
-        if target.call("read", main) != PROGRAM:
-            keep_copy(target, main)
-            rewrite(target, main, PROGRAM)
-        return
-    keep_copy(target, code)
-    keep_copy(target, main)
-    programs = [target.call("read", path) for path in (code, main)]
-    if programs[0] is not None and programs[0] != PROGRAM:
-        rewrite(target, main, PROGRAM)
-        target.call("remove", code)
-    elif PROGRAM not in programs:
-        target.write(code + ".tmp", PROGRAM, ignore)
-        target.call("rename", code + ".tmp", code)
+        if found[0] != PROGRAM:
+            rewrite(target, paths[0], PROGRAM)
+    elif found[0] not in (None, PROGRAM):
+        rewrite(target, paths[1], PROGRAM)
+        target.call("remove", paths[0])
+    elif PROGRAM not in found:
+        target.write(paths[0] + ".tmp", PROGRAM, ignore)
+        target.call("rename", paths[0] + ".tmp", paths[0])
 
 
 def switch(target: Target, version: str) -> None:
@@ -169,6 +173,19 @@ def switch(target: Target, version: str) -> None:
     target.call("sync")
 
 
+def try_out(target: Target, folder: str, selftest: Callable[[str], dict | None]) -> dict | None:
+    """The self-test's answer. Raises L3Error where it fails; the new version is then removed."""
+    try:
+        tested = selftest(folder)
+    except BoardError as e:
+        tested = {"passed": False, "reason": e}
+    if tested and not tested["passed"]:
+        remove_leftovers(target, versions(target))
+        reason = tested.get("reason") or f"wrong by {tested['error']:.3g}"
+        raise L3Error(f"the self-test fails on the board ({reason}): it starts what it started before")
+    return tested
+
+
 def deploy(
     target: Target, payload: Payload, selftest: Callable[[str], dict | None], circuitpython: bool, progress: Progress = ignore
 ) -> dict:
@@ -178,10 +195,11 @@ def deploy(
     """
     root = target.root + start.ROOT
     _, before, _ = target.call("running", root)
+    if payload.app != start.NO_APP:
+        for path in programs(target, circuitpython):
+            own_program(target, path)  # which may be refused
     copied = place(target, payload, before, progress)
-    tested = selftest(f"{root}/{payload.version}")
-    if tested and not tested["passed"]:
-        raise L3Error(f"the self-test fails on the board (error {tested['error']:.3g}): it keeps its version {before or '(none)'}")
+    tested = try_out(target, f"{root}/{payload.version}", selftest)
     install_starter(target)
     if payload.version != before:
         switch(target, payload.version)

@@ -16,7 +16,7 @@ from l3host.emulate.runtimes import copy_library
 from l3host.errors import L3Error
 
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "x86", "x64")  # as device/native/build.sh
-NOT_FOR_BOARDS = ("verify.py",)
+NOT_FOR_BOARDS = ("verify.py", "paced.py")  # what a host wants to know, and a source in simulated time
 
 
 def mpy_cross() -> str:

@@ -56,7 +56,7 @@ print(
             "hashlib": loads("hashlib"),
             "heap": free,
             "folder": os.getcwd(),
-            "flash": os.statvfs("")[1] * os.statvfs("")[3],
+            "flash": os.statvfs(os.getcwd())[1] * os.statvfs(os.getcwd())[3],
             "writable": writable(),
         }
     )
