@@ -9,9 +9,11 @@ from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap
 from l3mote.plan import HeapError, plan
 from l3mote.reader import Reader
+from l3mote.ring import SAMPLES
 
 # Heap that the imported package and a model's tables take: 49 kB measured on the unix port, whose words are 64 bits wide.
 PACKAGE_BYTES = 49_000
+LISTENING_BYTES = 28_000  # of the modules that listen, measured there too; 15 kB on an RP2040
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,29 @@ def arithmetic(reader: Reader):
     return integer if "FIXED" in reader.sections else floats
 
 
-def smallest(reader: Reader) -> int:
-    """Bytes of buffers of the smallest plan."""
+def smallest(reader: Reader, ring: int = 0) -> int:
+    """Bytes of buffers of the smallest plan, with a ring of so many samples for listening."""
+    reader.ring = ring
     try:
         return plan(reader, 0, arithmetic(reader)).heap_bytes
     except HeapError as e:
         return e.missing
+    finally:
+        reader.ring = 0
+
+
+def listening(reader: Reader, heap: int) -> dict:
+    """Does the model fit such a board with a Listener's ring and filters beside it?"""
+    needed = LISTENING_BYTES + heap_for(smallest(reader, SAMPLES))
+    return {"fits": needed <= heap, "heap_needed": needed, "missing": max(0, needed - heap), "ring_bytes": 2 * SAMPLES}
 
 
 def will_it_run(reader: Reader, heap: int) -> dict:
     """Does the model fit a board with `heap` bytes free before the package is imported? Sizes in bytes."""
     needed = heap_for(smallest(reader))
     result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
+    if reader.labels:
+        result["listening"] = listening(reader, heap)
     if not result["fits"]:
         return result
     found = plan(reader, buffer_heap(heap - PACKAGE_BYTES), arithmetic(reader))

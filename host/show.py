@@ -106,6 +106,9 @@ def inspection(result: dict) -> None:
     bases = {f"{k}: {v['basis']}" for b in result["boards"].values() for k, v in b.get("seconds_estimate", {}).items()}
     for basis in sorted(bases):
         say(f"estimate of seconds, {basis}")
+    if result["labels"]:
+        ring = next(iter(result["boards"].values()))["listening"]["ring_bytes"]
+        say(f"listens: with a ring of {size(ring)} of sound and its filters beside the model")
     for name, board in result["boards"].items():
         if "source" in board:
             say(f"free heap of {name}, {board['source']}")
@@ -114,14 +117,20 @@ def inspection(result: dict) -> None:
             say(f"{key}: {result['provenance'][key]}")
 
 
+def _fits(found: dict | None) -> str:
+    if found is None:
+        return "-"
+    return "yes" if found["fits"] else f"no: {size(found['missing'])} missing"
+
+
 def _boards(boards: dict) -> Table:
-    columns = "board", "free heap", "needs", "fits", "peak heap", "tiles", "flash a window", "seconds (estimate)"
+    columns = "board", "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
     t = table("Will it run?", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
         t.add_row(
             name, size(board["heap_free"]), size(board["heap_needed"]),
-            "yes" if board["fits"] else f"no: {size(board['missing'])} missing",
+            _fits(board), _fits(board.get("listening")),
             size(board["heap_peak"]) if board["fits"] else "-",
             str(board["tiles"]) if board["fits"] else "-",
             size(board["flash_bytes_read"]) if board["fits"] else "-",

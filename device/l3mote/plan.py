@@ -9,7 +9,7 @@ rows run once for each tile. A tile's planes hold only the columns that its late
 
 from l3mote.format import CONV, align
 
-CAPTURE = 4096  # what a Listener has beside its ring: filters, a block of the source's samples, levels
+CAPTURE = 6144  # what a Listener has beside its ring, measured on the unix port: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
