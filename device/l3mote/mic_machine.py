@@ -55,10 +55,11 @@ class I2S:
     def _count(self):
         """The driver is empty: what should have come since it last was, less what came, it dropped, without a word."""
         now = time.ticks_us()
-        due = time.ticks_diff(now, self.since) * self.rate // 1000000
-        if due - self.got > SLACK:
-            self.overruns += due - self.got
-        self.since, self.got = now, 0
+        late = time.ticks_diff(now, self.since) * self.rate // 1000000 - self.got
+        if late > SLACK:
+            self.overruns += late
+        if late > SLACK or self.got:
+            self.since, self.got = now, 0
 
     def close(self):
         self.driver.deinit()
