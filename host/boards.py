@@ -10,6 +10,7 @@ from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap
 from l3mote.plan import HeapError, plan
 from l3mote.reader import Reader
+from l3mote.ring import SAMPLES
 
 # Heap that the imported package and a model's tables take: 49 kB measured on the unix port, whose words are 64 bits wide.
 PACKAGE_BYTES = 49_000
@@ -71,13 +72,13 @@ def smallest(reader: Reader, kernel) -> int:
         return e.missing
 
 
-def will_it_run(reader: Reader, heap: int, kernel=None) -> dict:
-    """Does the model fit a board with `heap` bytes free before the package is imported? Sizes in bytes.
+def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False) -> dict:
+    """Does the model, or the listening app with it, fit a board with `heap` bytes free before the package is imported? In bytes.
 
-    kernel: the module that counts the plan's bytes (default: arithmetic()). reader.ring: samples of the app's ring, 0: no app.
+    kernel: the module that counts the plan's bytes (default: arithmetic()).
     """
     kernel = kernel or arithmetic(reader)
-    package = PACKAGE_BYTES + (APP_BYTES if reader.ring else 0)
+    package, reader.ring = (PACKAGE_BYTES + APP_BYTES, SAMPLES) if listening else (PACKAGE_BYTES, 0)
     needed = heap_for(smallest(reader, kernel), package)
     result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
     if not result["fits"]:
@@ -101,13 +102,19 @@ def heap_for(buffers: int, package: int = PACKAGE_BYTES) -> int:
     return heap
 
 
+def with_listening(reader: Reader, heap: int) -> dict:
+    """will_it_run, and as "listening" the same of the app, for a classifier."""
+    found = will_it_run(reader, heap)
+    return found | {"listening": will_it_run(reader, heap, listening=True)} if reader.labels else found
+
+
 def report(reader: Reader, heap: int | None = None) -> dict:
     """will_it_run for every board of the table, or for one heap given."""
     if heap is not None:
-        return {"heap": will_it_run(reader, heap)}
+        return {"heap": with_listening(reader, heap)}
     boards, calibrated = {}, "FIXED" in reader.sections
     for name, board in BOARDS.items():
-        entry = will_it_run(reader, board.heap) | {"source": board.source}
+        entry = with_listening(reader, board.heap) | {"source": board.source}
         if entry["fits"]:
             kernels = [kernel for kernel in COSTS if calibrated or kernel not in FIXED]
             pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in kernels}

@@ -103,11 +103,12 @@ def inspection(result: dict) -> None:
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
     out.print(_boards(result["boards"]))
-    fitting = [name for name, board in result["boards"].items() if board["fits"]][:1]
-    for name in fitting:
-        buffers = result["boards"][name]["buffers"]
+    for name in [name for name, board in result["boards"].items() if board["fits"]][:1]:
+        board = result["boards"][name]
+        listening = board.get("listening", {"fits": False})
+        buffers = (listening if listening["fits"] else board)["buffers"]
         parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in buffers]
-        say(f"buffers of {name}: {', '.join(parts)}")
+        say(f"buffers of {name}{' when it listens' if listening['fits'] else ''}: {', '.join(parts)}")
     days = {name: board["per_day_estimate"] for name, board in result["boards"].items() if "per_day_estimate" in board}
     if days:
         out.print(_per_day(days))
@@ -124,14 +125,20 @@ def inspection(result: dict) -> None:
             say(f"{key}: {result['provenance'][key]}")
 
 
+def _fits(found: dict | None) -> str:
+    if found is None:
+        return "-"
+    return "yes" if found["fits"] else f"no: {size(found['missing'])} missing"
+
+
 def _boards(boards: dict) -> Table:
-    columns = "board", "free heap", "needs", "fits", "peak heap", "tiles", "flash a window", "seconds (estimate)"
+    columns = "board", "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
     t = table("Will it run?", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
         t.add_row(
             name, size(board["heap_free"]), size(board["heap_needed"]),
-            "yes" if board["fits"] else f"no: {size(board['missing'])} missing",
+            _fits(board), _fits(board.get("listening")),
             size(board["heap_peak"]) if board["fits"] else "-",
             str(board["tiles"]) if board["fits"] else "-",
             size(board["flash_bytes_read"]) if board["fits"] else "-",

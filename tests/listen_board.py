@@ -48,7 +48,7 @@ def listener_of(folder, job):
     model = Model(folder + "/model.l3m", kernel=job["kernel"], ring=SAMPLES)
     if "minutes" not in job:
         return Listener(model, Wav(folder + "/sound.wav"), job["settings"])
-    clock = Clock(job["seconds"], len([None for _ in model.steps()]))
+    clock = Clock(job["seconds"], len([None for _ in model.steps()]), 0.02)
     source = Paced(Loop(folder + "/sound.wav", 60 * job["minutes"]), clock, job["held"])
     return Listener(model, source, job["settings"], clock)
 

@@ -13,6 +13,7 @@ from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.load import load_graph
 from l3mote.classify import Detector
+from l3mote.plan import CAPTURE
 
 SCRIPT = Path(__file__).parent / "listen_board.py"
 WINDOW_SECONDS = 69.4e6 / 125e6  # what a window of the shipped model costs an RP2040: BENCHMARKS.md of version 0.1
@@ -107,6 +108,17 @@ def test_a_driver_that_overflows_is_counted(tmp_path):
     """A step of the model takes 5 ms, which is 80 samples; the driver keeps 50."""
     found = board(tmp_path, sounds(16000), 16000, minutes=1, seconds=WINDOW_SECONDS, held=50)
     assert found["status"]["overruns"] > 0 and "overrun" in {e["label"] for e in found["events"]}
+
+
+def test_inspect_counts_the_ring(capsys):
+    from l3host.cli import main
+
+    assert main(["inspect", "esc10", "--json", "--heap", "120k"]) == 0
+    board = json.loads(capsys.readouterr().out)["boards"]["heap"]
+    listening = board["listening"]
+    assert board["fits"] and not listening["fits"]
+    assert listening["heap_needed"] - board["heap_needed"] > 16384 + CAPTURE
+    assert listening["missing"] == listening["heap_needed"] - board["heap_free"]
 
 
 def test_random_scores_give_the_references_events():

@@ -1,11 +1,18 @@
 """Filters and levels of the capture against scipy, the standard's table and the host's own NumPy; WAV files of a real library."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 from scipy import signal
+from support import require
+from test_native import micropython
 
 from l3host import listen
+from l3host.emulate import runtimes
+from l3host.errors import L3Error
 from l3mote import filters
 from l3mote.kernels import capture
 from l3mote.mic import Callback, SoundError, Wav
@@ -173,3 +180,51 @@ def test_ring_of_a_tone_above_the_models_band_is_silent():
         kept = np.array(ring.buffer[200:3800], float)
         level = 10 * np.log10(max(np.square(kept).mean(), 1e-9) / (32000**2 / 2))
         assert least <= level <= most
+
+
+def test_the_real_i2s_driver_does_not_wait_and_its_losses_are_counted(tmp_path):
+    """RPI_PICO firmware on the emulated RP2040, whose PIO runs at a fiftieth of its rate: most samples are missing."""
+    try:
+        runtime = runtimes.find("rp2040")
+    except L3Error as e:
+        require(False, str(e))
+    library, folder = tmp_path / "lib", tmp_path / "job"
+    library.mkdir()
+    folder.mkdir()
+    runtimes.copy_library(library)
+    done = runtimes.execute(runtime, Path(__file__).parent / "i2s_board.py", library, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for samples, longest, values, lost in json.loads((folder / "found.json").read_text()):
+        assert samples and set(values) == {0}
+        assert longest < 20000  # microseconds, a collection among them; 512 samples are 32000
+        assert 8000 - 1600 - 512 <= lost <= 8000 + 800  # the driver may hold 1,600
+
+
+NATIVE_CHECKS = """
+from array import array
+from l3mote.kernels.native import module
+x, taps, ring = array("h", bytes(200)), array("h", bytes(40)), array("h", bytes(60))
+state = array("i", [1, 16, 1, 14, 1, 12] + [0] * 18)
+def call(name, *args):
+    try:
+        return getattr(module, name)(*args[:-1], array("i", args[-1]))
+    except ValueError as e:
+        return str(e)
+print(call("take", x, ring, [99, 1, 1, 0]), call("decimate", x, taps, ring, [100, 2, 29]), call("measure", x, state, [0, 100]))
+for bad in ([100, 1, 1, 0], [0, 4, 26, 0], [0, 1, 31, 0], [-1, 1, 1, 0], [0, 0, 1, 0], [0, 1, -1, 0], [0, 1, 1]):
+    print(call("take", x, ring, bad))
+for bad in ([101, 2, 0], [100, 0, 0], [100, 2, 30], [100, 2, -1], [-1, 2, 0], [100, 2]):
+    print(call("decimate", x, taps, ring, bad))
+print(call("decimate", x, taps[:18], ring, [100, 2, 0]), call("decimate", x, taps, ring[:0], [100, 2, 0]))
+for bad in ([0, 101], [-1, 5], [5, 4], [0]):
+    print(call("measure", x, state, bad))
+print(call("measure", x, state[:23], [0, 1]), call("measure", x, array("i", [1, 9] + [0] * 22), [0, 1]))
+"""
+
+
+def test_native_parameters_are_checked():
+    lines = micropython(NATIVE_CHECKS).splitlines()
+    assert lines[0] == "None 41 None"
+    refused = "parameters reach outside a buffer"
+    assert lines[1:14] == [refused] * 13 and lines[14] == f"{refused} {refused}"
+    assert lines[15:] == [refused] * 4 + [f"{refused} {refused}"]

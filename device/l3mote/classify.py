@@ -102,17 +102,17 @@ def ones(n):
     return count
 
 
-class Warnings:
+class Faults:
     """The same warning again only after QUIET_FOR seconds without its fault."""
 
     def __init__(self):
-        self.faulty = {}  # type: dict
+        self.last = {}  # type: dict
 
     def due(self, name, fault, now):
         """Is there a fault that is to be told of? now: seconds of sound."""
-        last = self.faulty.get(name)
+        last = self.last.get(name)
         if fault:
-            self.faulty[name] = now
+            self.last[name] = now
         return fault and (last is None or now - last >= QUIET_FOR)
 
 
@@ -145,7 +145,7 @@ class Listener:
         self.covered = 0  # samples up to here were in a window, or were not to be
         self.windows = self.skipped = self.lost = 0
         self.slots = self.told = 0  # slots and losses that warnings were given for
-        self.warnings = Warnings()
+        self.faults = Faults()
 
     # -- sound
 
@@ -238,12 +238,12 @@ class Listener:
             self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
             t, level = self.slots * self.slot / self.rate, meter.level(self.slots - 1, self.slots)[1]
             i = (self.slots - 1) % meter.kept
-            if self.warnings.due("clipping", meter.clipped[i] >= CLIPPED, t):
+            if self.faults.due("clipping", meter.clipped[i] >= CLIPPED, t):
                 found.append(self._event("warning", "clipping", meter.clipped[i], level, t))
-            if self.warnings.due("silent", meter.unmoved[i] >= STILL * self.source.rate, t):
+            if self.faults.due("silent", meter.unmoved[i] >= STILL * self.source.rate, t):
                 found.append(self._event("warning", "silent", None, level, t))
             lost = self.lost + self.source.overruns // self.ring.factor
-            if self.warnings.due("overrun", lost > self.told, t):
+            if self.faults.due("overrun", lost > self.told, t):
                 found.append(self._event("warning", "overrun", lost, level, t))
             self.told = lost
         return found

@@ -13,7 +13,7 @@ before, nobody needs the other planes, so the front-end works in one of them.
 from l3mote.format import CHUNK_BYTES, CONV, align
 
 SAMPLE_BYTES = 2  # of the window, array('h')
-CAPTURE = 4096  # what a Listener has beside its ring: filters, a block of the source's samples, levels
+CAPTURE = 6144  # what a Listener has beside its ring, measured on the unix port: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 

@@ -179,7 +179,7 @@ class Ring:
             self.x_view[: self.have] = self.x_view[used : used + self.have]
 
     def copy(self, start, pcm):
-        """Samples start to start + len(pcm) - 1 into pcm, a buffer of int16. Raises ValueError if they are not here (any more)."""
+        """Samples from start on into pcm, a buffer of int16. Raises ValueError if they are not, or no longer, here."""
         n = len(pcm)
         if start < self.oldest or start + n > self.total:
             raise ValueError("samples %d to %d are not in the ring" % (start, start + n))

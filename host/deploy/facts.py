@@ -13,7 +13,6 @@ from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
 from l3mote.kernels import python as floats
 from l3mote.reader import Reader
-from l3mote.ring import SAMPLES
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
@@ -122,14 +121,13 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, d
     listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
     """
     calibrated = "FIXED" in reader.sections
-    reader.ring = SAMPLES if listening else 0
     names, nearest = loadable(facts, calibrated), None
     for name in names:
         if name == "python" and listening:
             break
         if facts.heap is None:
             return name, None
-        answer = boards.will_it_run(reader, facts.heap, integer if name in FIXED else floats)
+        answer = boards.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
         if answer["fits"]:
             return name, answer
         if nearest is None or answer["missing"] < nearest["missing"]:

@@ -6,7 +6,7 @@ from test_values import raises
 from where import SMALL
 
 from l3mote import Model
-from l3mote.classify import Detector, Listener, Warnings, ones
+from l3mote.classify import Detector, Faults, Listener, ones
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
 from l3mote.paced import Clock, Paced
@@ -64,8 +64,8 @@ def test_votes_that_make_no_sense_are_refused():
 
 
 def test_a_warning_comes_again_after_ten_seconds_without_its_fault():
-    warnings = Warnings()
-    said = [t for t in range(40) if warnings.due("clipping", t in (3, 4, 9, 12, 25, 26), t)]
+    faults = Faults()
+    said = [t for t in range(40) if faults.due("clipping", t in (3, 4, 9, 12, 25, 26), t)]
     assert said == [3, 25]
 
 

@@ -24,37 +24,36 @@ def take(raw: ptr16, out: ptr16, p: ptr32):
 
 
 @micropython.viper
-def decimated(low: ptr16, t: ptr16, high: ptr16, n: int) -> int:
-    """One sample. The first three locals live in registers."""
-    middle = int(t) + n
-    a = 0
-    b = 0
-    while int(t) != middle:
-        h = (int(t[0]) ^ 0x8000) - 0x8000
-        a += h * (((int(low[0]) ^ 0x8000) + (int(high[1]) ^ 0x8000)) - 0x10000)
-        h = (int(t[1]) ^ 0x8000) - 0x8000
-        b += h * (((int(low[1]) ^ 0x8000) + (int(high[0]) ^ 0x8000)) - 0x10000)
-        t = ptr16(int(t) + 4)
-        low = ptr16(int(low) + 4)
-        high = ptr16(int(high) - 4)
-    v = ((a >> 1) + (b >> 1) + 8192) >> 14
-    if v > 32767:
-        v = 32767
-    if v < -32768:
-        v = -32768
-    return v
-
-
-@micropython.viper
-def _decimate(x: ptr16, taps: ptr16, ring: ptr16, p: ptr32, n: int, n_ring: int) -> int:
+def _decimate(low: ptr16, t: ptr16, high: ptr16, p: ptr32, ring: ptr16, n: int, n_ring: int) -> int:
+    """The first three locals live in registers, so these are what the inner loop uses most. low, high come in as x, t as taps."""
     # p: 0 samples in x, 1 factor, 2 place in the ring
+    taps = int(t)
+    middle = taps + n
     to = int(p[2])
-    at = int(x)
+    at = int(low)
     step = 2 * int(p[1])
     last = at + 2 * (int(p[0]) - n)
     made = 0
     while at <= last:
-        ring[to] = int(decimated(at, taps, at + 2 * n - 4, n))
+        low = ptr16(at)
+        high = ptr16(at + 2 * n - 4)
+        t = ptr16(taps)
+        a = 0
+        b = 0
+        while int(t) != middle:
+            h = (int(t[0]) ^ 0x8000) - 0x8000
+            a += h * (((int(low[0]) ^ 0x8000) + (int(high[1]) ^ 0x8000)) - 0x10000)
+            h = (int(t[1]) ^ 0x8000) - 0x8000
+            b += h * (((int(low[1]) ^ 0x8000) + (int(high[0]) ^ 0x8000)) - 0x10000)
+            t = ptr16(int(t) + 4)
+            low = ptr16(int(low) + 4)
+            high = ptr16(int(high) - 4)
+        a = ((a >> 1) + (b >> 1) + 8192) >> 14
+        if a > 32767:
+            a = 32767
+        if a < -32768:
+            a = -32768
+        ring[to] = a
         to += 1
         if to == n_ring:
             to = 0
@@ -64,48 +63,16 @@ def _decimate(x: ptr16, taps: ptr16, ring: ptr16, p: ptr32, n: int, n_ring: int)
 
 
 def decimate(x, taps, ring, p):
-    return _decimate(x, taps, ring, p, len(taps), len(ring))
-
-
-@micropython.viper
-def high_pass(v: int, s: ptr32, i: int, j: int) -> int:
-    """Section whose level is s[i] and whose coefficient s[j]."""
-    one = 1
-    sign = one << 31
-    mask = (sign << 1) - 1
-    level = ((int(s[i]) & mask) ^ sign) - sign
-    level += ((v - (level >> 10)) * int(s[j])) >> (int(s[j + 1]) - 10)
-    s[i] = level
-    v -= level >> 10
-    if v < -262144:
-        v = -262144
-    if v > 262143:
-        v = 262143
-    return v
-
-
-@micropython.viper
-def low_pass(v: int, s: ptr32, i: int) -> int:
-    """Section whose last input is s[i] and whose last output s[i + 1]."""
-    one = 1
-    sign = one << 31
-    mask = (sign << 1) - 1
-    x = ((int(s[i]) & mask) ^ sign) - sign
-    y = ((int(s[i + 1]) & mask) ^ sign) - sign
-    c = ((int(s[6]) & mask) ^ sign) - sign
-    y = (c * y + int(s[7]) * v + int(s[8]) * x + 1024) >> 11
-    if y < -262144:
-        y = -262144
-    if y > 262143:
-        y = 262143
-    s[i] = v
-    s[i + 1] = y
-    return y
+    return _decimate(x, taps, x, p, ring, len(taps), len(ring))
 
 
 @micropython.viper
 def measure(x: ptr16, s: ptr32, p: ptr32):
     # p: 0 first sample, 1 the one after the last
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    c = ((int(s[6]) & mask) ^ sign) - sign
     plain = 0
     plain_low = 0
     weighted = 0
@@ -126,12 +93,31 @@ def measure(x: ptr16, s: ptr32, p: ptr32):
             largest = v
         if v == 32767 or v == -32768:
             clipped += 1
-        v = int(high_pass(v << 2, s, 9, 0))
-        v = int(high_pass(v, s, 10, 0))
-        v = int(high_pass(v, s, 11, 2))
-        v = int(high_pass(v, s, 12, 4))
-        v = int(low_pass(v, s, 13))
-        v = int(low_pass(v, s, 15))
+        v <<= 2
+        k = 9  # the high passes' levels are s[9] to s[12], their coefficients s[0], s[0], s[2], s[4]
+        j = 0
+        while k < 13:
+            y = ((int(s[k]) & mask) ^ sign) - sign
+            y += ((v - (y >> 10)) * int(s[j])) >> (int(s[j + 1]) - 10)
+            s[k] = y
+            v -= y >> 10
+            if v < -262144:
+                v = -262144
+            if v > 262143:
+                v = 262143
+            if k > 9:
+                j += 2
+            k += 1
+        while k < 17:  # the low passes' last inputs and outputs
+            y = (((int(s[k]) & mask) ^ sign) - sign) * int(s[8]) + (((int(s[k + 1]) & mask) ^ sign) - sign) * c
+            s[k] = v
+            v = (y + v * int(s[7]) + 1024) >> 11
+            if v < -262144:
+                v = -262144
+            if v > 262143:
+                v = 262143
+            s[k + 1] = v
+            k += 2
         v = v >> 1
         if v < -65535:
             v = -65535
