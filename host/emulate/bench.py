@@ -35,6 +35,7 @@ KERNELS = ("native", "viper")
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
 ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
+SMALL_HEAP = 112_000  # bytes of buffers that leave an RP2040 some 40 kB for other things
 SPARSITY = 0.9  # of the pruned SEA-64
 
 
@@ -46,6 +47,7 @@ class Subject:
     path: Path
     kernels: tuple[str, ...] = KERNELS
     density: float | None = None
+    plan_heap: int | None = None  # bytes of heap for the model's buffers, else what the runtime has
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,9 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
             graphs[f"{SPARSITY:.0%} sparse {how}"] = pruned(graph, SPARSITY, one_threshold)
         for name, variant in graphs.items():
             yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m"), ("native",))
+        name = f"{SPARSITY:.0%} sparse in each layer"
+        title = f"SEA-64, {name}, {SMALL_HEAP // 1000} kB of buffers"
+        yield Subject(title, folder / f"{name}.l3m", ("native",), plan_heap=SMALL_HEAP)
 
 
 # -- measuring
@@ -194,6 +199,8 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
     windows = 0 if subject.density else 1
     job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
+    if subject.plan_heap:
+        job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
         shutil.copy(SCRIPT.with_name("timed.py"), library / "timed_model.py")

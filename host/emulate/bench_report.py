@@ -38,7 +38,8 @@ MODELS = """\
 
 Peak heap: the largest `gc.mem_alloc` after a collection, with the package, its native code and every buffer in it; a model plans
 for what is free, so it says what a board gave, not the least (`l3mote inspect`). Bits: whether the self-test gave every bit of the
-reference. Reading and Python: the rest of the window, which is the file's chunks, their CRC and the interpreter. Bounded: viper
+reference. The window is timed without looking at the heap. Reading and Python: what its layers, timed in a window of their own, and
+its log-mel leave of it, which is the file's chunks, their CRC and the interpreter. Bounded: viper
 runs layers and the shipped model only, for the emulator needs a second for 16 to 36 M cycles.
 """
 
