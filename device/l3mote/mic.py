@@ -112,17 +112,20 @@ def open_source(settings):
         return Wav(settings["wav"])
     if kind == "callback":
         raise SoundError("mic is callback: give your own source to the app, for example mic.Callback(function, rate)")
-    missing = [name for name in ("sck", "ws", "sd") if settings.get(name) is None]
+    pins = ("sck", "sd") if kind == "pdm" else ("sck", "ws", "sd")
+    missing = [name for name in pins if settings.get(name) is None]
     if missing:
-        raise SoundError("%s not set: the numbers of the microphone's pins" % ", ".join(missing))
+        raise SoundError("%s not set: mic=%s needs the microphone's pins" % (", ".join(missing), kind))
+    sck, sd, rate = settings["sck"], settings["sd"], settings.get("rate") or RATE
     try:
+        if kind == "pdm":
+            from l3mote.mic_circuitpython import PDM
+
+            return PDM(sck, sd, rate)
         if sys.implementation.name == "circuitpython":
             from l3mote.mic_circuitpython import I2SIn as I2S
         else:
             from l3mote.mic_machine import I2S
+        return I2S(sck, settings["ws"], sd, rate, settings.get("bits") or 32, settings.get("channel") or "left")
     except ImportError as e:
-        raise SoundError("this firmware has no I2S input (%s): mic=wav and mic=callback work everywhere" % e)
-    return I2S(
-        settings["sck"], settings["ws"], settings["sd"], settings.get("rate") or RATE, settings.get("bits") or 32,
-        settings.get("channel") or "left",
-    )  # fmt: skip
+        raise SoundError("this firmware has no %s input (%s): mic=wav and mic=callback work everywhere" % (kind, e))

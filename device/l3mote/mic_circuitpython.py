@@ -9,7 +9,7 @@ from array import array
 
 import board
 
-from l3mote.kernels import choose_capture
+from l3mote.kernels.capture import choose
 from l3mote.mic import SoundError
 
 FRAMES = 256  # recorded at once
@@ -29,7 +29,7 @@ class Recorder:
         self.driver, self.words = driver, words
         self.rate = driver.sample_rate
         self.overruns = 0
-        self.kernel = choose_capture()[1]
+        self.kernel = choose()[1]
         self.p = array("i", [first, words, FRAMES, is_unsigned])  # see capture.take
         self.raw = array("H" if is_unsigned else "h", bytes(2 * FRAMES * words))
         self.since = time.monotonic_ns()

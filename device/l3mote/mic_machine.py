@@ -7,7 +7,7 @@ from array import array
 from machine import I2S as Driver
 from machine import Pin
 
-from l3mote.kernels import choose_capture
+from l3mote.kernels.capture import choose
 
 FRAMES = 256  # taken from the driver at once
 SLACK = 512  # samples by which a driver's buffers and its clock may differ from ours between two looks
@@ -29,7 +29,7 @@ class I2S:
         self.rate, self.frame = rate, bits // 8 * (1 + stereo)
         self.overruns = 0
         words = self.frame // 2
-        self.kernel = choose_capture()[1]
+        self.kernel = choose()[1]
         self.p = array("i", [words - 1, words, 0, 0])  # see capture.take
         self.raw = array("h", bytes(FRAMES * self.frame))
         self.view = memoryview(self.raw)

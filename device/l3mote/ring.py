@@ -4,7 +4,7 @@ import math
 from array import array
 
 from l3mote.filters import lowpass, weighting
-from l3mote.kernels import choose_capture
+from l3mote.kernels.capture import choose
 from l3mote.mic import SoundError
 
 SAMPLES = 8192  # in the ring: 16 kB
@@ -23,7 +23,7 @@ def decimation(rate, wanted):
 
 def decibels(square):
     """Of a mean square of int16 samples; a full-scale sine has 0."""
-    return max(QUIET, 10 * math.log10(square) - 87.2955) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
+    return max(QUIET, 10 * math.log10(square) - 87.2987) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
 
 
 class Meter:
@@ -117,7 +117,7 @@ class Ring:
     def __init__(self, source, rate, buffer=None, slot=None, keep=1, kernel=None):
         self.source, self.rate = source, rate
         self.factor = decimation(source.rate, rate)
-        self.kernel_name, self.kernel = choose_capture(kernel)
+        self.kernel_name, self.kernel = choose(kernel)
         self.buffer = array("h", bytes(2 * SAMPLES)) if buffer is None else buffer
         if len(self.buffer) < 4 * BLOCK:
             raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 4 * BLOCK))

@@ -8,7 +8,8 @@ from test_values import raises
 
 from l3mote import KernelError
 from l3mote.filters import lowpass, weighting
-from l3mote.kernels import CAPTURE, capture, choose_capture
+from l3mote.kernels import capture
+from l3mote.kernels.capture import FORMS, choose
 from l3mote.mic import Callback, SoundError, Wav, open_source
 from l3mote.model import test_signal as fill_signal
 from l3mote.ring import BLOCK, Meter, Ring, decimation
@@ -19,9 +20,9 @@ EXACT = ("native", "viper", "python")
 def forms():
     """(name, module) of the forms that load here."""
     found = []
-    for name in CAPTURE:
+    for name in FORMS:
         try:
-            found.append(choose_capture(name))
+            found.append(choose(name))
         except KernelError as e:
             assert "python" in str(e)
     assert "python" in [name for name, _ in found]
@@ -173,7 +174,7 @@ def test_rates_that_do_not_divide_are_refused():
 
 
 def test_levels_of_slots():
-    meter = Meter(choose_capture("python")[1], 8000, 800, 2)
+    meter = Meter(choose("python")[1], 8000, 800, 2)
     loud, still = array("h", [16384, -16384] * 200), array("h", [0] * 400)
     for x in (loud, loud, still, still, loud):
         meter.add(x, 0, 400)
@@ -189,7 +190,7 @@ def test_levels_of_slots():
 
 
 def test_still_and_clipped_samples_are_counted():
-    meter = Meter(choose_capture()[1], 8000, 100, 4)
+    meter = Meter(choose()[1], 8000, 100, 4)
     meter.add(array("h", [-1] * 30 + [5] * 30), 0, 30)
     assert meter.still == 30
     meter.add(array("h", [-1] * 25), 0, 25)
@@ -255,4 +256,12 @@ def test_what_is_no_wav_file_is_said_in_a_line():
 def test_sources_by_their_settings():
     assert "sck, ws, sd" in raises(SoundError, open_source, {"mic": "i2s"})
     assert "mic.Callback" in raises(SoundError, open_source, {"mic": "callback"})
+    assert "sck not set: mic=pdm" in raises(SoundError, open_source, {"mic": "pdm", "sd": 3})
     raises(OSError, open_source, {"mic": "wav", "wav": "no such file.wav"})
+    try:
+        from machine import I2S
+    except ImportError:
+        I2S = None
+    if not I2S:
+        settings = {"mic": "i2s", "sck": 1, "ws": 2, "sd": 3}
+        assert "this firmware has no i2s input" in raises(SoundError, open_source, settings)

@@ -1,9 +1,13 @@
 """What a microphone's samples go through, in plain Python: the specification of the native and viper forms, bit for bit.
 
-Buffers are int16 (raw, x, coefficients, ring) or int32 (state, p). The coefficients are those of filters.py.
+Buffers are int16 (raw, x, taps, ring) or int32 (state, p). The coefficients are those of filters.py. choose() picks a form.
 """
 
 from array import array
+
+from l3mote.kernels import KernelError
+
+FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
 # Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
 MEMORY, FOUND, STATE = 9, 17, 24
@@ -11,6 +15,18 @@ LAG = 2048  # 1 of the low pass's coefficients
 FULL, FRACTION = 1 << 18, 10  # a section's value has 2 bits of fraction, its level 10 more
 HIGH_PASSES = ((9, 0), (10, 0), (11, 2), (12, 4))  # level and coefficient of each section
 LOW_PASSES = (13, 15)
+
+
+def choose(name=None):
+    """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
+    reason = "choose from " + ", ".join(FORMS)
+    for form in FORMS if name is None else (name,):
+        module = "capture" if form == "python" else "capture_" + form
+        try:
+            return form, __import__("l3mote.kernels." + module, None, None, (module,))
+        except (ImportError, SyntaxError, TypeError, ValueError) as e:  # as kernels.choose says
+            reason = e
+    raise KernelError("the %s form of the capture does not load here (%s): 'python' runs everywhere" % (name, reason))
 
 
 def state(coefficients):
