@@ -56,7 +56,10 @@ bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated 
 	$(BIN)/python tests/bench_listen.py $(CLIPS)
 
 model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
-	$(BIN)/l3mote train $(DATA) --subset esc10 -o models/esc10.l3m --run-dir runs/esc10 --force
+	mkdir -p runs
+	$(BIN)/l3mote train $(DATA) --subset esc10 -o runs/esc10.l3m --run-dir runs/esc10 --force
+	$(BIN)/l3mote convert runs/esc10.l3m --calibrate -o models/esc10.l3m --force
+	cp runs/esc10/confusion.png models/esc10-confusion.png
 
 edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
 	mkdir -p $(VENV)/edgel3

@@ -12,6 +12,7 @@ from l3host.app import setting
 from l3host.deploy import commands as deployment
 from l3host.errors import L3Error
 from l3host.pipeline import commands as pipeline
+from l3host.train.settings import Settings
 from l3mote import FormatError, KernelError
 
 EXAMPLES = {
@@ -120,7 +121,7 @@ def parser() -> argparse.ArgumentParser:
     sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
-    sub.add_argument("--epochs", type=int, default=150, help="passes over the clips (default 150)")
+    sub.add_argument("--epochs", type=int, default=Settings.epochs, help="passes over the clips (default %(default)s)")
     sub.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")

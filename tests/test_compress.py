@@ -138,6 +138,31 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     assert set(result["recover"][1]["folds"]) == {"fold-1", "fold-2", "fold-3", "fold-4", "final"}
 
 
+def test_pruned_gradually_then_fine_tuned_as_palettes_without_a_broken_recording(place, tmp_path):
+    """Labels prune a dense network on their way; the palette's training keeps zeros, 255 values a layer, and the classifier."""
+    tensorflow()
+    from l3host import palette
+
+    shutil.copytree(place / "tones", tmp_path / "tones")
+    (tmp_path / "tones" / "low" / "0.wav").write_bytes(b"no sound")
+    shape = SHAPE.replace("[2, 3, 2, 4]", "[2, 2, 24, 12]") + "final_norm = true\n[prune]\nplan = [0, 0, 50, 60]\ngradual = true\n"
+    labels = '[[recover]]\nmethod = "labels"\ndata = "tones"\nepochs = 4\nbatch = 8\nwindows = 2\n'
+    shared = '[[recover]]\nmethod = "palette"\ndata = "tones"\nepochs = 1\nbatch = 8\nwindows = 1\n[convert]\nencoding = "palette"\n'
+    (tmp_path / "my.toml").write_text(shape + labels + shared)
+    data = {"tones": str(tmp_path / "tones")}
+    with pytest.raises(L3Error, match=r"1 of 12 clips cannot be used: .*0.wav \(unreadable\); --skip-bad leaves them out"):
+        compress(recipes.load(str(tmp_path / "my.toml"), data), tmp_path / "refused")
+    result = compress(recipes.load(str(tmp_path / "my.toml"), data, skip_bad=True), tmp_path / "run")
+    assert list(result["after"]["density"].values()) == [1, 1, 1, 1]  # before any training
+    for step in result["recover"]:
+        assert step["recordings"] == 11 and [Path(line).name for line in step["skipped"]] == ["0.wav (unreadable)"]
+    graph = load_graph(str(tmp_path / "run" / "model.l3m"))
+    assert [round(float(np.mean(conv.kernel == 0)), 2) for conv in graph.convs] == [0, 0, 0.5, 0.6]
+    assert len(np.unique(graph.convs[3].kernel)) <= palette.LEVELS + 1 and graph.labels == sorted(TONES)
+    assert [layer["name"] for layer in result["layers"] if "palette" in layer["encoding"]] == ["conv4"]
+    assert result["cosine_to_keras"] > 0.9999  # the palette was there while it learnt
+
+
 def test_a_sensitivity_study_goes_on_after_a_kill_and_stands_in_the_report(place, tmp_path, monkeypatch):
     tensorflow()
     from l3host.compress import sensitivity

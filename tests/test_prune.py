@@ -199,6 +199,20 @@ def test_gradual_pruning_follows_the_schedule_and_can_go_on_where_it_stopped(mod
     assert {number: seen[number] for number in expected} == pytest.approx(expected, abs=0.1)
 
 
+def test_zeros_of_a_training_resumed_after_the_pruning_stay(model):
+    """The schedule is made of the dense network, as a resumed training makes it before it reads its checkpoint."""
+    from l3host.compress import prune
+
+    schedule = prune.Gradual(model, 50.0, 0, 10, 1)
+    prune.zero(model, 50.0)
+    pruned = [kernel != 0 for kernel in prune.kernels(model).values()]
+    schedule.step(11)
+    model.compile(optimizer="adam", loss="mse")
+    model.fit(noise(), np.ones((4, model.output_shape[1])), epochs=1, verbose=0)
+    for kernel, kept in zip(prune.kernels(model).values(), pruned, strict=True):
+        np.testing.assert_array_equal(kernel != 0, kept)
+
+
 def test_bad_schedules_are_refused_before_training(model):
     from l3host.compress import prune
 

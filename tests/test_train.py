@@ -117,7 +117,17 @@ def test_mix_gives_the_share_of_what_is_heard():
     assert part_a / (part_a + part_b) == pytest.approx(0.75, abs=0.02)
 
 
-def test_batches_depend_on_the_generator_alone_and_keep_silence_unmixed():
+def test_a_clip_s_silence_is_seldom_drawn():
+    """Half a second of noise and 4.5 s of zeros: most places are silent, most windows are not."""
+    clip = np.zeros(40000, np.int16)
+    clip[:4000] = noise(1, 4000)[0] * 32767
+    rng = np.random.default_rng(0)
+    drawn = [augment.audible(clip, 8000, rng) for _ in range(200)]
+    silent = sum(not window.any() for window in drawn)
+    assert 0 < silent < 50 < 150 < sum(not augment.draw(clip, 8000, rng).any() for _ in range(200))
+
+
+def test_batches_depend_on_the_generator_alone_and_silence_is_unmixed_and_speaks_for_no_label():
     sounds = [(noise(1, 9000)[0] * 32767).astype(np.int16), np.zeros(9000, np.int16)]
     targets = np.eye(2, dtype=np.float32)
 
@@ -128,10 +138,11 @@ def test_batches_depend_on_the_generator_alone_and_keep_silence_unmixed():
     assert len(first) == 4
     assert all(np.array_equal(x, y) for a, b in zip(first, epoch(1), strict=True) for x, y in zip(a, b, strict=True))
     assert not np.array_equal(first[0][0], epoch(2)[0][0])
+    assert any(not wave.any() for waves, _, _ in first for wave in waves)
     for waves, masks, wanted in first:
         assert masks.shape == (4, 64, 50, 1) and masks.dtype == bool
         np.testing.assert_allclose(wanted.sum(axis=1), 1, rtol=1e-6)
-        assert all(row.tolist() == [0, 1] for wave, row in zip(waves, wanted, strict=True) if not wave.any())
+        assert all(row.tolist() == [0.5, 0.5] for wave, row in zip(waves, wanted, strict=True) if not wave.any())
 
 
 # -- runs

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from l3host import palette
 from l3host.errors import L3Error
+from l3host.half import to_half
 from l3host.train import networks
 from l3host.train.backend import keras, tf
 from l3host.train.networks import convolutions
@@ -49,6 +51,12 @@ def fold(model: keras.Model) -> keras.Model:
             _make_identity(folded.get_layer(f"bn{i}"))
         folded.get_layer(f"conv{i}").set_weights([kernel * scale, np.broadcast_to(bias * scale + shift, kernel.shape[3])])
     return folded
+
+
+def groups(folded: keras.Model) -> dict[str, np.ndarray]:
+    """For share(): the cells of the palette that the writer would choose, of every convolution that gets one."""
+    kernels = {conv.name: to_half(conv.kernel.numpy())[0] for conv in convolutions(folded)}
+    return {name: palette.quantise(kernel)[1] for name, kernel in kernels.items() if palette.worth_it(kernel)}
 
 
 def _make_identity(norm: keras.layers.Layer) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from l3host.compress import masks
@@ -73,9 +75,24 @@ class Gradual:
         masks.masks(kernels(model), target)
         hold(model)
         self.model, self.target, self.begin, self.end, self.every = model, target, begin, end, every
+        self.held = False  # the zeros that a checkpoint brought
 
     def step(self, number: int) -> None:
         """Call before training step `number` (from 0); prunes when it is due."""
         due = self.begin <= number < self.end and (number - self.begin) % self.every == 0
         if due or number == self.end:
             prune(self.model, masks.fraction(self.target, masks.cubic(number, self.begin, self.end)))
+        elif not self.held:
+            hold(self.model)
+        self.held = True
+
+
+def while_training(model: keras.Model, target: Target | None, epochs: int) -> Callable[[int], None]:
+    """For loop.run, before each epoch: prunes gradually to `target` in the first half of them; None holds the zeros there are.
+
+    Raises L3Error for less than two epochs, and as Gradual does.
+    """
+    if target is None:
+        hold(model)
+        return lambda epoch: None
+    return Gradual(model, target, 0, epochs // 2, 1).step

@@ -29,17 +29,22 @@ def named_path(text: str) -> tuple[str, str]:
     return name, path
 
 
+SKIP_BAD = "leave out recordings, clips and videos that are broken or repeat others, instead of refusing them"
+
+
 def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Add the three commands. command: makes a sub-parser of a name and a description."""
     sub = command("compress", "Compress a network by a recipe: load, cut, recover, evaluate, convert, plan.")
     sub.add_argument("recipe", help="a .toml file, or the name of a recipe that ships with l3mote")
     sub.add_argument("--run-dir", help=f"takes model.l3m, result.json, checkpoints; a killed run goes on (default {RUNS}/RECIPE)")
     sub.add_argument("--data", type=named_path, action="append", default=[], metavar="NAME=PATH", help=DATA)
+    sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
     sub = command("sweep", "Run many recipes, each as compress does, in processes of their own or on a Dask cluster.")
     sub.add_argument("recipe", nargs="+", help="as for compress")
     sub.add_argument("--run-dir", default=RUNS, help=f"holds a run folder for each recipe, named after it (default {RUNS})")
     sub.add_argument("--data", type=named_path, action="append", default=[], metavar="NAME=PATH", help=DATA)
+    sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     where = sub.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, help="recipes at a time on this machine, each with one thread (default: one a core)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask scheduler; its workers see the same paths")
@@ -50,12 +55,12 @@ def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
 
-def load(names: Sequence[str], data: Sequence[tuple[str, str]]) -> list[Recipe]:
+def load(names: Sequence[str], data: Sequence[tuple[str, str]], skip_bad: bool) -> list[Recipe]:
     """The recipes, with the data given. Raises L3Error, also for a data set that none of them uses and one given twice."""
     given = dict(data)
     if len(given) < len(data):
         raise L3Error("--data gives the same name twice")
-    found = [recipes.load(name, given) for name in names]
+    found = [recipes.load(name, given, skip_bad) for name in names]
     used = {recipes.WEIGHTS, recipes.VIDEO, *(need for recipe in found for need in recipe.needs())}
     for name in given:
         if name not in used:
@@ -80,7 +85,7 @@ def progress(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
 def compress(args: argparse.Namespace) -> int:
     from l3host.pipeline import run
 
-    (recipe,) = load([args.recipe], args.data)
+    (recipe,) = load([args.recipe], args.data, args.skip_bad)
     folder = Path(args.run_dir or Path(RUNS) / recipe.name)
     run.one_thread()
     with progress(args.json) as told:
@@ -107,7 +112,7 @@ def sweep(args: argparse.Namespace) -> int:
     from l3host.pipeline import sweep as sweeping
     from l3host.pipeline.folder import RESULT, read_json
 
-    work = sweeping.folders(load(args.recipe, args.data), Path(args.run_dir))
+    work = sweeping.folders(load(args.recipe, args.data, args.skip_bad), Path(args.run_dir))
     Path(args.run_dir).mkdir(parents=True, exist_ok=True)
     with progress(args.json) as told:
         if args.scheduler:

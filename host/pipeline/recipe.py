@@ -17,7 +17,10 @@ RANDOM = "random"
 WEIGHTS, VIDEO = "weights", "video"  # the names under which --data gives the source's files
 
 # What a [[recover]] table may say besides these, by its method; a recipe has one seed.
-METHODS = {"batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "avc": settings.Avc, "labels": settings.Labels}
+METHODS = {
+    "batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "avc": settings.Avc, "labels": settings.Labels,
+    "palette": settings.Kd,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Prune:
 
     plan: str | tuple[float, ...] | None = None  # a row of Table II: "95.45"; or a list
     sparsity: float | None = None  # per cent of all kernels
+    gradual: bool = False  # during the first half of each training of the first [[recover]] step, not at once
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,7 @@ class Recipe:
     evaluate: tuple[Evaluate, ...] = ()
     sensitivity: Sensitivity | None = None
     convert: Convert = Convert()
+    skip_bad: bool = False  # leave out recordings, clips and videos that cannot be used, and note which
     data: dict[str, str] = field(default_factory=dict)  # [data]: name -> path, absolute once loaded
 
     def needs(self) -> list[str]:
@@ -134,8 +139,10 @@ def find(recipe: str) -> Path:
     raise L3Error(f"no such recipe: {recipe} (a .toml file, or the name of a shipped one: {names})")
 
 
-def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
+def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False) -> Recipe:
     """Read and check a recipe, a path or a shipped one's name. data: paths by name that go before the recipe's own.
+
+    skip_bad: whether the recipe says so or not.
 
     Everything that can be known without reading networks or sounds is checked here. Raises L3Error.
     """
@@ -151,10 +158,11 @@ def load(recipe: str, data: dict[str, str] | None = None) -> Recipe:
     parts["evaluate"] = tuple(tables.build(Evaluate, table, where) for where, table in _several(top, "evaluate", path))
     _source_alone(top["source"], f"{path}, [source]")
     parts["data"] = _paths(top.get("data", {}), path, data or {})
-    rest = {key: top[key] for key in ("seed", "paper") if key in top}
+    rest = {field.name: top[field.name] for field in fields(_Plain) if field.name in top}
     plain = tables.build(_Plain, rest, str(path))
     parts["recover"] = tuple(_recover(table, where, plain.seed) for where, table in _several(top, "recover", path))
-    found = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, **parts)
+    skip_bad = skip_bad or plain.skip_bad
+    found = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
     _check(found, path)
     return _resolved(found, path)
 
@@ -175,6 +183,7 @@ def _source_alone(table: dict, where: str) -> None:
 class _Plain:
     seed: int = 1
     paper: str | None = None
+    skip_bad: bool = False
 
 
 def _several(top: dict, name: str, path: Path) -> list[tuple[str, object]]:
@@ -233,8 +242,13 @@ def _check(recipe: Recipe, path: Path) -> None:
     frozen = [step for step in recipe.recover if step.method == "avc" and not step.settings.train_video]
     if frozen and recipe.source.video is None:
         raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
-    if "labels" in methods[:-1]:
-        raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: it must be the last")
+    after = methods[methods.index("labels") + 1 :] if "labels" in methods else []
+    if set(after) - {"palette"}:
+        raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: only palette may come after it")
+    if "palette" in methods[:-1] or methods[-1:] == ["palette"] and recipe.convert.encoding != "palette":
+        raise L3Error(f"{path}: [[recover]] by palette is the last step, for [convert] encoding = 'palette'")
+    if recipe.prune and recipe.prune.gradual and methods[:1] not in (["kd"], ["avc"], ["labels"]):
+        raise L3Error(f"{path}, [prune]: gradual needs a training: its first [[recover]] must be by kd, avc or labels")
     if recipe.paper is not None and recipe.paper not in paper.ROWS:
         raise L3Error(f"{path}: unknown row {recipe.paper!r} of the papers' tables: choose from {', '.join(paper.ROWS)}")
     try:  # rows of the tables by name

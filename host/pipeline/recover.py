@@ -12,7 +12,7 @@ import numpy as np
 from l3host import datasets
 from l3host.errors import L3Error
 from l3host.pipeline import sounds
-from l3host.pipeline.recipe import Recover
+from l3host.pipeline.recipe import Recover, target
 from l3host.pipeline.sounds import Recordings
 from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
 
@@ -32,6 +32,12 @@ def recover(run: Run, number: int) -> dict:
     return {"method": step.method, "data": step.data, **note}
 
 
+def gradual(run: Run, folder: Path):
+    """What the step's trainings prune to on their way; None for all but the first step, and where it was done before."""
+    part = run.recipe.prune
+    return target(part) if part and part.gradual and folder.name == "recover-1" else None
+
+
 def by_batchnorm(run: Run, step: Recover, model, folder: Path):
     """Batch norm statistics taken anew: what every pruned network needs, and no training."""
     from l3host.compress import batchnorm
@@ -49,8 +55,24 @@ def by_kd(run: Run, step: Recover, model, folder: Path):
 
     found = unlabelled(run, step)
     pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
-    model = training.kd(run.network(SOURCE), model, pcm, step.settings, folder, progress(run, folder.name, step))
+    told = progress(run, folder.name, step)
+    model = training.kd(run.network(SOURCE), model, pcm, step.settings, folder, told, gradual(run, folder))
     return model, credit(found) | history(folder)
+
+
+def by_palette(run: Run, step: Recover, model, folder: Path):
+    """Weights that share a value in the file learn, sharing it, what the network said before; a head stays as it is."""
+    from l3host.compress import palette
+    from l3host.train import networks
+    from l3host.train import recover as training
+
+    found = unlabelled(run, step)
+    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    folded = palette.fold(model)
+    palette.share(folded, palette.groups(folded))
+    teacher = networks.embedding(model, networks.architecture(model).final_norm)
+    folded = training.kd(teacher, folded, pcm, step.settings, folder, progress(run, folder.name, step))
+    return networks.like(model, folded), credit(found) | history(folder)
 
 
 def by_sea(run: Run, step: Recover, model, folder: Path):
@@ -78,14 +100,15 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
     rate = model.get_layer("log_mel").frontend.sample_rate
     decoded = itertools.count(1)
     told = lambda _: run.told(f"{folder.name}, videos", next(decoded), len(paths))  # noqa: E731
-    recordings, _ = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], told)
+    recordings, bad = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], told, run.recipe.skip_bad)
     enough = len(recordings) >= 2 * APART
     unseen = recordings[::APART] if enough else []
     seen = [r for i, r in enumerate(recordings) if i % APART] if enough else recordings
-    net = training.avc(model, video, seen, step.settings, folder, progress(run, folder.name, step))
+    told = progress(run, folder.name, step)
+    net = training.avc(model, video, seen, step.settings, folder, told, gradual(run, folder))
     if step.settings.train_video:
         run.save(video, "video")
-    note = {"recordings": len(seen), "licence": "", "attribution": ""} | history(folder)
+    note = {"recordings": len(seen), "licence": "", "attribution": "", "skipped": bad} | history(folder)
     if enough:
         reached = avc.accuracy(net, unseen, PAIRS, run.recipe.seed)
         note["evaluation"] = {
@@ -101,7 +124,7 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
     from l3host.train import recover as training
     from l3host.train.report import summary
 
-    dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds)
+    dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
     if dataset.multilabel:
         raise L3Error(f"{dataset.name} has several labels a clip: recover by labels learns one")
     fe = model.get_layer("log_mel").frontend
@@ -115,7 +138,7 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         model.set_weights(start)
         classifier = training.labels(
             model, [pcm[i] for i in train], [labels[i] for i in train], len(dataset.labels), step.settings, folder / what,
-            progress(run, f"{folder.name} {what}", step),
+            progress(run, f"{folder.name} {what}", step), gradual(run, folder),
         )  # fmt: skip
         histories[what] = history(folder / what)
         if test:
@@ -125,18 +148,17 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
         "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **summary(dataset.labels, tested),
     }  # fmt: skip
-    found = Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
-    note = credit(found) | histories[FINAL] | {"folds": histories}
+    note = credit(sounds.of_dataset(dataset)) | histories[FINAL] | {"folds": histories}
     return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
 
 
 def unlabelled(run: Run, step: Recover) -> Recordings:
-    return sounds.recordings(run.recipe.data[step.data], step.subset, step.folds)
+    return sounds.recordings(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
 
 
 def credit(found: Recordings) -> dict:
     """What a note says of the sounds that a step has learnt from."""
-    return {"recordings": len(found.paths), "licence": found.licence, "attribution": found.attribution}
+    return {"recordings": len(found.paths)} | {key: getattr(found, key) for key in ("licence", "attribution", "skipped")}
 
 
 def history(folder: Path) -> dict:
@@ -152,4 +174,6 @@ def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]
     return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, step.settings.epochs)
 
 
-METHODS = {"batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "avc": by_avc, "labels": by_labels}
+METHODS = {
+    "batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "avc": by_avc, "labels": by_labels, "palette": by_palette,
+}  # fmt: skip

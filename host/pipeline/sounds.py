@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from l3host import audio, datasets, files
+from l3host.datasets.check import undecodable
 from l3host.datasets.layouts import AUDIO_SUFFIXES
 from l3host.embed import windows_of
 from l3host.errors import L3Error
@@ -21,9 +22,9 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 TABLES = ("meta.csv", "meta/esc50.csv", "metadata/UrbanSound8K.csv", "annotations.csv")
 
 
-def labelled(path: str, subset: str | None, folds: Sequence[int] | None = None) -> datasets.Dataset:
+def labelled(path: str, subset: str | None, folds: Sequence[int] | None, skip_bad: bool) -> datasets.Dataset:
     """A data set, or the clips of some of its folds. Raises L3Error."""
-    dataset = datasets.load(path, subset)
+    dataset = datasets.load(path, subset, skip_bad)
     if folds is None:
         return dataset
     datasets.chosen_folds(dataset, folds)
@@ -31,23 +32,37 @@ def labelled(path: str, subset: str | None, folds: Sequence[int] | None = None) 
 
 
 class Recordings(NamedTuple):
-    """Sounds to learn from without labels; licence and attribution are empty when unknown."""
+    """Sounds to learn from without labels; licence and attribution are empty when unknown. skipped: as Dataset has it."""
 
     paths: list[str]
     licence: str = ""
     attribution: str = ""
+    skipped: tuple[str, ...] = ()
 
 
-def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None = None) -> Recordings:
-    """The clips of a data set with a table, or every audio file under a folder. Raises L3Error."""
+def recordings(
+    path: str, subset: str | None = None, folds: Sequence[int] | None = None, skip_bad: bool = False
+) -> Recordings:
+    """The clips of a data set with a table, or every audio file under a folder.
+
+    Raises L3Error for files that do not decode, naming the first few, unless skip_bad and others are left.
+    """
     root = Path(path)
     if subset or folds or any((root / table).exists() for table in TABLES):
-        dataset = labelled(path, subset, folds)
-        return Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution)
+        return of_dataset(labelled(path, subset, folds, skip_bad))
     found = sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
     if not found:
         raise L3Error(f"no audio files in {path} (looked for {', '.join(AUDIO_SUFFIXES)})")
-    return Recordings(found)
+    bad = {p: f"{p} ({reason})" for p in found if (reason := undecodable(p))}
+    good = [p for p in found if p not in bad]
+    if not (skip_bad and good):
+        datasets.refuse(list(bad.values()), len(found))
+    return Recordings(good, skipped=tuple(bad.values()))
+
+
+def of_dataset(dataset: datasets.Dataset) -> Recordings:
+    """The clips of a data set, its labels left out."""
+    return Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution, dataset.skipped)
 
 
 def films(path: str) -> list[str]:

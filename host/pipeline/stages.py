@@ -82,7 +82,7 @@ class Run:
         return read_json(self.folder / f"{name}.json")
 
     def dataset(self, part: Evaluate):
-        return sounds.labelled(self.recipe.data[part.data], part.subset)
+        return sounds.labelled(self.recipe.data[part.data], part.subset, None, self.recipe.skip_bad)
 
 
 def load(run: Run) -> dict:
@@ -114,7 +114,7 @@ def cut(run: Run) -> dict:
     if recipe.ablate:
         convs, filters = depth(recipe.ablate), width(recipe.ablate)
         model = ablate.depth(model, convs) if convs else ablate.width(model, filters)
-    if recipe.prune:
+    if recipe.prune and not recipe.prune.gradual:
         prune.zero(model, target(recipe.prune))
     run.save(model, CUT)
     return figures(model)
@@ -219,8 +219,9 @@ def convert(run: Run) -> dict:
 
     model = run.network(run.last)
     graph = weights.to_graph(model, **provenance(run))
-    if run.recipe.recover and run.recipe.recover[-1].method == "labels":
-        graph.labels = run.note(run.last)["labels"]
+    for number, step in enumerate(run.recipe.recover, 1):
+        if step.method == "labels":
+            graph.labels = run.note(f"recover-{number}")["labels"]
     pcm, sort = calibration(run, run.recipe.convert, graph)
     graph = rounded(graph, run.recipe.convert.encoding)  # scales are measured with the weights that the file holds
     graph.fixed = calibrate(graph, pcm)
@@ -237,7 +238,7 @@ def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:
         from l3host.commands import calibration_windows
 
         return calibration_windows(graph, []), "synthetic sounds"
-    paths = sounds.recordings(run.recipe.data[part.calibrate]).paths
+    paths = sounds.recordings(run.recipe.data[part.calibrate], skip_bad=run.recipe.skip_bad).paths
     return sounds.windows(paths, graph.frontend, CALIBRATION_WINDOWS, run.recipe.seed), part.calibrate
 
 

@@ -8,14 +8,13 @@ from l3mote.format import Frontend
 
 SPEED = 0.1  # relative change, uniform
 NOISE_PROBABILITY, NOISE_SNR = 0.3, (10.0, 50.0)  # dB below the window's level
+AUDIBLE = 1e-4  # of full scale, RMS: three steps of 16 bits
+TRIES, ANYWHERE = 20, 0.1  # places drawn for an audible window; probability that the first one is taken as it is
 MASKS, MASK_WIDTH = 2, 10  # SpecAugment (Park et al., 2019): number of each kind, largest width in bands or frames
 
 
 def draw(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
-    """One window (window,) float32 at a random place of an int16 clip, played up to 10 % faster or slower.
-
-    Silence at a clip's end is drawn like the rest, so that the posteriors of silent windows are learnt too.
-    """
+    """One window (window,) float32 at a random place of an int16 clip, played up to 10 % faster or slower."""
     rate = rng.uniform(1 - SPEED, 1 + SPEED)
     length = int(window * rate) + 1
     start = rng.integers(max(1, len(clip) - length + 1))
@@ -27,6 +26,15 @@ def draw(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
     return out
 
 
+def audible(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
+    """draw() at the first place of TRIES where there is something to hear; now and then at just any place."""
+    for _ in range(1 if rng.random() < ANYWHERE else TRIES):
+        found = draw(clip, window, rng)
+        if rms(found) >= AUDIBLE:
+            break
+    return found
+
+
 def rms(window: np.ndarray) -> np.float32:
     """Root mean square of a window: 0 only for digital silence."""
     return np.sqrt(np.mean(window**2))
@@ -35,7 +43,7 @@ def rms(window: np.ndarray) -> np.float32:
 def mix(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     """Two windows added so that `share` of what is heard is a: Tokozume et al., between-class learning, ICLR 2018, eq. 2.
 
-    The gain of either follows from the ratio of their levels; neither may be digital silence.
+    The gain of either follows from the ratio of their levels; neither may be silent.
     """
     p = np.float32(1 / (1 + rms(a) / rms(b) * (1 - share) / share))
     return (p * a + (1 - p) * b) / np.sqrt(p**2 + (1 - p) ** 2)
@@ -57,19 +65,21 @@ def batches(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """One epoch, `windows` of each clip in random order: (waveforms (size, window), masks (size, bands, frames, 1), targets).
 
-    targets: one-hot or smoothed rows (clips, labels). mixing: the probability that a window is mixed with one of any clip.
+    targets: one-hot or smoothed rows (clips, labels); a silent window has all labels alike, so that in a clip's mean it speaks
+    for none. mixing: the probability that an audible window is mixed with one of any clip.
     An incomplete last batch is dropped, unless it is the only one.
     """
     order = rng.permutation(np.repeat(np.arange(len(clips)), windows))
     size = min(size, len(order))
     for at in range(0, len(order) - size + 1, size):
         chosen = order[at : at + size]
-        waves = np.stack([draw(clips[i], fe.window, rng) for i in chosen])
-        wanted = targets[chosen].copy()
-        for row in np.flatnonzero(rng.random(size) < mixing):
+        waves = np.stack([audible(clips[i], fe.window, rng) for i in chosen])
+        silent = np.array([rms(wave) < AUDIBLE for wave in waves])
+        wanted = np.where(silent[:, None], np.float32(1 / targets.shape[1]), targets[chosen])
+        for row in np.flatnonzero(~silent & (rng.random(size) < mixing)):
             other, share = rng.integers(len(clips)), rng.uniform(0.5, 1)
-            second = draw(clips[other], fe.window, rng)
-            if rms(waves[row]) and rms(second):  # silence has no share in what is heard
+            second = audible(clips[other], fe.window, rng)
+            if rms(second) >= AUDIBLE:  # silence has no share in what is heard
                 waves[row] = mix(waves[row], second, share)
                 wanted[row] = share * wanted[row] + (1 - share) * targets[other]
         masks = np.stack([mask(fe.bands, fe.frames, rng) for _ in chosen])

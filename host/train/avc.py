@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host.compress import prune
+from l3host.compress.masks import Target
 from l3host.errors import L3Error
 from l3host.train import loop, networks, videos
 from l3host.train.backend import keras, tf
@@ -43,12 +44,14 @@ def avc(
     settings: Avc,
     folder: Path,
     progress: loop.Progress,
+    gradual: Target | None = None,
 ) -> keras.Model:
     """Train the AVC net of the two networks, which keep what they learn, and return it (networks.avc).
 
     recordings: of videos.load, for these networks. The video network is trained only if settings.train_video: the papers
-    freeze it while a pruned audio network is fine-tuned, whose zeros stay zero. folder: of this training alone; calling again
-    with the same arguments goes on there (loop.run). Raises L3Error for fewer than 2 recordings, and another rate.
+    freeze it while a pruned audio network is fine-tuned, whose zeros stay zero. gradual: as in distill.kd.
+    folder: of this training alone; calling again with the same arguments goes on there (loop.run).
+    Raises L3Error for fewer than 2 recordings, and another rate.
     """
     fe = networks.architecture(audio).frontend
     videos.check(recordings)
@@ -60,12 +63,13 @@ def avc(
         "audio": loop.digest(audio.get_weights()),
         "video": loop.digest(video.get_weights()),
         "recordings": [recording.key for recording in recordings],
+        "gradual": gradual,
     }
     video.trainable = settings.train_video
     keras.utils.set_random_seed(settings.seed)
     net = networks.avc(audio, video)
-    prune.hold(audio)
-    return loop.run(Correspond(net, recordings, settings), settings, folder, progress, about).model
+    pruning = prune.while_training(audio, gradual, settings.epochs)
+    return loop.run(Correspond(net, recordings, settings), settings, folder, progress, about, pruning).model
 
 
 def pairs(

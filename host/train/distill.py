@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host.compress import batchnorm, prune
+from l3host.compress.masks import Target
 from l3host.errors import L3Error
 from l3host.files import replace
 from l3host.train import loop, networks, points
@@ -46,12 +47,19 @@ class Match:
 
 
 def kd(
-    teacher: keras.Model, student: keras.Model, clips: Sequence[np.ndarray], settings: Kd, folder: Path, progress: loop.Progress
+    teacher: keras.Model,
+    student: keras.Model,
+    clips: Sequence[np.ndarray],
+    settings: Kd,
+    folder: Path,
+    progress: loop.Progress,
+    gradual: Target | None = None,
 ) -> keras.Model:
     """Train the student, which it returns, to the teacher's embedding; zeros of its kernels stay zero.
 
-    clips: int16, unlabelled, at the networks' rate. folder: of this training alone; calling again with the same arguments
-    goes on there (loop.run). Raises L3Error for networks that do not hear the same or differ in embedding, and no clips.
+    gradual: per cent of the weights that are pruned on the way (prune.while_training). clips: int16, unlabelled,
+    at the networks' rate. folder: of this training alone; calling again with the same arguments goes on there (loop.run).
+    Raises L3Error for networks that do not hear the same or differ in embedding, and no clips.
     """
     fe, student_fe = (networks.architecture(net).frontend for net in (teacher, student))
     if (fe.sample_rate, fe.window) != (student_fe.sample_rate, student_fe.window):
@@ -60,12 +68,12 @@ def kd(
         sizes = f"the teacher's embedding has {teacher.output_shape[1]} values, the student's {student.output_shape[1]}"
         raise L3Error(f"{sizes}: sea reduces the teacher's (PCA), kd does not")
     check_clips(clips)
-    about = describe("kd", teacher, student, clips)
-    prune.hold(student)
+    about = describe("kd", teacher, student, clips) | {"gradual": gradual}
+    pruning = prune.while_training(student, gradual, settings.epochs)
     chosen = np.repeat(np.arange(len(clips)), settings.windows)
     where = points.draw(clips, fe.sample_rate, fe.window / fe.sample_rate, chosen, np.random.default_rng(settings.seed))
     targets = embeddings(teacher, clips, where, folder)
-    return loop.run(Match(student, clips, where, targets, settings), settings, folder, progress, about).model
+    return loop.run(Match(student, clips, where, targets, settings), settings, folder, progress, about, pruning).model
 
 
 def sea(

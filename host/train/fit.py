@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host.compress import prune
+from l3host.compress.masks import Target
 from l3host.embed import windows_of
 from l3host.errors import L3Error
 from l3host.graph import frontend
@@ -55,13 +56,15 @@ def labels(
     settings: Labels,
     folder: Path,
     progress: loop.Progress,
+    gradual: Target | None = None,
 ) -> keras.Model:
     """Put a classifier on an embedding network and train both on labelled clips: waveform -> (batch, n_labels).
 
-    clips: int16 at the network's rate; labels: an index for each. Zeros of the kernels stay zero. folder: of this training
-    alone; calling again with the same arguments goes on there (loop.run). Raises L3Error for clips that are not one a label.
+    clips: int16 at the network's rate; labels: an index for each. Zeros of the kernels stay zero; gradual: as in distill.kd.
+    folder: of this training alone; calling again with the same arguments goes on there (loop.run).
+    Raises L3Error for clips that are not one a label.
     """
-    return _train(network, clips, labels, n_labels, settings, folder, progress).model
+    return _train(network, clips, labels, n_labels, settings, folder, progress, gradual).model
 
 
 def fit(
@@ -75,12 +78,12 @@ def fit(
     """labels() of a new network, which is then written to folder/model.keras."""
     keras.utils.set_random_seed(settings.seed)
     network = audio(frontend(settings.frontend), settings.filters, use_bias=False)
-    done = _train(network, clips, labels, n_labels, settings, folder, progress)
+    done = _train(network, clips, labels, n_labels, settings, folder, progress, None)
     done.model.save(folder / "model.keras")
     return done
 
 
-def _train(network, clips, labels, n_labels, settings, folder, progress) -> loop.Loop:
+def _train(network, clips, labels, n_labels, settings, folder, progress, gradual) -> loop.Loop:
     if not len(clips) or len(clips) != len(labels):
         raise L3Error(f"{len(labels)} labels for {len(clips)} clips: give one for each")
     about = {
@@ -88,11 +91,12 @@ def _train(network, clips, labels, n_labels, settings, folder, progress) -> loop
         "network": loop.digest(network.get_weights()),
         "clips": loop.digest(clips),
         "labels": [int(label) for label in labels],
+        "gradual": gradual,
     }
     keras.utils.set_random_seed(settings.seed)
     model = classifier(network, n_labels, settings.dropout)
-    prune.hold(model)
-    return loop.run(Classify(model, clips, labels, settings), settings, folder, progress, about)
+    pruning = prune.while_training(model, gradual, settings.epochs)
+    return loop.run(Classify(model, clips, labels, settings), settings, folder, progress, about, pruning)
 
 
 def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:

@@ -124,9 +124,17 @@ class Loop:
         self.losses, self.seconds = losses, seconds
 
 
-def run(task: Task, schedule: Schedule, folder: Path, progress: Progress, about: dict) -> Loop:
+def run(
+    task: Task,
+    schedule: Schedule,
+    folder: Path,
+    progress: Progress,
+    about: dict,
+    before: Callable[[int], None] = lambda epoch: None,
+) -> Loop:
     """Train to the schedule's end, from folder/checkpoint.npz on if there is one: the same network as without a stop.
 
+    before: is called before each epoch (from 0), and may change weights in a way that follows from them and the number.
     Bit-equal on one thread (backend.one_thread()). folder: of this training alone, made if need be. Raises L3Error for a
     NaN loss, which leaves the last good checkpoint, and for a checkpoint that is broken or of another training.
     """
@@ -141,6 +149,7 @@ def run(task: Task, schedule: Schedule, folder: Path, progress: Progress, about:
     synchronize(loop.model, loop.strategy.num_replicas_in_sync > 1)
     try:
         while len(loop.losses) < schedule.epochs:
+            before(len(loop.losses))
             loss = loop.epoch()
             if chief:
                 loop.save(folder / CHECKPOINT)

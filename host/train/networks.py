@@ -86,6 +86,16 @@ def classifier(embedding: keras.Model, n_labels: int, dropout: float) -> keras.M
     return keras.Model(embedding.input, x, name="classifier")
 
 
+def like(model: keras.Model, embedding: keras.Model) -> keras.Model:
+    """The embedding network with the head of `model` on it, a copy, if that is a classifier; otherwise as it is."""
+    if model.name != "classifier":
+        return embedding
+    head = model.get_layer("dense")
+    found = classifier(embedding, head.units, model.get_layer("dropout").rate)
+    found.get_layer("dense").set_weights(head.get_weights())
+    return found
+
+
 def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
     """conv1 ... convN."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
