@@ -17,7 +17,6 @@ from l3mote.plan import CAPTURE
 
 SCRIPT = Path(__file__).parent / "listen_board.py"
 WINDOW_SECONDS = 69.4e6 / 125e6  # what a window of the shipped model costs an RP2040: BENCHMARKS.md of version 0.1
-CLIPS = sorted(path.stem for path in (ROOT.parent / "shared/audio/esc10").glob("*.ogg"))
 
 
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
@@ -69,7 +68,7 @@ def test_events_are_the_references(rate, settings, tmp_path):
 
 @pytest.mark.parametrize("runtime, kernel", [("unix", "viper"), ("cpython", "ulab")])
 def test_other_kernels_hear_the_same(runtime, kernel, tmp_path):
-    pcm = sounds(16000)
+    pcm = sounds(16000)[16000 * 3 : 16000 * 8]
     found = board(tmp_path, pcm, 16000, runtime, kernel)["events"]
     graph = load_graph("esc10")
     if kernel == "ulab":
@@ -77,7 +76,7 @@ def test_other_kernels_hear_the_same(runtime, kernel, tmp_path):
     assert_same(found, listen.listen(graph, pcm, 16000))
 
 
-@pytest.mark.parametrize("clip", CLIPS or ["dog"])
+@pytest.mark.parametrize("clip", ["dog", "rain"])
 def test_events_of_recordings_are_the_references(clip, tmp_path):
     pcm = audio.to_pcm(audio.load(str(shared(f"audio/esc10/{clip}.ogg")), 16000))
     found = board(tmp_path, pcm, 16000)

@@ -92,11 +92,6 @@ def lowpass(factor):
     return array("h", taps[::-1] + taps)
 
 
-def pole(millihertz, rate):
-    """e^(-2 pi f / rate), the place of a pole."""
-    return exponential(2 * PI * millihertz // (1000 * rate))
-
-
 def weighting(rate):
     """Coefficients of A-weighting at a rate in Hz, array('i') of 9.
 
@@ -106,7 +101,7 @@ def weighting(rate):
     """
     found = []
     for f in POLES:
-        a, shift = ONE - exponential(2 * PI * f // (1000 * rate)), 0
+        a, shift = ONE - exponential(2 * PI * f // (1000 * rate)), 0  # 1 less the place of the pole
         while rounded(a << (shift + 1), ONE) < SECTION:
             shift += 1
         found += [rounded(a << shift, ONE), shift]

@@ -89,8 +89,7 @@ class Meter:
             plain += self.plain[k % self.kept]
             weighted += self.weighted[k % self.kept]
         n = max(1, stop - first)
-        a = decibels(weighted / n)
-        return decibels(plain / n), a if a == QUIET else a + self.gain
+        return decibels(plain / n), max(QUIET, decibels(weighted / n) + self.gain)
 
 
 def gain(c, rate, hertz):

@@ -82,7 +82,6 @@ def measure(x, state, p):
     Finds: sum of squares, the same of twice the A-weighted samples (each as two sums, of the squares' high and low 16 bits), least
     and largest sample, samples at full scale.
     """
-    c = state
     plain = plain_low = weighted = weighted_low = clipped = 0
     least, largest = 32767, -32768
     for i in range(p[0], p[1]):
@@ -94,11 +93,11 @@ def measure(x, state, p):
         clipped += v >= 32767 or v <= -32768
         v *= 4
         for k, j in HIGH_PASSES:
-            c[k] += ((v - (c[k] >> FRACTION)) * c[j]) >> (c[j + 1] - FRACTION)
-            v = limited(v - (c[k] >> FRACTION), FULL)
+            state[k] += ((v - (state[k] >> FRACTION)) * state[j]) >> (state[j + 1] - FRACTION)
+            v = limited(v - (state[k] >> FRACTION), FULL)
         for k in LOW_PASSES:
-            y = limited((c[6] * c[k + 1] + c[7] * v + c[8] * c[k] + LAG // 2) // LAG, FULL)
-            c[k], c[k + 1] = v, y
+            y = limited((state[6] * state[k + 1] + state[7] * v + state[8] * state[k] + LAG // 2) // LAG, FULL)
+            state[k], state[k + 1] = v, y
             v = y
         v = limited(v >> 1, 65535)
         square = v * v
