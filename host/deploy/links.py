@@ -8,12 +8,14 @@ import io
 import os
 import re
 import struct
+import time
 from collections.abc import Iterator
 
 from l3host.errors import L3Error
 
 SILENCE = 60  # seconds without a byte after which a board that was there is given up
-ANSWER, TRIES = 4, 3  # seconds, and times, in which a board answers at all: while it starts it may miss a Ctrl-C
+ANSWER = 15  # seconds in which a board answers at all
+PROMPT = b">>> "
 BAUD = 115200
 
 
@@ -47,7 +49,19 @@ class Link:
     def reset(self) -> None:
         """Empty the board's heap."""
         with self.translated():
+            self.interrupt()
             self.enter()
+
+    def interrupt(self) -> None:
+        """Get the board to its friendly prompt. Once is not enough: while a board starts it misses a Ctrl-C."""
+        line, heard, end = self.tool.serial, b"", time.monotonic() + ANSWER
+        line.timeout = 0.5
+        while not heard.endswith(PROMPT):
+            if time.monotonic() > end:
+                raise OSError("no prompt")
+            line.write(b"\r\x03\x02")
+            heard = line.read_until(PROMPT)
+        line.timeout = SILENCE
 
     def exec(self, code: str) -> str:
         """Run code and return what it printed. Raises BoardError, or L3Error when the board does not answer."""
@@ -83,19 +97,10 @@ class Mpremote(Link):
         from mpremote.transport_serial import SerialTransport
 
         self.errors = (TransportError,)
-        self.tool = SerialTransport(self.port, BAUD, timeout=SILENCE)
+        self.tool = SerialTransport(self.port, BAUD)
 
     def enter(self):
-        serial = self.tool.serial
-        serial.timeout = 1
-        for tries_left in reversed(range(TRIES)):
-            try:
-                self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
-                break
-            except self.errors:
-                if not tries_left:
-                    raise
-        serial.timeout = SILENCE
+        self.tool.enter_raw_repl(soft_reset=True, timeout_overall=ANSWER)
 
 
 class Ampy(Link):
@@ -104,7 +109,6 @@ class Ampy(Link):
 
         self.errors = (PyboardError,)
         self.tool = Pyboard(self.port, BAUD)
-        self.tool.serial.timeout = SILENCE
 
     def enter(self):
         self.tool.enter_raw_repl()
