@@ -169,9 +169,9 @@ class Monitor:
             self.slots += 1
         self.slot = meter.slots
         every = self.settings["level_every"]
-        if every and self.slots * listener.hop >= every * listener.rate:
+        if every and self.slots * listener.slot >= every * listener.rate:
             record = listener.status()
-            record["event"], record["t"] = "level", round(self.slot * listener.hop / listener.rate, 3)
+            record["event"], record["t"] = "level", round(self.slot * listener.slot / listener.rate, 3)
             record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
