@@ -106,7 +106,6 @@ class Kernel(Integer):
         self._run(chunk, buffer, x, y, chunk.first)
 
 
-
 class frontend:
     """The integer front-end."""
 
