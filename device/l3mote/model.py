@@ -245,7 +245,8 @@ class Model:
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
         n = len(self.convs)
-        self.output = self.embedding
+        if n == len(self.layers):
+            self.output = self.embedding
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
             for chunk in self.reader.chunks(layer, self.chunk):
@@ -265,8 +266,10 @@ class Model:
         test_signal(self.pcm, self.reader.seed)
         expected = self.reader.expected()
         output = self.run()
-        scale = max([abs(v) for v in expected])
-        error = max([abs(output[i] - expected[i]) for i in range(len(expected))])
+        scale = error = 0.0
+        for i in range(len(expected)):
+            scale = max(scale, abs(expected[i]))
+            error = max(error, abs(output[i] - expected[i]))
         error = error / scale if scale else error
         if self.arithmetic == "fixed":
             return crc32(bytes(self.vectors[-1])) == self.kernel.fixed.check, error

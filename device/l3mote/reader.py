@@ -352,8 +352,7 @@ class Reader:
     def expected(self):
         """The self-test's expected output, array of f32."""
         offset, size = self.sections["SELFTEST"]
-        data = self._read(offset + fmt.SELFTEST_BYTES, size - fmt.SELFTEST_BYTES, "SELFTEST")
-        return array("f", struct.unpack("<%df" % (len(data) // 4), data))
+        return array("f", self._read(offset + fmt.SELFTEST_BYTES, size - fmt.SELFTEST_BYTES, "SELFTEST"))
 
     def provenance(self):
         """The PROVENANCE section as text (a JSON object)."""

@@ -77,7 +77,10 @@ class Integer:
     def floats(self, vector, index):
         """A layer's integers as numbers."""
         unit = 2.0 ** -self.fixed.exponents[index]
-        return array("f", [v * unit for v in vector])
+        values = array("f", bytes(4 * len(vector)))  # no list: EdgeL3's 512 do not find room for one in a full heap
+        for i in range(len(vector)):
+            values[i] = vector[i] * unit
+        return values
 
     def row(self, plane, c, index):
         at = 2 * (c * plane.size + index * plane.pitch + plane.inset)

@@ -102,7 +102,6 @@ class Kernel(Integer):
         self._run(chunk, buffer, x, y, chunk.first)
 
 
-
 class frontend:
     """The integer front-end."""
 
