@@ -55,11 +55,9 @@ bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes;
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tests/bench_listen.py $(CLIPS)
 
-model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; half an hour on two cores)
-	mkdir -p runs
-	$(BIN)/l3mote train $(DATA) --subset esc10 -o runs/esc10.l3m --run-dir runs/esc10 --force
-	$(BIN)/l3mote convert runs/esc10.l3m --calibrate -o models/esc10.l3m --force
-	cp runs/esc10/confusion.png models/esc10-confusion.png
+model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50, AUDIO=of ESC-10's clips alone, SEA=published .h5 weights)
+	$(BIN)/l3mote compress esc10-student --data weights=$(SEA) --data audio=$(AUDIO) --data esc50=$(DATA)
+	cp runs/esc10-student/model.l3m models/esc10.l3m
 
 edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
 	mkdir -p $(VENV)/edgel3

@@ -147,8 +147,8 @@ def test_pruned_gradually_then_fine_tuned_as_palettes_without_a_broken_recording
     (tmp_path / "tones" / "low" / "0.wav").write_bytes(b"no sound")
     shape = SHAPE.replace("[2, 3, 2, 4]", "[2, 2, 24, 12]") + "final_norm = true\n[prune]\nplan = [0, 0, 50, 60]\ngradual = true\n"
     labels = '[[recover]]\nmethod = "labels"\ndata = "tones"\nepochs = 4\nbatch = 8\nwindows = 2\n'
-    last = '[[recover]]\nmethod = "palette"\ndata = "tones"\nepochs = 1\nbatch = 8\nwindows = 1\n[convert]\nencoding = "palette"\n'
-    (tmp_path / "my.toml").write_text(shape + labels + last)
+    shared = '[[recover]]\nmethod = "palette"\ndata = "tones"\nepochs = 1\nbatch = 8\nwindows = 1\n'
+    (tmp_path / "my.toml").write_text(shape + labels + shared + '[convert]\nencoding = "palette"\n')
     data = {"tones": str(tmp_path / "tones")}
     with pytest.raises(L3Error, match=r"1 of 12 clips cannot be used: .*0.wav \(unreadable\); --skip-bad leaves them out"):
         compress(recipes.load(str(tmp_path / "my.toml"), data), tmp_path / "refused")
