@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_to_the_same_file(trained, tones, tmp_path):
         [sys.executable, str(script), str(tones), str(out), str(Path(__file__).parent)], start_new_session=True
     )
     checkpoint = tmp_path / "tones.run" / "final" / "checkpoint.npz"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
