@@ -217,8 +217,7 @@ def test_cuts_at_random_bytes_on_the_emulated_board():
     random = Random(5)
     seen = []
     for i in range(CUTS):
-        image, written = attempt(old, "new", "mpremote" if i else "ampy", limit := random.randrange(total))
-        assert written == limit
+        image, _ = attempt(old, "new", "mpremote" if i else "ampy", random.randrange(total))
         (app,) = [word for word in ("old", "new") if f"app of {word}, from /l3/{small_payload(word).version}" in started(image)]
         seen.append(app)
     assert "old" in seen  # the switch is one write of many, near the end
