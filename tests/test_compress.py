@@ -59,7 +59,7 @@ def test_the_result_holds_what_a_report_needs(finished, place):
     assert result["after"]["weights"] == weights and result["after"]["nonzeros"] == weights - round(0.4 * weights)
     assert result["values_bytes"] == 2 * (weights - round(0.4 * weights))
     assert result["bytes"] == (finished / "model.l3m").stat().st_size
-    assert result["recipe"]["prune"] == {"plan": None, "sparsity": 40} and result["source"] == "random"
+    assert result["recipe"]["prune"] == {"plan": None, "sparsity": 40, "gradual": False} and result["source"] == "random"
     assert result["inputs"] == {"tones": folders.contents(place / "tones")}
     (step,) = result["recover"]
     assert step["method"] == "kd" and step["recordings"] == 12 and len(step["losses"]) == 4
@@ -265,4 +265,4 @@ def test_teacher_and_student_that_hear_differently(tmp_path, place):
 def test_the_command_prints_one_line(place, tmp_path, capsys):
     (tmp_path / "my.toml").write_text(SHAPE + "[prune]\nspeed = 1")
     assert cli.main(["compress", str(tmp_path / "my.toml")]) == 1
-    assert capsys.readouterr().err == f"l3mote: {tmp_path / 'my.toml'}, [prune]: unknown key 'speed': known are plan, sparsity\n"
+    assert capsys.readouterr().err == f"l3mote: {tmp_path / 'my.toml'}, [prune]: unknown key 'speed': known are plan, sparsity, gradual\n"

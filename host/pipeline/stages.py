@@ -265,7 +265,8 @@ def passes(run: Run) -> list[str]:
 
 def said(values: dict) -> str:
     """'depth conv7': what is set of a table."""
-    return ", ".join(f"{key} {value}" for key, value in values.items() if value is not None)
+    told = {key: value for key, value in values.items() if value is not None and value is not False}
+    return ", ".join(key if value is True else f"{key} {value}" for key, value in told.items())
 
 
 def cosine(network, model: Path, pcm: np.ndarray) -> float:
