@@ -265,4 +265,5 @@ def test_teacher_and_student_that_hear_differently(tmp_path, place):
 def test_the_command_prints_one_line(place, tmp_path, capsys):
     (tmp_path / "my.toml").write_text(SHAPE + "[prune]\nspeed = 1")
     assert cli.main(["compress", str(tmp_path / "my.toml")]) == 1
-    assert capsys.readouterr().err == f"l3mote: {tmp_path / 'my.toml'}, [prune]: unknown key 'speed': known are plan, sparsity, gradual\n"
+    line = f"l3mote: {tmp_path / 'my.toml'}, [prune]: unknown key 'speed': known are plan, sparsity, gradual\n"
+    assert capsys.readouterr().err == line
