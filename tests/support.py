@@ -1,12 +1,16 @@
 """Skips with a reason on a user's machine; under L3_REQUIRE=all (CI) a missing part is a failure, ../shared/ aside."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what a shell starts in the background; our children would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def require(condition, reason):

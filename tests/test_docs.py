@@ -175,10 +175,7 @@ def first_line(monitor, port):
     time.sleep(1)  # opening a port drops what came before
     with open(port, "wb", buffering=0) as line:
         line.write(b"\x03\x03\x04")
-    watchdog = threading.Timer(240, monitor.kill)
-    watchdog.start()
     said = monitor.stdout.readline()
-    watchdog.cancel()
     os.killpg(monitor.pid, signal.SIGINT)
     return said
 
@@ -188,8 +185,11 @@ def run(command, folder, port=None):
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     options = {"shell": True, "cwd": folder, "env": os.environ | {"PATH": path}, "start_new_session": True, "text": True}
     with subprocess.Popen("exec " + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:
+        watchdog = threading.Timer(300, process.kill)
+        watchdog.start()
         said = first_line(process, port) if " monitor " in command else ""
-        said += process.communicate(timeout=300)[0]
+        said += process.communicate()[0]
+        watchdog.cancel()
     assert process.returncode == 0, f"$ {command}\n{said}"
 
 
