@@ -107,7 +107,7 @@ def test_wheel_has_the_device_package(files):
 def test_wheel_has_nothing_else(files):
     tops = {name.split("/")[0] for name in files}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"l3host", "l3convert", "l3mote"}
-    assert not [name for name in files if "test_" in name or name.endswith((".pyc", ".h5", ".wav", ".keras"))]
+    assert not [name for name in files if "/test_" in name or name.endswith((".pyc", ".h5", ".wav", ".keras"))]
 
 
 def test_metadata(wheel, files):
