@@ -97,9 +97,9 @@ def test_a_board_three_times_as_slow_says_what_it_lost(tmp_path):
     status = found["status"]
     warned = [e for e in found["events"] if e["event"] == "warning"]
     assert {e["label"] for e in warned} == {"overrun"}
-    # a window of 1 s takes 1.67 s: every cycle of two hops of 0.5 s, a window's own aside, is lost
+    # a window of 1 s takes 1.51 s: 600 s have room for 397 of them, and what stands between two is lost
     assert status["lost"] == pytest.approx(8000 * (600 - status["windows"]), abs=8000 * 2)
-    assert status["windows"] < 310 and status["skipped"] > 800
+    assert status["windows"] < 397 and status["skipped"] > 800
     assert max(found["heap"][1:]) - found["heap"][0] <= 1024
 
 
