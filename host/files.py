@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from l3host.errors import L3Error
 @contextmanager
 def replace(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes path's place when the block ends without an exception."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")  # never a file that the user has
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # never a file that the user has, nor another machine
     try:
         yield temporary
         os.replace(temporary, path)

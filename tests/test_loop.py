@@ -153,11 +153,11 @@ import sys
 from pathlib import Path
 from l3host.train import backend
 backend.one_thread()
-strategy = backend.strategy()
+backend.join()
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 import test_loop
-with strategy.scope():
+with backend.strategy().scope():
     done = test_loop.run(Path(sys.argv[2]))
 np.savez(sys.argv[3], *done.model.get_weights(), losses=done.losses)
 """

@@ -14,6 +14,7 @@ SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
 CLIPPED = 3  # samples at full scale in a slot that are worth a warning
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
+PER_LABEL = "threshold."  # threshold.dog=0.6: one label's own
 
 
 class Detector:
@@ -295,8 +296,8 @@ def thresholds(model, settings):
         if settings.get("threshold") is not None:
             found[i] = settings["threshold"]
     for key in settings:
-        if key.startswith("threshold.") and settings[key] is not None:
-            label = key[len("threshold.") :]
+        if key.startswith(PER_LABEL) and settings[key] is not None:
+            label = key[len(PER_LABEL) :]
             if label not in model.labels:
                 raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(model.labels)))
             found[model.labels.index(label)] = settings[key]

@@ -6,7 +6,7 @@ A setting that is None is left to the model file (hop, threshold) or to the sour
 
 import json
 
-PER_LABEL = "threshold."  # threshold.dog=0.6: one label's own
+from l3mote.classify import PER_LABEL
 
 
 class SettingsError(ValueError):

@@ -87,7 +87,7 @@ def compress(args: argparse.Namespace) -> int:
 
     (recipe,) = load([args.recipe], args.data, args.skip_bad)
     folder = Path(args.run_dir or Path(RUNS) / recipe.name)
-    run.one_thread()
+    run.together()
     with progress(args.json) as told:
         result = run.compress(recipe, folder, lambda what, done, of: told(recipe.name, what, done, of))
     show.results(args.json, result, lambda: show_compressed(result, folder))

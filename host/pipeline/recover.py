@@ -23,10 +23,16 @@ FINAL = "final"  # the training on all folds, beside those that leave one out
 
 def recover(run: Run, number: int) -> dict:
     """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
+    from l3host.train import backend
+
     step = run.recipe.recover[number - 1]
     name = f"recover-{number}"
-    model, note = METHODS[step.method](run, step, run.network(f"recover-{number - 1}" if number > 1 else CUT), run.folder / name)
+    backend.meet()  # the network before it is there
+    with backend.strategy().scope():
+        before = run.network(f"recover-{number - 1}" if number > 1 else CUT)
+        model, note = METHODS[step.method](run, step, before, run.folder / name)
     run.save(model, name)
+    backend.meet()  # nobody reads these any more
     (run.folder / name / sounds.CACHE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
     return {"method": step.method, "data": step.data, **note}

@@ -34,24 +34,46 @@ def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total
     """Run a recipe in a folder of its own and return what result.json then holds; model.l3m stands beside it.
 
     A call on the folder of a run that was killed goes on with the stage, and in a training with the epoch, that was not
-    finished, and ends with the same bytes (where backend.one_thread() was called before). Raises L3Error: a folder of another
-    recipe or in use, whatever a stage refuses; what was finished stays.
+    finished, and ends with the same bytes (where backend.one_thread() was called before). Of several workers
+    (backend.join()) the chief does all this and the others only their shares of the trainings; all see the same folder.
+    Raises L3Error: a folder of another recipe or in use, whatever a stage refuses; what was finished stays.
     """
-    with claimed(folder, recipe) as inputs:
-        if (folder / RESULT).exists():
-            return read_json(folder / RESULT)
-        run = Run(recipe, folder, inputs, told)
-        todo = plan(recipe)
-        for number, (name, stage) in enumerate(todo.items()):
-            note = folder / f"{name}.json"
-            if not note.exists():
-                told(name, number, len(todo))
-                start = time.monotonic()
-                found = stage(run)
-                files.write_json(note, found | {"seconds": round(time.monotonic() - start, 1)})
-        result = gather(run, {name: read_json(folder / f"{name}.json") for name in todo})
-        files.write_json(folder / RESULT, result)
-        return result
+    from l3host.train import backend
+
+    if backend.is_chief():
+        with claimed(folder, recipe) as inputs:
+            backend.meet()
+            if not (folder / RESULT).exists():
+                lead(Run(recipe, folder, inputs, told))
+    else:
+        assist(Run(recipe, folder, {}, told))
+    backend.meet()
+    return read_json(folder / RESULT)
+
+
+def lead(run: Run) -> None:
+    """Every stage that has no note yet, then the result."""
+    todo = plan(run.recipe)
+    for number, (name, stage) in enumerate(todo.items()):
+        note = run.folder / f"{name}.json"
+        if not note.exists():
+            run.told(name, number, len(todo))
+            start = time.monotonic()
+            found = stage(run)
+            files.write_json(note, found | {"seconds": round(time.monotonic() - start, 1)})
+    result = gather(run, {name: read_json(run.folder / f"{name}.json") for name in todo})
+    files.write_json(run.folder / RESULT, result)
+
+
+def assist(run: Run) -> None:
+    """A share of each training that has no note yet."""
+    from l3host.train import backend
+
+    numbers = range(1, len(run.recipe.recover) + 1)
+    todo = [number for number in numbers if not (run.folder / f"recover-{number}.json").exists()]
+    backend.meet()  # the folder is the chief's, who has noted nothing new so far
+    for number in todo:
+        recover.recover(run, number)
 
 
 def one_thread() -> None:
@@ -62,6 +84,14 @@ def one_thread() -> None:
     from l3host.train import backend
 
     backend.one_thread()
+
+
+def together() -> None:
+    """one_thread(), and with the other workers that TF_CONFIG names."""
+    one_thread()
+    from l3host.train import backend
+
+    backend.join()
 
 
 def gather(run: Run, notes: dict[str, dict]) -> dict:

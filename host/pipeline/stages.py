@@ -49,6 +49,11 @@ class Run:
         return keras.saving.load_model(self.folder / f"{name}.keras")
 
     def save(self, model, name: str) -> None:
+        """Write NAME.keras, if this worker is the one that writes."""
+        from l3host.train import backend
+
+        if not backend.is_chief():
+            return
         path = self.folder / f"{name}.keras"
         with files.replace(path) as temporary:
             staged = Path(f"{temporary}.keras")  # Keras goes by the suffix

@@ -1,6 +1,8 @@
 """The one place that imports TensorFlow and Keras, quietly and on the TensorFlow backend."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from l3host.errors import L3Error
 
@@ -14,7 +16,7 @@ try:
 except ImportError:
     raise L3Error("training needs TensorFlow: pip install 'l3mote[train]'") from None
 
-__all__ = ["keras", "one_thread", "strategy", "tf"]
+__all__ = ["is_chief", "join", "keras", "lost_workers", "meet", "one_thread", "strategy", "tf"]
 
 
 def one_thread() -> None:
@@ -27,9 +29,40 @@ def one_thread() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def strategy() -> tf.distribute.Strategy:
-    """Several workers where TF_CONFIG names them (TensorFlow's convention), else this process alone.
+_together: tf.distribute.Strategy | None = None  # once join() has found others
+
+
+def join() -> None:
+    """Become one of the workers that TF_CONFIG names (TensorFlow's convention); without it this process stays alone.
 
     Only possible before TensorFlow runs its first operation; waits until all workers are there.
     """
-    return tf.distribute.MultiWorkerMirroredStrategy() if "TF_CONFIG" in os.environ else tf.distribute.get_strategy()
+    global _together
+    if "TF_CONFIG" in os.environ:
+        _together = tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def strategy() -> tf.distribute.Strategy:
+    """Whose scope networks are made and trained in: of all workers that were joined, or of this process."""
+    return _together or tf.distribute.get_strategy()
+
+
+def is_chief() -> bool:
+    """Whether this process is the one that writes files: the first of the workers, or the only one."""
+    return _together is None or _together.cluster_resolver.task_id == 0
+
+
+def meet() -> None:
+    """Wait until every worker has come as far. Raises L3Error if one is gone."""
+    if _together:
+        with lost_workers():
+            _together.reduce(tf.distribute.ReduceOp.SUM, _together.run(lambda: tf.constant(0.0)), axis=None)
+
+
+@contextmanager
+def lost_workers() -> Iterator[None]:
+    """Raise L3Error where TensorFlow says that another worker does not answer."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError, tf.errors.CancelledError) as e:
+        raise L3Error(f"a worker is gone ({e.message.splitlines()[0]}): start all of them again, the run goes on") from None

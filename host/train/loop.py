@@ -19,6 +19,7 @@ import numpy as np
 
 from l3host.errors import L3Error
 from l3host.files import replace
+from l3host.train import backend
 from l3host.train.backend import keras, tf
 from l3host.train.settings import Schedule
 
@@ -90,7 +91,8 @@ class Loop:
         start = time.monotonic()
         number = len(self.losses)
         self.optimizer.learning_rate = cosine(number, self.schedule)
-        loss = float(np.mean([self.step(*self._shares(batch)) for batch in self.task.batches(number)]))
+        with backend.lost_workers():
+            loss = float(np.mean([self.step(*self._shares(batch)) for batch in self.task.batches(number)]))
         if not np.isfinite(loss):
             kept = f"the checkpoint of epoch {number} is kept" if number else "nothing was saved"
             raise L3Error(f"the loss is {loss} in epoch {number + 1}: stopped, {kept}; try a lower learning rate")
@@ -135,8 +137,9 @@ def run(
     """Train to the schedule's end, from folder/checkpoint.npz on if there is one: the same network as without a stop.
 
     before: is called before each epoch (from 0), and may change weights in a way that follows from them and the number.
-    Bit-equal on one thread (backend.one_thread()). folder: of this training alone, made if need be. Raises L3Error for a
-    NaN loss, which leaves the last good checkpoint, and for a checkpoint that is broken or of another training.
+    Bit-equal on one thread (backend.one_thread()). folder: of this training alone, made if need be; several workers see the
+    same. Raises L3Error for a NaN loss or a lost worker, which leave the last good checkpoint, and for a checkpoint that is
+    broken or of another training.
     """
     if schedule.epochs < 1 or schedule.batch < 1:
         raise L3Error(f"{schedule.epochs} epochs in batches of {schedule.batch}: at least 1 of each")
@@ -144,20 +147,20 @@ def run(
     loop = Loop(task, schedule, about)
     if (folder / CHECKPOINT).exists():
         loop.restore(folder / CHECKPOINT)
-    chief = loop.strategy.cluster_resolver is None or loop.strategy.cluster_resolver.task_id == 0
     events = None
     synchronize(loop.model, loop.strategy.num_replicas_in_sync > 1)
     try:
         while len(loop.losses) < schedule.epochs:
             before(len(loop.losses))
             loss = loop.epoch()
-            if chief:
+            if backend.is_chief():
                 loop.save(folder / CHECKPOINT)
                 events = events or tf.summary.create_file_writer(str(folder / EVENTS))
                 write_scalars(events, len(loop.losses), loss=loss, learning_rate=cosine(len(loop.losses) - 1, schedule))
             progress(len(loop.losses), loss)
     finally:
         synchronize(loop.model, False)  # it would be saved with the network
+    backend.meet()  # the checkpoint is there for every worker
     return loop
 
 

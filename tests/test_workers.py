@@ -1,0 +1,85 @@
+"""One recipe on two local workers: the files of one run, and a worker that dies."""
+
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from subprocess import STDOUT, Popen
+
+import pytest
+from pipeline import KD, PRUNED, make_tones, tensorflow, wait_for
+
+LABELS = '[[recover]]\nmethod = "labels"\ndata = "tones"\nepochs = 2\nbatch = 8\ndropout = 0.0\n'  # dropout is each worker's own
+FEW = PRUNED + '[[recover]]\nmethod = "batchnorm"\ndata = "tones"\n' + KD + LABELS
+LONG = PRUNED + KD.replace("epochs = 4", "epochs = 1000000")
+
+
+@pytest.fixture(scope="module")
+def tones(tmp_path_factory):
+    tensorflow()
+    return make_tones(tmp_path_factory.mktemp("workers") / "tones")
+
+
+def compress(folder: Path, text: str, tones: Path, workers: int) -> list[Popen]:
+    """`l3mote compress` in a process for each worker, all with the same run folder; worker N writes to N.log."""
+    (folder / "recipe.toml").write_text(text)
+    ports = []
+    for _ in range(workers):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ports.append(free.getsockname()[1])
+    command = [sys.executable, "-m", "l3host.cli", "compress", "recipe.toml", "--run-dir", "run", "--data", f"tones={tones}"]
+    started = []
+    for index in range(workers):
+        cluster = {"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]}, "task": {"type": "worker", "index": index}}
+        environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if workers > 1 else {})
+        with open(folder / f"{index}.log", "w") as log:
+            started.append(Popen(command, cwd=folder, env=environment, stdout=log, stderr=STDOUT))
+    return started
+
+
+def finished(folder: Path, processes: list[Popen]) -> dict:
+    """What the run ended with, once all workers have."""
+    try:
+        for index, process in enumerate(processes):
+            assert process.wait(300) == 0, (folder / f"{index}.log").read_text()[-3000:]
+    finally:
+        for process in processes:
+            process.kill()
+    return json.loads((folder / "run" / "result.json").read_text())
+
+
+def test_two_workers_leave_one_workers_run(tones, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    alone = finished(tmp_path / "one", compress(tmp_path / "one", FEW, tones, 1))
+    shared = finished(tmp_path / "two", compress(tmp_path / "two", FEW, tones, 2))
+    for one, two in zip(alone["recover"], shared["recover"], strict=True):
+        assert two.get("losses", []) == pytest.approx(one.get("losses", []), rel=1e-3)  # whole batches, whoever computes them
+    assert shared["after"] == alone["after"] and shared["inputs"] == alone["inputs"]
+    assert {p.name for p in (tmp_path / "two" / "run").iterdir()} == {p.name for p in (tmp_path / "one" / "run").iterdir()}
+    said = [(tmp_path / "two" / f"{index}.log").read_text().splitlines()[-1] for index in range(2)]
+    assert said[0] == said[1]
+
+
+def test_a_dead_worker_is_told_and_the_run_goes_on(tones, tmp_path):
+    checkpoint = tmp_path / "run" / "recover-1" / "checkpoint.npz"
+    first, second = compress(tmp_path, LONG, tones, 2)
+    try:
+        wait_for(checkpoint.exists, first)
+        second.send_signal(signal.SIGKILL)
+        assert first.wait(120) == 1
+    finally:
+        first.kill()
+        second.kill()
+    (line,) = (tmp_path / "0.log").read_text().splitlines()[-1:]
+    assert line.startswith("l3mote: a worker is gone") and line.endswith("start all of them again, the run goes on")
+    again = compress(tmp_path, LONG, tones, 2)
+    try:
+        before = checkpoint.stat().st_mtime_ns
+        wait_for(lambda: checkpoint.stat().st_mtime_ns > before, again[0])
+    finally:
+        for process in again:
+            process.kill()
