@@ -16,6 +16,7 @@ from l3host.half import rounded
 from l3mote.filters import lowpass
 
 SLOTS = 8  # of a window, as a board measures levels
+HELD = 7680  # samples that two windows may share, at the model's rate: a board's ring less a block
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 
@@ -38,8 +39,9 @@ def rules_of(graph: Graph, settings: dict) -> Rules:
     own = [given.get("threshold", t) for t in graph.thresholds]
     thresholds = [given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)]
     votes = given.get("votes", 1)
+    hop = round(given["hop"] * fe.sample_rate) if "hop" in given else fe.hop
     return Rules(
-        hop=round(given["hop"] * fe.sample_rate) if "hop" in given else fe.hop,
+        hop=hop if fe.window - hop <= HELD else fe.window,
         window=fe.window,
         thresholds=np.float32(thresholds),
         smooth=given.get("smooth", 1),

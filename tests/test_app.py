@@ -26,8 +26,8 @@ RATE = 8000
 
 
 def sound():
-    """Near silence with 4 seconds of a chainsaw from second 3 on, at the model's rate."""
-    quiet = 1e-3 * np.random.default_rng(1).normal(size=9 * RATE)
+    """Near silence for 13 seconds, with 4 of a chainsaw from second 3 on, at the model's rate."""
+    quiet = 1e-3 * np.random.default_rng(1).normal(size=13 * RATE)
     quiet[3 * RATE : 7 * RATE] = resample(synth.sound("chainsaw", 4.0), synth.RATE, RATE)
     return to_pcm(quiet)
 
@@ -64,7 +64,7 @@ def expected(pcm, label, threshold):
     """(start, its score, end, greatest score) of each run of windows whose score reaches the threshold, by the reference."""
     graph = load_graph(str(MODEL))
     fe = graph.frontend
-    starts = range(0, len(pcm) - fe.window + 1, fe.hop)
+    starts = range(0, len(pcm) - fe.window + 1, fe.window)  # the ring has no room for its overlap
     output = fixed.run(graph, graph.fixed, np.stack([pcm[s : s + fe.window] for s in starts])).output
     scores = output[:, graph.labels.index(label)]
     found, first = [], None
@@ -88,14 +88,14 @@ def test_the_example_hears_what_the_reference_hears(folder):
     assert lines[0]["kernel"] in ("native", "viper") and lines[0]["free"] > 8192 and lines[0]["heap"] > 50_000
     heard = [r for r in lines if r["event"] in ("start", "end")]
     reference = expected(sound(), "chainsaw", 0.5)
-    assert len(reference) == 1 and 2 <= reference[0][0] <= 3.5 and 6.5 <= reference[0][2] <= 8
+    assert len(reference) == 1 and 2 <= reference[0][0] <= 4 and 6 <= reference[0][2] <= 8
     assert [(r["event"], r["label"]) for r in heard] == [("start", "chainsaw"), ("end", "chainsaw")]
     found = (heard[0]["t"], heard[0]["score"], heard[1]["t"], heard[1]["score"])
     assert found == pytest.approx(reference[0], abs=1e-4)
     levels = [r for r in lines if r["event"] == "level"]
-    assert [r["t"] for r in levels] == [2, 4, 6, 8]
+    assert [r["t"] for r in levels] == [2, 4, 6, 8, 10, 12]
     assert levels[2]["level"] > levels[0]["level"] + 30  # only the third has nothing but the chainsaw
-    assert lines[-1]["windows"] == 17 and lines[-1]["lost"] == lines[-1]["skipped"] == 0
+    assert lines[-1]["windows"] == 6 and lines[-1]["lost"] == lines[-1]["skipped"] == 0
     logged = [line for line, _ in Log(str(folder / "events"), 65536).lines()]
     assert logged == [line for line, r in zip(done.stdout.splitlines(), lines, strict=True) if r["event"] != "level"]
 
@@ -154,7 +154,7 @@ def test_a_drive_that_code_cannot_write_is_said_once_and_the_app_goes_on(folder)
     assert [r["label"] for r in lines if r["event"] == "warning" and "log" in r["label"]] == [
         "log: the flash is read-only for code: a computer has it mounted as a drive (boot.py can give it to code)"
     ]
-    assert lines[-1]["label"] == "end of the recording" and lines[-1]["windows"] == 17
+    assert lines[-1]["label"] == "end of the recording" and lines[-1]["windows"] == 6
 
 
 # -- duty cycles and mishaps: a source and a sleep of ours
@@ -197,8 +197,8 @@ def heard(tmp_path, capsys):
 
 
 def test_every_listens_for_an_answer_and_sleeps(heard):
-    lines, slept = heard(Microphone(sound()), mode="every", every=30, votes=2, of=3)
-    assert 3 <= len(slept) <= 4 and set(slept) == {30.0}  # three windows take 2 of the 9 seconds, and none goes across a sleep
+    lines, slept = heard(Microphone(np.tile(sound(), 2)), mode="every", every=30, votes=2, of=3)
+    assert 3 <= len(slept) <= 4 and set(slept) == {30.0}  # three windows take 6 of the 26 seconds, and none goes across a sleep
     assert 3 * len(slept) <= lines[-1]["windows"] < 3 * len(slept) + 3
 
 
@@ -208,8 +208,8 @@ def test_wake_runs_the_network_on_loud_windows_only(heard):
     lines, _ = heard(Microphone(sound()), mode="wake", wake_level=-40, votes=2, **{"threshold.chainsaw": 0.5}, threshold=1)
     events = [(r["event"], r["label"]) for r in lines if r["event"] in ("start", "end")]
     assert events == [("start", "chainsaw"), ("end", "chainsaw")]
-    # nine windows touch the chainsaw, one more that votes after it; the end takes one without votes
-    assert 9 <= lines[-1]["windows"] <= 12
+    # three windows touch the chainsaw; the end takes one without votes
+    assert 4 <= lines[-1]["windows"] <= 5
     assert lines[-1]["lost"] == lines[-1]["skipped"] == 0
 
 

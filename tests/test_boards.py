@@ -83,7 +83,7 @@ def test_integer_kernels_give_every_bit_on_boards(name, kernel):
 @pytest.mark.parametrize("name, counted, heap", [("qemu", "instructions", 200 * 1024), ("rp2040", "cycles", None)])
 def test_the_shipped_model_on_boards(name, counted, heap):
     find(name)
-    rain = to_pcm(resample(synth.sound("rain", 1.0), synth.RATE, 8000))[None]
+    rain = to_pcm(resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
     facts = emulate("esc10", rain, name, heap=heap).to_json()
     assert facts["kernel"] == "native" and facts["bit_exact"] and facts["selftest"]["ok"]
     assert facts["labels"] == ["rain"]

@@ -51,20 +51,21 @@ def test_sea64_in_webassembly_with_ulab_layer_by_layer(sea):
 
 
 @pytest.mark.parametrize("name", ["rain", "clock_tick"])
-def test_shipped_model_in_192k_of_the_unix_port(name):
+def test_shipped_model_in_the_readable_kernel(name):
+    """In floats its window of two seconds and its planes stand side by side: more than the other kernels' 192 kB."""
     available("unix")
     graph = load_graph("esc10")
     pcm = sound_windows(name, graph)
-    emulation = emulate("esc10", pcm, "unix", heap=192 * 1024, kernel="python")
+    emulation = emulate("esc10", pcm, "unix", heap=256 * 1024, kernel="python")
     facts = emulation.facts
     assert facts["implementation"] == "micropython" and facts["kernel"] == "python"
     assert emulation.ok, emulation.first_failure
     np.testing.assert_allclose(emulation.outputs, emulation.reference.output, atol=SCORE)
-    assert facts["heap_peak_bytes"] <= 192 * 1024 and facts["selftest"]
+    assert facts["heap_peak_bytes"] <= 256 * 1024 and facts["selftest"]
     assert facts["flash_bytes_read"] == facts["plan_flash_bytes"]
 
 
-@pytest.mark.parametrize("kernel", ["viper"])
+@pytest.mark.parametrize("kernel", ["native", "viper"])
 def test_shipped_model_in_fixed_point_gives_every_bit(kernel):
     available("unix")
     graph = load_graph("esc10")
@@ -92,25 +93,25 @@ def test_shipped_model_elsewhere(runtime):
 def test_heap_too_small_says_how_much_is_missing():
     available("unix")
     with pytest.raises(L3Error, match="bytes are missing"):
-        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", heap=128 * 1024, kernel="python")
+        emulate("esc10", np.zeros((1, 16000), np.int16), "unix", heap=128 * 1024, kernel="python")
 
 
 def test_heap_too_small_even_for_the_package_is_one_line():
     available("unix")
     with pytest.raises(L3Error, match="in a heap of 40960 bytes") as e:
-        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", heap=40 * 1024)
+        emulate("esc10", np.zeros((1, 16000), np.int16), "unix", heap=40 * 1024)
     assert "\n" not in str(e.value)
 
 
 def test_ulab_where_it_is_absent_is_refused_by_name():
     available("unix")
     with pytest.raises(L3Error, match="kernel ulab does not load here"):
-        emulate("esc10", np.zeros((1, 8000), np.int16), "unix", kernel="ulab")
+        emulate("esc10", np.zeros((1, 16000), np.int16), "unix", kernel="ulab")
 
 
 def test_unknown_runtime_names_the_known_ones():
     with pytest.raises(L3Error, match="wasm, unix, cpython"):
-        emulate("esc10", np.zeros((1, 8000), np.int16), "nosuch")
+        emulate("esc10", np.zeros((1, 16000), np.int16), "nosuch")
 
 
 def test_parity_names_the_first_layer_that_differs():

@@ -76,7 +76,7 @@ def bits_are_equal(module, runtime, monkeypatch):
         shutil.copy(module, to / "l3mote" / "kernels")
 
     monkeypatch.setattr(runtimes, "copy_library", with_module)
-    pcm = selftest.signal(8000, 99)[None]
+    pcm = selftest.signal(16000, 99)[None]
     facts = emulate("esc10", pcm, runtime, kernel="native").to_json()
     return facts["bit_exact"] and facts["selftest"]["ok"]
 

@@ -8,7 +8,7 @@ import time
 from array import array
 
 from l3mote.mic import SoundError
-from l3mote.ring import BLOCK, SAMPLES, Ring
+from l3mote.ring import BLOCK, SAMPLES, Ring, possible_hop
 
 SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
@@ -122,6 +122,7 @@ class Listener:
 
     model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
     thresholds that it lacks or has as None come from the model. clock: see steps().
+    hop: samples from one window to the next, the window's own length where the ring cannot hold an overlap.
     slot: samples of the meter's slots.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
@@ -131,7 +132,8 @@ class Listener:
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
         self.rate, self.window = fe.sample_rate, fe.window
-        self.hop = max(1, int(get("hop") * fe.sample_rate + 0.5)) if get("hop") else fe.hop
+        hop = max(1, int(get("hop") * fe.sample_rate + 0.5)) if get("hop") else fe.hop
+        self.hop = possible_hop(self.window, hop)
         if not model.labels:
             raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
         self.detector = Detector(

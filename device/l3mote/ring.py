@@ -13,6 +13,11 @@ MAX_FACTOR = 12
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
 
 
+def possible_hop(window, hop):
+    """hop; or the window, where the ring could not hold what two windows share: they then follow one another."""
+    return hop if window - hop <= SAMPLES - BLOCK else window
+
+
 def decimation(rate, wanted):
     """rate / wanted. Raises SoundError unless it is a whole number from 1 to MAX_FACTOR."""
     if rate < wanted or rate % wanted or rate // wanted > MAX_FACTOR:

@@ -33,8 +33,8 @@ def block_bytes(channels, size):
 
 
 def frontend_bytes(fe):
-    """A cosine table, real and imaginary parts, and the bands' weights."""
-    return 20 * fe.n_fft
+    """Half a cosine, real and imaginary parts, and the bands' weights (each bin is in two bands at most) and places."""
+    return 14 * fe.n_fft + 8 * fe.bands
 
 
 def frontend(reader):
@@ -163,7 +163,9 @@ class Spectrum:
 
     def __init__(self, n_fft):
         self.n = n_fft
-        self.cos = array("f", (math.cos(2 * math.pi * k / n_fft) for k in range(n_fft)))
+        self.cos = zeros(n_fft // 2 + 1)  # whole at once: an array that grows leaves holes in the heap
+        for k in range(n_fft // 2 + 1):
+            self.cos[k] = math.cos(2 * math.pi * k / n_fft)
         self.re = zeros(n_fft)
         self.im = zeros(n_fft)
 
@@ -181,7 +183,7 @@ class Spectrum:
         j = 0
         for i in range(n):
             s = start + i
-            re[j] = pcm[s] * (0.5 - 0.5 * cos[i]) / 32768 if 0 <= s < len(pcm) else 0.0
+            re[j] = pcm[s] * (0.5 - 0.5 * cos[min(i, n - i)]) / 32768 if 0 <= s < len(pcm) else 0.0
             im[j] = 0.0
             bit = n >> 1
             while j & bit:
@@ -196,7 +198,7 @@ class Spectrum:
             step = n // (2 * half_size)
             for k in range(half_size):
                 wr = cos[k * step]
-                wi = -cos[k * step - n // 4]  # sin; a negative index wraps round the circle
+                wi = -cos[abs(k * step - n // 4)]  # sin
                 for i in range(k, n, 2 * half_size):
                     j = i + half_size
                     tr = re[j] * wr - im[j] * wi
