@@ -180,7 +180,7 @@ def train_in_processes(tmp_path, name, workers):
             processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT))
     try:
         for index, process in enumerate(processes):
-            assert process.wait(120) == 0, (tmp_path / f"{name}{index}.log").read_text()[-2000:]
+            assert process.wait(300) == 0, (tmp_path / f"{name}{index}.log").read_text()[-2000:]
     finally:
         for process in processes:
             process.kill()

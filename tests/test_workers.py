@@ -44,7 +44,7 @@ def finished(folder: Path, processes: list[Popen]) -> dict:
     """What the run ended with, once all workers have."""
     try:
         for index, process in enumerate(processes):
-            assert process.wait(300) == 0, (folder / f"{index}.log").read_text()[-3000:]
+            assert process.wait(600) == 0, (folder / f"{index}.log").read_text()[-3000:]
     finally:
         for process in processes:
             process.kill()
@@ -68,9 +68,9 @@ def test_a_dead_worker_is_told_and_the_run_goes_on(tones, tmp_path):
     checkpoint = tmp_path / "run" / "recover-1" / "checkpoint.npz"
     first, second = compress(tmp_path, LONG, tones, 2)
     try:
-        wait_for(checkpoint.exists, first)
+        wait_for(checkpoint.exists, first, 300)
         second.send_signal(signal.SIGKILL)
-        assert first.wait(120) == 1
+        assert first.wait(300) == 1
     finally:
         first.kill()
         second.kill()
@@ -79,7 +79,7 @@ def test_a_dead_worker_is_told_and_the_run_goes_on(tones, tmp_path):
     again = compress(tmp_path, LONG, tones, 2)
     try:
         before = checkpoint.stat().st_mtime_ns
-        wait_for(lambda: checkpoint.stat().st_mtime_ns > before, again[0])
+        wait_for(lambda: checkpoint.stat().st_mtime_ns > before, again[0], 300)
     finally:
         for process in again:
             process.kill()

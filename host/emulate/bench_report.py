@@ -34,7 +34,7 @@ A straight line through the sparse densities of each shape (RP2040): what one mo
 weight's decoding included), and what an output costs before its first: set-up of the loop, requantisation, ReLU, pool.
 """
 MODELS = """\
-## Models, a window of one second
+## Models, a window: two seconds of sound in the shipped model, one in SEA-64
 
 Peak heap: the largest `gc.mem_alloc` after a collection, with the package, its native code and every buffer in it; a model plans
 for what is free, so it says what a board gave, not the least (`l3mote inspect`). Bits: whether the self-test gave every bit of the
