@@ -20,10 +20,10 @@ ACTIVATIONS = {"none": fmt.NONE, "relu": fmt.RELU, "softmax": fmt.SOFTMAX, "sigm
 # that a plane of SEA's size, and its work, hears twice as long.
 FRONTENDS = {
     "sea": (8000, 8000, 4000, 1024, 160, 64, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 4000.0, 1e-10, 80.0, 1.0, 0.0),
-    "two-seconds": (8000, 16000, 8000, 1024, 320, 64, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 4000.0, 1e-10, 80.0, 1.0, 0.0),
     "mel256": (48000, 48000, 24000, 2048, 242, 256, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 24000.0, 1e-10, 80.0, 1.0, 0.0),
     "mel128": (48000, 48000, 24000, 2048, 242, 128, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 24000.0, 1e-10, 80.0, 1.0, 0.0),
     "linear": (48000, 48000, 24000, 512, 242, 257, fmt.SCALE_LINEAR, fmt.PADDING_VALID, 0.0, 24000.0, 1e-10, 80.0, 1.0, 0.0),
+    "two-seconds": (8000, 16000, 8000, 1024, 320, 64, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 4000.0, 1e-10, 80.0, 1.0, 0.0),
 }
 
 

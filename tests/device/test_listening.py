@@ -183,7 +183,7 @@ def test_what_a_driver_drops_is_counted():
     assert events[0]["label"] == "overrun"
 
 
-def test_windows_longer_than_the_ring_do_not_overlap():
+def test_windows_that_share_more_than_the_ring_holds_do_not_overlap():
     model = Scores()
     model.reader.frontend.window, model.reader.frontend.hop = 20000, 5000
     model.pcm = array("h", bytes(40000))
@@ -192,8 +192,8 @@ def test_windows_longer_than_the_ring_do_not_overlap():
         list(listener.run())
     finally:
         model.reader.frontend.window, model.reader.frontend.hop = 4000, 2000
-    # the ring has 8,192 samples: after the window that ends at 20,000 the first one whole begins at 15,000
-    assert listener.windows > 3 and listener.lost == 0 and listener.skipped > 0
+    # they would share 15,000 samples, the ring has 8,192: four whole windows in 88,000 samples
+    assert listener.hop == 20000 and listener.windows == 4 and listener.lost == listener.skipped == 0
 
 
 def test_a_silent_microphone_and_a_clipping_one_are_warned_of():
