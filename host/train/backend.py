@@ -1,5 +1,7 @@
 """The one place that imports TensorFlow and Keras, quietly and on the TensorFlow backend."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
