@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from subprocess import STDOUT, Popen
+from subprocess import STDOUT, Popen, run
 
 import pytest
 from pipeline import KD, PRUNED, make_tones, tensorflow, wait_for
@@ -83,3 +83,11 @@ def test_a_dead_worker_is_told_and_the_run_goes_on(tones, tmp_path):
     finally:
         for process in again:
             process.kill()
+
+
+def test_a_tf_config_that_is_no_json_is_one_line(tones, tmp_path):
+    (tmp_path / "recipe.toml").write_text(FEW)
+    command = [sys.executable, "-m", "l3host.cli", "compress", "recipe.toml", "--data", f"tones={tones}"]
+    done = run(command, cwd=tmp_path, env=os.environ | {"TF_CONFIG": "["}, capture_output=True, text=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("l3mote: TF_CONFIG names no workers: ")
+    assert not (tmp_path / "runs").exists()

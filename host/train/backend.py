@@ -37,11 +37,15 @@ _together: tf.distribute.Strategy | None = None  # once join() has found others
 def join() -> None:
     """Become one of the workers that TF_CONFIG names (TensorFlow's convention); without it this process stays alone.
 
-    Only possible before TensorFlow runs its first operation; waits until all workers are there.
+    Only possible before TensorFlow runs its first operation; waits until all workers are there. Raises L3Error for a
+    TF_CONFIG that is no JSON.
     """
     global _together
     if "TF_CONFIG" in os.environ:
-        _together = tf.distribute.MultiWorkerMirroredStrategy()
+        try:
+            _together = tf.distribute.MultiWorkerMirroredStrategy()
+        except ValueError as e:
+            raise L3Error(f"TF_CONFIG names no workers: {str(e).splitlines()[0]}") from None
 
 
 def strategy() -> tf.distribute.Strategy:
