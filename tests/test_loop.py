@@ -1,16 +1,13 @@
 """The training loop: resuming, refusals, what TensorBoard reads, zeros that stay, two workers that equal one."""
 
 import importlib.util
-import json
-import os
-import socket
 import struct
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import workers
 from support import require
 
 from l3host.errors import L3Error
@@ -163,28 +160,13 @@ np.savez(sys.argv[3], *done.model.get_weights(), losses=done.losses)
 """
 
 
-def train_in_processes(tmp_path, name, workers):
+def train_in_processes(tmp_path, name, number):
     """Weights and losses of every worker; they share one run directory."""
-    ports = []
-    for _ in range(workers):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    processes = []
-    for index in range(workers):
-        cluster = {"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]}, "task": {"type": "worker", "index": index}}
-        environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if workers > 1 else {})
-        paths = [Path(__file__).parent, tmp_path / name, tmp_path / f"{name}{index}.npz"]
-        command = [sys.executable, "-c", WORKER, *map(str, paths)]
-        with open(tmp_path / f"{name}{index}.log", "w") as log:
-            processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT))
-    try:
-        for index, process in enumerate(processes):
-            assert process.wait(300) == 0, (tmp_path / f"{name}{index}.log").read_text()[-2000:]
-    finally:
-        for process in processes:
-            process.kill()
-    return [dict(np.load(tmp_path / f"{name}{index}.npz")) for index in range(workers)]
+    tests, shared = str(Path(__file__).parent), str(tmp_path / name)
+    commands = [[sys.executable, "-c", WORKER, tests, shared, str(tmp_path / f"{name}{index}.npz")] for index in range(number)]
+    logs = [tmp_path / f"{name}{index}.log" for index in range(number)]
+    workers.finish(workers.start(commands, logs), logs, 300)
+    return [dict(np.load(tmp_path / f"{name}{index}.npz")) for index in range(number)]
 
 
 def test_two_workers_end_with_one_workers_network(tmp_path):

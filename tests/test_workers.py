@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
-from subprocess import STDOUT, Popen, run
+from subprocess import Popen, run
 
 import pytest
+import workers
 from pipeline import KD, PRUNED, make_tones, tensorflow, wait_for
 
 LABELS = '[[recover]]\nmethod = "labels"\ndata = "tones"\nepochs = 2\nbatch = 8\ndropout = 0.0\n'  # dropout is each worker's own
@@ -22,32 +22,20 @@ def tones(tmp_path_factory):
     return make_tones(tmp_path_factory.mktemp("workers") / "tones")
 
 
-def compress(folder: Path, text: str, tones: Path, workers: int) -> list[Popen]:
+def compress(folder: Path, text: str, tones: Path, number: int) -> list[Popen]:
     """`l3mote compress` in a process for each worker, all with the same run folder; worker N writes to N.log."""
     (folder / "recipe.toml").write_text(text)
-    ports = []
-    for _ in range(workers):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
     command = [sys.executable, "-m", "l3host.cli", "compress", "recipe.toml", "--run-dir", "run", "--data", f"tones={tones}"]
-    started = []
-    for index in range(workers):
-        cluster = {"cluster": {"worker": [f"127.0.0.1:{port}" for port in ports]}, "task": {"type": "worker", "index": index}}
-        environment = os.environ | ({"TF_CONFIG": json.dumps(cluster)} if workers > 1 else {})
-        with open(folder / f"{index}.log", "w") as log:
-            started.append(Popen(command, cwd=folder, env=environment, stdout=log, stderr=STDOUT))
-    return started
+    return workers.start([command] * number, logs(folder, number), folder)
+
+
+def logs(folder: Path, number: int) -> list[Path]:
+    return [folder / f"{index}.log" for index in range(number)]
 
 
 def finished(folder: Path, processes: list[Popen]) -> dict:
     """What the run ended with, once all workers have."""
-    try:
-        for index, process in enumerate(processes):
-            assert process.wait(600) == 0, (folder / f"{index}.log").read_text()[-3000:]
-    finally:
-        for process in processes:
-            process.kill()
+    workers.finish(processes, logs(folder, len(processes)), 600)
     return json.loads((folder / "run" / "result.json").read_text())
 
 
