@@ -55,9 +55,9 @@ bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes;
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tests/bench_listen.py $(CLIPS)
 
-model: $(VENV)/.setup-dev ## train models/esc10.l3m again (DATA=folder of ESC-50; 40 minutes)
+model: $(VENV)/.setup-dev ## train host/l3host/models/esc10.l3m again (DATA=folder of ESC-50; 40 minutes)
 	$(BIN)/l3mote compress esc10 --data esc50=$(DATA)
-	cp runs/esc10/model.l3m models/esc10.l3m
+	cp runs/esc10/model.l3m host/l3host/models/esc10.l3m
 
 edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
 	mkdir -p $(VENV)/edgel3

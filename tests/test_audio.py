@@ -1,4 +1,4 @@
-"""host/audio.py: files of every kind, the published resampling, and what is said about audio that is no good."""
+"""host/l3host/audio.py: files of every kind, the published resampling, and what is said about audio that is no good."""
 
 import functools
 import importlib.util

@@ -26,7 +26,7 @@ from l3mote.settings import SETTINGS
 
 DOCS = ROOT / "docs"
 TUTORIAL = DOCS / "tutorial.md"
-PAGES = sorted([*ROOT.glob("*.md"), ROOT / "models" / "README.md", *DOCS.rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), ROOT / "host" / "l3host" / "models" / "README.md", *DOCS.rglob("*.md")])
 BLOCKS = ("fence", "code_block")
 SHELL = ("sh", "")  # languages of the fences that hold commands; an indented block has none
 MARKDOWN = MarkdownIt("commonmark").enable("table")

@@ -21,7 +21,7 @@ WINDOW_SECONDS = 64.0e6 / 125e6  # what a window of the shipped model costs an R
 
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
     """What listen_board.py writes after hearing int16 samples: events, status, heap, capture."""
-    (folder / "model.l3m").write_bytes((ROOT / "models/esc10.l3m").read_bytes())
+    (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())
     soundfile.write(folder / "sound.wav", pcm, rate, subtype="PCM_16")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "settings": settings or {}} | job))
     try:

@@ -1,4 +1,4 @@
-"""host/reference.py against numbers worked out by hand and definitions written out again, slowly.
+"""host/l3host/reference.py against numbers worked out by hand and definitions written out again, slowly.
 
 SEA's front-end also has golden vectors (test_converters.py). The 48 kHz ones (mel256, mel128, linear) have none: here they
 are held against an explicit DFT and loops over HTK triangles, in tests that say "no_golden" in their names.

@@ -2,6 +2,6 @@
 
 from l3host.embed import get_embedding
 from l3host.errors import L3Error
+from l3mote import __version__
 
-__version__ = "0.1.0"
-__all__ = ["L3Error", "get_embedding"]
+__all__ = ["L3Error", "__version__", "get_embedding"]

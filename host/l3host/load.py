@@ -26,10 +26,9 @@ def find(model: str) -> Path:
     path = Path(model)
     if path.is_file():
         return path
-    for folder in (SHIPPED, Path(__file__).parents[1] / "models"):
-        shipped = folder / f"{model}.l3m"
-        if path.name == model and shipped.exists():
-            return shipped
+    shipped = SHIPPED / f"{model}.l3m"
+    if path.name == model and shipped.exists():
+        return shipped
     if path.is_dir():
         raise L3Error(f"{model} is a directory, not a model file")
     raise L3Error(f"no such model: {model} (a path, or the name of a shipped one: esc10)")

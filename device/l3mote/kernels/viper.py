@@ -1,6 +1,6 @@
 """The integer kernels in viper: int16 activations, int32 sums, on stock firmware of any architecture with a native emitter.
 
-Specification, bit for bit: host/fixed.py and host/fixed_mel.py. `p` is an array of int32 parameters; its slots are named beside
+Specification, bit for bit: host/l3host/fixed.py and host/l3host/fixed_mel.py. `p` is an array of int32 parameters; its slots are named beside
 each function. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
 
 A viper integer is a machine word: 32 bits on boards, 64 on a PC, where loads through ptr32 do not extend the sign. So what may be

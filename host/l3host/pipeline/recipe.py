@@ -12,7 +12,7 @@ from l3host.pipeline import tables
 from l3host.train import settings
 from l3host.writer import ENCODINGS
 
-SHIPPED = (Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "recipes")  # in the wheel, in a checkout
+SHIPPED = Path(__file__).parents[1] / "recipes"
 RANDOM = "random"
 WEIGHTS, VIDEO = "weights", "video"  # the names under which --data gives the source's files
 
@@ -132,10 +132,9 @@ def find(recipe: str) -> Path:
     path = Path(recipe)
     if path.is_file():
         return path
-    folder = next((f for f in SHIPPED if f.is_dir()), SHIPPED[0])
-    if path.name == recipe and (folder / f"{recipe}.toml").is_file():
-        return folder / f"{recipe}.toml"
-    names = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
+    if path.name == recipe and (SHIPPED / f"{recipe}.toml").is_file():
+        return SHIPPED / f"{recipe}.toml"
+    names = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.toml")))
     raise L3Error(f"no such recipe: {recipe} (a .toml file, or the name of a shipped one: {names})")
 
 
