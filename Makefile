@@ -34,7 +34,7 @@ emulators: $(VENV)/.setup ## build MicroPython for QEMU and the emulated RP2040 
 	QEMU_HEAPS="$(QEMU_HEAPS)" tools/emulators.sh $(VENV)/emulators
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
-	$(BIN)/python -m l3host.demo $(AUDIO)
+	$(BIN)/python tools/demo.py $(AUDIO)
 
 test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 	$(BIN)/python -m pytest $(PYTEST)
@@ -50,7 +50,7 @@ fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in Micr
 	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
 
 bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
-	$(BIN)/python -m l3host.emulate.bench BENCHMARKS.md $(SEA)
+	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)
 
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tests/bench_listen.py $(CLIPS)
@@ -68,11 +68,11 @@ native: $(VENV)/.setup-dev ## build the native kernels of every architecture who
 
 mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/ARCH (ARCH=armv6m, xtensawin...)
 	mkdir -p build/mpy/$(ARCH)
-	$(BIN)/python -m l3host.emulate.mpy $(ARCH) build/mpy/$(ARCH)
+	$(BIN)/python -m l3host.package.mpy $(ARCH) build/mpy/$(ARCH)
 
 dist: $(VENV)/.setup ## write the wheel, mip's trees and a circup bundle into dist/
 	$(BIN)/python -m pip wheel -q --no-deps -w dist .
-	$(BIN)/python -m l3host.deploy.dist dist package.json
+	$(BIN)/python tools/dist.py dist package.json
 
 cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
 	L3_CUTS=10 $(BIN)/python -m pytest -q tests/test_deploy_cuts.py

@@ -18,9 +18,9 @@ from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 
+import models
 import numpy as np
 
-import models
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3mote import kernels

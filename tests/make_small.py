@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import fixed, synth
-from l3host.audio import resample, to_pcm
-from l3host.embed import windows_of
-from l3host.graph import Conv, Dense, Graph
-from l3host.writer import to_bytes
+from l3host.graph.network import Conv, Dense, Graph
+from l3host.l3m.writer import to_bytes
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
+from l3host.sound.windows import windows_of
 from l3mote import format as fmt
 
 PATH = Path(__file__).parent / "device" / "small.l3m"

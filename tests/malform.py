@@ -2,13 +2,13 @@
 
 import re
 
-import pytest
-
 import models
+import pytest
+from models import seal
+
 from l3mote.format import FormatError
 from l3mote.reader import Reader
 from l3mote.verify import verify
-from models import seal
 
 TINY = bytes(models.data(models.tiny()))  # one dense chunk: 2 biases from byte 12, 18 weights from byte 20
 HEADS = bytes(models.data(models.classifier(), [1, 1, 0]))  # chunks 0 (convolution) and 1 (hidden) in byte gaps, 2 (head) dense

@@ -7,9 +7,10 @@ from io import BytesIO
 
 import numpy as np
 
-from l3host import palette, writer
-from l3host.graph import Conv, Dense, Graph
-from l3host.half import to_half
+from l3host.graph import palette
+from l3host.graph.half import to_half
+from l3host.graph.network import Conv, Dense, Graph
+from l3host.l3m import writer
 from l3mote import format as fmt
 from l3mote import kernels
 

@@ -8,13 +8,13 @@ import pytest
 from support import require
 
 from l3convert import convert
-from l3host import reference
 from l3host.errors import L3Error
+from l3host.reference import floats
 
 require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
 
 from l3host.compress import ablate  # noqa: E402
-from l3host.train import networks, weights  # noqa: E402
+from l3host.networks import build, weights  # noqa: E402
 
 SMALL = (4, 4, 6, 6, 8, 8, 10, 10)
 NARROW = (4, 3, 4, 6, 5, 2, 7, 4)
@@ -40,16 +40,16 @@ def close(got, expected):
 def test_depth_taps_an_earlier_convolution(big, depth):
     model, path = big
     small = ablate.depth(model, depth)
-    shape = networks.architecture(model)
-    assert networks.architecture(small)[1:] == (SMALL[:depth], shape.final_norm, True)
+    shape = build.architecture(model)
+    assert build.architecture(small)[1:] == (SMALL[:depth], shape.final_norm, True)
     graph = convert(path)
     last = graph.convs[depth - 1]
     if not shape.final_norm and depth < 8:  # the file's convolution before its batch norm, which convert has folded
         raw = {layer.name: layer for layer in kf.published("sea", SMALL, False)}[f"conv2d_{depth}"]
         last.kernel, last.bias = raw.weights["kernel"], raw.weights["bias"]
-    plane = reference.normalised(graph, noise())
-    before = reference.network(graph, plane).outputs[depth - 2]
-    expected = reference.activate(reference.conv3x3(before, last), "relu" if shape.final_norm else "none")
+    plane = floats.normalised(graph, noise())
+    before = floats.network(graph, plane).outputs[depth - 2]
+    expected = floats.activate(floats.conv3x3(before, last), "relu" if shape.final_norm else "none")
     close(small(noise()), expected.max(axis=(1, 2)))
 
 
@@ -57,7 +57,7 @@ def test_width_is_the_big_network_without_its_weakest_filters(big):
     """The reference runs the big network with the dropped filters silenced: nothing else may change."""
     model, path = big
     small = ablate.width(model, NARROW)
-    assert networks.architecture(small).filters == NARROW
+    assert build.architecture(small).filters == NARROW
     graph = convert(path)
     raw = [layer for layer in kf.published("sea", SMALL, True) if layer.class_name == "Conv2D"]
     for conv, layer, count in zip(graph.convs, raw, NARROW, strict=True):
@@ -66,7 +66,7 @@ def test_width_is_the_big_network_without_its_weakest_filters(big):
         conv.kernel[..., dropped] = 0
         conv.bias[dropped] = 0
     kept = [o for o in range(SMALL[-1]) if o not in dropped]
-    embedding = reference.run(graph, noise()).embedding
+    embedding = floats.run(graph, noise()).embedding
     assert len(kept) == NARROW[-1] and not embedding[:, dropped].any()
     close(small(noise()), embedding[:, kept])
 
@@ -76,10 +76,10 @@ def test_the_same_width_is_the_same_network(big):
 
 
 def test_networks_without_biases():
-    from l3host.graph import frontend
+    from l3host.graph.network import frontend
 
-    model = networks.classifier(networks.audio(frontend("sea"), SMALL, use_bias=False), 2, 0.0)
-    assert networks.architecture(ablate.width(model, NARROW))[1:] == (NARROW, True, False)
+    model = build.classifier(build.audio(frontend("sea"), SMALL, use_bias=False), 2, 0.0)
+    assert build.architecture(ablate.width(model, NARROW))[1:] == (NARROW, True, False)
 
 
 def test_bad_cuts(big):

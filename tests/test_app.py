@@ -12,10 +12,11 @@ import soundfile
 from make_small import PATH as SMALL
 from support import ROOT, require
 
-from l3host import fixed, synth
-from l3host.audio import resample, to_pcm
-from l3host.emulate.parts import venv_tool
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
+from l3host.programs import venv_tool
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
 from l3mote import app, settings
 from l3mote.log import Log, unseal
 from l3mote.mic import Callback

@@ -1,4 +1,4 @@
-"""host/l3host/audio.py: files of every kind, the published resampling, and what is said about audio that is no good."""
+"""host/l3host/sound/audio.py: files of every kind, the published resampling, and what is said about audio that is no good."""
 
 import functools
 import importlib.util
@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from support import require, shared
 
-from l3host import audio
 from l3host.errors import L3Error
+from l3host.sound import audio
 
 RATE = 8000
 

@@ -8,7 +8,7 @@ import pytest
 from support import require
 
 from l3host.errors import L3Error
-from l3host.graph import frontend
+from l3host.graph.network import frontend
 from l3host.train.settings import Avc
 
 SECONDS, RATE, SIDE = 1.5, 16000, 32
@@ -193,11 +193,12 @@ def test_frames_are_cropped_flipped_and_shaded():
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_avc_learns_which_colour_goes_with_which_pitch(recordings, tmp_path, seed):
-    from l3host.train import avc, networks, recover
-    from l3host.train.backend import keras
+    from l3host.networks import build
+    from l3host.networks.backend import keras
+    from l3host.train import avc, recover
 
     keras.utils.set_random_seed(seed)
-    audio, video = networks.audio(frontend("sea"), AUDIO), networks.video(VIDEO, SIDE)
+    audio, video = build.audio(frontend("sea"), AUDIO), build.video(VIDEO, SIDE)
     settings = Avc(epochs=6, seed=seed, batch=32, learning_rate=0.005, pairs=640, train_video=True)
     net = recover.avc(audio, video, recordings[0], settings, tmp_path, lambda *_: None)
     assert avc.accuracy(net, recordings[1], 400, seed) >= 0.75  # 0.9 is the most: a fifth of the wrong sounds would fit as well
@@ -205,12 +206,13 @@ def test_avc_learns_which_colour_goes_with_which_pitch(recordings, tmp_path, see
 
 def test_fine_tuning_leaves_the_video_network_and_zeros_alone_and_resumes(tmp_path):
     from l3host.compress import prune
-    from l3host.train import networks, recover
-    from l3host.train.backend import keras
+    from l3host.networks import build
+    from l3host.networks.backend import keras
+    from l3host.train import recover
 
     def train(folder, progress, recordings=None, **change):
         keras.utils.set_random_seed(3)
-        audio, video = networks.audio(frontend("sea"), (4, 4, 8)), networks.video((4, 4), 16)
+        audio, video = build.audio(frontend("sea"), (4, 4, 8)), build.video((4, 4), 16)
         prune.zero(audio, 60)
         before = [net.get_weights() for net in (audio, video)]
         settings = Avc(**{"epochs": 2, "batch": 4, "pairs": 8, "learning_rate": 0.01} | change)

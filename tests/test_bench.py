@@ -2,13 +2,15 @@
 
 import dataclasses
 
+import bench
+import bench_report
 import numpy as np
 import pytest
 from support import require
 
-from l3host.emulate import bench, bench_report, runtimes
+from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
 
 
 @pytest.fixture(scope="module")

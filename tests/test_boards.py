@@ -12,12 +12,15 @@ import pytest
 from make_small import PATH
 from support import require
 
-from l3host import fixed, synth
-from l3host.audio import resample, to_pcm
-from l3host.emulate import emulate, mpy, qemu, rp2040, runtimes
+from l3host.emulate import emulate, qemu, rp2040, runtimes
 from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
+from l3host.package import mpy
+from l3host.package.library import copy_library
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
 from l3mote.tolerances import LAYER_RELATIVE, SCORE
 
 DEVICE = Path(__file__).parent / "device"
@@ -36,7 +39,7 @@ def execute(name, tmp_path, script, files=()):
     folder, library = tmp_path / "job", tmp_path / "lib"
     folder.mkdir()
     library.mkdir()
-    runtimes.copy_library(library)
+    copy_library(library)
     for file in files:
         shutil.copy(file, folder)
     path = tmp_path / "script.py"

@@ -13,9 +13,10 @@ import pytest
 import soundfile
 from support import SHARED, require, shared
 
-from l3host import cli, writer
+from l3host import cli
 from l3host.emulate import runtimes
-from l3host.graph import Conv, Dense, Graph, frontend
+from l3host.graph.network import Conv, Dense, Graph, frontend
+from l3host.l3m import writer
 
 LABELS = ["rain", "dog", "clock"]
 COMMANDS = ["convert", "inspect", "embed", "classify", "emulate", "train", "evaluate", "selftest"]

@@ -14,7 +14,7 @@ from support import require
 
 from l3host import cli
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
 from l3host.pipeline import folder as folders
 from l3host.pipeline import recipe as recipes
 from l3host.pipeline.run import compress
@@ -106,14 +106,14 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     tensorflow()
     from test_avc import write_clip
 
+    from l3host.networks import build
     from l3host.pipeline import recover
-    from l3host.train import networks
 
     monkeypatch.setattr(recover, "BATCHNORM_WINDOWS", 16)
     (tmp_path / "videos").mkdir()
     for i in range(3):
         write_clip(tmp_path / "videos" / f"{i}.mkv", i / 5, np.random.default_rng(i))
-    networks.video((2, 2), 16).save(tmp_path / "video.keras")
+    build.video((2, 2), 16).save(tmp_path / "video.keras")
     shape = SHAPE + 'final_norm = true\nvideo = "video.keras"\n[ablate]\nwidth = [2, 2, 2, 3]\n[prune]\nplan = [0, 50, 50, 50]\n'
     avc = '[[recover]]\nmethod = "avc"\ndata = "videos"\nepochs = 2\nbatch = 4\npairs = 8\n'
     (tmp_path / "avc.toml").write_text(shape + avc + '[[recover]]\nmethod = "batchnorm"\ndata = "tones"\n')
@@ -141,7 +141,7 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
 def test_pruned_gradually_then_fine_tuned_as_palettes_without_a_broken_recording(place, tmp_path):
     """Labels prune a dense network on their way; the palette's training keeps zeros, 255 values a layer, and the classifier."""
     tensorflow()
-    from l3host import palette
+    from l3host.graph import palette
 
     shutil.copytree(place / "tones", tmp_path / "tones")
     (tmp_path / "tones" / "low" / "0.wav").write_bytes(b"no sound")

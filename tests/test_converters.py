@@ -11,8 +11,8 @@ import pytest
 from support import shared
 
 from l3convert import convert
-from l3host import reference
-from l3host.graph import FRONTENDS, frontend
+from l3host.graph.network import FRONTENDS, frontend
+from l3host.reference import floats
 from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE, MEL_DB
 
 SEA64 = "models/edgel3_sea_ust_audio_emb_64.h5"
@@ -40,7 +40,7 @@ def sea64():
 @pytest.mark.parametrize("name", BROADBAND + TONAL)
 def test_real_file_reproduces_the_golden_embeddings(sea64, name):
     arrays = golden(name)
-    run = reference.run(sea64, arrays.get("frames", arrays["audio"][None]).astype(np.float64))
+    run = floats.run(sea64, arrays.get("frames", arrays["audio"][None]).astype(np.float64))
     tolerance = EMBEDDING if name in BROADBAND else EMBEDDING_TONE
     assert differs(run.embedding, arrays["embedding"]) < tolerance
     assert differs(run.embedding, arrays["embedding_f64"]) < tolerance
@@ -49,7 +49,7 @@ def test_real_file_reproduces_the_golden_embeddings(sea64, name):
 @pytest.mark.parametrize("name", BROADBAND)
 def test_real_file_reproduces_the_golden_log_mel(sea64, name):
     arrays = golden(name)
-    plane = reference.log_mel(sea64.frontend, arrays.get("frames", arrays["audio"][None]).astype(np.float64))
+    plane = floats.log_mel(sea64.frontend, arrays.get("frames", arrays["audio"][None]).astype(np.float64))
     assert differs(plane, arrays["logmel"]) < MEL_DB
     assert differs(plane, arrays["logmel_f64"]) < MEL_DB
 
@@ -57,7 +57,7 @@ def test_real_file_reproduces_the_golden_log_mel(sea64, name):
 @pytest.mark.parametrize("name", [name for name in BROADBAND if name.startswith("synth")])
 def test_real_file_reproduces_the_golden_planes(sea64, name):
     arrays = golden(name)
-    outputs = reference.run(sea64, arrays["audio"][None].astype(np.float64)).outputs
+    outputs = floats.run(sea64, arrays["audio"][None].astype(np.float64)).outputs
     assert np.allclose(outputs[0][0], arrays["act1"], rtol=1e-3, atol=1e-3)  # stored as float16
     assert differs(outputs[5][0], arrays["pool3"]) < 1e-3
 
@@ -76,7 +76,7 @@ def test_real_file_holds_our_mel_matrix_and_dft(sea64):
     with h5py.File(shared(SEA64)) as file:
         group = file["model_weights/melspectrogram_1/melspectrogram_1"]
         mel, kernels = group["Variable:0"][()], {k: group[k + ":0"][()] for k in ("real_kernels", "imag_kernels")}
-    assert differs(mel, reference.mel_matrix(sea64.frontend)) < 2e-9
+    assert differs(mel, floats.mel_matrix(sea64.frontend)) < 2e-9
     for name, expected in kf.dft_kernels(1024).items():
         assert differs(kernels[name], expected) < 2e-7  # float32
 
@@ -137,7 +137,7 @@ def test_published_layouts(name, tmp_path):
 @pytest.mark.parametrize("fe_name", [name for name in FRONTENDS if name != "linear"])
 def test_reference_mel_matrix_is_the_definition(fe_name):
     fe = frontend(fe_name)
-    assert differs(reference.mel_matrix(fe), kf.mel_filterbank(fe.sample_rate, fe.n_fft, fe.bands)) < 1e-12
+    assert differs(floats.mel_matrix(fe), kf.mel_filterbank(fe.sample_rate, fe.n_fft, fe.bands)) < 1e-12
 
 
 def test_embedding_of_6144_is_the_maximum_of_4_by_3_places(tmp_path):
@@ -146,9 +146,9 @@ def test_embedding_of_6144_is_the_maximum_of_4_by_3_places(tmp_path):
     graph = convert(path, embedding_size=24)
     bare = convert(path, "mel128", 24)
     bare.convs[7].pool = (1, 1)
-    plane = reference.run(bare, windows).outputs[-1][0]  # (16, 24, 2)
+    plane = floats.run(bare, windows).outputs[-1][0]  # (16, 24, 2)
     places = [plane[i : i + 4, j : j + 8].max(axis=(0, 1)) for i in range(0, 16, 4) for j in range(0, 24, 8)]
-    assert np.array_equal(reference.run(graph, windows).embedding[0], np.concatenate(places))
+    assert np.array_equal(floats.run(graph, windows).embedding[0], np.concatenate(places))
 
 
 def test_input_batch_norm_is_kept_for_the_device(tmp_path):

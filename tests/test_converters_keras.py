@@ -8,8 +8,8 @@ import pytest
 from support import require
 
 from l3convert import convert
-from l3host import reference
-from l3host.graph import frontend
+from l3host.graph.network import frontend
+from l3host.reference import floats
 
 RELATIVE = 1e-4
 
@@ -95,7 +95,7 @@ def saved(keras, tmp_path_factory):
 
 def compare(graph, planes, expected):
     fe = graph.frontend
-    got = reference.network(graph, planes.astype(np.float64) * fe.norm_scale + fe.norm_shift).output
+    got = floats.network(graph, planes.astype(np.float64) * fe.norm_scale + fe.norm_shift).output
     assert got.shape == expected.shape
     assert np.abs(got - expected).max() < RELATIVE * np.abs(expected).max()
     assert np.ptp(expected) > 0.01  # the network distinguishes something
@@ -123,11 +123,11 @@ def test_older_keras_3_without_names_in_the_weights(saved, tmp_path):
 
 @pytest.mark.parametrize("extension", ["keras", "h5"])
 def test_our_log_mel_layer_is_the_front_end(keras, extension, tmp_path):
-    from l3host.train import networks
+    from l3host.networks import build
 
     fe = frontend("sea")
     fe.hop = 2000
-    model = shake(networks.classifier(networks.audio(fe, (4, 4, 6, 6)), 3, 0.2))
+    model = shake(build.classifier(build.audio(fe, (4, 4, 6, 6)), 3, 0.2))
     path = str(tmp_path / f"audio.{extension}")
     model.save(path)
     windows = np.random.default_rng(2).normal(0, 0.1, (3, 8000)) * np.array([[1], [0.1], [3]])
@@ -137,6 +137,6 @@ def test_our_log_mel_layer_is_the_front_end(keras, extension, tmp_path):
         k: v for k, v in vars(fe).items() if k[:5] != "norm_"
     }
     expected = model.predict(windows.astype(np.float32), verbose=0)
-    got = reference.run(graph, windows).output
+    got = floats.run(graph, windows).output
     assert np.abs(got - expected).max() < RELATIVE * expected.max()
     assert np.ptp(expected) > 0.01

@@ -11,7 +11,7 @@ import pytest
 
 from l3convert import convert
 from l3host.errors import L3Error
-from l3host.graph import FRONTENDS
+from l3host.graph.network import FRONTENDS
 from l3mote.format import Frontend
 
 

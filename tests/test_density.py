@@ -1,15 +1,16 @@
 """Files as small as the papers' counts of values, with everything in them, and embeddings that stay the same."""
 
 import numpy as np
+from models import stream
 from support import shared
 
 import l3convert
-from l3host import reference, writer
-from l3host.graph import Conv, Graph, frontend
-from l3host.half import rounded
+from l3host.graph.half import rounded
+from l3host.graph.network import Conv, Graph, frontend
+from l3host.l3m import writer
+from l3host.reference import floats
 from l3mote import format as fmt
 from l3mote.reader import Reader
-from models import stream
 
 # EdgeL3 (Kumari et al. 2019), Table II: filters, percent of the weights that are zero, pools over (bands, frames)
 FILTERS = (64, 64, 128, 128, 256, 256, 512, 512)
@@ -40,7 +41,7 @@ def cosine(graph: Graph, seed: int) -> float:
     n = graph.frontend.window
     rng = np.random.default_rng(seed)
     window = rng.normal(size=(1, n)) * 0.1 * (1 + np.sin(np.arange(n) * 40 / n)) ** 2
-    a, b = (reference.run(rounded(graph, e), window, np.float32).embedding[0].astype(float) for e in ("auto", "palette"))
+    a, b = (floats.run(rounded(graph, e), window, np.float32).embedding[0].astype(float) for e in ("auto", "palette"))
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 

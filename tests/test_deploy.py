@@ -23,7 +23,7 @@ from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
 from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
-from l3host.load import open_reader
+from l3host.l3m.load import open_reader
 from l3mote import start
 
 SMALL = str(PATH)

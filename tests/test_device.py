@@ -10,6 +10,7 @@ from support import require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
+from l3host.package.library import SOURCE, copy_library
 
 HERE = Path(__file__).parent / "device"
 
@@ -33,7 +34,7 @@ def test_in_micropython(name, tmp_path):
     folder, library = tmp_path / "device", tmp_path / "lib"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     library.mkdir()
-    runtimes.copy_library(library)
+    copy_library(library)
     done = runtimes.execute(runtime, folder / "run.py", library, folder)
     lines = done.stdout.strip().splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
@@ -46,7 +47,7 @@ def test_a_failing_device_test_fails_the_run(tmp_path):
     folder = tmp_path / "device"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "test_values.py").write_text("def test_wrong():\n    assert 1 == 2\n")
-    done = runtimes.execute(find("unix"), folder / "run.py", Path(runtimes.l3mote.__file__).parents[1], folder)
+    done = runtimes.execute(find("unix"), folder / "run.py", SOURCE.parent, folder)
     assert done.returncode == 1 and "FAILED test_values.test_wrong" in done.stdout
 
 

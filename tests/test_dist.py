@@ -9,14 +9,14 @@ import sys
 import threading
 import zipfile
 
+import dist
 import pytest
 from make_small import PATH
 from support import ROOT, require
 
-from l3host.deploy import dist
 from l3host.emulate import runtimes
-from l3host.emulate.parts import venv_tool
 from l3host.errors import L3Error
+from l3host.programs import venv_tool
 from l3mote import __version__
 
 BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from support import require
 
-from l3host import cli, fixed
+from l3host import cli
 from l3host.compress.random_model import one_window_each
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
+from l3host.package.library import SOURCE
+from l3host.reference import fixed
 
 SCRIPT = Path(__file__).parent / "edgel3_board.py"
 SOUNDS = 4
@@ -41,7 +43,7 @@ def run(model: Path, pcm: np.ndarray, heap: str, kernel: str, selftest: bool = T
         require(False, str(e))
     pcm.astype("<i2").tofile(model.parent / "audio.pcm")
     (model.parent / "job.json").write_text(json.dumps({"kernel": kernel, "windows": len(pcm), "selftest": selftest}))
-    done = runtimes.execute(runtime, SCRIPT, Path(runtimes.l3mote.__file__).parents[1], model.parent, heap)
+    done = runtimes.execute(runtime, SCRIPT, SOURCE.parent, model.parent, heap)
     if done.returncode:
         printed = done.stderr + done.stdout
         assert "MemoryError" in printed or "HeapError" in printed, done

@@ -6,10 +6,12 @@ import soundfile
 from support import shared
 
 from l3convert import convert
-from l3host import cli, embed, get_embedding, reference, writer
-from l3host.embed import windows_of
+from l3host import cli, embed, get_embedding
 from l3host.errors import L3Error
-from l3host.graph import Conv, Dense, Graph, frontend
+from l3host.graph.network import Conv, Dense, Graph, frontend
+from l3host.l3m import writer
+from l3host.reference import floats
+from l3host.sound.windows import windows_of
 from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE
 
 
@@ -108,7 +110,7 @@ def test_each_row_is_the_reference_of_its_window(graph):
     signal = noise(10000)
     embedding, _ = get_embedding(signal, 8000, graph, center=False, hop_size=0.2)
     windows = np.stack([signal[:8000], signal[1600:9600], np.pad(signal[3200:], (0, 1200))])
-    assert embedding == pytest.approx(reference.run(graph, windows).embedding, rel=1e-4, abs=1e-4)
+    assert embedding == pytest.approx(floats.run(graph, windows).embedding, rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("hop_size, hop", [(0.1, 800), (0.10007, 800), (0.00013, 1), (0.29999, 2399), (1, 8000)])

@@ -5,13 +5,14 @@ import pytest
 from support import require, shared
 
 import l3convert
-from l3host import fixed, synth
-from l3host.audio import to_pcm
 from l3host.emulate import emulate, parity, runtimes
 from l3host.errors import L3Error
-from l3host.graph import Conv, Dense
-from l3host.load import load_graph
-from l3host.writer import to_bytes
+from l3host.graph.network import Conv, Dense
+from l3host.l3m.load import load_graph
+from l3host.l3m.writer import to_bytes
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import to_pcm
 from l3mote.tolerances import EMBEDDING, FIXED_COSINE, LAYER_RELATIVE, SCORE
 
 
@@ -23,8 +24,8 @@ def available(runtime):
 
 
 def sound_windows(name, graph, seconds=2.0):
-    from l3host.audio import resample
-    from l3host.embed import windows_of
+    from l3host.sound.audio import resample
+    from l3host.sound.windows import windows_of
 
     fe = graph.frontend
     signal = resample(synth.sound(name, seconds), synth.RATE, fe.sample_rate)
@@ -135,10 +136,10 @@ def fake_layers(graph, plane, wrong=None):
     """layers.bin as a perfect board would write it, one value of layer `wrong` off by a thousandth of the largest."""
     import struct
 
-    from l3host import reference
+    from l3host.reference import floats
 
     out = b""
-    for i, values in enumerate(reference.network(graph, plane[None].astype(np.float64)).outputs):
+    for i, values in enumerate(floats.network(graph, plane[None].astype(np.float64)).outputs):
         values = values[0].copy()
         if i == wrong:
             values.flat[0] += 1e-3 * np.abs(values).max()

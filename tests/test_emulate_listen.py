@@ -5,12 +5,13 @@ import json
 import pytest
 from support import require, shared
 
-from l3host import audio, cli
-from l3host import listen as reference
+from l3host import cli
 from l3host.emulate import runtimes
 from l3host.emulate.listen import Expectation, Heard, expectation, listen
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
+from l3host.reference import listening as reference
+from l3host.sound import audio
 
 pytest_plugins = ["pytester"]
 CLIPS = ("chainsaw", "clock_tick", "crackling_fire", "crying_baby", "dog", "helicopter", "rain", "rooster", "sea_waves", "sneezing")

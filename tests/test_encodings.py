@@ -1,13 +1,13 @@
 """WEIGHTS in the newer encodings, written by hand from FORMAT.md, against the writer, the loader and the kernels."""
 
+import models
 import numpy as np
 import pytest
 from test_format import decoded, dense_graph, sparse_graph
 
-import models
-from l3host import writer
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m import writer
+from l3host.l3m.load import load_graph
 from l3mote import format as fmt
 from l3mote.kernels import ulab
 from l3mote.model import Model

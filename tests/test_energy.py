@@ -2,7 +2,7 @@
 
 import pytest
 
-from l3host import boards, energy
+from l3host.boards import energy, estimates
 
 
 def test_shares_of_the_time():
@@ -23,7 +23,7 @@ def test_a_day_of_a_pico_by_hand():
 
 
 def test_every_board_has_currents_and_says_on_what_they_rest():
-    assert set(energy.CURRENTS) == set(boards.BOARDS)
+    assert set(energy.CURRENTS) == set(estimates.BOARDS)
     assert all(c.sleep < c.idle <= c.busy and c.source for c in energy.CURRENTS.values())
 
 

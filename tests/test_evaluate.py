@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from models import data, small
 
 from l3host import cli, datasets
 from l3host.datasets import Clip, Dataset
 from l3host.embed import get_embedding
 from l3host.errors import L3Error
 from l3host.evaluate import embeddings, metrics, protocol
-from models import data, small
 
 CLASSES, FOLDS, FRAMES, SIZE = 4, 4, 3, 8
 

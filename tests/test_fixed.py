@@ -9,15 +9,17 @@ import pytest
 from make_small import small
 from support import require, shared
 
-from l3host import fixed, fixed_mel, reference, synth
-from l3host.audio import load, resample, to_pcm
-from l3host.embed import windows_of
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.graph import FRONTENDS, frontend
-from l3host.half import rounded
-from l3host.load import load_graph
-from l3host.writer import to_bytes
+from l3host.graph.half import rounded
+from l3host.graph.network import FRONTENDS, frontend
+from l3host.l3m.load import load_graph
+from l3host.l3m.writer import to_bytes
+from l3host.package.library import SOURCE
+from l3host.reference import fixed, fixed_mel, floats
+from l3host.sound import synth
+from l3host.sound.audio import load, resample, to_pcm
+from l3host.sound.windows import windows_of
 from l3mote.tolerances import FIXED_COSINE
 
 SCRIPT = Path(__file__).parent / "fixed_board.py"
@@ -90,7 +92,7 @@ def test_log_mel_of_broadband_sounds_and_of_quiet_ones():
     rng = np.random.default_rng(0)
     for level in (8, 300, 12000):
         pcm = np.round(rng.normal(size=(1, fe.window)) * level).clip(-32768, 32767).astype(np.int16)
-        assert np.abs(decibels(fe, pcm) - reference.log_mel(fe, pcm / 32768)).max() < 0.005  # dB
+        assert np.abs(decibels(fe, pcm) - floats.log_mel(fe, pcm / 32768)).max() < 0.005  # dB
 
 
 @pytest.mark.parametrize("rest, step", [(0, 8000), (1, 8000), (-1, 5590), (1, 4571), (-32768, 8000), (700, 5560)])
@@ -100,7 +102,7 @@ def test_a_fade_out_that_ends_at_rest_has_nothing_but_its_level(rest, step):
     pcm = np.full((1, fe.window), rest, np.int16)
     pcm[0, :2000] = np.random.default_rng(0).integers(-100, 101, 2000)
     pcm[0, step:] = 0
-    difference = np.abs(decibels(fe, pcm) - reference.log_mel(fe, pcm / 32768))
+    difference = np.abs(decibels(fe, pcm) - floats.log_mel(fe, pcm / 32768))
     assert np.median(difference) < 0.01 and difference.max() < 1.5  # dB
 
 
@@ -108,7 +110,7 @@ def test_the_floor_is_the_references():
     fe = frontend("sea")
     pcm = np.zeros((1, fe.window), np.int16)
     pcm[0, 100] = 1  # 80 dB below it lies under the floor of 1e-10
-    expected = reference.log_mel(fe, pcm / 32768)
+    expected = floats.log_mel(fe, pcm / 32768)
     assert expected.min() > -79
     assert np.abs(decibels(fe, pcm) - expected).max() < 0.05
 
@@ -121,7 +123,7 @@ def test_silence_is_a_flat_plane(esc10):
 
 def accuracy(graph, pcm):
     """(smallest cosine of the embeddings, share of windows with the same best class)."""
-    ours, exact = fixed.run(graph, graph.fixed, pcm), reference.run(graph, pcm / 32768)
+    ours, exact = fixed.run(graph, graph.fixed, pcm), floats.run(graph, pcm / 32768)
     a, b = ours.embedding, exact.embedding
     cosine = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     return cosine.min(), (ours.output.argmax(axis=1) == exact.output.argmax(axis=1)).mean()
@@ -156,7 +158,7 @@ def board(graph, pcm, kernel, folder):
     (folder / "model.l3m").write_bytes(to_bytes(graph))
     pcm.astype("<i2").tofile(folder / "audio.pcm")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": None}))
-    done = runtimes.execute(runtime, SCRIPT, Path(runtimes.l3mote.__file__).parents[1], folder)
+    done = runtimes.execute(runtime, SCRIPT, SOURCE.parent, folder)
     assert done.returncode == 0, done.stderr + done.stdout
     return np.fromfile(folder / "integers.i16", "<i2")
 

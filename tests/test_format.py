@@ -2,13 +2,13 @@
 
 import json
 
+import models
 import numpy as np
 import pytest
 
-import models
-from l3host import writer
-from l3host.graph import Conv, Dense, Graph
-from l3host.load import load_graph
+from l3host.graph.network import Conv, Dense, Graph
+from l3host.l3m import writer
+from l3host.l3m.load import load_graph
 from l3mote import format as fmt
 from l3mote.model import Model
 from l3mote.reader import Reader

@@ -4,17 +4,17 @@ import tempfile
 from pathlib import Path
 
 import fuzz
+import models
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import require
 
-import models
-from l3host import writer
 from l3host.errors import L3Error
-from l3host.graph import Conv, Dense, Graph
-from l3host.load import load_graph
+from l3host.graph.network import Conv, Dense, Graph
+from l3host.l3m import writer
+from l3host.l3m.load import load_graph
 from l3mote.reader import Reader
 from l3mote.verify import verify
 

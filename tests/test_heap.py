@@ -8,11 +8,12 @@ import pytest
 from support import require, shared
 
 import l3convert
-from l3host import reference
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.load import load_graph
-from l3host.writer import to_bytes
+from l3host.l3m.load import load_graph
+from l3host.l3m.writer import to_bytes
+from l3host.package.library import SOURCE
+from l3host.reference import floats
 
 SCRIPT = Path(__file__).parent / "heap_board.py"
 STEP = 4096
@@ -34,7 +35,7 @@ def run(folder: Path, heap: int, steps: int | None):
     except L3Error as e:
         require(False, str(e))
     (folder / "job.json").write_text(json.dumps({"steps": steps}))
-    library = Path(runtimes.l3mote.__file__).parents[1]
+    library = SOURCE.parent
     done = runtimes.execute(runtime, SCRIPT, library, folder, heap)
     if done.returncode:
         assert "MemoryError" in done.stderr + done.stdout, done
@@ -56,7 +57,7 @@ def test_base_and_planned_buffers_are_within_a_tenth_of_the_heap_needed(sea):
     assert predicted <= needed <= 1.1 * predicted
     whole = run(sea, int(1.1 * predicted * tables), None)
     assert whole, "a whole window does not fit a tenth more than predicted"
-    expected = reference.run(load_graph(str(sea / "model.l3m")), window()).output[0]
+    expected = floats.run(load_graph(str(sea / "model.l3m")), window()).output[0]
     assert np.abs(np.array(whole["output"]) - expected).max() < 1e-4 * expected.max()
 
 

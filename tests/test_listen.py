@@ -8,10 +8,11 @@ import pytest
 import soundfile
 from support import ROOT, require, shared
 
-from l3host import audio, listen, synth
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
+from l3host.reference import listening
+from l3host.sound import audio, synth
 from l3mote.classify import Detector
 from l3mote.plan import CAPTURE
 
@@ -60,7 +61,7 @@ def assert_same(found, expected):
 def test_events_are_the_references(rate, settings, tmp_path):
     pcm = sounds(rate)
     found = board(tmp_path, pcm, rate, settings=settings)
-    expected = listen.listen(load_graph("esc10"), pcm, rate, settings)
+    expected = listening.listen(load_graph("esc10"), pcm, rate, settings)
     assert expected and found["capture"] == "native"
     assert_same(found["events"], expected)
     assert found["status"]["skipped"] == found["status"]["lost"] == 0
@@ -73,14 +74,14 @@ def test_other_kernels_hear_the_same(runtime, kernel, tmp_path):
     graph = load_graph("esc10")
     if kernel == "ulab":
         graph.fixed = None
-    assert_same(found, listen.listen(graph, pcm, 16000))
+    assert_same(found, listening.listen(graph, pcm, 16000))
 
 
 @pytest.mark.parametrize("clip", ["dog", "rain"])
 def test_events_of_recordings_are_the_references(clip, tmp_path):
     pcm = audio.to_pcm(audio.load(str(shared(f"audio/esc10/{clip}.ogg")), 16000))
     found = board(tmp_path, pcm, 16000)
-    assert_same(found["events"], listen.listen(load_graph("esc10"), pcm, 16000))
+    assert_same(found["events"], listening.listen(load_graph("esc10"), pcm, 16000))
 
 
 def test_ten_minutes_lose_nothing_and_grow_nothing(tmp_path):
@@ -125,12 +126,12 @@ def test_random_scores_give_the_references_events():
     labels, n_events = ["a", "b"], 0
     for _ in range(300):
         n, of, smooth = int(rng.integers(1, 40)), int(rng.integers(1, 5)), int(rng.integers(1, 4))
-        rules = listen.Rules(
+        rules = listening.Rules(
             hop=int(rng.integers(50, 150)), window=100, thresholds=np.float32(rng.uniform(0.3, 0.7, 2)), smooth=smooth,
             votes=int(rng.integers(1, of + 1)), of=of, refractory=int(rng.integers(0, 500)),
         )  # fmt: skip
         scores, levels = rng.random((n, 2)).astype(np.float32), rng.uniform(-60, 0, n).astype(np.float32)
-        expected = listen.events(labels, 1, rules, scores.astype(float), levels)
+        expected = listening.events(labels, 1, rules, scores.astype(float), levels)
         detector = Detector(rules.thresholds, rules.window, smooth, rules.votes, of, rules.refractory)
         found = [e for k in range(n) for e in detector.feed(list(map(float, scores[k])), k * rules.hop, float(levels[k]))]
         found += detector.finish()

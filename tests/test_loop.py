@@ -11,7 +11,7 @@ import workers
 from support import require
 
 from l3host.errors import L3Error
-from l3host.graph import frontend
+from l3host.graph.network import frontend
 from l3host.train.settings import Schedule
 
 SCHEDULE = Schedule(epochs=3, seed=5, batch=8, learning_rate=0.01, weight_decay=0.01)
@@ -33,12 +33,12 @@ class Match:
 
     def __init__(self, bad_epoch=None):
         from l3host.compress import prune
-        from l3host.train import networks
-        from l3host.train.backend import keras
+        from l3host.networks import build
+        from l3host.networks.backend import keras
 
         keras.utils.set_random_seed(0)
         # no biases: before a batch norm they have no gradient, and Adam walks them at random
-        self.model = networks.audio(frontend("sea"), (4, 4, 8, 8), use_bias=False)
+        self.model = build.audio(frontend("sea"), (4, 4, 8, 8), use_bias=False)
         prune.prune(self.model, 60)
         self.bad_epoch = bad_epoch
 
@@ -49,7 +49,7 @@ class Match:
             yield sounds(8, number), wanted * (np.nan if epoch == self.bad_epoch else 1)
 
     def losses(self, waves, wanted):
-        from l3host.train.backend import tf
+        from l3host.networks.backend import tf
 
         return tf.reduce_mean((self.model(waves, training=True) - wanted) ** 2, axis=1)
 
@@ -125,7 +125,7 @@ def test_bad_schedules(tmp_path):
 
 def test_tensorboard_reads_loss_and_learning_rate(tmp_path):
     """The event file's records, parsed as TFRecord: length, CRC, Event message, CRC."""
-    from l3host.train.backend import tf
+    from l3host.networks.backend import tf
 
     losses = run(tmp_path).losses
     (path,) = (tmp_path / "tensorboard").glob("events*")

@@ -6,16 +6,16 @@ Damage behind a checksum is sealed again (models.seal), so that the check meant 
 import math
 import struct
 
+import models
 import pytest
 from malform import HEADS, SMALL, TINY, refused, refused_behind_crc, resized
+from models import at, layer_at, poke, seal
 
-import models
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
 from l3mote.format import FormatError
 from l3mote.reader import Reader
 from l3mote.verify import verify
-from models import at, layer_at, poke, seal
 
 BOUNDARIES = [0, 16] + [16 + 12 * i for i in range(1, 7)] + [offset for offset, _ in models.sections(HEADS)]
 BOUNDARIES += models.chunk_offsets(HEADS)

@@ -2,18 +2,18 @@
 
 import struct
 
+import models
 import pytest
 from malform import TINY, refused, refused_behind_crc
+from models import chunk_at, layer_at, poke, seal
 from test_malformed_weights import BAD_HALVES, Shrinking
 
-import models
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
 from l3mote.format import ALL, BITMAP, NIBBLE_GAPS, PALETTE, FormatError
 from l3mote.model import Model
 from l3mote.reader import Reader
 from l3mote.verify import verify
-from models import chunk_at, layer_at, poke, seal
 
 # Layers: a sparse convolution of 9 taps, a sparse hidden layer of 12 inputs, a dense head of 3. Chunks: palette, conv1, hidden,
 # palette, head; and without palettes: conv1, hidden, head.

@@ -4,18 +4,18 @@ import math
 import re
 import struct
 
+import models
 import numpy as np
 import pytest
 from malform import HEADS, SMALL, TINY, refused, refused_behind_crc, resized
+from models import at, chunk_at, layer_at, poke, seal
 
-import models
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
 from l3mote.format import FormatError
 from l3mote.model import Model
 from l3mote.reader import Reader
 from l3mote.verify import verify
-from models import at, chunk_at, layer_at, poke, seal
 
 # -- WEIGHTS: chunk headers
 

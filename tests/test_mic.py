@@ -10,9 +10,10 @@ from scipy import signal
 from support import require
 from test_native import micropython
 
-from l3host import listen
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
+from l3host.package.library import copy_library
+from l3host.reference import listening
 from l3mote import filters
 from l3mote.kernels import capture
 from l3mote.mic import Callback, SoundError, Wav
@@ -67,11 +68,11 @@ def test_a_weighting_is_the_standards_up_to_its_band_limit(rate):
     named = [f for f in TABLE if exact(f) <= 0.45 * rate]
     gain = response(c, [exact(f) for f in named], rate) - response(c, [1000], rate)
     assert np.abs(gain - [TABLE[f] for f in named]).max() < 0.3  # the table itself is rounded to 0.05
-    assert np.abs(gain - 20 * np.log10(listen.a_weighting([exact(f) for f in named]))).max() < 0.25
+    assert np.abs(gain - 20 * np.log10(listening.a_weighting([exact(f) for f in named]))).max() < 0.25
 
 
 def test_the_hosts_a_weighting_is_the_standards():
-    assert np.abs(20 * np.log10(listen.a_weighting([exact(f) for f in TABLE])) - list(TABLE.values())).max() < 0.06
+    assert np.abs(20 * np.log10(listening.a_weighting([exact(f) for f in TABLE])) - list(TABLE.values())).max() < 0.06
 
 
 def noise(n, seed, scale=3000):
@@ -88,7 +89,7 @@ def test_decimation_is_scipys_and_the_hosts(factor):
     made = capture.decimate([int(v) for v in padded], taps, ring, [len(padded), factor, 0])
     ideal = signal.upfirdn(np.array(taps) / 32768, padded, down=1)[len(taps) - 1 : len(padded)][::factor]
     assert np.abs(ring[:made] - ideal).max() <= 0.51
-    host = listen.decimate(x, factor)
+    host = listening.decimate(x, factor)
     assert len(host) == -(-len(x) // factor) and (host == ring[: len(host)]).all()
 
 
@@ -191,7 +192,7 @@ def test_the_real_i2s_driver_does_not_wait_and_its_losses_are_counted(tmp_path):
     library, folder = tmp_path / "lib", tmp_path / "job"
     library.mkdir()
     folder.mkdir()
-    runtimes.copy_library(library)
+    copy_library(library)
     done = runtimes.execute(runtime, Path(__file__).parent / "i2s_board.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     for samples, longest, values, lost in json.loads((folder / "found.json").read_text()):

@@ -6,11 +6,13 @@ import pytest
 from make_small import PATH
 from support import require
 
-from l3host import cli, selftest
-from l3host.emulate import emulate, parts, runtimes
+from l3host import cli, programs
+from l3host.emulate import emulate, runtimes
 from l3host.errors import L3Error
-from l3host.load import load_graph
-from l3host.writer import to_bytes
+from l3host.l3m import selftest
+from l3host.l3m.load import load_graph
+from l3host.l3m.writer import to_bytes
+from l3host.package.library import copy_library
 
 CHOOSE = """\
 from l3mote.kernels import KernelError, choose
@@ -30,7 +32,7 @@ def library(tmp_path):
         runtimes.find("unix")
     except L3Error as e:
         require(False, str(e))
-    runtimes.copy_library(tmp_path)
+    copy_library(tmp_path)
     return tmp_path
 
 
@@ -89,7 +91,7 @@ def test_the_pico_without_its_emulator_names_the_package(monkeypatch, tmp_path):
     (tmp_path / "rp2040.bin").touch()
     monkeypatch.setenv("L3_EMULATORS", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    require(parts.venv_tool("node"), "the emulated Pico needs node: run make setup")
+    require(programs.venv_tool("node"), "the emulated Pico needs node: run make setup")
     monkeypatch.setattr("sys.prefix", str(tmp_path))
     with pytest.raises(L3Error, match="^runtime rp2040 needs rp2040js: npm install it here, or run make emulators$"):
         runtimes.find("rp2040")

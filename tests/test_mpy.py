@@ -6,8 +6,9 @@ import pytest
 from make_small import PATH
 from support import require
 
-from l3host.emulate import mpy, runtimes
+from l3host.emulate import runtimes
 from l3host.errors import L3Error
+from l3host.package import mpy
 
 VERSION = 6
 # number of the architecture in .mpy files, as MicroPython's tools/mpy-tool.py has them

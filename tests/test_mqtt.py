@@ -17,7 +17,7 @@ import soundfile
 from make_small import PATH as SMALL
 from support import ROOT, require
 
-from l3host.emulate.parts import venv_tool
+from l3host.programs import venv_tool
 from l3mote.log import unseal
 
 BOARD = Path(__file__).parent / "mqtt_board.py"

@@ -10,22 +10,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from models import conv, dense, in_palettes
 from support import ROOT, require
 from test_fixed import SCRIPT, in_device_order, sounds
 
-from l3host import fixed, synth
-from l3host.audio import resample, to_pcm
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.graph import Graph
-from l3host.half import rounded
-from l3host.load import load_graph
-from l3host.writer import LOSSLESS, to_bytes
+from l3host.graph.half import rounded
+from l3host.graph.network import Graph
+from l3host.l3m.load import load_graph
+from l3host.l3m.writer import LOSSLESS, to_bytes
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
 from l3mote import format as fmt
 from l3mote import plan
 from l3mote.kernels import integer
 from l3mote.reader import Reader
-from models import conv, dense, in_palettes
 
 HERE = Path(__file__).parent
 NATIVE = ROOT / "device" / "native"

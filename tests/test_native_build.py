@@ -9,10 +9,11 @@ import sys
 import pytest
 from support import ROOT, require
 
-from l3host import selftest
 from l3host.emulate import emulate, runtimes
-from l3host.emulate.parts import emulators
 from l3host.errors import L3Error
+from l3host.l3m import selftest
+from l3host.package.library import copy_library
+from l3host.programs import emulators
 
 NATIVE = ROOT / "device" / "native"
 KERNELS = ROOT / "device" / "l3mote" / "kernels"
@@ -69,13 +70,12 @@ def bits_are_equal(module, runtime, monkeypatch):
         runtimes.find(runtime)
     except L3Error as e:
         require(False, str(e))
-    copy = runtimes.copy_library
 
     def with_module(to):
-        copy(to)
+        copy_library(to)
         shutil.copy(module, to / "l3mote" / "kernels")
 
-    monkeypatch.setattr(runtimes, "copy_library", with_module)
+    monkeypatch.setattr("l3host.emulate.run.copy_library", with_module)
     pcm = selftest.signal(16000, 99)[None]
     facts = emulate("esc10", pcm, runtime, kernel="native").to_json()
     return facts["bit_exact"] and facts["selftest"]["ok"]

@@ -1,14 +1,16 @@
 """k-means palettes: against a second implementation and an exact one, and what rounded, calibrate and the writer make of them."""
 
+import models
 import numpy as np
 import pytest
 
-import models
-from l3host import fixed, palette, writer
 from l3host.errors import L3Error
-from l3host.graph import Graph
-from l3host.half import rounded, to_half
-from l3host.load import load_graph
+from l3host.graph import palette
+from l3host.graph.half import rounded, to_half
+from l3host.graph.network import Graph
+from l3host.l3m import writer
+from l3host.l3m.load import load_graph
+from l3host.reference import fixed
 from l3mote import format as fmt
 from l3mote.model import Model
 from l3mote.reader import Reader

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from support import require
 
-from l3host import reference
 from l3host.compress import masks, plans
 from l3host.errors import L3Error
-from l3host.graph import frontend
+from l3host.graph.l3 import L3_FILTERS
+from l3host.graph.network import frontend
+from l3host.reference import floats
 
-L3_SHAPES = [(3, 3, i, o) for i, o in zip((1, *plans.L3_FILTERS), plans.L3_FILTERS, strict=False)]
+L3_SHAPES = [(3, 3, i, o) for i, o in zip((1, *L3_FILTERS), L3_FILTERS, strict=False)]
 SMALL = (4, 4, 6, 6, 8, 8, 10, 10)
 PLAN = (0, 85, 85, 85, 75, 95, 98, 98)  # EdgeL3
 
@@ -118,11 +119,11 @@ def test_cubic_schedule():
 @pytest.fixture
 def model():
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
-    from l3host.train import networks
-    from l3host.train.backend import keras
+    from l3host.networks import build
+    from l3host.networks.backend import keras
 
     keras.utils.set_random_seed(0)
-    return networks.audio(frontend("sea"), SMALL)
+    return build.audio(frontend("sea"), SMALL)
 
 
 def noise(n=4, seed=0):
@@ -138,7 +139,7 @@ def percents(model):
 
 def test_pruned_weights_survive_training_with_weight_decay(model):
     from l3host.compress import prune
-    from l3host.train.backend import keras
+    from l3host.networks.backend import keras
 
     prune.hold(model)
     model.compile(keras.optimizers.AdamW(0.01, weight_decay=0.1), "mse")
@@ -162,8 +163,8 @@ def test_pruned_weights_survive_training_with_weight_decay(model):
 
 def test_a_loaded_network_keeps_its_zeros(model, tmp_path):
     from l3host.compress import prune
-    from l3host.train import weights
-    from l3host.train.backend import keras, tf
+    from l3host.networks import weights
+    from l3host.networks.backend import keras, tf
 
     prune.prune(model, 70)
     model.save(tmp_path / "pruned.keras")
@@ -244,7 +245,7 @@ def test_statistics_are_those_of_the_inputs(model):
         np.testing.assert_allclose(variance, x.var(axis=(0, 1, 2)), rtol=2e-3)
         return (x - x.mean(axis=(0, 1, 2))) / np.sqrt(x.var(axis=(0, 1, 2)) + 1e-3) * gamma + beta
 
-    x = normalised(reference.log_mel(frontend("sea"), waves)[..., None], "mel_bn")
+    x = normalised(floats.log_mel(frontend("sea"), waves)[..., None], "mel_bn")
     for i in range(1, 9):
         kernel, bias = model.get_layer(f"conv{i}").get_weights()
         padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
@@ -258,11 +259,11 @@ def test_statistics_are_those_of_the_inputs(model):
 
 def test_statistics_inside_an_avc_net_and_of_nothing(model):
     from l3host.compress import batchnorm
-    from l3host.train import networks
+    from l3host.networks import build
 
-    net = networks.avc(model, networks.video((2,) * 8))
+    net = build.avc(model, build.video((2,) * 8))
     batchnorm.reestimate(net.get_layer("audio"), noise())
-    plane = reference.log_mel(frontend("sea"), noise())
+    plane = floats.log_mel(frontend("sea"), noise())
     assert model.get_layer("mel_bn").moving_mean.numpy() == pytest.approx(plane.mean(), rel=1e-3)
     with pytest.raises(L3Error, match="at least one window"):
         batchnorm.reestimate(model, noise()[:0])
@@ -323,9 +324,9 @@ def shaken(model):
 @pytest.mark.parametrize("final_norm", [True, False])
 def test_folding_changes_nothing_but_the_form(model, final_norm):
     from l3host.compress import palette
-    from l3host.train import networks
+    from l3host.networks import build
 
-    model = networks.embedding(shaken(model), final_norm)
+    model = build.embedding(shaken(model), final_norm)
     folded = palette.fold(model)
     expected = model(noise()).numpy()
     np.testing.assert_allclose(folded(noise(), training=True), expected, atol=1e-4 * np.abs(expected).max())
@@ -335,8 +336,8 @@ def test_folding_changes_nothing_but_the_form(model, final_norm):
 def test_shared_weights_move_together(model):
     """One step of gradient descent: each group's value goes where the mean of its members would have gone alone."""
     from l3host.compress import palette, prune
-    from l3host.train import weights
-    from l3host.train.backend import keras
+    from l3host.networks import weights
+    from l3host.networks.backend import keras
 
     prune.zero(model, 30)
     free, shared = palette.fold(shaken(model)), palette.fold(shaken(model))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support import require, shared
 
-from l3host import reference
 from l3host.errors import L3Error
-from l3host.graph import frontend
+from l3host.graph.network import frontend
+from l3host.reference import floats
 from l3host.train import points
 from l3host.train.settings import Kd, Labels, Sea
 
@@ -99,11 +99,11 @@ def train():
 def network(filters=FILTERS, seed=0, fe="sea", final_norm=True):
     """A network with batch norm statistics of the clips, so that its embedding tells them apart."""
     from l3host.compress import batchnorm
-    from l3host.train import networks
-    from l3host.train.backend import keras
+    from l3host.networks import build
+    from l3host.networks.backend import keras
 
     keras.utils.set_random_seed(seed)
-    model = networks.audio(frontend(fe) if isinstance(fe, str) else fe, filters, final_norm)
+    model = build.audio(frontend(fe) if isinstance(fe, str) else fe, filters, final_norm)
     windows = np.stack([clip[: model.input_shape[1]] for clip in clips(rate=model.get_layer("log_mel").frontend.sample_rate)])
     batchnorm.reestimate(model, windows / np.float32(32768))
     return model
@@ -156,12 +156,13 @@ def test_kd_recovers_a_pruned_student_and_resumes(train, tmp_path):
 
 
 def test_the_teachers_embeddings_are_the_references(train, tmp_path):
-    from l3host.train import distill, weights
+    from l3host.networks import weights
+    from l3host.train import distill
 
     teacher = network()
     where = points.draw(clips(), 8000, 1.0, np.arange(8), np.random.default_rng(0))
     found = distill.embeddings(teacher, clips(), where, tmp_path)
-    expected = reference.run(weights.to_graph(teacher), where.windows(clips(), frontend("sea"))).embedding
+    expected = floats.run(weights.to_graph(teacher), where.windows(clips(), frontend("sea"))).embedding
     np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
 
 
@@ -250,7 +251,7 @@ def test_sea64_pruned_comes_back(train, tmp_path):
     """The published network itself, 87 % pruned: a few steps halve its distance to the teacher on sounds it has not heard."""
     path = shared("models/edgel3_sea_ust_audio_emb_64.h5")
     from l3host.compress import batchnorm, prune
-    from l3host.train import weights
+    from l3host.networks import weights
 
     teacher, student = weights.load(str(path)), weights.load(str(path))
     waves = np.stack([clip[-8000:] for clip in clips()]) / np.float32(32768)

@@ -1,4 +1,4 @@
-"""host/l3host/reference.py against numbers worked out by hand and definitions written out again, slowly.
+"""host/l3host/reference/floats.py against numbers worked out by hand and definitions written out again, slowly.
 
 SEA's front-end also has golden vectors (test_converters.py). The 48 kHz ones (mel256, mel128, linear) have none: here they
 are held against an explicit DFT and loops over HTK triangles, in tests that say "no_golden" in their names.
@@ -9,8 +9,8 @@ import math
 import numpy as np
 import pytest
 
-from l3host import reference
-from l3host.graph import Conv, Dense, Graph, frontend
+from l3host.graph.network import Conv, Dense, Graph, frontend
+from l3host.reference import floats
 
 # what the published definitions say, as literals: rate, n_fft, hop, bands (0: linear), frames, first sample of the first frame
 SEA = ("sea", 8000, 1024, 160, 64, 50, -432)
@@ -35,14 +35,14 @@ def conv(kernel, bias=0.0, **options):
 def test_conv3x3_by_hand():
     """out[i, j] = x[i - 1, j - 1] + 2 x[i, j] - x[i + 1, j + 1] + 0.5, zeros outside: a correlation, nothing is flipped."""
     x = np.array([[1.0, 2, 3], [4, 5, 6]])
-    out = reference.conv3x3(x[None, ..., None], conv([[1, 0, 0], [0, 2, 0], [0, 0, -1]], 0.5))
+    out = floats.conv3x3(x[None, ..., None], conv([[1, 0, 0], [0, 2, 0], [0, 0, -1]], 0.5))
     assert out[0, ..., 0].tolist() == [[-2.5, -1.5, 6.5], [8.5, 11.5, 14.5]]
 
 
 def test_kernel_axes_are_band_then_frame():
     x = np.zeros((1, 4, 5, 1))
     x[0, 1, 3, 0] = 1
-    out = reference.conv3x3(x, conv([[0, 0, 0], [0, 0, 0], [7, 0, 0]]))  # looks one band up and one frame back
+    out = floats.conv3x3(x, conv([[0, 0, 0], [0, 0, 0], [7, 0, 0]]))  # looks one band up and one frame back
     assert np.argwhere(out).tolist() == [[0, 0, 4, 0]]
     assert out[0, 0, 4, 0] == 7
 
@@ -51,31 +51,31 @@ def test_channels_are_summed_for_each_filter():
     x = np.array([10.0, 100.0]).reshape(1, 1, 1, 2)
     kernel = np.zeros((3, 3, 2, 3))
     kernel[1, 1] = [[1, 2, 3], [4, 5, 6]]
-    out = reference.conv3x3(x, Conv("conv", kernel, np.array([0.0, 1, 2])))
+    out = floats.conv3x3(x, Conv("conv", kernel, np.array([0.0, 1, 2])))
     assert out.ravel().tolist() == [410, 521, 632]
 
 
 def test_max_pool_drops_what_does_not_fill_a_block():
     x = np.arange(35.0).reshape(1, 5, 7, 1)
-    out = reference.max_pool(x, (2, 3))
+    out = floats.max_pool(x, (2, 3))
     assert out[0, ..., 0].tolist() == [[9, 12], [23, 26]]
 
 
 @pytest.mark.parametrize("size, shape", [((2, 2), (2, 3)), ((5, 7), (1, 1)), ((1, 1), (5, 7)), ((3, 4), (1, 1))])
 def test_max_pool_shapes_are_floored(size, shape):
-    assert reference.max_pool(np.zeros((1, 5, 7, 1)), size).shape[1:3] == shape
+    assert floats.max_pool(np.zeros((1, 5, 7, 1)), size).shape[1:3] == shape
 
 
 def test_activations_by_hand():
-    assert reference.activate(np.array([-1.0, 0, 2]), "relu").tolist() == [0, 0, 2]
-    assert reference.activate(np.array([-1.0, 2]), "none").tolist() == [-1, 2]
-    assert reference.activate(np.array([0, math.log(3), -math.log(3)]), "sigmoid") == pytest.approx([0.5, 0.75, 0.25])
-    softmax = reference.activate(np.array([[1.0, 2, 3]]), "softmax")
+    assert floats.activate(np.array([-1.0, 0, 2]), "relu").tolist() == [0, 0, 2]
+    assert floats.activate(np.array([-1.0, 2]), "none").tolist() == [-1, 2]
+    assert floats.activate(np.array([0, math.log(3), -math.log(3)]), "sigmoid") == pytest.approx([0.5, 0.75, 0.25])
+    softmax = floats.activate(np.array([[1.0, 2, 3]]), "softmax")
     assert softmax[0] == pytest.approx([0.09003057, 0.24472847, 0.66524096])
 
 
 def test_softmax_of_large_values_does_not_overflow():
-    assert reference.activate(np.array([[1000.0, 1000.0, -1000.0]]), "softmax")[0].tolist() == [0.5, 0.5, 0]
+    assert floats.activate(np.array([[1000.0, 1000.0, -1000.0]]), "softmax")[0].tolist() == [0.5, 0.5, 0]
 
 
 def test_network_by_hand():
@@ -84,7 +84,7 @@ def test_network_by_hand():
     kernel[1, 1] = [[1, -1]]
     dense = Dense("dense", np.array([[1.0], [10], [100], [1000], [1e4], [1e5], [1e6], [1e7]]), np.array([0.5]))
     graph = Graph(frontend("sea"), [Conv("conv", kernel, np.zeros(2), "relu", (1, 2)), dense])
-    run = reference.network(graph, np.array([[[1.0, 3, -5, -2], [0, 4, 7, 6]]]))
+    run = floats.network(graph, np.array([[[1.0, 3, -5, -2], [0, 4, 7, 6]]]))
     assert run.outputs[0][0].tolist() == [[[3, 0], [0, 5]], [[4, 0], [7, 0]]]
     assert run.embedding.tolist() == [[3, 0, 0, 5, 4, 0, 7, 0]]
     assert run.output.tolist() == [[3 + 5e3 + 4e4 + 7e6 + 0.5]]
@@ -94,7 +94,7 @@ def test_network_by_hand():
 def test_input_batch_norm_stands_before_the_zero_padding():
     graph = Graph(frontend("sea"), [conv(np.ones((3, 3)), activation="none")])
     graph.frontend.norm_scale, graph.frontend.norm_shift = 2.0, 3.0
-    run = reference.run(graph, np.zeros((1, 8000)))
+    run = floats.run(graph, np.zeros((1, 8000)))
     assert np.all(run.plane == 3)
     assert run.outputs[0][0, 0, 0, 0] == 4 * 3  # a corner has four neighbours inside, the padding stays zero
     assert run.outputs[0][0, 1, 1, 0] == 9 * 3
@@ -143,7 +143,7 @@ def slow_log_mel(signal, rate, n_fft, hop, bands, frames, first):
 @pytest.mark.parametrize("name, rate, n_fft, hop, bands, frames, first", [SEA])
 def test_sea_front_end_is_its_definition_written_out(name, rate, n_fft, hop, bands, frames, first):
     signal = noise(rate)
-    plane = reference.log_mel(frontend(name), signal[None])[0]
+    plane = floats.log_mel(frontend(name), signal[None])[0]
     assert plane.shape == (64, 50)
     assert plane == pytest.approx(slow_log_mel(signal, rate, n_fft, hop, bands, frames, first), abs=1e-9)
 
@@ -151,7 +151,7 @@ def test_sea_front_end_is_its_definition_written_out(name, rate, n_fft, hop, ban
 @pytest.mark.parametrize("name, rate, n_fft, hop, bands, frames, first", NO_GOLDEN, ids=[v[0] for v in NO_GOLDEN])
 def test_no_golden_front_end_is_its_definition_written_out(name, rate, n_fft, hop, bands, frames, first):
     signal = noise(rate)
-    plane = reference.log_mel(frontend(name), signal[None])[0]
+    plane = floats.log_mel(frontend(name), signal[None])[0]
     assert plane.shape == (bands or 257, frames)
     assert plane == pytest.approx(slow_log_mel(signal, rate, n_fft, hop, bands, frames, first), abs=1e-9)
 
@@ -159,7 +159,7 @@ def test_no_golden_front_end_is_its_definition_written_out(name, rate, n_fft, ho
 @pytest.mark.parametrize("name, rate, n_fft, hop, bands, frames, first", [SEA, *NO_GOLDEN], ids=lambda v: str(v))
 def test_frames_start_where_tensorflow_puts_them(name, rate, n_fft, hop, bands, frames, first):
     """The samples count up from 1, so a frame's values say where it stands; 0 is padding."""
-    cut = reference.frames(frontend(name), np.arange(1.0, rate + 1)[None])[0]
+    cut = floats.frames(frontend(name), np.arange(1.0, rate + 1)[None])[0]
     assert cut.shape == (frames, n_fft)
     padding = -first
     assert not cut[0, :padding].any()
@@ -175,7 +175,7 @@ def test_impulse_by_hand_no_golden_linear():
     """An impulse at sample 1000 is at place 274 of frame 3 (Hann 0.98785) and 32 of frame 4 (0.03806), flat over the bins."""
     signal = np.zeros((1, 48000))
     signal[0, 1000] = 1
-    plane = reference.log_mel(frontend("linear"), signal)[0]
+    plane = floats.log_mel(frontend("linear"), signal)[0]
     assert np.abs(plane[:, 3]).max() < 1e-9
     assert plane[:, 4] == pytest.approx(np.full(257, -14.142), abs=1e-3)  # 10 log10(0.03806 / 0.98785)
     assert np.all(np.delete(plane, (3, 4), axis=1) == -80)
@@ -187,14 +187,14 @@ def test_tone_is_loudest_in_the_band_that_is_centred_on_it(name, band):
     top = 2595 * math.log10(1 + fe.fmax / 700)
     hertz = 700 * (10 ** (top * (band + 1) / (fe.bands + 1) / 2595) - 1)
     tone = np.sin(2 * np.pi * hertz * np.arange(fe.window) / fe.sample_rate)
-    plane = reference.log_mel(fe, tone[None])[0]
+    plane = floats.log_mel(fe, tone[None])[0]
     assert plane[:, fe.frames // 2].argmax() == band
 
 
 @pytest.mark.parametrize("name", ["sea", "mel256", "mel128", "linear"])
 def test_silence_gives_an_all_zero_plane(name):
     fe = frontend(name)
-    plane = reference.log_mel(fe, np.zeros((2, fe.window)))
+    plane = floats.log_mel(fe, np.zeros((2, fe.window)))
     assert plane.shape == (2, fe.bands, fe.frames)
     assert not plane.any()
 
@@ -204,7 +204,7 @@ def test_the_loudest_is_0_db_and_80_db_below_is_clipped(name):
     fe = frontend(name)
     signal = noise(fe.window)
     signal[: fe.window // 2] *= 1e-9
-    plane = reference.log_mel(fe, signal[None])
+    plane = floats.log_mel(fe, signal[None])
     assert plane.max() == 0
     assert plane.min() == -80
     assert np.isfinite(plane).all()
@@ -213,9 +213,9 @@ def test_the_loudest_is_0_db_and_80_db_below_is_clipped(name):
 def test_each_window_has_its_own_maximum():
     fe = frontend("sea")
     pair = np.stack([noise(8000), 0.001 * noise(8000, seed=2)])
-    both = reference.log_mel(fe, pair)
+    both = floats.log_mel(fe, pair)
     assert both.max(axis=(1, 2)).tolist() == [0, 0]
-    assert both[1] == pytest.approx(reference.log_mel(fe, pair[1:])[0], abs=1e-12)
+    assert both[1] == pytest.approx(floats.log_mel(fe, pair[1:])[0], abs=1e-12)
 
 
 # -- precision
@@ -225,9 +225,9 @@ def test_each_window_has_its_own_maximum():
 def test_float32_log_mel_is_close_to_float64(name):
     fe = frontend(name)
     window = noise(fe.window)[None]
-    single = reference.log_mel(fe, window, np.float32)
+    single = floats.log_mel(fe, window, np.float32)
     assert single.dtype == np.float32
-    assert np.abs(single - reference.log_mel(fe, window)).max() < (0.05 if name == "linear" else 1e-3)
+    assert np.abs(single - floats.log_mel(fe, window)).max() < (0.05 if name == "linear" else 1e-3)
 
 
 def test_float32_network_is_close_to_float64():
@@ -238,8 +238,8 @@ def test_float32_network_is_close_to_float64():
         Dense("dense", rng.normal(0, 0.1, (16, 4)), rng.normal(size=4)),
     ]
     graph = Graph(frontend("sea"), layers)
-    plane = reference.log_mel(graph.frontend, noise(8000)[None])
-    double, single = reference.network(graph, plane), reference.network(graph, plane.astype(np.float32))
+    plane = floats.log_mel(graph.frontend, noise(8000)[None])
+    double, single = floats.network(graph, plane), floats.network(graph, plane.astype(np.float32))
     for a, b in zip(double.outputs, single.outputs, strict=True):
         assert b.dtype == np.float32
         assert np.abs(a - b).max() < 1e-5 * np.abs(a).max()

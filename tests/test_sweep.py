@@ -15,7 +15,7 @@ from support import require
 
 from l3host import cli
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
 from l3host.pipeline import recipe as recipes
 from l3host.pipeline import sweep
 from l3host.train import jobs

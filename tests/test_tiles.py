@@ -7,14 +7,14 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+from bench import layer_graph
 from support import require
 from test_native import SHAPES, graph_of, noise
 
-from l3host import reference
 from l3host.emulate import emulate, runtimes
-from l3host.emulate.bench import layer_graph
 from l3host.errors import L3Error
-from l3host.writer import to_bytes
+from l3host.l3m.writer import to_bytes
+from l3host.reference import floats
 from l3mote import Model, plan
 from l3mote.reader import Reader
 from l3mote.tolerances import LAYER_RELATIVE
@@ -34,7 +34,7 @@ def test_float_kernels_on_random_layers(shape, kernel):
     data = to_bytes(graph)
     reader = Reader(BytesIO(data))
     pcm = noise(graph.frontend, 1)
-    expected = reference.run(graph, pcm / 32768)
+    expected = floats.run(graph, pcm / 32768)
     tiles = set()
     for width in plan.tile_widths(reader.layers[len(graph.convs) - 1]):
         model = Model(BytesIO(data), heap_of_tiles(reader, module, width), kernel)

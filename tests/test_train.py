@@ -14,12 +14,14 @@ import pytest
 import soundfile
 from support import require
 
-from l3host import datasets, reference
+from l3host import datasets
 from l3host.embed import run_windows
 from l3host.errors import L3Error
-from l3host.graph import FRONTENDS, frontend
-from l3host.load import load_graph
-from l3host.train import augment, clips, jobs, report
+from l3host.evaluate import crossval
+from l3host.graph.network import FRONTENDS, frontend
+from l3host.l3m.load import load_graph
+from l3host.reference import floats
+from l3host.train import augment, clips, jobs
 from l3host.train import train as training
 from l3host.train.settings import Settings
 from l3mote import format as fmt
@@ -32,8 +34,8 @@ TONES = {"high": 2500, "low": 300, "mid": 900}  # Hz
 def keras():
     """Keras on TensorFlow, or a skip."""
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
-    from l3host.train import layers  # noqa: F401  registers LogMel, which saved models name
-    from l3host.train.backend import keras
+    from l3host.networks import layers  # noqa: F401  registers LogMel, which saved models name
+    from l3host.networks.backend import keras
 
     return keras
 
@@ -61,18 +63,18 @@ def tones(tmp_path_factory):
 
 @pytest.mark.parametrize("name", FRONTENDS)
 def test_logmel_equals_reference(keras, name):
-    from l3host.train.layers import LogMel
+    from l3host.networks.layers import LogMel
 
     fe = frontend(name)
     waves = np.concatenate([noise(2, fe.window), np.zeros((1, fe.window), np.float32)])
     plane = LogMel.of(fe)(waves).numpy()
     assert plane.shape == (3, fe.bands, fe.frames, 1)
-    np.testing.assert_allclose(plane[..., 0], reference.log_mel(fe, waves), atol=1e-3)
+    np.testing.assert_allclose(plane[..., 0], floats.log_mel(fe, waves), atol=1e-3)
     np.testing.assert_allclose(plane[2], 0, atol=1e-4)  # silence is 0 dB everywhere
 
 
 def test_logmel_survives_a_keras_file_with_its_front_end(keras, tmp_path):
-    from l3host.train.layers import FIELDS, LogMel
+    from l3host.networks.layers import FIELDS, LogMel
 
     fe = frontend("sea")
     config = LogMel.of(fe).get_config()
@@ -84,7 +86,7 @@ def test_logmel_survives_a_keras_file_with_its_front_end(keras, tmp_path):
 
 
 def test_logmel_refuses_a_bad_front_end(keras):
-    from l3host.train.layers import LogMel
+    from l3host.networks.layers import LogMel
 
     fe = frontend("sea")
     fe.n_fft = 1000
@@ -178,7 +180,7 @@ def test_exported_file_equals_keras(keras, trained):
     graph = load_graph(str(out))
     windows = noise(4, graph.frontend.window) * np.array([[1], [0.1], [0.01], [0]], np.float32)
     expected = model.predict_on_batch(windows)
-    np.testing.assert_allclose(reference.run(graph, windows).output, expected, atol=1e-3)
+    np.testing.assert_allclose(floats.run(graph, windows).output, expected, atol=1e-3)
     np.testing.assert_allclose(run_windows(graph, windows)[1], expected, atol=1e-3)
     assert graph.labels == sorted(TONES) and graph.thresholds == [0.5] * 3
     assert "24 clips of folds 1, 2, 3, 4; 2 epochs, seed 1" in graph.provenance["source"]
@@ -318,7 +320,7 @@ def test_jobs_report_errors_and_deaths_and_end_the_others(tmp_path):
 
 def test_summary_counts_clips():
     results = {"1": {"confusion": [[3, 1, 0], [0, 4, 0], [0, 0, 0]]}, "2": {"confusion": [[2, 0, 0], [2, 0, 0], [0, 0, 0]]}}
-    figures = report.summary(["a", "b", "c"], results)
+    figures = crossval.summary(["a", "b", "c"], results)
     assert figures["accuracy_per_fold"] == {"1": 7 / 8, "2": 0.5}
     assert figures["accuracy_mean"] == 11 / 16
     assert figures["accuracy_per_class"] == {"a": 5 / 6, "b": 4 / 6, "c": None}

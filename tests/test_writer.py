@@ -3,15 +3,15 @@
 import json
 import struct
 
+import models
 import numpy as np
 import pytest
 
-import models
-from l3host import writer
 from l3host.errors import L3Error
-from l3host.graph import Conv, Dense, Graph
-from l3host.half import flushed
-from l3host.load import load_graph
+from l3host.graph.half import flushed
+from l3host.graph.network import Conv, Dense, Graph
+from l3host.l3m import writer
+from l3host.l3m.load import load_graph
 from l3mote import format as fmt
 from l3mote.reader import Reader
 from l3mote.verify import verify

@@ -13,22 +13,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import bench_report
 import numpy as np
 
-from l3host import fixed, show, synth
-from l3host.audio import resample, to_pcm
-from l3host.commands import calibration_windows
-from l3host.emulate import bench_report, runtimes
+from l3host import show
+from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
 from l3host.files import write_bytes
-from l3host.graph import Conv, Graph
-from l3host.load import find, load_graph, open_reader
-from l3host.writer import to_bytes
+from l3host.graph.network import Conv, Graph
+from l3host.l3m.finish import finish
+from l3host.l3m.load import find, load_graph, open_reader
+from l3host.l3m.writer import to_bytes
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
+from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
 from l3mote.plan import schedule
 
-SCRIPT = runtimes.HERE / "board" / "bench.py"
+SCRIPT = Path(__file__).parent / "board" / "bench.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
 RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
 KERNELS = ("native", "viper")
@@ -125,7 +129,7 @@ def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
 
 def written(graph: Graph, path: Path) -> Path:
     if graph.fixed is None:
-        graph.fixed = fixed.calibrate(graph, calibration_windows(graph, []))
+        graph = finish(graph, windows=calibration_windows(graph.frontend), sounds="synthetic sounds")
     path.write_bytes(to_bytes(graph))
     return path
 
@@ -203,7 +207,7 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
         job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
-        shutil.copy(SCRIPT.with_name("timed.py"), library / "timed_model.py")
+        shutil.copy(runtimes.HERE / "board" / "timed.py", library / "timed_model.py")
         facts, _ = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
         times = json.loads((folder / "times.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000

@@ -6,8 +6,8 @@ import platform
 
 import numpy as np
 
-from l3host.emulate.parts import emulators
 from l3host.emulate.rp2040 import HZ
+from l3host.programs import emulators
 
 FLOORS = {"dense": 3.5, "sparse": 4.0}  # estimated cycles a multiply-accumulate on a Cortex-M0+
 CYCLES = "rp2040"

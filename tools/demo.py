@@ -1,6 +1,6 @@
 """`make demo`: a sound through the host's reference and through the device package in real MicroPython with ulab.
 
-python -m l3host.demo [AUDIO]: without a file, sounds made by synth.py.
+python tools/demo.py [AUDIO]: without a file, sounds made by synth.py.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from l3host import cli, synth
+from l3host import cli
 from l3host.show import out
+from l3host.sound import synth
 
 MODEL = "esc10"
 

@@ -1,4 +1,4 @@
-"""python -m l3host.deploy.dist FOLDER PACKAGE_JSON: what others install the device package from, beside the wheel (`make dist`).
+"""python tools/dist.py FOLDER PACKAGE_JSON: what others install the device package from, beside the wheel (`make dist`).
 
 PACKAGE_JSON: the repository's own, for `mip install github:...`: sources, without native modules (mip knows no architectures).
 mip/ARCH/: for `mip install`, precompiled, with the architecture's native module; mip/py/: sources.
@@ -15,9 +15,9 @@ import zipfile
 from pathlib import Path
 
 from l3host.deploy.payload import ONLY_FOR
-from l3host.emulate import mpy
-from l3host.emulate.runtimes import copy_library
 from l3host.errors import L3Error
+from l3host.package import mpy
+from l3host.package.library import copy_library
 from l3mote import __version__
 from l3mote.kernels import KERNELS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from l3host import energy
+from l3host.boards import energy
 from l3mote.kernels import FIXED, integer
 from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap

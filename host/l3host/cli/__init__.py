@@ -8,10 +8,10 @@ import sys
 import warnings
 
 from l3host import __version__
-from l3host.app import setting
-from l3host.deploy import commands as deployment
+from l3host.cli import deploy as deployment
+from l3host.cli import pipeline
 from l3host.errors import L3Error
-from l3host.pipeline import commands as pipeline
+from l3host.package.app_settings import setting
 from l3host.train.settings import Settings
 from l3mote import FormatError, KernelError
 
@@ -164,7 +164,7 @@ def warn(message, category, filename, lineno, file=None, line=None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     args = parser().parse_args(argv)
-    from l3host import commands
+    from l3host.cli import commands
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
@@ -182,7 +182,3 @@ def main(argv: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)
             return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,51 +9,45 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import audio, show, synth
-from l3host.deploy.commands import bench, deploy, monitor  # noqa: F401  (cli.py finds handlers here)
-from l3host.embed import get_embedding, recording_windows, run_windows, windows_of
+from l3host import show
+from l3host.cli import printing
+from l3host.cli.deploy import bench, deploy, monitor  # noqa: F401  (cli.py finds handlers here)
+from l3host.cli.pipeline import compress, report, sweep  # noqa: F401
+from l3host.embed import get_embedding, run_windows
 from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes
-from l3host.graph import Graph
-from l3host.load import load_graph, open_reader
-from l3host.pipeline.commands import compress, report, sweep  # noqa: F401
+from l3host.graph.network import Graph
+from l3host.l3m.load import load_graph, open_reader
+from l3host.sound import audio
+from l3host.sound.windows import calibration_windows, pcm_windows, recording_windows
 from l3mote import FormatError
 
-PALETTE_PASS = "palettes of at most 256 float16 values a layer"
 
 def convert(args: argparse.Namespace) -> int:
     from l3convert import convert as read
-    from l3host.half import flushed, rounded
+    from l3host.graph.half import flushed
+    from l3host.l3m.finish import finish
 
     out = claim_output(args.output, args.force)
     graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
     if args.labels:
         graph.labels = [label.strip() for label in args.labels.split(",")]
     lost = flushed(graph)
-    if args.encoding == "palette":
-        note_pass(graph, PALETTE_PASS)
+    windows, sounds = None, ""
     if args.calibrate is not None:
-        from l3host.fixed import calibrate
-
-        graph = rounded(graph, args.encoding)  # scales are measured with the weights that the file holds
-        graph.fixed = calibrate(graph, calibration_windows(graph, args.calibrate))
+        windows = calibration_windows(graph.frontend, args.calibrate)
         sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
-        note_pass(graph, f"fixed-point scales calibrated on {sounds}")
-    return write_model(args, out, graph, lost)
+    return write_model(args, out, finish(graph, args.encoding, windows, sounds), lost)
 
 
 def write_model(args: argparse.Namespace, out: Path, graph: Graph, flushed_subnormals: int) -> int:
-    from l3host.writer import to_bytes
+    from l3host.l3m.writer import to_bytes
 
     data = to_bytes(graph, args.encoding)
     write_bytes(out, data)
     result = {"file": str(out), "layers": len(graph.layers), "flushed_subnormals": flushed_subnormals, "bytes": len(data)}
-    show.results(args.json, result, lambda: show.converted(result))
+    show.results(args.json, result, lambda: printing.converted(result))
     return 0
-
-
-def note_pass(graph: Graph, text: str) -> None:
-    graph.provenance["passes"] = [*graph.provenance.get("passes", []), text]
 
 
 def make_random(args: argparse.Namespace) -> int:
@@ -62,22 +56,11 @@ def make_random(args: argparse.Namespace) -> int:
     out = claim_output(args.output, args.force)
     with show.waiting("a minute of arithmetic", args.json):
         graph = random_edgel3(args.plan, args.seed, args.encoding)
-    if args.encoding == "palette":
-        note_pass(graph, PALETTE_PASS)
     return write_model(args, out, graph, 0)
 
 
-def calibration_windows(graph: Graph, files: list[str]) -> np.ndarray:
-    """int16 windows of the recordings given, or of synthesised sounds when none is."""
-    fe = graph.frontend
-    if files:
-        return np.concatenate([pcm_windows(graph, name) for name in files])
-    signals = [audio.resample(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
-    return np.concatenate([windows_of(audio.to_pcm(s), fe.window, fe.window // 2, center=False) for s in signals])
-
-
 def inspect(args: argparse.Namespace) -> int:
-    from l3host.describe import describe
+    from l3host.l3m.describe import describe
     from l3mote.verify import verify
 
     reader = open_reader(args.model)
@@ -88,7 +71,7 @@ def inspect(args: argparse.Namespace) -> int:
         raise L3Error(f"{args.model}: {e}") from None
     finally:
         reader.close()
-    show.results(args.json, result, lambda: show.inspection(result))
+    show.results(args.json, result, lambda: printing.inspection(result))
     fits = all(board["fits"] for board in result["boards"].values())
     return 0 if args.heap is None or fits else 1
 
@@ -119,7 +102,7 @@ def embed(args: argparse.Namespace) -> int:
             np.savez(buffer, embedding=embedding, timestamps=timestamps)
             write_bytes(out, buffer.getvalue())
             results.append({"file": name, "output": str(out), "shape": list(embedding.shape)})
-    show.results(args.json, results, lambda: show.embedded(results, args.quiet))
+    show.results(args.json, results, lambda: printing.embedded(results, args.quiet))
     return 0
 
 
@@ -150,15 +133,8 @@ def classify(args: argparse.Namespace) -> int:
                 }
             )
             timelines.append(scores)
-    show.results(args.json, results, lambda: show.classified(results, timelines, graph))
+    show.results(args.json, results, lambda: printing.classified(results, timelines, graph))
     return 0
-
-
-def pcm_windows(graph: Graph, name: str) -> np.ndarray:
-    """The int16 windows of a file that a board would classify one after the other."""
-    fe = graph.frontend
-    with audio.naming(name):
-        return recording_windows(audio.to_pcm(audio.load(name, fe.sample_rate)), fe, fe.hop)
 
 
 def emulate(args: argparse.Namespace) -> int:
@@ -169,11 +145,11 @@ def emulate(args: argparse.Namespace) -> int:
     if args.expect or args.set:
         raise L3Error("--expect and --set are for the listening app: add --listen")
     graph = load_graph(args.model)
-    pcm = pcm_windows(graph, args.audio)
+    pcm = pcm_windows(graph.frontend, args.audio)
     with show.waiting(f"{args.runtime}: {len(pcm)} windows", args.json):
         emulation = run(args.model, pcm, args.runtime, heap=args.heap, kernel=args.kernel)
     result = emulation.to_json()
-    show.results(args.json, result, lambda: show.emulated(result, graph))
+    show.results(args.json, result, lambda: printing.emulated(result, graph))
     return 0 if emulation.ok and emulation.facts["selftest"] else 1
 
 
@@ -188,7 +164,7 @@ def listen(args: argparse.Namespace) -> int:
         heard = run(args.model, args.audio, args.runtime, dict(args.set or ()), args.heap)
     missed = [str(wanted) for wanted in heard.missed(expectations)]
     result = heard.to_json() | {"missed": missed}
-    show.results(args.json, result, lambda: show.heard(result))
+    show.results(args.json, result, lambda: printing.heard(result))
     return 1 if missed else 0
 
 
@@ -200,7 +176,7 @@ def selftest(args: argparse.Namespace) -> int:
     with show.waiting(args.runtime, args.json):
         facts = run(args.model, silence, args.runtime, kernel=args.kernel).facts
     result = {"ok": facts["selftest"], "error": facts["selftest_error"], "runtime": args.runtime, "kernel": facts["kernel"]}
-    show.results(args.json, result, lambda: show.selftested(result))
+    show.results(args.json, result, lambda: printing.selftested(result))
     return 0 if result["ok"] else 1
 
 
@@ -212,7 +188,7 @@ def train(args: argparse.Namespace) -> int:
     settings = Settings(epochs=args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
     metrics = run(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad)
-    show.results(args.json, metrics, lambda: show.trained(metrics, str(out)))
+    show.results(args.json, metrics, lambda: printing.trained(metrics, str(out)))
     return 0
 
 
@@ -231,5 +207,5 @@ def evaluate(args: argparse.Namespace) -> int:
         task = bar.add_task("probes", total=None)
         result = protocol.evaluate(dataset, found, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
     result |= {"model": args.model, "hop_seconds": args.hop_size}
-    show.results(args.json, result, lambda: show.evaluated(result))
+    show.results(args.json, result, lambda: printing.evaluated(result))
     return 0

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from l3host import app, show
+from l3host import show
 from l3host.deploy import facts, payload, steps, targets
 from l3host.deploy.links import TOOLS, connected
 from l3host.errors import L3Error
 from l3host.files import claim_output
-from l3host.load import open_reader
+from l3host.l3m.load import open_reader
+from l3host.package import app_settings
+from l3host.package.app_settings import setting
 from l3mote import start
 from l3mote.verify import verify
 
@@ -31,7 +33,7 @@ def arguments(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")
     sub.add_argument("--app", choices=APPS, default=APPS[0], help=f"what main.py starts (default {APPS[0]}); none: yours")
     sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
-    sub.add_argument("--set", type=app.setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
 
     sub = command("monitor", "Show what a board's app hears, live, until Ctrl-C; the board goes on. --json: its lines as they are.")
@@ -125,7 +127,7 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | No
     try:
         verify(reader)
         if listening:
-            app.check(given, reader.labels, args.model)
+            app_settings.check(given, reader.labels, args.model)
         return facts.choose_kernel(found, reader, listening)
     finally:
         reader.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import l3mote
-from l3host import boards
+from l3host.boards import estimates
 from l3host.deploy import targets
 from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
@@ -95,7 +95,7 @@ def of_drive(folder: str, free: int) -> Facts:
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
     *version, machine = match.groups()
-    chip = next((b for name, b in boards.BOARDS.items() if name in machine.lower().replace("-", "")), None)
+    chip = next((b for name, b in estimates.BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
         "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
         heap=chip and chip.heap, folder=folder, flash=free, writable=True,
@@ -127,7 +127,7 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, d
             break
         if facts.heap is None:
             return name, None
-        answer = boards.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
+        answer = estimates.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
         if answer["fits"]:
             return name, answer
         if nearest is None or answer["missing"] < nearest["missing"]:

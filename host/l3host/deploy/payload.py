@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l3host.deploy.facts import Facts
-from l3host.emulate import mpy
-from l3host.emulate.runtimes import copy_library
 from l3host.errors import L3Error
-from l3host.load import find
+from l3host.l3m.load import find
+from l3host.package import mpy
+from l3host.package.library import copy_library
 from l3mote import __version__, start
 from l3mote.kernels import KERNELS
 

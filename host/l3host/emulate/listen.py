@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from l3host import app, audio
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.l3m.load import load_graph
+from l3host.package import app_settings
+from l3host.sound import audio
 from l3mote.log import unseal
 
 SCRIPT = Path(__file__).parent / "board" / "listen.py"
@@ -80,7 +81,7 @@ def settings_of(given: dict, labels: list[str], model: str) -> dict:
     taken = sorted(OURS.keys() & given.keys())
     if taken:
         raise L3Error(f"setting {taken[0]}: a recording is heard and its events are printed here, leave it out")
-    app.check(given | OURS, labels, model)
+    app_settings.check(given | OURS, labels, model)
     return given | OURS
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from l3host import palette
 from l3host.errors import L3Error
-from l3host.graph import Graph
+from l3host.graph import palette
+from l3host.graph.network import Graph
 
 F16_MAX = 65504.0
 F32_MAX = float(np.finfo(np.float32).max)

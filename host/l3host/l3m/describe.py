@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from l3host import boards
-from l3host.load import NAMES
+from l3host.boards import estimates
+from l3host.l3m.load import NAMES
 from l3mote.format import CONV, PALETTE_BYTES, Layer
 from l3mote.reader import Reader
 
@@ -62,6 +62,6 @@ def describe(reader: Reader, heap: int | None = None) -> dict:
         "layers": layers,
         "macs_dense": sum(row["macs_dense"] for row in layers),
         "macs_nonzero": sum(row["macs_nonzero"] for row in layers),
-        "boards": boards.report(reader, heap),
+        "boards": estimates.report(reader, heap),
         "provenance": json.loads(reader.provenance()),
     }

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import fixed_mel
 from l3host.errors import L3Error
-from l3host.fixed import FixedPoint, LayerScale
-from l3host.graph import ACTIVATIONS, Conv, Dense, Graph
-from l3host.half import F16_TINY
+from l3host.graph.half import F16_TINY
+from l3host.graph.network import ACTIVATIONS, Conv, Dense, Graph
+from l3host.reference import fixed_mel
+from l3host.reference.fixed import FixedPoint, LayerScale
 from l3mote import format as fmt
 from l3mote.positions import unpack
 from l3mote.reader import Reader
 
 NAMES = {number: name for name, number in ACTIVATIONS.items()}
 MAX_WEIGHTS = 1 << 26  # a sparse layer of a few bytes may stand for gigabytes of zeros
-SHIPPED = Path(__file__).parent / "models"
+SHIPPED = Path(__file__).parents[1] / "models"
 
 
 def find(model: str) -> Path:

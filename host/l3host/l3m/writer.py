@@ -10,10 +10,11 @@ from io import BytesIO
 
 import numpy as np
 
-from l3host import fixed, fixed_mel, reference, selftest
 from l3host.errors import L3Error
-from l3host.graph import ACTIVATIONS, Conv, Graph
-from l3host.half import rounded, to_half
+from l3host.graph.half import rounded, to_half
+from l3host.graph.network import ACTIVATIONS, Conv, Graph
+from l3host.l3m import selftest
+from l3host.reference import fixed, fixed_mel, floats
 from l3mote import format as fmt
 from l3mote.reader import Reader
 
@@ -155,7 +156,7 @@ def _labels(graph: Graph) -> bytes:
 
 def _selftest(graph: Graph) -> bytes:
     pcm = selftest.signal(graph.frontend.window, selftest.SEED)
-    expected = reference.run(graph, pcm[None] / 32768.0).output[0]
+    expected = floats.run(graph, pcm[None] / 32768.0).output[0]
     head = struct.pack(fmt.SELFTEST, fmt.SELFTEST_NOISE, 0, len(expected), selftest.SEED)
     return head + expected.astype("<f4").tobytes()
 

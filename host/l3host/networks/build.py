@@ -8,10 +8,10 @@ norm and ReLU: in the AVC net and in SEA's students it does, the published L3 an
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from l3host.compress.plans import L3_FILTERS, POOLED
 from l3host.errors import L3Error
-from l3host.train.backend import keras
-from l3host.train.layers import LogMel
+from l3host.graph.l3 import L3_FILTERS, POOLED
+from l3host.networks.backend import keras
+from l3host.networks.layers import LogMel
 from l3mote.format import Frontend
 
 SEA_FILTERS = {d: (32, 32, 64, 64, 128, 128, d, d) for d in (64, 128, 256)} | {512: L3_FILTERS}  # by size of the embedding

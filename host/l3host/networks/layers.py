@@ -3,7 +3,7 @@
 import numpy as np
 
 from l3host.errors import L3Error
-from l3host.train.backend import keras, tf
+from l3host.networks.backend import keras, tf
 from l3mote.format import PADDING_SAME, SCALE_MEL, Frontend
 
 FIELDS = Frontend.FIELDS[:-2]  # the last two are the input batch norm, which the network learns

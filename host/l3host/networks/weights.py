@@ -13,11 +13,11 @@ import numpy as np
 
 from l3convert import convert, formats, l3shape
 from l3convert.keras_config import KerasLayer
-from l3host.compress.plans import POOLED
 from l3host.errors import L3Error
-from l3host.graph import Graph
-from l3host.train import networks
-from l3host.train.backend import keras
+from l3host.graph.l3 import POOLED
+from l3host.graph.network import Graph
+from l3host.networks import build
+from l3host.networks.backend import keras
 
 EPSILON = keras.layers.BatchNormalization().epsilon
 NORM = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}  # identity, for what the file has not
@@ -44,10 +44,10 @@ def load(path: str, final_norm: bool | None = None) -> keras.Model:
     except L3Error as e:
         raise L3Error(f"{name}: {e}") from None
     filters = [conv.kernel.shape[-1] for conv in graph.convs]
-    model = networks.audio(graph.frontend, filters, in_file if final_norm is None else final_norm)
+    model = build.audio(graph.frontend, filters, in_file if final_norm is None else final_norm)
     for layer, norm in zip([model.get_layer("mel_bn"), *_norms(model)], norms, strict=False):
         _assign(layer, norm, NORM)
-    for layer, conv in zip(networks.convolutions(model), kernels, strict=True):
+    for layer, conv in zip(build.convolutions(model), kernels, strict=True):
         _assign(layer, conv, {"bias": 0.0})
     return model
 

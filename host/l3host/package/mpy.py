@@ -1,4 +1,4 @@
-"""python -m l3host.emulate.mpy ARCH FOLDER: the device package precompiled for an architecture, as FOLDER/l3mote.
+"""python -m l3host.package.mpy ARCH FOLDER: the device package precompiled for an architecture, as FOLDER/l3mote.
 
 A board then compiles nothing: that saves heap and seconds at the import, and viper's code comes from a newer emitter than its own.
 """
@@ -11,9 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from l3host.emulate.parts import emulators, venv_tool
-from l3host.emulate.runtimes import copy_library
 from l3host.errors import L3Error
+from l3host.package.library import copy_library
+from l3host.programs import emulators, venv_tool
 
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "x86", "x64")  # as device/native/build.sh
 NOT_FOR_BOARDS = ("verify.py", "paced.py")  # what a host wants to know, and a source in simulated time

@@ -23,7 +23,7 @@ FINAL = "final"  # the training on all folds, beside those that leave one out
 
 def recover(run: Run, number: int) -> dict:
     """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
-    from l3host.train import backend
+    from l3host.networks import backend
 
     step = run.recipe.recover[number - 1]
     name = f"recover-{number}"
@@ -69,16 +69,16 @@ def by_kd(run: Run, step: Recover, model, folder: Path):
 def by_palette(run: Run, step: Recover, model, folder: Path):
     """Weights that share a value in the file learn, sharing it, what the network said before; a head stays as it is."""
     from l3host.compress import palette
-    from l3host.train import networks
+    from l3host.networks import build
     from l3host.train import recover as training
 
     found = unlabelled(run, step)
     pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
     folded = palette.fold(model)
     palette.share(folded, palette.groups(folded))
-    teacher = networks.embedding(model, networks.architecture(model).final_norm)
+    teacher = build.embedding(model, build.architecture(model).final_norm)
     folded = training.kd(teacher, folded, pcm, step.settings, folder, progress(run, folder.name, step))
-    return networks.like(model, folded), credit(found) | history(folder)
+    return build.like(model, folded), credit(found) | history(folder)
 
 
 def by_sea(run: Run, step: Recover, model, folder: Path):
@@ -98,7 +98,8 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
     Every tenth video is kept apart for the accuracy, if there are enough of them. A video network that was trained is saved
     as video.keras, for recipes that freeze it.
     """
-    from l3host.train import avc, networks, videos
+    from l3host.networks import build
+    from l3host.train import avc, videos
     from l3host.train import recover as training
 
     video = run.video()
@@ -121,14 +122,14 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
             "dataset": "AVC", "data": step.data, "clips": len(unseen), "labels": ["another", "the same"], "probe": "unseen videos",
             "seeds": [run.recipe.seed], "folds": [f"every {APART}th"], "accuracy_mean": reached, "accuracy_per_fold": {},
         }  # fmt: skip
-    return networks.embedding(model, final_norm=False), note
+    return build.embedding(model, final_norm=False), note
 
 
 def by_labels(run: Run, step: Recover, model, folder: Path):
     """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
+    from l3host.evaluate.crossval import summary
     from l3host.train import fit
     from l3host.train import recover as training
-    from l3host.train.report import summary
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
     if dataset.multilabel:

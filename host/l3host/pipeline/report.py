@@ -218,7 +218,7 @@ def measure(runs: Sequence[Finished], column: str) -> str:
 
 def details(run: Finished) -> dict:
     """Pictures of one run."""
-    from l3host.train.report import draw_confusion
+    from l3host.evaluate.crossval import draw_confusion
 
     result = run.result
     curves = {f"{i}. {s['method']}": s["losses"] for i, s in enumerate(result["recover"], 1) if "losses" in s}

@@ -38,7 +38,7 @@ def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total
     (backend.join()) the chief does all this and the others only their shares of the trainings; all see the same folder.
     Raises L3Error: a folder of another recipe or in use, whatever a stage refuses; what was finished stays.
     """
-    from l3host.train import backend
+    from l3host.networks import backend
 
     if backend.is_chief():
         with claimed(folder, recipe) as inputs:
@@ -67,7 +67,7 @@ def lead(run: Run) -> None:
 
 def assist(run: Run) -> None:
     """A share of each training that has no note yet."""
-    from l3host.train import backend
+    from l3host.networks import backend
 
     numbers = range(1, len(run.recipe.recover) + 1)
     todo = [number for number in numbers if not (run.folder / f"recover-{number}.json").exists()]
@@ -81,7 +81,7 @@ def one_thread() -> None:
     for module, name in NEEDS.items():
         if not importlib.util.find_spec(module):
             raise L3Error(f"compressing needs {name}: pip install 'l3mote[train]'")
-    from l3host.train import backend
+    from l3host.networks import backend
 
     backend.one_thread()
 
@@ -89,7 +89,7 @@ def one_thread() -> None:
 def together() -> None:
     """one_thread(), and with the other workers that TF_CONFIG names."""
     one_thread()
-    from l3host.train import backend
+    from l3host.networks import backend
 
     backend.join()
 

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio, datasets, files
+from l3host import datasets, files
 from l3host.datasets.check import undecodable
 from l3host.datasets.layouts import AUDIO_SUFFIXES
-from l3host.embed import windows_of
 from l3host.errors import L3Error
+from l3host.sound import audio
+from l3host.sound.windows import windows_of
 from l3mote.format import Frontend
 
 CACHE = "clips.npz"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l3host import fixed_mel, reference
 from l3host.errors import L3Error
-from l3host.graph import Conv, Graph
-from l3host.half import rounded
+from l3host.graph.half import rounded
+from l3host.graph.network import Conv, Graph
+from l3host.reference import fixed_mel, floats
 
 HEADROOM = 2.0  # over the largest activation seen while calibrating: a bit lost costs less than one saturated value
 WEIGHT_BITS = 9.5  # what a layer's weights should keep of the 31 bits: the rest goes to its input
@@ -104,12 +104,12 @@ def activation_peaks(graph: Graph, windows: np.ndarray) -> list[float]:
     """Largest magnitude of each layer's output over windows of int16 (N, window), a few at a time: memory stays bounded."""
     peaks = np.zeros(len(graph.layers))
     for start in range(0, len(windows), BATCH):
-        run = reference.run(graph, windows[start : start + BATCH] / 32768, np.float32)
+        run = floats.run(graph, windows[start : start + BATCH] / 32768, np.float32)
         peaks = np.maximum(peaks, [np.abs(out).max() for out in pre_activations(graph, run)])
     return peaks.tolist()
 
 
-def pre_activations(graph: Graph, run: reference.Run) -> list[np.ndarray]:
+def pre_activations(graph: Graph, run: floats.Run) -> list[np.ndarray]:
     """Each layer's output before a softmax or sigmoid (whose integers are logits)."""
     outputs = list(run.outputs)
     for i, layer in enumerate(graph.layers):
@@ -160,12 +160,12 @@ def network(graph: Graph, fixed: FixedPoint, plane: np.ndarray) -> FixedRun:
             embedding = x = x.reshape(len(x), -1)
         x = requantise(layer, layer_sums(layer, x, scale, exponent), scale, exponent)
         if isinstance(layer, Conv):
-            x = reference.max_pool(x, layer.pool)
+            x = floats.max_pool(x, layer.pool)
         outputs.append(x)
         exponent = scale.exponent
     last = graph.layers[-1]
     flat = x.reshape(len(x), -1)
-    output = reference.activate(flat * 2.0**-exponent, last.activation)
+    output = floats.activate(flat * 2.0**-exponent, last.activation)
     return FixedRun(plane, outputs, flat if embedding is None else embedding, flat, output)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l3host.errors import L3Error
-from l3host.reference import frames, mel_matrix
+from l3host.reference.floats import frames, mel_matrix
 from l3mote.format import SCALE_MEL, Frontend
 
 TWIDDLE_BITS = 17

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l3host.graph import Conv, Graph
+from l3host.graph.network import Conv, Graph
 from l3mote.format import SCALE_MEL, Frontend
 
 

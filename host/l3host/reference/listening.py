@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l3host import fixed, reference
-from l3host.graph import Graph
-from l3host.half import rounded
+from l3host.graph.half import rounded
+from l3host.graph.network import Graph
+from l3host.reference import fixed, floats
 from l3mote.filters import lowpass
 
 SLOTS = 8  # of a window, as a board measures levels
@@ -90,7 +90,7 @@ def scores_of(graph: Graph, windows: np.ndarray) -> np.ndarray:
     """Scores (N, labels) of int16 windows: the integers' for a calibrated model, else the floats'."""
     if graph.fixed:
         return fixed.run(graph, graph.fixed, windows).output
-    return reference.run(rounded(graph), windows / 32768, np.float32).output
+    return floats.run(rounded(graph), windows / 32768, np.float32).output
 
 
 def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, levels: np.ndarray) -> list[dict]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from l3host import audio
 from l3host.datasets import Dataset, refuse
 from l3host.errors import L3Error
 from l3host.files import replace
+from l3host.sound import audio
 
 
 def prepare(path: Path, dataset: Dataset, rate: int, progress: Progress) -> None:

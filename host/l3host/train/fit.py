@@ -9,12 +9,12 @@ import numpy as np
 
 from l3host.compress import prune
 from l3host.compress.masks import Target
-from l3host.embed import windows_of
 from l3host.errors import L3Error
-from l3host.graph import frontend
+from l3host.graph.network import frontend
+from l3host.networks.backend import keras, tf
+from l3host.networks.build import audio, classifier
+from l3host.sound.windows import windows_of
 from l3host.train import augment, loop
-from l3host.train.backend import keras, tf
-from l3host.train.networks import audio, classifier
 from l3host.train.settings import Labels, Settings
 from l3mote.format import Frontend
 

@@ -14,9 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from l3host import datasets
 from l3host.datasets import Dataset, chosen_folds, fingerprint
 from l3host.errors import L3Error
+from l3host.evaluate import crossval
 from l3host.files import write_bytes, write_json
-from l3host.graph import frontend
-from l3host.train import clips, jobs, report
+from l3host.graph.network import frontend
+from l3host.train import clips, jobs
 from l3host.train.settings import Settings
 
 FINAL = "final"
@@ -75,7 +76,7 @@ def train(
     write_json(run / "metrics.json", metrics)
     if held_out:
         title = f"{dataset.name}: {100 * metrics['accuracy_mean']:.1f} % of clips, cross-validated over {len(held_out)} folds"
-        report.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
+        crossval.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
     from l3host.train.export import export
 
     write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
@@ -119,7 +120,8 @@ def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]
 
 def work(job: Job, send: jobs.Send) -> None:
     """In a child process: train, test on the fold held out, write the result."""
-    from l3host.train import backend, fit
+    from l3host.networks import backend
+    from l3host.train import fit
 
     backend.one_thread()
     job.folder.mkdir(exist_ok=True)
@@ -148,4 +150,4 @@ def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> di
         "seconds": {name: result["seconds"] for name, result in results.items()},
     }
     tested = {name.removeprefix("fold "): result for name, result in results.items() if name != FINAL}
-    return metrics | report.summary(dataset.labels, tested) if tested else metrics
+    return metrics | crossval.summary(dataset.labels, tested) if tested else metrics
