@@ -1,36 +1,43 @@
-# make help lists the targets. Everything lives in .venv; set PYTHON to choose an interpreter (3.10 to 3.13).
+# make help lists the targets. Everything lives in .venv; set PYTHON to choose an interpreter (3.11 or later).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
-RP2040JS := rp2040js@1.4.1
+LOCKS := tools/locks
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 ARCH ?= armv6m
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup edgel3 emulators native mpy demo test check docs fuzz bench bench-listen model dist cuts clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check docs fuzz bench bench-listen model dist cuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(VENV)/.setup ## make .venv with l3mote, node and the MicroPython runtimes
 
-$(VENV)/.setup: pyproject.toml Makefile
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --upgrade pip
-	$(BIN)/python -m pip install -q -e '.[emulate]'
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV) $(WASM)
-	touch $@
+# l3mote itself comes from this folder, with nothing that the locks do not name.
+$(VENV)/.setup: $(LOCKS)/run.txt $(LOCKS)/node/package-lock.json pyproject.toml
+	@echo "make setup: installing into $(VENV), about a minute"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r $(LOCKS)/run.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@cp $(LOCKS)/node/package.json $(LOCKS)/node/package-lock.json $(VENV)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-fund --no-audit --ignore-scripts --prefix $(VENV)
+	@touch $@
 
-$(VENV)/.setup-dev: $(VENV)/.setup
-	$(BIN)/python -m pip install -q -e '.[train,dev]'
+$(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt
+	@echo "make: installing TensorFlow and the tools of the tests, some minutes"
+	@$(PIP) --require-hashes -r $(LOCKS)/dev.txt
 	-$(BIN)/python tools/umqtt.py $(VENV)/micropython-lib
-	touch $@
+	@touch $@
+
+lock: $(VENV)/.setup ## write the versions and hashes of everything that is installed anew (tools/locks)
+	$(PIP) uv
+	tools/lock.sh $(BIN)
 
 emulators: $(VENV)/.setup ## build MicroPython for QEMU and the emulated RP2040 (Debian; 3 minutes, cached)
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV) $(RP2040JS)
 	QEMU_HEAPS="$(QEMU_HEAPS)" tools/emulators.sh $(VENV)/emulators
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
@@ -42,9 +49,9 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 check: $(VENV)/.setup-dev ## lint
 	$(BIN)/ruff check .
 
-docs: $(VENV)/.setup ## build the documentation into build/docs (a warning is an error)
-	$(BIN)/python -m pip install -q -e '.[docs]'
+docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning is an error)
 	$(BIN)/python -m sphinx -EWq --keep-going docs build/docs
+	@echo "open build/docs/index.html"
 
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
