@@ -21,5 +21,5 @@ if __name__ == "__main__":
         facts, events = heard.facts, len(reported(heard))
         row = clip.stem, events, "yes" if same[-1] else "NO", facts["windows"], f"{facts['seconds_per_window']:.3f}"
         table.add_row(*map(str, row))
-    show.out.print(table)
+    show.draw(table)
     sys.exit(0 if all(same) else 1)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,13 @@ import soundfile
 from support import SHARED, require, shared
 
 from l3host import cli
+from l3host.cli.arguments import byte_count
 from l3host.emulate import runtimes
 from l3host.graph.network import Conv, Dense, Graph, frontend
 from l3host.l3m import writer
 
 LABELS = ["rain", "dog", "clock"]
-COMMANDS = ["convert", "inspect", "embed", "classify", "emulate", "train", "evaluate", "selftest"]
+COMMANDS = {cli.name_of(command): command for command in cli.COMMANDS}
 
 
 def small(labels):
@@ -102,14 +104,21 @@ def test_help_has_an_example(l3mote, command):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_example_is_a_valid_command(command):
-    words = cli.EXAMPLES[command].split()
+    words = COMMANDS[command].EXAMPLE.split()
     assert cli.parser().parse_args(words[1:]).command == command
 
 
 def test_help_lists_every_command(l3mote):
     status, out, _ = l3mote("--help")
     assert status == 0
-    assert all(f"    {command}" in out for command in COMMANDS)
+    listed = re.findall(r"^    ([a-z-]+)(?= |$)", out.partition("options:")[0], re.MULTILINE)
+    assert listed == list(COMMANDS)
+
+
+def test_each_module_of_a_command_is_in_the_registry():
+    """A command is a module with arguments(); one that is missing from cli.COMMANDS would never be seen."""
+    modules = {path.stem for path in Path(cli.__file__).parent.glob("*.py") if "\ndef arguments(" in path.read_text()}
+    assert modules == {command.__name__.rpartition(".")[2] for command in cli.COMMANDS}
 
 
 def test_version(l3mote):
@@ -125,11 +134,11 @@ USAGE = [
     (["classify", "tiny.l3m"], "required: audio"),
     (["classify", "tiny.l3m", "noise.wav", "--bogus"], "unrecognized arguments: --bogus"),
     (["convert", "x.h5"], "required: -o/--output"),
-    (["inspect", "tiny.l3m", "--heap", "much"], "'much' is no number of bytes (192k, 2M, 196608)"),
-    (["inspect", "tiny.l3m", "--heap", "k"], "'k' is no number of bytes"),
+    (["inspect", "tiny.l3m", "--heap", "much"], "'much' is not a number of bytes (192k, 2M, 196608)"),
+    (["inspect", "tiny.l3m", "--heap", "k"], "'k' is not a number of bytes"),
     (["inspect", "tiny.l3m", "--heap", "0"], "a heap has more than 0 bytes"),
     (["embed", "tiny.l3m", "noise.wav", "--hop-size", "x"], "invalid float value: 'x'"),
-    (["train", ".", "-o", "x.l3m", "--folds", "a"], "'a' is no list of folds (1,2,3)"),
+    (["train", ".", "-o", "x.l3m", "--folds", "a"], "'a' is not a list of folds (1,2,3)"),
 ]
 
 
@@ -143,7 +152,7 @@ def test_wrong_usage_is_status_2(l3mote, arguments, message):
 
 @pytest.mark.parametrize("text, value", [("196608", 196608), ("192k", 196608), ("192K", 196608), ("2M", 2097152)])
 def test_heap_sizes_are_micropythons(text, value):
-    assert cli.byte_count(text) == value
+    assert byte_count(text) == value
 
 
 # -- results

@@ -86,7 +86,7 @@ def bark(tmp_path):
 
 def test_command_line(bark, capsys):
     available("unix")
-    command = ["emulate", "esc10", str(bark), "--listen", "--runtime", "unix", "--json", "--set", "threshold=0"]
+    command = ["listen", "esc10", str(bark), "--runtime", "unix", "--json", "--set", "threshold=0"]
     assert cli.main([*command, "--expect", "rain@0-4"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["windows"] == 2 and result["missed"] == []
@@ -97,16 +97,14 @@ def test_command_line(bark, capsys):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--expect", "dog@0-1"], "add --listen"),
-        (["--listen", "--expect", "cat@0-1"], "no label 'cat'"),
-        (["--listen", "--set", "mic=i2s"], "setting mic: a recording is heard"),
-        (["--listen", "--set", "threshold.cat=0.5"], "no label 'cat'"),
-        (["--listen", "--kernel", "viper"], "--kernel"),
+        (["--expect", "cat@0-1"], "no label 'cat'"),
+        (["--set", "mic=i2s"], "setting mic: a recording is heard"),
+        (["--set", "threshold.cat=0.5"], "no label 'cat'"),
     ],
 )
 def test_wrong_use_is_one_line(arguments, line, bark, capsys):
     available("unix")
-    assert cli.main(["emulate", "esc10", str(bark), "--runtime", "unix", *arguments]) == 1
+    assert cli.main(["listen", "esc10", str(bark), "--runtime", "unix", *arguments]) == 1
     said = capsys.readouterr().err
     assert line in said and said.count("\n") == 1
 

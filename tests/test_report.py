@@ -128,6 +128,14 @@ def test_the_markdown_table(page, run):
     ]
 
 
+def test_json_names_the_files_that_were_written(run, tmp_path, capsys):
+    for module in ("jinja2", "matplotlib"):
+        require(importlib.util.find_spec(module), f"{module} is not installed")
+    out = tmp_path / "two.html"
+    assert cli.main(["report", str(run("a")), str(run("b")), "-o", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"html": str(out), "markdown": str(tmp_path / "two.md"), "runs": 2}
+
+
 def test_the_same_runs_give_the_same_page(page, run):
     folder = run("a")
     assert page(folder) == page(folder)

@@ -17,11 +17,11 @@ MODEL = "esc10"
 
 
 def run(path: str) -> int:
-    out.rule(f"{Path(path).name}: the reference on this machine")
+    out().rule(f"{Path(path).name}: the reference on this machine")
     status = cli.main(["classify", MODEL, path])
     if status:
         return status
-    out.rule(f"{Path(path).name}: the device package in MicroPython + ulab (WebAssembly)")
+    out().rule(f"{Path(path).name}: the device package in MicroPython + ulab (WebAssembly)")
     return cli.main(["emulate", MODEL, path, "--runtime", "wasm", "--heap", "192k"])
 
 
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> int:
             path = str(Path(folder, f"{name}.wav"))
             soundfile.write(path, synth.sound(name), synth.RATE)
             status = max(status, run(path))
-    out.print("These sounds are synthetic: the model was trained on recordings. Try your own: make demo AUDIO=street.wav")
+    out().print("These sounds are synthetic: the model was trained on recordings. Try your own: make demo AUDIO=street.wav")
     return status
 
 

@@ -1,4 +1,4 @@
-"""Printing: tables and progress for people (rich), JSON for scripts."""
+"""Printing: tables and progress for people (rich, imported when something is printed), JSON for scripts."""
 
 from __future__ import annotations
 
@@ -6,21 +6,39 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn
+    from rich.table import Table
+    from rich.text import Text
 
-PLAIN = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
-out = Console(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
-err = Console(stderr=True, **PLAIN)
+PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
+
+
+@cache
+def out() -> Console:
+    from rich.console import Console
+
+    return Console(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
+
+
+@cache
+def err() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True, **PLAIN)
 
 
 def say(text: str | Text) -> None:
-    """A line of text, never broken by us."""
-    out.print(text, soft_wrap=True)
+    """Print a line of text, never broken by us."""
+    out().print(text, soft_wrap=True)
+
+
+def draw(table: Table) -> None:
+    out().print(table)
 
 
 def plural(n: int, what: str) -> str:
@@ -41,19 +59,25 @@ def results(as_json: bool, value, people: Callable[[], None]) -> None:
 
 
 def _progress(quiet: bool, *columns: TextColumn) -> Progress:
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     name = TextColumn("{task.description}", markup=False)
     shown = SpinnerColumn(), name, *columns, TimeElapsedColumn()
-    return Progress(*shown, console=err, transient=True, disable=quiet or not err.is_terminal)
+    return Progress(*shown, console=err(), transient=True, disable=quiet or not err().is_terminal)
 
 
 def progress(quiet: bool, what: str = "windows") -> Progress:
+    from rich.progress import TextColumn
+
     return _progress(quiet, TextColumn(f"{{task.completed}} {what}"))
 
 
 def bars(quiet: bool) -> Progress:
     """Bars of tasks whose length is known."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    return Progress(*columns, console=err, disable=quiet or not err.is_terminal)
+    return Progress(*columns, console=err(), disable=quiet or not err().is_terminal)
 
 
 def waiting(what: str, quiet: bool) -> AbstractContextManager:
@@ -64,6 +88,9 @@ def waiting(what: str, quiet: bool) -> AbstractContextManager:
 
 
 def table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
     t = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for i, column in enumerate(columns):
         t.add_column(column, justify="left" if i == 0 else "right", no_wrap=i == 0)

@@ -1,19 +1,9 @@
-"""The listening app's settings on the host: KEY=VALUE from the command line, checked by the code that the board has."""
+"""The listening app's settings on the host, checked by the code that the board has."""
 
 from __future__ import annotations
 
-import argparse
-
 from l3host.errors import L3Error
 from l3mote import settings
-
-
-def setting(text: str) -> tuple[str, object]:
-    """(key, value) of KEY=VALUE, for argparse."""
-    try:
-        return settings.parse(text)
-    except settings.SettingsError as e:
-        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def check(given: dict, labels: list[str], model: str) -> None:
