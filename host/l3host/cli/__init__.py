@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         sub.add_argument("--json", action="store_true", help="print the result as JSON")
         command.arguments(sub)
-        sub.set_defaults(run=command.run)
+        sub.set_defaults(handler=command.run)  # not "run": report has an argument of that name
     return top
 
 
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = warn
         try:
-            return args.run(args)
+            return args.handler(args)
         except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
