@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from l3host.boards import estimates
+from l3host.boards.table import BOARDS
 from l3mote.settings import PER_LABEL, SETTINGS, SHARE
 
 
@@ -16,7 +16,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def board_table() -> str:
-    rows = ([f"`{name}`", f"{b.heap / 1000:.0f} kB", f"{b.hertz / 1e6:.0f} MHz", b.source] for name, b in estimates.BOARDS.items())
+    rows = ([f"`{name}`", f"{b.heap / 1000:.0f} kB", f"{b.hertz / 1e6:.0f} MHz", b.source] for name, b in BOARDS.items())
     return table(["board", "free heap", "clock", "how that is known"], rows)
 
 

@@ -13,10 +13,11 @@ from pipeline import KD, PRUNED, SHAPE, TONES, make_tones, start, tensorflow, wa
 from support import require
 
 from l3host import cli
+from l3host import runs as folders
 from l3host.errors import L3Error
 from l3host.l3m.load import load_graph
-from l3host.pipeline import folder as folders
 from l3host.pipeline import recipe as recipes
+from l3host.pipeline.inputs import contents
 from l3host.pipeline.run import compress
 
 RECIPE = PRUNED + KD + '[[evaluate]]\ndata = "tones"\nprobe = "logistic"\n'
@@ -60,7 +61,7 @@ def test_the_result_holds_what_a_report_needs(finished, place):
     assert result["values_bytes"] == 2 * (weights - round(0.4 * weights))
     assert result["bytes"] == (finished / "model.l3m").stat().st_size
     assert result["recipe"]["prune"] == {"plan": None, "sparsity": 40, "gradual": False} and result["source"] == "random"
-    assert result["inputs"] == {"tones": folders.contents(place / "tones")}
+    assert result["inputs"] == {"tones": contents(place / "tones")}
     (step,) = result["recover"]
     assert step["method"] == "kd" and step["recordings"] == 12 and len(step["losses"]) == 4
     (evaluation,) = result["evaluations"]
@@ -210,7 +211,7 @@ def test_a_folder_of_another_recipe_is_refused_by_what_differs(finished, place, 
 
 def test_a_folder_of_something_else_is_left_as_it_is(place, tmp_path):
     (tmp_path / "thesis.tmp").write_text("years of work")
-    with pytest.raises(L3Error, match="is no run folder, it holds thesis.tmp"):
+    with pytest.raises(L3Error, match="is not a run folder, it holds thesis.tmp"):
         compress(recipes.load(str(place / "recipe.toml")), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.tmp"]
     with pytest.raises(L3Error, match="cannot make the run folder"):

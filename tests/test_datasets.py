@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from l3host import datasets
+from l3host import cli, datasets
 from l3host.errors import L3Error
+from l3host.pipeline import sounds
 
 
 def clip(path, seconds=0.01):
@@ -168,10 +169,31 @@ def test_unknown_layouts_say_what_was_expected(tmp_path):
     refused(tmp_path, "at least two folders")
 
 
+def test_the_help_names_each_known_data_set_and_its_subsets(capsys):
+    for known in datasets.KNOWN:
+        for command in ("train", "evaluate"):
+            with pytest.raises(SystemExit):
+                cli.main([command, "--help"])
+            shown = " ".join(capsys.readouterr().out.split())
+            assert known.name in shown or (command, known.name) == ("train", "SONYC-UST")  # several labels a clip
+            assert not known.subsets or f"--subset {{{','.join(known.subsets)}}}" in shown
+
+
+@pytest.mark.parametrize("known", datasets.KNOWN, ids=lambda known: known.table)
+def test_each_known_data_set_is_recognised_by_its_table(known, tmp_path):
+    path = tmp_path / known.table
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("nothing\n")
+    assert datasets.recognised(tmp_path) is known
+    refused(tmp_path, "lists no clips")
+    with pytest.raises(L3Error, match="lists no clips"):  # a recipe's sounds are that data set too, not loose recordings
+        sounds.recordings(str(tmp_path))
+
+
 def test_subset_needs_esc50(folders, esc50):
     refused(esc50, "unknown subset 'esc9'", subset="esc9")
     (esc50 / "meta" / "esc50.csv").unlink()
-    refused(folders, "needs ESC-50", subset="esc10")
+    refused(folders, "needs ESC-50: ", "has none of meta.csv, meta/esc50.csv", subset="esc10")
 
 
 def test_esc10_subset_without_members(esc50):

@@ -3,6 +3,8 @@
 import pytest
 
 from l3host.boards import energy, estimates
+from l3host.boards.table import BOARDS
+from l3mote.kernels import KERNELS
 
 
 def test_shares_of_the_time():
@@ -23,8 +25,7 @@ def test_a_day_of_a_pico_by_hand():
 
 
 def test_every_board_has_currents_and_says_on_what_they_rest():
-    assert set(energy.CURRENTS) == set(estimates.BOARDS)
-    assert all(c.sleep < c.idle <= c.busy and c.source for c in energy.CURRENTS.values())
+    assert all(c.sleep < c.idle <= c.busy and c.source for c in (board.currents for board in BOARDS.values()))
 
 
 def test_inspect_prints_them(capsys):
@@ -33,3 +34,8 @@ def test_inspect_prints_them(capsys):
     assert main(["inspect", "esc10"]) == 0
     out = capsys.readouterr().out
     assert "Listening for a day in mAh (estimate: " in out and "currents of rp2040 in mA, 21 waiting" in out
+
+
+def test_each_kernel_has_its_costs():
+    assert set(estimates.COSTS) == set(KERNELS)
+    assert all(None in rows and set(rows) - {None} <= set(BOARDS) for rows in estimates.COSTS.values())

@@ -14,24 +14,12 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from l3host.deploy.payload import ONLY_FOR
 from l3host.errors import L3Error
 from l3host.package import mpy
-from l3host.package.library import copy_library
+from l3host.package.library import KERNELS_OF_CIRCUITPYTHON, copy_for_board
 from l3mote import __version__
-from l3mote.kernels import KERNELS
 
 BOARDS = tuple(arch for arch in mpy.ARCHITECTURES if arch not in ("x86", "x64"))
-KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")
-
-
-def sources(to: Path) -> None:
-    """The package without what boards do not need and without native modules, as to/l3mote."""
-    copy_library(to)
-    for name in mpy.NOT_FOR_BOARDS:
-        (to / "l3mote" / name).unlink()
-    for module in (to / "l3mote" / "kernels").glob("*.mpy"):
-        module.unlink()
 
 
 def package_json(folder: Path, below: str = "") -> str:
@@ -45,7 +33,7 @@ def write_mip(to: Path) -> None:
         folder = to / "mip" / arch
         folder.mkdir(parents=True)
         if arch == "py":
-            sources(folder)
+            copy_for_board(folder)
         else:
             mpy.package(arch, folder)
         (folder / "package.json").write_text(package_json(folder))
@@ -55,12 +43,10 @@ def write_bundle(to: Path) -> Path:
     """The zip, laid out as circup finds it in a release of a repository called l3mote."""
     name = f"l3mote-py-{__version__}"
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, zipfile.ZipFile(to / f"{name}.zip", "w") as archive:
-        sources(Path(temporary))
-        others = {f"{part}{kernel}.py" for kernel in set(KERNELS) - set(KERNELS_OF_CIRCUITPYTHON) for part in ("", "capture_")}
+        copy_for_board(Path(temporary), "circuitpython", KERNELS_OF_CIRCUITPYTHON)
         for path in sorted(Path(temporary).rglob("*.py")):
-            if path.name not in others | set(ONLY_FOR["micropython"]):
-                entry = zipfile.ZipInfo(f"{name}/lib/{path.relative_to(temporary).as_posix()}")  # whose date is always 1980
-                archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
+            entry = zipfile.ZipInfo(f"{name}/lib/{path.relative_to(temporary).as_posix()}")  # whose date is always 1980
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
     return to / f"{name}.zip"
 
 

@@ -1,10 +1,9 @@
-"""What boards have, in one table with its sources, and what a model costs there. Times are estimates and name their basis."""
+"""What a model costs on a board, in heap and seconds. Times are estimates and name their basis."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from l3host.boards import energy
+from l3host.boards.table import BOARDS
 from l3mote.kernels import FIXED, integer
 from l3mote.kernels import python as floats
 from l3mote.model import buffer_heap
@@ -17,20 +16,6 @@ PACKAGE_BYTES = 69_000
 # What the listening app takes besides its ring: 32 kB of modules, measured on the emulated RP2040, and app.SPARE.
 APP_BYTES = 41_000
 
-
-@dataclass(frozen=True)
-class Board:
-    heap: int  # bytes of gc.mem_free() at the prompt of stock MicroPython
-    hertz: int
-    source: str
-
-
-BOARDS = {
-    "rp2040": Board(240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040"),
-    "rp2350": Board(480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own"),
-    "esp32s3": Board(220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi"),
-    "esp32s3-psram": Board(8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers"),
-}
 
 # (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
 COSTS = {

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
 def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
     from l3host.deploy import payload, steps, targets
+    from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
     back = f"l3mote deploy --rollback --port {args.port}"
     if args.rollback:
@@ -49,7 +50,7 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         results(args.json, result, lambda: say(f"{found.name} starts {result['version']} again, not {result['before']}"))
         return 0
     kernel, cost = choose(args, found)
-    kernels = ["ulab", "python"] if isinstance(target, targets.Drive) else [kernel]  # a drive's firmware may lack ulab
+    kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(found, args.mpy)
     files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
     with bars(args.json) as bar:

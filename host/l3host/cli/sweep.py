@@ -25,8 +25,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from l3host.files import read_json
     from l3host.pipeline import sweep as sweeping
-    from l3host.pipeline.folder import RESULT, read_json
+    from l3host.runs import RESULT
 
     work = sweeping.folders(load(args.recipe, args.data, args.skip_bad), Path(args.run_dir))
     Path(args.run_dir).mkdir(parents=True, exist_ok=True)

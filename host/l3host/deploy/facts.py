@@ -8,6 +8,7 @@ from pathlib import Path
 
 import l3mote
 from l3host.boards import estimates
+from l3host.boards.table import BOARDS
 from l3host.deploy import targets
 from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
@@ -95,7 +96,7 @@ def of_drive(folder: str, free: int) -> Facts:
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
     *version, machine = match.groups()
-    chip = next((b for name, b in estimates.BOARDS.items() if name in machine.lower().replace("-", "")), None)
+    chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
         "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
         heap=chip and chip.heap, folder=folder, flash=free, writable=True,

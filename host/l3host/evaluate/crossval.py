@@ -1,10 +1,36 @@
-"""Figures of a cross-validation: accuracy per fold and per class, confusion matrix and its picture."""
+"""Cross-validation: which clips train and which test; accuracy per fold and per class, confusion matrix and its picture."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+from l3host.datasets import Dataset
+
+FINAL = "final"  # the training on all clips, beside those that leave a fold out
+
+
+class Split(NamedTuple):
+    """A training of a cross-validation: indices of the clips that it learns from, and of the fold that it is tested on."""
+
+    name: str
+    fold: int | None  # None: trained on all, tested on none
+    train: list[int]
+    test: list[int]
+
+
+def split(dataset: Dataset, fold: int | None) -> Split:
+    """Hold out one fold, or None."""
+    train, test = ([i for i, clip in enumerate(dataset.clips) if (clip.fold == fold) == held] for held in (False, True))
+    return Split(FINAL if fold is None else f"fold-{fold}", fold, train, test)
+
+
+def chosen(dataset: Dataset, pcm: Sequence[np.ndarray], indices: Sequence[int]) -> tuple[list[np.ndarray], list[int]]:
+    """Samples and labels of some of the clips. pcm: of all of them."""
+    return [pcm[i] for i in indices], [dataset.clips[i].label for i in indices]
 
 
 def accuracy(confusion: np.ndarray) -> float:

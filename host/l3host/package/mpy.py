@@ -12,11 +12,10 @@ import tempfile
 from pathlib import Path
 
 from l3host.errors import L3Error
-from l3host.package.library import copy_library
+from l3host.package.library import copy_for_board
 from l3host.programs import emulators, venv_tool
 
 ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "x86", "x64")  # as device/native/build.sh
-NOT_FOR_BOARDS = ("verify.py", "paced.py")  # what a host wants to know, and a source in simulated time
 
 
 def mpy_cross() -> str:
@@ -53,12 +52,7 @@ def package(arch: str, to: Path) -> None:
     if arch not in ARCHITECTURES:
         raise L3Error(f"unknown architecture {arch!r}: choose from {', '.join(ARCHITECTURES)}")
     shutil.rmtree(to / "l3mote", ignore_errors=True)
-    copy_library(to)
-    for name in NOT_FOR_BOARDS:
-        (to / "l3mote" / name).unlink()
-    for module in (to / "l3mote" / "kernels").glob("l3native_*.mpy"):
-        if module.stem != f"l3native_{arch}":
-            module.unlink()
+    copy_for_board(to, arch=arch)
     compile_folder(to, arch)
 
 

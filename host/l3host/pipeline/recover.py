@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host import datasets
+from l3host.datasets.clips import CACHE
 from l3host.errors import L3Error
 from l3host.pipeline import sounds
 from l3host.pipeline.recipe import Recover, target
@@ -18,7 +19,6 @@ from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
 
 APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
 VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
-FINAL = "final"  # the training on all folds, beside those that leave one out
 
 
 def recover(run: Run, number: int) -> dict:
@@ -33,7 +33,7 @@ def recover(run: Run, number: int) -> dict:
         model, note = METHODS[step.method](run, step, before, run.folder / name)
     run.save(model, name)
     backend.meet()  # nobody reads these any more
-    (run.folder / name / sounds.CACHE).unlink(missing_ok=True)
+    (run.folder / name / CACHE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
     return {"method": step.method, "data": step.data, **note}
 
@@ -127,7 +127,7 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
 
 def by_labels(run: Run, step: Recover, model, folder: Path):
     """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
-    from l3host.evaluate.crossval import summary
+    from l3host.evaluate import crossval
     from l3host.train import fit
     from l3host.train import recover as training
 
@@ -139,23 +139,20 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
     histories, tested = {}, {}
     start = model.get_weights()
     for fold in [*datasets.chosen_folds(dataset, None), None]:
-        what = FINAL if fold is None else f"fold-{fold}"
-        train, test = ([i for i, clip in enumerate(dataset.clips) if (clip.fold == fold) == wanted] for wanted in (False, True))
-        labels = [clip.label for clip in dataset.clips]
+        part = crossval.split(dataset, fold)
         model.set_weights(start)
         classifier = training.labels(
-            model, [pcm[i] for i in train], [labels[i] for i in train], len(dataset.labels), step.settings, folder / what,
-            progress(run, f"{folder.name} {what}", step), gradual(run, folder),
+            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), step.settings, folder / part.name,
+            progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
-        histories[what] = history(folder / what)
-        if test:
-            scores = fit.clip_scores(classifier, [pcm[i] for i in test], fe)
-            tested[str(fold)] = {"confusion": fit.confusion([labels[i] for i in test], scores)}
+        histories[part.name] = history(folder / part.name)
+        if part.test:
+            tested[str(fold)] = fit.tested(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
     evaluation = {
         "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
-        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **summary(dataset.labels, tested),
+        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **crossval.summary(dataset.labels, tested),
     }  # fmt: skip
-    note = credit(sounds.of_dataset(dataset)) | histories[FINAL] | {"folds": histories}
+    note = credit(sounds.of_dataset(dataset)) | histories[crossval.FINAL] | {"folds": histories}
     return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from l3host.compress import paper
 from l3host.errors import L3Error
+from l3host.files import read_json
 from l3host.pipeline import figures
 from l3host.pipeline.figures import Point
-from l3host.pipeline.folder import NOTE, RESULT, read_json
+from l3host.runs import NOTE, RESULT
 from l3host.show import seconds
 
 EMULATED = "emulated.json"  # what `l3mote emulate RUN/model.l3m SOUND --json` printed, if it was put into the run folder

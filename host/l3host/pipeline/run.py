@@ -10,10 +10,12 @@ from pathlib import Path
 
 from l3host import __version__, files
 from l3host.errors import L3Error
+from l3host.files import read_json
 from l3host.pipeline import recover, stages
-from l3host.pipeline.folder import RESULT, claimed, read_json
+from l3host.pipeline.inputs import inputs
 from l3host.pipeline.recipe import Recipe
 from l3host.pipeline.stages import Run, Told
+from l3host.runs import RESULT, claimed
 
 NEEDS = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
 
@@ -41,10 +43,10 @@ def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total
     from l3host.networks import backend
 
     if backend.is_chief():
-        with claimed(folder, recipe) as inputs:
+        with claimed(folder, lambda: {"recipe": recipe.told(), "inputs": inputs(recipe)}, "recipe") as mine:
             backend.meet()
             if not (folder / RESULT).exists():
-                lead(Run(recipe, folder, inputs, told))
+                lead(Run(recipe, folder, mine["inputs"], told))
     else:
         assist(Run(recipe, folder, {}, told))
     backend.meet()

@@ -16,10 +16,10 @@ import numpy as np
 from l3host import files
 from l3host.boards import estimates
 from l3host.errors import L3Error
+from l3host.files import read_json
 from l3host.graph.network import frontend
 from l3host.l3m.load import open_reader
 from l3host.pipeline import sounds
-from l3host.pipeline.folder import read_json
 from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, target, width
 
 WINDOWS = 16  # that a network sees at once outside training

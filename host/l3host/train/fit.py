@@ -109,6 +109,11 @@ def clip_scores(model: keras.Model, clips: Sequence[np.ndarray], fe: Frontend) -
     return np.stack([model.predict_on_batch(clip_windows(clip, fe)).mean(axis=0) for clip in clips])
 
 
+def tested(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], fe: Frontend) -> dict:
+    """What crossval.summary takes of a fold held out."""
+    return {"confusion": confusion(labels, clip_scores(model, clips, fe))}
+
+
 def confusion(truth: Sequence[int], scores: np.ndarray) -> list[list[int]]:
     """Counts [true label][label with the highest score]."""
     counts = np.zeros((scores.shape[1],) * 2, int)
