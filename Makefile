@@ -48,19 +48,20 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports
 
 docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning is an error)
 	$(BIN)/python -m sphinx -EWq --keep-going docs build/docs
 	@echo "open build/docs/index.html"
 
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
-	$(BIN)/python tests/fuzz.py 100000 --micropython 2000
+	$(BIN)/python tests/kit/fuzz.py 100000 --micropython 2000
 
 bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
 	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)
 
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
-	$(BIN)/python tests/bench_listen.py $(CLIPS)
+	$(BIN)/python tools/bench_listen.py $(CLIPS)
 
 model: $(VENV)/.setup-dev ## train host/l3host/models/esc10.l3m again (DATA=folder of ESC-50; 40 minutes)
 	$(BIN)/l3mote compress esc10 --data esc50=$(DATA)
@@ -68,7 +69,7 @@ model: $(VENV)/.setup-dev ## train host/l3host/models/esc10.l3m again (DATA=fold
 
 edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
 	mkdir -p $(VENV)/edgel3
-	$(BIN)/python tests/test_edgel3.py $(VENV)/edgel3
+	$(BIN)/python tools/edgel3.py $(VENV)/edgel3
 
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
 	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=python device/native/build.sh $(or $(MPY_DIR),$(VENV)/emulators/micropython)
@@ -82,7 +83,7 @@ dist: $(VENV)/.setup ## write the wheel, mip's trees and a circup bundle into di
 	$(BIN)/python tools/dist.py dist package.json
 
 cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
-	L3_CUTS=10 $(BIN)/python -m pytest -q tests/test_deploy_cuts.py
+	L3_CUTS=10 $(BIN)/python -m pytest -q tests/deploy/test_deploy_cuts.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

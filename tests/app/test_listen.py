@@ -1,12 +1,11 @@
 """Listening in real MicroPython: the events are the reference's, and ten minutes cost no heap and lose no sample."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from support import ROOT, require, shared
+from support import BOARD, ROOT, require, shared
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
@@ -16,12 +15,12 @@ from l3host.sound import audio, synth
 from l3mote.classify import Detector
 from l3mote.plan import CAPTURE
 
-SCRIPT = Path(__file__).parent / "listen_board.py"
+SCRIPT = BOARD / "listen.py"
 WINDOW_SECONDS = 64.0e6 / 125e6  # what a window of the shipped model costs an RP2040: BENCHMARKS.md of version 0.1
 
 
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
-    """What listen_board.py writes after hearing int16 samples: events, status, heap, capture."""
+    """What board/listen.py writes after hearing int16 samples: events, status, heap, capture."""
     (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())
     soundfile.write(folder / "sound.wav", pcm, rate, subtype="PCM_16")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "settings": settings or {}} | job))

@@ -2,18 +2,17 @@
 
 import json
 import zlib
-from pathlib import Path
 
 import pytest
 from littlefs import LittleFS
 from littlefs.context import UserContext
-from support import ROOT, require
+from support import BOARD, ROOT, require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3mote.log import MOST, Log, seal, unseal
 
-BOARD = Path(__file__).parent / "log_board.py"
+SCRIPT = BOARD / "log.py"
 LINE = '{"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}'
 
 
@@ -23,7 +22,7 @@ def run(tmp_path, **job):
     except L3Error as e:
         require(False, str(e))
     (tmp_path / "job.json").write_text(json.dumps(job))
-    done = runtimes.execute(runtime, BOARD, ROOT / "device", tmp_path)
+    done = runtimes.execute(runtime, SCRIPT, ROOT / "device", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 

@@ -1,14 +1,12 @@
 """Filters and levels of the capture against scipy, the standard's table and the host's own NumPy; WAV files of a real library."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from scipy import signal
-from support import require
-from test_native import micropython
+from support import BOARD, micropython, require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
@@ -193,7 +191,7 @@ def test_the_real_i2s_driver_does_not_wait_and_its_losses_are_counted(tmp_path):
     library.mkdir()
     folder.mkdir()
     copy_library(library)
-    done = runtimes.execute(runtime, Path(__file__).parent / "i2s_board.py", library, folder)
+    done = runtimes.execute(runtime, BOARD / "i2s.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     for samples, longest, values, lost in json.loads((folder / "found.json").read_text()):
         assert samples and set(values) == {0}

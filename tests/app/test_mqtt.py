@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import soundfile
 from make_small import PATH as SMALL
-from support import ROOT, require
+from support import BOARD, ROOT, require
 
 from l3host.programs import venv_tool
 from l3mote.log import unseal
 
-BOARD = Path(__file__).parent / "mqtt_board.py"
+SCRIPT = BOARD / "mqtt.py"
 UMQTT = Path(sys.prefix) / "micropython-lib"
 SBIN = os.environ.get("PATH", "") + ":/usr/sbin"
 TOPIC = "yard/noise"
@@ -90,7 +90,7 @@ class Board:
     def __init__(self, folder, port, **settings):
         given = {"mic": "callback", "name": "noise", "mqtt_host": "127.0.0.1", "mqtt_port": port, "mqtt_topic": "yard", **settings}
         environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:{UMQTT}:.frozen"}
-        command = [venv_tool("micropython"), str(BOARD), str(folder), json.dumps(given)]
+        command = [venv_tool("micropython"), str(SCRIPT), str(folder), json.dumps(given)]
         self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.state = self.answer()
 

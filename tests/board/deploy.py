@@ -1,6 +1,6 @@
 """Runs in MicroPython's unix port: a board without a network, its flash a LittleFS or FAT in memory whose power can be cut.
 
-micropython deploy_board.py FOLDER... (of files.py and start.py). Each line on stdin is an expression; its value or exception
+micropython board/deploy.py FOLDER... (of files.py and start.py). Each line on stdin is an expression; its value or exception
 comes back in a line that begins with = or !
 """
 

@@ -12,7 +12,7 @@ from random import Random
 
 import pytest
 import serial
-from support import require
+from support import BOARD, require
 
 from l3host.deploy import steps
 from l3host.deploy.board import files as board_files
@@ -24,7 +24,6 @@ from l3host.emulate.rp2040.board import board as rp2040_board
 from l3host.errors import L3Error
 from l3mote import start
 
-HERE = Path(__file__).parent
 CUTS = int(os.environ.get("L3_CUTS", 3))  # make cuts: ten
 STARTER = Path(start.__file__).read_bytes()
 OLDER_STARTER = STARTER + b"# an older one\n"
@@ -42,13 +41,13 @@ class PowerCut(L3Error):
 
 
 class MemoryBoard(Target):
-    """deploy_board.py as a target."""
+    """board/deploy.py as a target."""
 
     root = "/b"
 
     def __init__(self, kind):
         self.kind = kind
-        command = [runtimes.venv_tool("micropython"), "-X", "heapsize=256m", HERE / "deploy_board.py"]
+        command = [runtimes.venv_tool("micropython"), "-X", "heapsize=256m", BOARD / "deploy.py"]
         command += [Path(module.__file__).parent for module in (board_files, start)]
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

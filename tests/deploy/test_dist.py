@@ -12,10 +12,8 @@ import zipfile
 import dist
 import pytest
 from make_small import PATH
-from support import ROOT, require
+from support import ROOT, micropython, require
 
-from l3host.emulate import runtimes
-from l3host.errors import L3Error
 from l3host.programs import venv_tool
 from l3mote import __version__
 
@@ -41,22 +39,11 @@ def served(folder):
         server.shutdown()
 
 
-def micropython(code, path=".frozen"):
-    try:
-        runtimes.find("unix")
-    except L3Error as e:
-        require(False, str(e))
-    command = [venv_tool("micropython"), "-X", "heapsize=4m", "-c", code]
-    done = subprocess.run(command, env={"MICROPYPATH": path}, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.parametrize("which", ["the repository", "make dist"])
 def test_mip_installs_the_package_and_it_runs(which, made, tmp_path):
     with served(ROOT if which == "the repository" else made / "mip" / "py") as address:
-        micropython(f"import mip\nmip.install('{address}/package.json', target={str(tmp_path)!r}, mpy=False)")
-    assert micropython(SELFTEST.format(str(PATH)), f"{tmp_path}:.frozen") == "viper True\n"
+        micropython(f"import mip\nmip.install('{address}/package.json', target={str(tmp_path)!r}, mpy=False)", tmp_path)
+    assert micropython(SELFTEST.format(str(PATH)), tmp_path) == "viper True\n"
 
 
 def test_package_json_names_every_module(made):

@@ -1,6 +1,6 @@
 """The app's lines and settings on this interpreter: the same bytes and the same words everywhere."""
 
-from test_values import raises
+from helpers import raises
 
 from l3mote.log import seal, unseal
 from l3mote.settings import SettingsError, check, parse

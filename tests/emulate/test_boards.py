@@ -5,12 +5,11 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from make_small import PATH
-from support import require
+from support import ROOT, runtime_of
 
 from l3host.emulate import emulate, qemu, rp2040, runtimes
 from l3host.emulate.rp2040.board import board
@@ -23,15 +22,8 @@ from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3mote.tolerances import LAYER_RELATIVE, SCORE
 
-DEVICE = Path(__file__).parent / "device"
+DEVICE = ROOT / "tests" / "device"
 BOARDS = ["qemu", "rp2040"]
-
-
-def find(name):
-    try:
-        return runtimes.find(name)
-    except L3Error as e:
-        require(False, str(e))
 
 
 def execute(name, tmp_path, script, files=()):
@@ -44,7 +36,7 @@ def execute(name, tmp_path, script, files=()):
         shutil.copy(file, folder)
     path = tmp_path / "script.py"
     path.write_text(script)
-    return runtimes.execute(find(name), path, library, folder)
+    return runtimes.execute(runtime_of(name), path, library, folder)
 
 
 def noise():
@@ -62,7 +54,7 @@ def test_the_device_tests_pass_on_qemu(tmp_path):
 
 
 def test_single_precision_floats_equal_the_reference():
-    find("qemu")
+    runtime_of("qemu")
     emulation = emulate(str(PATH), noise(), "qemu", kernel="python")
     assert emulation.ok, emulation.first_failure
     assert max(layer.max_rel for layer in emulation.layers) <= LAYER_RELATIVE
@@ -77,7 +69,7 @@ def test_single_precision_floats_equal_the_reference():
 @pytest.mark.parametrize("kernel", ["native", "viper"])
 @pytest.mark.parametrize("name", BOARDS)
 def test_integer_kernels_give_every_bit_on_boards(name, kernel):
-    find(name)
+    runtime_of(name)
     facts = emulate(str(PATH), noise(), name, kernel=kernel).to_json()
     assert facts["kernel"] == kernel and facts["arithmetic"] == "fixed"
     assert facts["bit_exact"] and facts["parity"]["ok"] and facts["selftest"]["ok"]
@@ -85,7 +77,7 @@ def test_integer_kernels_give_every_bit_on_boards(name, kernel):
 
 @pytest.mark.parametrize("name, counted, heap", [("qemu", "instructions", 200 * 1024), ("rp2040", "cycles", None)])
 def test_the_shipped_model_on_boards(name, counted, heap):
-    find(name)
+    runtime_of(name)
     rain = to_pcm(resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
     facts = emulate("esc10", rain, name, heap=heap).to_json()
     assert facts["kernel"] == "native" and facts["bit_exact"] and facts["selftest"]["ok"]
@@ -129,13 +121,13 @@ def test_a_script_that_does_not_compile_fails(name, tmp_path):
 
 
 def test_a_heap_without_firmware_is_refused():
-    find("qemu")
+    runtime_of("qemu")
     with pytest.raises(L3Error, match="no firmware with a heap of 12345 bytes, but .*k: QEMU_HEAPS"):
         emulate(str(PATH), noise(), "qemu", heap=12345)
 
 
 def test_a_heap_too_small_for_the_model_is_one_line_on_qemu():
-    find("qemu")
+    runtime_of("qemu")
     with pytest.raises(L3Error, match="^runtime qemu: .*bytes are missing") as e:
         emulate(str(PATH), noise(), "qemu", plan_heap=1000)
     assert "\n" not in str(e.value)
@@ -143,14 +135,14 @@ def test_a_heap_too_small_for_the_model_is_one_line_on_qemu():
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_missing_firmware_says_what_to_run(name, tmp_path, monkeypatch):
-    find(name)
+    runtime_of(name)
     monkeypatch.setenv("L3_EMULATORS", str(tmp_path))
     with pytest.raises(L3Error, match=f"runtime {name} needs its firmware: run make emulators"):
         runtimes.find(name)
 
 
 def test_a_board_that_does_not_start_is_an_error(tmp_path, monkeypatch):
-    find("rp2040")
+    runtime_of("rp2040")
     mpy_cross = rp2040.emulators() / "mpy-cross"
     (tmp_path / "emulators").mkdir()
     (tmp_path / "emulators" / "mpy-cross").symlink_to(mpy_cross)
@@ -161,7 +153,7 @@ def test_a_board_that_does_not_start_is_an_error(tmp_path, monkeypatch):
 
 
 def test_a_board_that_does_not_reach_the_script_is_an_error(tmp_path, monkeypatch, capfd):
-    find("qemu")
+    runtime_of("qemu")
     for name in ("job", "lib"):
         (tmp_path / name).mkdir()
     (tmp_path / "script.py").write_text(FLOATS)
@@ -182,7 +174,7 @@ def mpremote(port, *arguments):
 
 
 def test_mpremote_copies_files_to_the_emulated_pico(tmp_path):
-    find("rp2040")
+    runtime_of("rp2040")
     sent, back = tmp_path / "sent.bin", tmp_path / "back.bin"
     sent.write_bytes(np.random.default_rng(1).bytes(5000))
     with board() as pico:
@@ -198,7 +190,7 @@ def test_mpremote_copies_files_to_the_emulated_pico(tmp_path):
 
 
 def test_mpremote_runs_a_file_that_the_image_brought(tmp_path):
-    find("rp2040")
+    runtime_of("rp2040")
     fs = rp2040.file_system()
     (tmp_path / "greeting.py").write_text("print('six times seven is', 6 * 7)\n")
     rp2040.copy_in(fs, tmp_path / "greeting.py", "/lib_greeting.py")
@@ -219,7 +211,7 @@ print(json.dumps([model.kernel_name, list(model.vectors[0]), list(model.vectors[
 
 def test_mpremote_deploys_and_runs_a_model(tmp_path):
     """Package, model and sound arrive whole, and the board's integers are the reference's."""
-    find("rp2040")
+    runtime_of("rp2040")
     graph, pcm = load_graph(str(PATH)), noise()
     lib, script = tmp_path / "lib", tmp_path / "script.py"
     lib.mkdir()

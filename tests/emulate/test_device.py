@@ -2,24 +2,15 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 from make_small import PATH, data
-from support import require
+from support import ROOT, runtime_of
 
 from l3host.emulate import runtimes
-from l3host.errors import L3Error
 from l3host.package.library import SOURCE, copy_library
 
-HERE = Path(__file__).parent / "device"
-
-
-def find(name):
-    try:
-        return runtimes.find(name)
-    except L3Error as e:
-        require(False, str(e))
+HERE = ROOT / "tests" / "device"
 
 
 def test_small_model_is_what_make_small_makes():
@@ -30,7 +21,7 @@ def test_small_model_is_what_make_small_makes():
 def test_in_micropython(name, tmp_path):
     if name == "MICROPYTHON":
         pytest.skip("set MICROPYTHON=/path/to/micropython to run the device tests there too")
-    runtime = find(name)
+    runtime = runtime_of(name)
     folder, library = tmp_path / "device", tmp_path / "lib"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     library.mkdir()
@@ -47,7 +38,7 @@ def test_a_failing_device_test_fails_the_run(tmp_path):
     folder = tmp_path / "device"
     shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "test_values.py").write_text("def test_wrong():\n    assert 1 == 2\n")
-    done = runtimes.execute(find("unix"), folder / "run.py", SOURCE.parent, folder)
+    done = runtimes.execute(runtime_of("unix"), folder / "run.py", SOURCE.parent, folder)
     assert done.returncode == 1 and "FAILED test_values.test_wrong" in done.stdout
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from support import require, shared
+from support import runtime_of, shared
 
 import l3convert
-from l3host.emulate import emulate, parity, runtimes
+from l3host.emulate import emulate, parity
 from l3host.errors import L3Error
 from l3host.graph.network import Conv, Dense
 from l3host.l3m.load import load_graph
@@ -14,13 +14,6 @@ from l3host.reference import fixed
 from l3host.sound import synth
 from l3host.sound.audio import to_pcm
 from l3mote.tolerances import EMBEDDING, FIXED_COSINE, LAYER_RELATIVE, SCORE
-
-
-def available(runtime):
-    try:
-        runtimes.find(runtime)
-    except L3Error as e:
-        require(False, str(e))
 
 
 def sound_windows(name, graph, seconds=2.0):
@@ -40,7 +33,7 @@ def sea(tmp_path_factory):
 
 
 def test_sea64_in_webassembly_with_ulab_layer_by_layer(sea):
-    available("wasm")
+    runtime_of("wasm")
     pcm = to_pcm(np.load(shared("golden/synth_am_noise.npz"))["audio"])[None]
     emulation = emulate(sea, pcm, "wasm")
     assert emulation.facts["kernel"] == "ulab"
@@ -54,7 +47,7 @@ def test_sea64_in_webassembly_with_ulab_layer_by_layer(sea):
 @pytest.mark.parametrize("name", ["rain", "clock_tick"])
 def test_shipped_model_in_the_readable_kernel(name):
     """In floats its window of two seconds and its planes stand side by side: more than the other kernels' 192 kB."""
-    available("unix")
+    runtime_of("unix")
     graph = load_graph("esc10")
     pcm = sound_windows(name, graph)
     emulation = emulate("esc10", pcm, "unix", heap=256 * 1024, kernel="python")
@@ -68,7 +61,7 @@ def test_shipped_model_in_the_readable_kernel(name):
 
 @pytest.mark.parametrize("kernel", ["native", "viper"])
 def test_shipped_model_in_fixed_point_gives_every_bit(kernel):
-    available("unix")
+    runtime_of("unix")
     graph = load_graph("esc10")
     pcm = sound_windows("helicopter", graph)
     emulation = emulate("esc10", pcm, "unix", heap=192 * 1024, kernel=kernel)
@@ -83,7 +76,7 @@ def test_shipped_model_in_fixed_point_gives_every_bit(kernel):
 
 @pytest.mark.parametrize("runtime", ["wasm", "cpython"])
 def test_shipped_model_elsewhere(runtime):
-    available(runtime)
+    runtime_of(runtime)
     pcm = sound_windows("helicopter", load_graph("esc10"))
     emulation = emulate("esc10", pcm, runtime, heap=192 * 1024)
     assert emulation.ok, emulation.first_failure
@@ -92,20 +85,20 @@ def test_shipped_model_elsewhere(runtime):
 
 
 def test_heap_too_small_says_how_much_is_missing():
-    available("unix")
+    runtime_of("unix")
     with pytest.raises(L3Error, match="bytes are missing"):
         emulate("esc10", np.zeros((1, 16000), np.int16), "unix", heap=128 * 1024, kernel="python")
 
 
 def test_heap_too_small_even_for_the_package_is_one_line():
-    available("unix")
+    runtime_of("unix")
     with pytest.raises(L3Error, match="in a heap of 40960 bytes") as e:
         emulate("esc10", np.zeros((1, 16000), np.int16), "unix", heap=40 * 1024)
     assert "\n" not in str(e.value)
 
 
 def test_ulab_where_it_is_absent_is_refused_by_name():
-    available("unix")
+    runtime_of("unix")
     with pytest.raises(L3Error, match="kernel ulab does not load here"):
         emulate("esc10", np.zeros((1, 16000), np.int16), "unix", kernel="ulab")
 

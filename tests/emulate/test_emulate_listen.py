@@ -3,40 +3,20 @@
 import json
 
 import pytest
-from support import require, shared
+from bench_listen import expected, reported
+from support import runtime_of, shared
 
 from l3host import cli
-from l3host.emulate import runtimes
 from l3host.emulate.listen import Expectation, Heard, expectation, listen
 from l3host.errors import L3Error
-from l3host.l3m.load import load_graph
-from l3host.reference import listening as reference
-from l3host.sound import audio
 
 pytest_plugins = ["pytester"]
 CLIPS = ("chainsaw", "clock_tick", "crackling_fire", "crying_baby", "dog", "helicopter", "rain", "rooster", "sea_waves", "sneezing")
 
 
-def available(runtime):
-    try:
-        runtimes.find(runtime)
-    except L3Error as e:
-        require(False, str(e))
-
-
-def expected(clip, **settings):
-    graph = load_graph("esc10")
-    pcm = audio.to_pcm(audio.load(str(clip), graph.frontend.sample_rate))
-    return [(e["event"], e["label"], e["t"]) for e in reference.listen(graph, pcm, graph.frontend.sample_rate, settings)]
-
-
-def reported(heard):
-    return [(e["event"], e["label"], e["t"]) for e in heard.events if e["event"] in ("start", "end")]
-
-
 @pytest.mark.parametrize("name", CLIPS)
 def test_events_of_a_clip_are_the_reference_s(name):
-    available("unix")
+    runtime_of("unix")
     clip = shared(f"audio/esc10/{name}.ogg")
     heard = listen("esc10", str(clip), "unix", {"threshold": 0.3})
     assert reported(heard) == expected(clip, threshold=0.3)
@@ -45,7 +25,7 @@ def test_events_of_a_clip_are_the_reference_s(name):
 
 @pytest.mark.parametrize("runtime", ["wasm", "qemu", "rp2040"])
 def test_one_clip_in_every_runtime(runtime):
-    available(runtime)
+    runtime_of(runtime)
     clip = shared("audio/esc10/dog.ogg")
     heard = listen("esc10", str(clip), runtime)
     assert reported(heard) == expected(clip) and heard.heard("dog", 0, 3)
@@ -85,7 +65,7 @@ def bark(tmp_path):
 
 
 def test_command_line(bark, capsys):
-    available("unix")
+    runtime_of("unix")
     command = ["listen", "esc10", str(bark), "--runtime", "unix", "--json", "--set", "threshold=0"]
     assert cli.main([*command, "--expect", "rain@0-4"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -103,14 +83,14 @@ def test_command_line(bark, capsys):
     ],
 )
 def test_wrong_use_is_one_line(arguments, line, bark, capsys):
-    available("unix")
+    runtime_of("unix")
     assert cli.main(["listen", "esc10", str(bark), "--runtime", "unix", *arguments]) == 1
     said = capsys.readouterr().err
     assert line in said and said.count("\n") == 1
 
 
 def test_plugin_runs_a_test_in_each_runtime(pytester, bark):
-    available("unix")
+    runtime_of("unix")
     pytester.makepyfile(f"""
         def test_noise_is_heard(l3mote_board):
             heard = l3mote_board.listen("esc10", {str(bark)!r}, threshold=0)

@@ -3,7 +3,7 @@
 import models
 import numpy as np
 import pytest
-from test_format import decoded, dense_graph, sparse_graph
+from handmade import decoded, dense_graph, sparse_graph
 
 from l3host.errors import L3Error
 from l3host.l3m import writer

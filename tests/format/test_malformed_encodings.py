@@ -4,9 +4,8 @@ import struct
 
 import models
 import pytest
-from malform import TINY, refused, refused_behind_crc
+from malform import BAD_HALVES, TINY, Shrinking, refused, refused_behind_crc
 from models import chunk_at, layer_at, poke, seal
-from test_malformed_weights import BAD_HALVES, Shrinking
 
 from l3host.errors import L3Error
 from l3host.l3m.load import load_graph

@@ -7,7 +7,7 @@ import struct
 import models
 import numpy as np
 import pytest
-from malform import HEADS, SMALL, TINY, refused, refused_behind_crc, resized
+from malform import BAD_HALVES, HEADS, SMALL, TINY, Shrinking, refused, refused_behind_crc, resized
 from models import at, chunk_at, layer_at, poke, seal
 
 from l3host.errors import L3Error
@@ -91,9 +91,6 @@ def odd_sparse():
 
 
 # -- WEIGHTS: values
-
-BAD_HALVES = [0x7C00, 0xFC00, 0x7E00, 0x0001, 0x83FF]  # +-infinity, NaN, subnormals
-
 
 @pytest.mark.parametrize("bits", BAD_HALVES)
 def test_weight_not_a_normal_number(bits):
@@ -204,23 +201,6 @@ def test_sparse_weights_that_unpack_to_gigabytes(tmp_path):
 
 
 # -- a file that changes under an open reader
-
-
-class Shrinking:
-    """A file that loses its last bytes once `cut` is set, as a card does that is pulled out."""
-
-    def __init__(self, data):
-        self.file = models.stream(data)
-        self.cut = None
-        self.seek, self.close = self.file.seek, self.file.close
-
-    def read(self, n):
-        return self.file.read(n if self.cut is None else max(0, min(n, self.cut - self.file.tell())))
-
-    def readinto(self, view):
-        data = self.read(len(view))
-        view[: len(data)] = data
-        return len(data)
 
 
 @pytest.mark.parametrize("cut", [chunk_at(TINY, 0, 4), chunk_at(TINY, 0, 30)])

@@ -2,10 +2,10 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
+from integers import SCRIPT, in_device_order, sounds
 from make_small import small
 from support import require, shared
 
@@ -22,15 +22,8 @@ from l3host.sound.audio import load, resample, to_pcm
 from l3host.sound.windows import windows_of
 from l3mote.tolerances import FIXED_COSINE
 
-SCRIPT = Path(__file__).parent / "fixed_board.py"
 INT32 = 2**31
 AUDIBLE = 33  # 60 dB below full scale
-
-
-def sounds(graph, seconds=2.0):
-    fe = graph.frontend
-    signals = [resample(f(np.random.default_rng(1), seconds), synth.RATE, fe.sample_rate) for f in synth.CALIBRATION.values()]
-    return np.concatenate([windows_of(to_pcm(s), fe.window, fe.window // 2, center=False) for s in signals])
 
 
 @pytest.fixture(scope="module")
@@ -161,13 +154,6 @@ def board(graph, pcm, kernel, folder):
     done = runtimes.execute(runtime, SCRIPT, SOURCE.parent, folder)
     assert done.returncode == 0, done.stderr + done.stdout
     return np.fromfile(folder / "integers.i16", "<i2")
-
-
-def in_device_order(graph, run):
-    """The reference's integers as the board writes them: plane, embedding, logits."""
-    fe = graph.frontend
-    plane = run.plane[0].T.reshape(fe.frames, fe.bands)
-    return np.concatenate([plane.ravel(), run.embedding[0], run.outputs[-1].ravel()])
 
 
 @pytest.mark.parametrize("sound", ["rain", "clock_tick"])

@@ -6,90 +6,38 @@ import subprocess
 import sys
 import zlib
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
-from models import conv, dense, in_palettes
-from support import ROOT, require
-from test_fixed import SCRIPT, in_device_order, sounds
+from integers import SCRIPT, in_device_order, sounds
+from models import in_palettes
+from shapes import SHAPES, graph_of, noise
+from support import ROOT, micropython, require, runtime_of
 
 from l3host.emulate import runtimes
-from l3host.errors import L3Error
 from l3host.graph.half import rounded
-from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import LOSSLESS, to_bytes
 from l3host.reference import fixed
 from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
-from l3mote import format as fmt
 from l3mote import plan
 from l3mote.kernels import integer
 from l3mote.reader import Reader
 
-HERE = Path(__file__).parent
+TESTS = ROOT / "tests" / "native"
 NATIVE = ROOT / "device" / "native"
 PACKAGE = ROOT / "device"
 MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
 FUZZ_CALLS = 30000
 
-# bands, frames, then (filters, pool rows, pool columns, density) of each convolution
-SHAPES = {
-    "one channel throughout": (8, 6, [(1, 1, 1, 1.0), (1, 1, 1, 1.0)]),
-    "odd widths": (13, 7, [(3, 1, 1, 1.0), (5, 2, 2, 1.0), (4, 1, 1, 0.4), (3, 3, 5, 1.0)]),
-    "narrow planes": (7, 9, [(4, 1, 1, 0.5), (3, 3, 2, 1.0), (4, 1, 1, 0.5), (2, 3, 3, 0.7)]),
-    "one column": (1, 5, [(2, 1, 1, 1.0), (3, 2, 1, 0.5)]),
-    "one row": (16, 1, [(4, 1, 2, 1.0), (4, 1, 2, 0.5)]),
-    "all-zero filters": (16, 8, [(4, 1, 1, 0.0), (4, 2, 2, 0.0)]),
-    "nearly empty": (24, 8, [(6, 1, 1, 1.0), (8, 2, 2, 0.03), (8, 2, 2, 0.03)]),
-    "sparse": (24, 8, [(6, 1, 1, 0.3), (8, 2, 2, 0.1), (8, 2, 2, 0.25)]),
-    "half": (24, 8, [(6, 1, 1, 0.5), (8, 2, 2, 0.5), (8, 2, 2, 0.5)]),
-    "nearly dense": (24, 8, [(6, 1, 1, 0.9), (8, 2, 2, 0.9), (8, 2, 2, 0.95)]),
-    "dense": (32, 16, [(8, 1, 1, 1.0), (12, 2, 2, 1.0), (16, 2, 2, 1.0), (8, 4, 8, 1.0)]),
-    "more than 255 taps apart": (8, 4, [(64, 1, 1, 1.0), (4, 2, 2, 0.004)]),
-    "pool of three": (18, 12, [(4, 3, 3, 1.0), (4, 2, 3, 0.5)]),
-    "odd widths pooled once": (47, 9, [(4, 1, 1, 0.5), (4, 2, 2, 1.0), (4, 1, 1, 0.2), (3, 4, 21, 1.0)]),
-    "no pool": (11, 6, [(3, 1, 1, 1.0), (4, 1, 1, 0.2), (3, 1, 1, 0.5)]),
-}
-
-
-def unix():
-    try:
-        return runtimes.find("unix")
-    except L3Error as e:
-        require(False, str(e))
-
-
-def graph_of(shape, activation="relu"):
-    bands, frames, convs = SHAPES[shape]
-    rng = np.random.default_rng(list(SHAPES).index(shape))
-    window = 256 + 128 * (frames - 1)
-    frontend = fmt.Frontend(
-        8000, window, window, 256, 128, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
-    )
-    layers, channels, rows, cols = [], 1, frames, bands
-    for i, (filters, pool_rows, pool_cols, density) in enumerate(convs):
-        layers.append(conv(rng, f"conv{i}", channels, filters, density, (pool_cols, pool_rows), activation))
-        channels, rows, cols = filters, rows // pool_rows, cols // pool_cols
-    layers.append(dense(rng, "dense", channels * rows * cols, 5, 0.6, "none"))
-    graph = rounded(Graph(frontend, layers))
-    graph.fixed = fixed.calibrate(graph, noise(frontend, 4))
-    return graph
-
-
-def noise(frontend, n):
-    rng = np.random.default_rng(n)
-    return np.round(rng.normal(size=(n, frontend.window)) * 3000).clip(-32768, 32767).astype(np.int16)
-
-
 def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None):
-    """What fixed_board.py computes, in tiles of `width` if given."""
+    """What board/fixed.py computes, in tiles of `width` if given."""
     folder.mkdir()
     (folder / "model.l3m").write_bytes(to_bytes(graph, encoding))
     pcm.astype("<i2").tofile(folder / "audio.pcm")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap, "width": width}))
-    done = runtimes.execute(unix(), SCRIPT, package, folder)
+    done = runtimes.execute(runtime_of("unix"), SCRIPT, package, folder)
     assert done.returncode == 0, done.stderr + done.stdout
     if width is not None:
         last = Reader(BytesIO(to_bytes(graph))).layers[len(graph.convs) - 1]
@@ -178,14 +126,6 @@ def test_front_end_at_its_edges(kind, tmp_path):
         assert (integers(graph, pcm, kernel, tmp_path / kernel) == expected).all(), kernel
 
 
-def micropython(code, package=PACKAGE):
-    unix()
-    program = runtimes.venv_tool("micropython")
-    done = subprocess.run([program, "-c", code], env={"MICROPYPATH": f"{package}:.frozen"}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def copy_of_package(folder):
     shutil.copytree(PACKAGE / "l3mote", folder / "l3mote", ignore=shutil.ignore_patterns("__pycache__"))
     return folder
@@ -262,7 +202,7 @@ def test_c_under_sanitizers(tmp_path):
     program = tmp_path / "fuzz"
     flags = ["-std=c99", "-O1", "-g", "-Wall", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     require(shutil.which("gcc") and sys.platform == "linux", "building the C with sanitizers needs gcc (package gcc)")
-    subprocess.run(["gcc", *flags, f"-I{NATIVE}", HERE / "native_fuzz.c", "-o", program], check=True)
+    subprocess.run(["gcc", *flags, f"-I{NATIVE}", TESTS / "fuzz.c", "-o", program], check=True)
     done = subprocess.run([program, str(FUZZ_CALLS), "1"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert min(int(n) for n in done.stdout.split()) > FUZZ_CALLS / 20
@@ -274,7 +214,7 @@ def test_assembly_equals_c(tmp_path):
     require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
     flags = "-mthumb -mcpu=cortex-m0plus -O2 -std=c99 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [HERE / "native_asm.c", NATIVE / "conv_armv6m.S", NATIVE / "decode_armv6m.S"]
+    sources = [TESTS / "asm.c", NATIVE / "conv_armv6m.S", NATIVE / "decode_armv6m.S"]
     subprocess.run(
         ["arm-none-eabi-gcc", *flags.split(), *places.split(), f"-I{NATIVE}", *sources, "-lgcc", "-o", program], check=True
     )

@@ -8,8 +8,8 @@ from io import BytesIO
 import numpy as np
 import pytest
 from bench import layer_graph
+from shapes import SHAPES, graph_of, noise
 from support import require
-from test_native import SHAPES, graph_of, noise
 
 from l3host.emulate import emulate, runtimes
 from l3host.errors import L3Error

@@ -1,7 +1,7 @@
 """Fuzz the reader: mutated files, from which only success, FormatError or HeapError may come.
 
-python tests/fuzz.py 100000 --micropython 2000     the same mutations every time
-python tests/fuzz.py --only 4711                   one file again, with its traceback
+python tests/kit/fuzz.py 100000 --micropython 2000     the same mutations every time
+python tests/kit/fuzz.py --only 4711                   one file again, with its traceback
 """
 
 import argparse
@@ -31,7 +31,7 @@ from l3mote.reader import Reader
 from l3mote.verify import verify
 
 HERE = Path(__file__).parent
-DEVICE = HERE.parent / "device"
+DEVICE = HERE.parents[1] / "device"
 HEAP = 24_000  # bytes for a model's buffers: a few mutations ask for more
 BOARD_HEAP = 256 << 10  # of the MicroPython that has to open every file (unix: the other has its own)
 OUTCOMES = ("ok", "FormatError", "HeapError")
@@ -230,7 +230,7 @@ def check(index, corpus):
     try:
         outcome = examine(data, index % RUN_EVERY == 0)
     except Exception as e:
-        raise Broken(f"file {index}: {type(e).__name__}: {e} (again: python tests/fuzz.py --only {index})") from e
+        raise Broken(f"file {index}: {type(e).__name__}: {e} (again: python tests/kit/fuzz.py --only {index})") from e
     seconds = time.process_time() - start
     if seconds > SECONDS:
         raise Broken(f"file {index} took {seconds:.1f} s")
@@ -256,7 +256,7 @@ def run(count, first=0):
 
 
 def job(folder, count, corpus):
-    """What fuzz_board.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
+    """What board/fuzz.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
     with open(folder / "files.bin", "wb") as out:
         for index in range(count):
             data = mutate(index, corpus)
@@ -270,7 +270,7 @@ def run_micropython(count, name="unix"):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         job(folder, count, corpus)
-        done = runtimes.execute(runtime, HERE / "fuzz_board.py", DEVICE, folder, BOARD_HEAP)
+        done = runtimes.execute(runtime, HERE.parent / "board" / "fuzz.py", DEVICE, folder, BOARD_HEAP)
         found = folder / "outcomes.txt"
         lines = found.read_text().split("\n")[:-1] if found.exists() else []
     if done.returncode or len(lines) != count:

@@ -1,6 +1,6 @@
 """Makes tests/device/small.l3m, the model of the device tests: random weights, odd sizes, many encodings, a head of two layers.
 
-python tests/make_small.py; test_device.py checks that the file in the repository is what this makes.
+python tests/kit/make_small.py; test_device.py checks that the file in the repository is what this makes.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from l3host.sound.audio import resample, to_pcm
 from l3host.sound.windows import windows_of
 from l3mote import format as fmt
 
-PATH = Path(__file__).parent / "device" / "small.l3m"
+PATH = Path(__file__).parents[1] / "device" / "small.l3m"
 ENCODINGS = [fmt.ALL, fmt.PALETTE | fmt.ALL, fmt.NIBBLE_GAPS, fmt.ALL, fmt.PALETTE | fmt.BITMAP, fmt.ALL, fmt.BYTE_GAPS, fmt.ALL]
 # filters, pool, density of each convolution
 CONVS = [(4, (1, 1), 1), (5, (2, 2), 1), (6, (1, 1), 0.2), (8, (2, 2), 1), (8, (1, 1), 0.3), (12, (6, 3), 1)]

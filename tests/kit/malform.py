@@ -12,6 +12,7 @@ from l3mote.verify import verify
 
 TINY = bytes(models.data(models.tiny()))  # one dense chunk: 2 biases from byte 12, 18 weights from byte 20
 HEADS = bytes(models.data(models.classifier(), [1, 1, 0]))  # chunks 0 (convolution) and 1 (hidden) in byte gaps, 2 (head) dense
+BAD_HALVES = [0x7C00, 0xFC00, 0x7E00, 0x0001, 0x83FF]  # +-infinity, NaN, subnormals
 SMALL = bytes(models.data(models.small()))
 
 
@@ -35,3 +36,20 @@ def resized(section, change, source=HEADS):
     i = models.SECTIONS.index(section)
     parts[i] = change(parts[i])
     return models.join(parts)
+
+
+class Shrinking:
+    """A file that loses its last bytes once `cut` is set, as a card does that is pulled out."""
+
+    def __init__(self, data):
+        self.file = models.stream(data)
+        self.cut = None
+        self.seek, self.close = self.file.seek, self.file.close
+
+    def read(self, n):
+        return self.file.read(n if self.cut is None else max(0, min(n, self.cut - self.file.tell())))
+
+    def readinto(self, view):
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)

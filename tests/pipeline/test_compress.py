@@ -105,7 +105,7 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     """Correspondence with a frozen video network, then batch norm; and a new network taught by SEA, then a classifier."""
     require(importlib.util.find_spec("av"), "PyAV is not installed")
     tensorflow()
-    from test_avc import write_clip
+    from films import write_clip
 
     from l3host.networks import build
     from l3host.pipeline import recover

@@ -1,6 +1,7 @@
 """The training loop: resuming, refusals, what TensorBoard reads, zeros that stay, two workers that equal one."""
 
 import importlib.util
+import os
 import struct
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import workers
-from support import require
+from support import KIT, require
 
 from l3host.errors import L3Error
 from l3host.graph.network import frontend
@@ -146,12 +147,13 @@ def test_tensorboard_reads_loss_and_learning_rate(tmp_path):
 
 
 WORKER = """
+import os
 import sys
 from pathlib import Path
-from l3host.train import backend
+from l3host.networks import backend
 backend.one_thread()
 backend.join()
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1].split(os.pathsep)
 import numpy as np
 import test_loop
 with backend.strategy().scope():
@@ -162,7 +164,7 @@ np.savez(sys.argv[3], *done.model.get_weights(), losses=done.losses)
 
 def train_in_processes(tmp_path, name, number):
     """Weights and losses of every worker; they share one run directory."""
-    tests, shared = str(Path(__file__).parent), str(tmp_path / name)
+    tests, shared = f"{Path(__file__).parent}{os.pathsep}{KIT}", str(tmp_path / name)
     commands = [[sys.executable, "-c", WORKER, tests, shared, str(tmp_path / f"{name}{index}.npz")] for index in range(number)]
     logs = [tmp_path / f"{name}{index}.log" for index in range(number)]
     workers.finish(workers.start(commands, logs), logs, 300)

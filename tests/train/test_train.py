@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from support import require
+from support import KIT, require
 
 from l3host import datasets
 from l3host.datasets import clips
@@ -192,13 +192,13 @@ def test_a_killed_run_goes_on_to_the_same_file(trained, tones, tmp_path):
     """SIGKILL parent and child once the first epoch is saved; the second call must end with bit-equal files."""
     out = tmp_path / "tones.l3m"
     code = (
-        "import sys; sys.path.insert(0, sys.argv[3]); import test_train as t\n"
+        "import os, sys; sys.path[:0] = sys.argv[3].split(os.pathsep); import test_train as t\n"
         "if __name__ == '__main__': t.train_tones(sys.argv[1], sys.argv[2], [])"
     )
     script = tmp_path / "run.py"
     script.write_text(code)
     process = subprocess.Popen(
-        [sys.executable, str(script), str(tones), str(out), str(Path(__file__).parent)], start_new_session=True
+        [sys.executable, str(script), str(tones), str(out), f"{Path(__file__).parent}{os.pathsep}{KIT}"], start_new_session=True
     )
     checkpoint = tmp_path / "tones.run" / "final" / "checkpoint.npz"
     deadline = time.monotonic() + 240
