@@ -99,7 +99,7 @@ def of_drive(folder: str, free: int) -> Facts:
     chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
         "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
-        heap=chip and chip.heap, folder=folder, flash=free, writable=True,
+        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
     )  # fmt: skip
 
 
@@ -116,8 +116,8 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it nevertheless"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, dict | None]:
-    """The kernel that will run the model, and boards.will_it_run's answer for it (None: the heap is not known).
+def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, estimates.Fit | None]:
+    """The kernel that will run the model, and estimates.will_it_run's answer for it (None: the heap is not known).
 
     listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
     """

@@ -11,6 +11,7 @@ from io import BytesIO
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.graph.fixed_point import FixedPoint
 from l3host.graph.half import rounded, to_half
 from l3host.graph.network import ACTIVATIONS, Conv, Graph
 from l3host.l3m import selftest
@@ -195,22 +196,22 @@ def _sections(graph: Graph, encodings: list[tuple[int, ...]]) -> list[bytes]:
     if len(provenance) > fmt.MAX_TEXT:
         raise L3Error(f"provenance of {len(provenance)} bytes: at most {fmt.MAX_TEXT}")
     sections = [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
-    return sections + ([_fixed(graph)] if graph.fixed else [])
+    return sections + ([_fixed(graph, graph.fixed)] if graph.fixed else [])
 
 
-def _check(graph: Graph) -> int:
+def _check(graph: Graph, scales: FixedPoint) -> int:
     """CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
     pcm = selftest.signal(graph.frontend.window, selftest.SEED)
-    integers = fixed.run(graph, graph.fixed, pcm[None]).flat[0]
+    integers = fixed.run(graph, scales, pcm[None]).flat[0]
     return crc32(integers.astype("<i2").tobytes())
 
 
-def _fixed(graph: Graph) -> bytes:
+def _fixed(graph: Graph, scales: FixedPoint) -> bytes:
     """The FIXED section of a calibrated graph."""
-    scales, t, s = graph.fixed, graph.fixed.tables, graph.fixed.scale
+    t, s = scales.tables, scales.scale
     out = struct.pack(
         fmt.FIXED, scales.input_exponent, scales.input_bits, fixed_mel.frame_bits(graph.frontend), s.shift,
-        s.floor, s.factor, s.offset, len(t.weights), t.silence, _check(graph),
+        s.floor, s.factor, s.offset, len(t.weights), t.silence, _check(graph, scales),
     )  # fmt: skip
     out += b"".join(struct.pack(fmt.FIXED_LAYER, layer.exponent, layer.bits) for layer in scales.layers)
     out += b"".join(layer.shifts.astype(np.int8).tobytes() for layer in scales.layers)

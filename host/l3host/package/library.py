@@ -37,6 +37,6 @@ def copy_for_board(
     for name in set(KERNELS) - set(kernels):
         for module in (f"{name}.py", f"capture_{name}.py"):
             (folder / "kernels" / module).unlink(missing_ok=True)
-    for module in (folder / "kernels").glob("l3native_*.mpy"):
-        if "native" not in kernels or module.stem != f"l3native_{arch}":
-            module.unlink()
+    for native in (folder / "kernels").glob("l3native_*.mpy"):
+        if "native" not in kernels or native.stem != f"l3native_{arch}":
+            native.unlink()
