@@ -10,7 +10,7 @@ ARCH ?= armv6m
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check docs fuzz bench bench-listen model dist cuts clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,8 +50,11 @@ check: $(VENV)/.setup-dev ## lint
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 
+pages: $(VENV)/.setup-dev ## write into the documentation's pages what they take from the code
+	$(BIN)/python tools/pages.py
+
 docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning is an error)
-	$(BIN)/python -m sphinx -EWq --keep-going docs build/docs
+	$(BIN)/python -m sphinx -EWq --keep-going -c docs . build/docs
 	@echo "open build/docs/index.html"
 
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)

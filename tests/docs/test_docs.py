@@ -134,16 +134,32 @@ def test_every_setting_is_explained():
     assert all(f"`{key}`" in page for key in SETTINGS)
 
 
+def test_pages_say_what_the_code_says():
+    done = subprocess.run([sys.executable, ROOT / "tools" / "pages.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_are_plain_markdown_with_links_that_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"^(```|:::)\{|\{[a-z:]+\}`", text, re.MULTILINE), "a directive that only Sphinx reads"
+    targets = [token.attrs["href"] for line in MARKDOWN.parse(text) for token in line.children or [] if token.type == "link_open"]
+    for target in (target.partition("#")[0] for target in targets):
+        assert not target or "://" in target or (page.parent / target).exists(), target
+
+
 # -- the build
 
 
 def test_builds_without_a_warning(tmp_path):
     require(all(map(importlib.util.find_spec, ("sphinx", "furo", "myst_parser"))), "Sphinx is missing: pip install 'l3mote[docs]'")
-    build = [sys.executable, "-m", "sphinx", "-EWq", "--keep-going", "-d", tmp_path / "trees", DOCS, tmp_path / "html"]
+    build = [sys.executable, "-m", "sphinx", "-EWq", "--keep-going", "-d", tmp_path / "trees", "-c", DOCS, ROOT, tmp_path / "html"]
     done = subprocess.run(build, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    for page, text in {"reference/device": "selftest()", "reference/cli": "--calibrate", "about/benchmarks": "cycles"}.items():
+    internals = "docs/reference/internals/l3mote/l3mote"
+    for page, text in {internals: "test_signal", "docs/reference/commands": "--calibrate", "BENCHMARKS": "cycles"}.items():
         assert text in (tmp_path / "html" / f"{page}.html").read_text()
+    assert 'url=docs/index.html"' in (tmp_path / "html" / "index.html").read_text()
 
 
 # -- the tutorial

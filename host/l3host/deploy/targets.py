@@ -18,7 +18,7 @@ PART = 1500  # bytes sent at a time: the board holds their base64 and the compil
 
 
 class Target:
-    """root: what board paths begin with ("" on a board). call(name, *arguments) runs a function of files.py or start.py there."""
+    """root: what board paths begin with ("" on a board). `call(name, *arguments)` runs a function of files.py or start.py there."""
 
     root = ""
 

@@ -20,7 +20,7 @@ BN_MOMENTUM = 0.95  # an epoch is a few dozen batches: Keras' 0.99 would lag beh
 
 
 class Architecture(NamedTuple):
-    """What the audio network of a model was built with: audio(*architecture(model)) has the same shape."""
+    """What the audio network of a model was built with: `audio(*architecture(model))` has the same shape."""
 
     frontend: Frontend
     filters: tuple[int, ...]
