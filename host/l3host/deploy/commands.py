@@ -125,7 +125,7 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | No
     try:
         verify(reader)
         if listening:
-            app.check(given, reader.labels, args.model)
+            app.check(given, reader, args.model, found.has)
         return facts.choose_kernel(found, reader, listening)
     finally:
         reader.close()
