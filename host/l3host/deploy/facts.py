@@ -18,6 +18,7 @@ from l3mote.settings import FIRMWARE, importable
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
+BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
 
@@ -100,8 +101,8 @@ def is_drive(port: str) -> bool:
 
 def of_drive(folder: str, free: int) -> Facts:
     """What boot_out.txt says of a CIRCUITPY drive. Its heap is that of its chip's entry in boards.py, if it has one."""
-    text = (Path(folder) / "boot_out.txt").read_text(encoding="utf-8", errors="replace")
-    match = BOOT_OUT.search(text)
+    with (Path(folder) / "boot_out.txt").open(encoding="utf-8", errors="replace") as f:
+        match = BOOT_OUT.search(f.read(BOOT_OUT_CHARACTERS))
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
     *version, machine = match.groups()
