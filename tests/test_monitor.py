@@ -25,7 +25,7 @@ import json, time
 n = 0
 while True:
     n += 1
-    print(json.dumps({"event": "level", "level": -40.5, "t": n}))
+    print('{"event": "level", "level": -40.5, "t": %d.500}' % n)
     print(json.dumps({"event": "start", "label": "dog", "score": 0.875, "level": -20.25, "t": n}))
     print("an odd line")
     time.sleep_ms(100)
@@ -81,7 +81,7 @@ def test_a_board_that_goes_is_one_line():
 
     speaker = threading.Thread(target=speak)
     speaker.start()
-    assert process.stdout.readline() == "end  dog  0.50  -31.3  2.0\n"
+    assert process.stdout.readline() == "end  dog  0.50  -31.3  2.000\n"
     heard.set()
     speaker.join()
     os.close(theirs)
@@ -96,7 +96,7 @@ def test_lines_are_read_or_shown_as_they_are():
     assert parsed(b"Traceback \xff\n") == {"event": "text", "label": "Traceback \ufffd"}
     assert parsed(b"\r\n") is None
     event = {"event": "start", "label": "dog", "score": 0.876, "level": -20.25, "t": 3, "by": 2}
-    assert cells(event) == ["start", "dog by=2", "0.88", "-20.2", "3.0"]
+    assert cells(event) == ["start", "dog by=2", "0.88", "-20.2", "3.000"]
 
 
 @pytest.mark.parametrize("level, at", [(-200, 0), (-80, 0), (-40, 4), (0, 8), (3, 8)])

@@ -1,6 +1,7 @@
 """Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
 
 from l3mote.log import Log, seal
+from l3mote.seconds import Seconds
 
 REASONS = {
     28: "the flash is full",
@@ -15,10 +16,10 @@ def reason(error):
 
 
 class Output:
-    """Each line is a sealed record (log.seal), the same everywhere. t: seconds of audio heard, for warnings."""
+    """Each line is a sealed record (log.seal), the same everywhere. t: the time of sound (Seconds), for warnings."""
 
     def __init__(self, settings):
-        self.t = 0
+        self.t = Seconds(0, 1)
         self.failing = set()  # what was complained about and has not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
         self.publisher = None
