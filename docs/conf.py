@@ -22,7 +22,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
 # what is imported when it runs, not when it is documented
-autodoc_mock_imports = ["av", "distributed", "keras", "sklearn", "tensorflow", "umqtt"]
+autodoc_mock_imports = ["av", "distributed", "keras", "sklearn", "tensorflow"]
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 

@@ -31,9 +31,7 @@ class Output:
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)
-        except ImportError as e:
-            self.warn("no MQTT: %s. MicroPython gets it by: mpremote mip install umqtt.simple" % e)
-        except Exception as e:
+        except Exception as e:  # no sockets, no network
             self.warn("no MQTT: " + reason(e))
 
     def event(self, record):
@@ -56,7 +54,7 @@ class Output:
     def serve(self, function):
         """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
         if self.publisher:
-            self.publisher.client.between = function or (lambda: None)
+            self.publisher.between = function or (lambda: None)
 
     def service(self):
         """What MQTT does between windows: for half a second at most."""

@@ -17,7 +17,7 @@ from l3mote import __version__, start
 from l3mote.kernels import KERNELS
 
 NOT_IN_VERSIONS = (*mpy.NOT_FOR_BOARDS, "start.py")  # the starter lies outside of them
-ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py"), "circuitpython": ("mic_circuitpython.py",)}
+ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py", "mqtt_packets.py"), "circuitpython": ("mic_circuitpython.py",)}
 
 
 @dataclass(frozen=True)
