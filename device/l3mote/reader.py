@@ -24,7 +24,6 @@ class Reader:
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
         self.check = check  # for chunks as they stream: a kernel may bring a faster one
-        self.ring = 0  # samples that a Listener keeps: plan.plan counts them
         self._fixed = None
         try:
             self._open()

@@ -1,4 +1,4 @@
-"""Kernels: the arithmetic. choose() is the one place where one is picked, and the name of what was picked is kept."""
+"""Kernels: the arithmetic. The board and the host pick one by the same rule: the first in order() that loads and fits the heap."""
 
 import sys
 
@@ -49,26 +49,57 @@ def architecture(mpy):
 
 
 def order(mpy):
-    """Names of the kernels, the one to prefer first: ulab's floats before viper's integers only where the board has an FPU.
+    """Names of the kernels, the one to prefer first. mpy: the board's sys.implementation._mpy."""
+    return preferred(architecture(mpy))
 
-    mpy: its sys.implementation._mpy.
+
+def preferred(arch):
+    """Names of the kernels, the fastest on an architecture first: ulab before viper only where it has an FPU."""
+    return ORDER_WITH_FPU if arch in WITH_FPU else ORDER
+
+
+def candidates(name=None, calibrated=False):
+    """Yield the kernels' modules that load here, the one to prefer first (FIXED: for a calibrated file), or the one called `name`.
+
+    Raises KernelError when there is none.
     """
-    return ORDER_WITH_FPU if architecture(mpy) in WITH_FPU else ORDER
-
-
-def choose(name=None, calibrated=False):
-    """The kernel module called `name`, or the first that loads (FIXED: for a calibrated file). Raises KernelError."""
     if name is not None and name not in KERNELS:
         raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
-    reason = None
+    reason, some = None, False
     for candidate in order(getattr(sys.implementation, "_mpy", 0)) if name is None else (name,):
         if name is None and candidate in FIXED and not calibrated:
             continue
         try:
-            return KERNELS[candidate]()
+            module = KERNELS[candidate]()
         except (ImportError, SyntaxError, TypeError, ValueError) as e:
             reason = e  # a port without native code refuses viper's decorator as a syntax error, an old emitter what it cannot type
-    raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
+            continue
+        some = True
+        yield module
+    if not some:
+        raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
+
+
+def choose(name=None, calibrated=False):
+    """The first of candidates()."""
+    return next(candidates(name, calibrated))
+
+
+def first_that_fits(kernels, attempt):
+    """attempt(kernel), of the first kernel for which that raises no MemoryError; else the HeapError that misses least."""
+    least = None  # type: MemoryError | None
+    for kernel in kernels:
+        try:
+            return attempt(kernel)
+        except MemoryError as e:
+            if least is None or missing(e) < missing(least):
+                least = e
+    raise least
+
+
+def missing(error):
+    """Bytes that a HeapError misses; more than any other for a heap that turned out to be in pieces."""
+    return getattr(error, "missing", 1 << 29)
 
 
 def calibrated(reader):
