@@ -20,6 +20,8 @@ RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates
 class HeapError(MemoryError):
     """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
 
+    missing = 0
+
 
 def heap_error(needed, heap):
     error = HeapError(

@@ -4,9 +4,11 @@ There is no form with the same bits: ulab has no 32-bit integers, and a sum of p
 """
 
 from ulab import numpy as np
-from ulab.scipy.signal import sosfilt
+from ulab import scipy  # a dotted import finds it on CircuitPython only
 
 from l3mote.kernels.capture import LAG, take
+
+sosfilt = scipy.signal.sosfilt
 
 __all__ = ("take", "decimate", "measure", "state", "found")
 

@@ -24,8 +24,10 @@ except ImportError:  # CPython, for debugging: MicroPython has no numpy either, 
     import numpy as np
 
     utils = None
-    FLOAT = np.float32  # as on boards
+    FLOAT = "float32"  # as on boards
 
+spectrogram = getattr(utils, "spectrogram", None)
+take = getattr(np, "take", None)  # CircuitPython's has none
 
 name = "ulab"
 arithmetic = "float"
@@ -76,8 +78,6 @@ def zeros(shape):
 def int16(v):
     return np.array([v - 65536 if v > 32767 else v], dtype=np.int16)
 
-
-take = getattr(np, "take", None)  # CircuitPython's has none
 
 # A float16's fields, moved to the float's highest lane: shifts and masks, then one multiplication for the exponent's bias.
 if itemsize == 4:
@@ -293,7 +293,7 @@ class Spectrogram:
 
     def power(self, frame, out):
         """Squares of the spectrum of a frame of n values into out."""
-        utils.spectrogram(frame, scratchpad=self.scratch, out=out)
+        spectrogram(frame, scratchpad=self.scratch, out=out)
         out *= out
 
 
@@ -367,8 +367,8 @@ def circle(n, count, phase=0.0):
 def transform():
     """The class whose power() this firmware runs: NumPy and ulab before 6.6 have no spectrogram that takes memory."""
     try:
-        utils.spectrogram(zeros(4), scratchpad=zeros(8), out=zeros(4))
-    except (AttributeError, TypeError):
+        spectrogram(zeros(4), scratchpad=zeros(8), out=zeros(4))
+    except TypeError:
         return Transform
     return Spectrogram
 
