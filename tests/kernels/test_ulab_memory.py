@@ -1,5 +1,5 @@
-"""Kernel `ulab` keeps to its plan: what a window allocates is small, in MicroPython + ulab (WebAssembly, which enforces no heap) by the
-heap's map; and, where MICROPYTHON names an interpreter with ulab that enforces one, by running in every heap."""
+"""Kernel `ulab` keeps to its plan: what a window allocates is small, by the heap's map in MicroPython + ulab in WebAssembly (which
+enforces no heap); and, where MICROPYTHON names an interpreter with ulab that enforces one, by running in every heap."""
 
 import json
 import os
