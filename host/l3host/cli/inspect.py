@@ -95,8 +95,8 @@ def _fits(found: Fit | None) -> str:
 
 
 def _boards(boards: dict[str, OnBoard]) -> Table:
-    columns = "board, stock MicroPython", "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
-    t = table("Will it run?", *columns)
+    columns = "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
+    t = table("Will it run?", "board, stock MicroPython", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
         t.add_row(

@@ -17,6 +17,7 @@ from l3mote.settings import FIRMWARE, importable
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
+FIRST_I2S = (10, 3)  # CircuitPython with audioi2sin
 BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
@@ -103,11 +104,12 @@ def of_drive(folder: str, free: int) -> Facts:
         match = BOOT_OUT.search(f.read(BOOT_OUT_CHARACTERS))
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
-    *version, machine = match.groups()
+    version, machine = tuple(map(int, match.groups()[:3])), match[4]
     chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
-        "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
-        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True, names=("audioi2sin",),
+        "circuitpython", version, machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
+        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
+        names=("audioi2sin",) if version >= FIRST_I2S else (),
     )  # fmt: skip
 
 
