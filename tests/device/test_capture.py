@@ -82,6 +82,11 @@ def test_forms_decimate_alike():
             assert off <= (0 if name in EXACT else 1), (name, off)
 
 
+def near(a, b):
+    """As near as sums of 32-bit floats come."""
+    return abs(a - b) <= b >> 16
+
+
 def test_forms_measure_alike():
     for rate in (8000, 16000, 48000):
         coefficients = weighting(rate)
@@ -95,7 +100,7 @@ def test_forms_measure_alike():
                 if name in EXACT:
                     assert a == b, (name, rate, shift, a, b)
                 else:
-                    assert (a[0] << 16) + a[1] == (b[0] << 16) + b[1] and a[4:] == b[4:]
+                    assert near((a[0] << 16) + a[1], (b[0] << 16) + b[1]) and a[4:] == b[4:]
                     exact = (b[2] << 16) + b[3]
                     assert abs((a[2] << 16) + a[3] - exact) < 0.02 * exact + 300, (rate, shift, a, b)  # rounding
 
@@ -108,7 +113,9 @@ def test_measuring_by_hand():
         assert found[:2] == [0, 25] and found[4:] == [-4, 3, 0], (name, found)
         form.measure(array("h", [5, 3, -4, 32767, -32768, 0]), state, array("i", [3, 6]))
         found = [int(v) for v in form.found(state)]
-        assert (found[0] << 16) + found[1] == 32767 * 32767 + 32768 * 32768 and found[4:] == [-32768, 32767, 2], (name, found)
+        total, exact = (found[0] << 16) + found[1], 32767 * 32767 + 32768 * 32768
+        assert total == exact if name in EXACT else near(total, exact), (name, found)
+        assert found[4:] == [-32768, 32767, 2], (name, found)
 
 
 def ramp(n):
