@@ -115,11 +115,12 @@ def _firmware(boards: dict[str, OnBoard]) -> Table:
     rows = {name: board["firmware"] for name, board in boards.items()}
     t = table("With which firmware? (the kernel that fits and is fastest, seconds estimated)", "board", *next(iter(rows.values())))
     for name, row in rows.items():
-        t.add_row(name, *(_runs(entry) for entry in row.values()))
+        t.add_row(name, *(runs(entry) for entry in row.values()))
     return t
 
 
-def _runs(entry: OnBoard) -> str:
+def runs(entry: OnBoard) -> str:
+    """The kernel, its seconds a window, and what keeps the app from listening."""
     if not entry["fits"]:
         return _fits(entry)
     taken = next(iter(entry["seconds_estimate"].values()))["seconds"]
