@@ -1,5 +1,9 @@
 // The M0+ assembly against the C that it equals, on a Cortex-M in QEMU (semihosting). Prints "equal", or what differs.
-#include "conv.h"
+// The files whose inside is compared are included whole.
+#include "decode.c"
+#include "armv6m/conv.c"
+#include "armv6m/decode.c"
+#include "conv.c"
 
 #define TRIALS 400
 #define CHANNELS 5
@@ -11,6 +15,14 @@ static uint16_t plane[2000], values[9 * MOST_CHANNELS];
 static uint8_t positions[18 * MOST_CHANNELS];
 static int16_t asm_out[OUT], c_out[OUT];
 static int32_t list[18 * MOST_CHANNELS], c_list[18 * MOST_CHANNELS], lines[2 * 48], asm_line[48];
+
+// What the compiler clears structs with: there is no library.
+void *memset(void *to, int value, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        ((uint8_t *)to)[i] = (uint8_t)value;
+    }
+    return to;
+}
 
 static uint32_t random32(void) {
     state ^= state << 13, state ^= state >> 17, state ^= state << 5;

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listen.h"
-#include "mel.h"
+#include "capture.c"
+#include "l3native.h"
 
 static uint64_t state;
 

@@ -1,7 +1,7 @@
 """The integer kernels in C: the same integers as viper.py, from a prebuilt native module for this board's architecture.
 
-C source, and how the modules were built: device/native/. The parameters packed here are conv_t, frame_t, rows_t and planes_t of
-conv.h and mel.h, in their order; C checks each of them against the buffers and raises ValueError.
+C source, and how the modules were built: device/native/. The parameters packed here are structs of
+include/l3native.h, in their order; C checks each of them against the buffers and raises ValueError.
 """
 
 import struct
