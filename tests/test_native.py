@@ -258,6 +258,19 @@ for i in (len(crcs), -1):
     assert micropython(code % (parts, expected)).splitlines() == [str(equal)] + 2 * ["parameters reach outside a buffer"]
 
 
+@pytest.mark.parametrize(
+    ("compiler", "package", "folder", "flags"),
+    [("gcc", "gcc", "portable", ""), ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus")],
+)
+def test_each_c_file_compiles_alone_without_a_warning(compiler, package, folder, flags):
+    """module.c aside, which needs MicroPython's headers and is compiled with -Werror whenever a module is built."""
+    require(shutil.which(compiler), f"compiling the C needs {compiler} (package {package})")
+    files = sorted(path for path in [*NATIVE.glob("*.c"), *(NATIVE / folder).glob("*.c")] if path.name != "module.c")
+    assert len(files) >= 7
+    for path in files:
+        subprocess.run([compiler, *WARNINGS, "-Wmissing-prototypes", "-O2", *flags.split(), "-fsyntax-only", path], check=True)
+
+
 def test_c_under_sanitizers(tmp_path):
     program = tmp_path / "fuzz"
     flags = [*WARNINGS, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -5,6 +5,7 @@ from array import array
 
 from l3mote.fixed import log2
 from l3mote.format import RELU
+from l3mote.kernels import flatten_rows
 
 itemsize = 2
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
@@ -93,6 +94,8 @@ class Integer:
     def slide(self, plane, rows):
         struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
         self.slide_rows(plane.data, self.part)
+
+    flatten = flatten_rows
 
     def _filters(self, chunk, buffer, pitch, size):
         """Decode one filter after the other into taps; yield (filter, count, bias, output shift)."""

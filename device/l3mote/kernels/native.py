@@ -35,7 +35,7 @@ def load():
 
 module = load()
 native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
-check = module.check  # for the reader
+check = module.check
 
 
 def workspace(plan):
@@ -102,8 +102,7 @@ class Kernel(Integer):
         self._run(chunk, buffer, x, y, chunk.first)
 
 
-class frontend:
-    """The integer front-end."""
+class FrontEnd:
 
     def __init__(self, reader, work=None):
         """work: frontend_bytes to work in, None: its own."""
