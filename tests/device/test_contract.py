@@ -1,4 +1,4 @@
-"""Every kernel that loads here offers what kernels/__init__.py says, and does it to the letter; every form of the capture the same names."""
+"""Every kernel that loads here offers and does what kernels/__init__.py says; forms of the capture have the same names."""
 
 import struct
 from array import array
