@@ -18,7 +18,8 @@ from l3mote.mic import open_source
 from l3mote.model import Model
 from l3mote.output import Output, reason
 from l3mote.ring import SAMPLES
-from l3mote.settings import load
+from l3mote.seconds import samples
+from l3mote.settings import load, suit
 
 SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -77,6 +78,7 @@ class Monitor:
         self.given = source
         self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
         self.model = open_model(path)
+        suit(dict(settings, mic="callback") if source else settings, self.model.reader)
         self.listener = Listener(self.model, self.source, settings, clock)
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
@@ -143,7 +145,7 @@ class Monitor:
             self.emit(listener.infer())
         else:
             listener.pass_over()
-        output.t = round(listener.t, 3)
+        output.t = listener.t
         self.level()
         output.service()
 
@@ -169,9 +171,9 @@ class Monitor:
             self.slots += 1
         self.slot = meter.slots
         every = self.settings["level_every"]
-        if every and self.slots * listener.slot >= every * listener.rate:
+        if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
-            record["event"], record["t"] = "level", round(self.slot * listener.slot / listener.rate, 3)
+            record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
             record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0

@@ -19,8 +19,8 @@ arithmetic = "fixed"
 itemsize = 2
 block_bytes = plane_bytes
 
-# The slots of conv_t in C, and the formats and slots of structs that are packed whole: tests/test_slots.py compares them with
-# l3native.h. MicroPython keeps no const whose name begins with _, so that these cost no heap.
+# The slots of conv_t in C, and the formats and slots of structs that are packed whole: tests/kernels/test_slots.py compares them
+# with l3native.h. MicroPython keeps no const whose name begins with _, so that these cost no heap.
 _CONV_FILTERS = const(0)
 _CONV_BIASES = const(1)
 _CONV_COUNTS = const(2)

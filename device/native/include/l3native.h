@@ -29,7 +29,7 @@
 #include "../portable/arch.h"
 #endif
 
-// Parameters come as an array of int32_t from Python, which counts its slots: kernels/native.py, tests/test_slots.py.
+// Parameters come as an array of int32_t from Python, which counts its slots: kernels/native.py, tests/kernels/test_slots.py.
 #define L3_SLOTS(type, n) _Static_assert(sizeof(type) == 4 * (n), #type " and the slots that Python packs differ in number")
 
 // ---- crc.c
