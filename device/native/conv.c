@@ -90,17 +90,36 @@ static bool disjoint(const void *a, size_t a_bytes, const void *b, size_t b_byte
 static NOINLINE bool chunk_inside(const conv_t *p, const conv_buffers_t *b) {
     int32_t bias_bytes = 4, count_bytes = p->code ? 2 : 0;
     int32_t halves = p->palette ? p->palette : p->values; // float16 stand there
-    return p->filters >= 1 && p->filters <= 65535 && p->taps >= 1 && p->taps <= MAX_TAPS
-        && part_inside(p->biases, p->filters, bias_bytes, b->chunk_bytes) && part_inside(p->counts, p->filters, count_bytes, b->chunk_bytes)
-        && p->code >= ALL && p->code <= BITMAP && part_inside(p->palette, p->palette ? PALETTE_BYTES : 0, 1, b->chunk_bytes)
-        && part_inside(p->values, 0, 0, b->chunk_bytes) && ((uintptr_t)(b->chunk + halves) & 1) == 0 && part_inside(p->end, 0, 0, b->chunk_bytes)
-        && p->positions >= 0 && p->positions <= p->end && part_inside(p->first_shift, p->filters, 1, b->n_shifts);
+    return p->filters >= 1
+        && p->filters <= 65535
+        && p->taps >= 1
+        && p->taps <= MAX_TAPS
+        && part_inside(p->biases, p->filters, bias_bytes, b->chunk_bytes)
+        && part_inside(p->counts, p->filters, count_bytes, b->chunk_bytes)
+        && p->code >= ALL
+        && p->code <= BITMAP
+        && part_inside(p->palette, p->palette ? PALETTE_BYTES : 0, 1, b->chunk_bytes)
+        && part_inside(p->values, 0, 0, b->chunk_bytes)
+        && ((uintptr_t)(b->chunk + halves) & 1) == 0
+        && part_inside(p->end, 0, 0, b->chunk_bytes)
+        && p->positions >= 0
+        && p->positions <= p->end
+        && part_inside(p->first_shift, p->filters, 1, b->n_shifts);
 }
 
 static bool input_inside(const conv_t *p, const conv_buffers_t *b) {
     const int32_t most = 1 << 28; // twice an element's index must fit int32_t
-    if (p->pitch < 0 || p->size < 0 || p->first < 0 || p->rows < 1 || p->columns < 1 || p->rows > 65535 || p->columns > 65535
-        || p->pitch > most || p->size > most || p->first > most || b->n_in > (size_t)most) {
+    if (p->pitch < 0
+        || p->size < 0
+        || p->first < 0
+        || p->rows < 1
+        || p->columns < 1
+        || p->rows > 65535
+        || p->columns > 65535
+        || p->pitch > most
+        || p->size > most
+        || p->first > most
+        || b->n_in > (size_t)most) {
         return false;
     }
     if (p->pitch == 0) {
@@ -115,8 +134,16 @@ static bool input_inside(const conv_t *p, const conv_buffers_t *b) {
 
 static NOINLINE bool output_inside(const conv_t *p, const conv_buffers_t *b) {
     const int32_t most = 1 << 28;
-    if (p->pool_rows < 1 || p->pool_columns < 1 || p->within < 0 || p->within >= p->pool_rows || p->out_columns < 1 || p->to < 0
-        || p->out_pitch < 0 || p->out_size < 0 || p->to > most || p->out_columns > p->columns
+    if (p->pool_rows < 1
+        || p->pool_columns < 1
+        || p->within < 0
+        || p->within >= p->pool_rows
+        || p->out_columns < 1
+        || p->to < 0
+        || p->out_pitch < 0
+        || p->out_size < 0
+        || p->to > most
+        || p->out_columns > p->columns
         || !inside(p->out_columns, p->pool_columns, 0, 0, 0, (size_t)p->columns + 1)) {
         return false;
     }
@@ -128,10 +155,17 @@ static NOINLINE bool output_inside(const conv_t *p, const conv_buffers_t *b) {
 }
 
 L3_LOCAL bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
-    return chunk_inside(p, b) && input_inside(p, b) && output_inside(p, b)
+    return chunk_inside(p, b)
+        && input_inside(p, b)
+        && output_inside(p, b)
         && b->n_scratch >= 2 * (size_t)p->columns
-        && p->least >= -32768 && p->least <= p->most && p->most <= 32767
-        && p->exponent >= -128 && p->exponent <= 127 && p->out_exponent >= -128 && p->out_exponent <= 127
+        && p->least >= -32768
+        && p->least <= p->most
+        && p->most <= 32767
+        && p->exponent >= -128
+        && p->exponent <= 127
+        && p->out_exponent >= -128
+        && p->out_exponent <= 127
         && disjoint(b->scratch, 4 * b->n_scratch, b->out, 2 * b->n_out); // results must not overwrite the list of offsets
 }
 
@@ -143,7 +177,11 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, fac
     d->shift = b->shifts[p->first_shift + f];
     out_shift = p->exponent + d->shift - p->out_exponent;
     size_t room = b->n_scratch - 2 * (size_t)p->columns; // words for the list
-    if (n > p->taps || 2 * (size_t)n > room || (d->palette ? n : 2 * n) > b->chunk + b->chunk_bytes - d->values || out_shift < 0 || out_shift > 30
+    if (n > p->taps
+        || 2 * (size_t)n > room
+        || (d->palette ? n : 2 * n) > b->chunk + b->chunk_bytes - d->values
+        || out_shift < 0
+        || out_shift > 30
         || !integer_bias(b->chunk + p->biases + 4 * f, d->shift + p->exponent, &bias)) {
         return false;
     }

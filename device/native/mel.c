@@ -31,8 +31,9 @@ static int32_t resting_level(const frame_t *p, const frame_buffers_t *b) {
     return first == stop ? level : 0;
 }
 
-// Samples less the level times window from z to end; step 1 or -1 through the window, which is symmetric. Returns all magnitudes' bits.
-ALWAYS_INLINE uint32_t window_part(const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
+// Samples less the level times window from z to end, step 1 or -1 through the symmetric window. Returns all magnitudes' bits.
+ALWAYS_INLINE uint32_t window_part(
+    const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
     uint32_t all = 0;
     for (; z < end; hann += step) {
         uint32_t v = ((uint32_t)*pcm++ - level) * *hann;
@@ -153,7 +154,8 @@ ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t 
 }
 
 // Bin 0 or 1 with the resting level, Hann-windowed, put back.
-static NOINLINE void put_line(uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
+static NOINLINE void put_line(
+    uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
     int32_t unit = bit_length((uint32_t)half) + 2 - k - rest->moved; // of the level in 13 bits more, against the frame's
     int32_t up = within(unit, 0, 31), down = within(-unit, 0, 31);
     uint32_t level = (uint32_t)(k ? -rest->level : rest->level) << 13;
@@ -162,7 +164,8 @@ static NOINLINE void put_line(uint32_t re, uint32_t im, uint32_t *power, uint8_t
 }
 
 // Bins 0..n/2 of the real signal from the half-size complex one, as powers. a, b: the bit-reversed places of bins k and -k.
-static NOINLINE void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
+static NOINLINE void spectrum(
+    const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
     for (int32_t k = 0; k <= quarter; k++) {
         uint32_t ar = z[2 * a], ai = z[2 * a + 1], br = z[2 * b], bi = z[2 * b + 1];
@@ -197,7 +200,8 @@ ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
 }
 
 // Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
-static NOINLINE uint32_t band_power(const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
+static NOINLINE uint32_t band_power(
+    const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
     int32_t top = 0;
     for (int32_t k = 0; k < n; k++) {
         top = shifts[k] > top ? shifts[k] : top;
@@ -224,7 +228,8 @@ static int32_t log2_q16(uint32_t x, const uint16_t *table) {
 }
 
 // One row of levels into the plane. False if a band leaves the spectrum or the weights.
-static NOINLINE bool levels(const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
+static NOINLINE bool levels(
+    const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
     uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;
     *best = -32768;
     for (int32_t i = 0; i < p->bands; i++) {
@@ -254,11 +259,27 @@ L3_LOCAL size_t frame_work_words(int32_t n_fft) {
 
 L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
     const int32_t most = 1 << 28;
-    return p->n_fft >= 16 && p->n_fft <= 32768 && (p->n_fft & (p->n_fft - 1)) == 0 && b->n_pcm <= (size_t)most
-        && p->start > -most && p->start < most && p->silence >= -32768 && p->silence <= 32767 && p->bits >= 1 && p->bits <= 31 && p->offset > -most && p->offset < most
-        && p->bands >= 0 && p->to >= 0 && (size_t)p->to + (size_t)p->bands <= b->n_plane && b->work_words >= frame_work_words(p->n_fft)
-        && b->n_cos >= (size_t)p->n_fft / 4 + 1 && b->n_hann >= (size_t)p->n_fft / 2 + 1 && b->n_log2 >= LOG2_ENTRIES
-        && b->n_first >= (size_t)p->bands && b->n_count >= (size_t)p->bands;
+    return p->n_fft >= 16
+        && p->n_fft <= 32768
+        && (p->n_fft & (p->n_fft - 1)) == 0
+        && b->n_pcm <= (size_t)most
+        && p->start > -most
+        && p->start < most
+        && p->silence >= -32768
+        && p->silence <= 32767
+        && p->bits >= 1
+        && p->bits <= 31
+        && p->offset > -most
+        && p->offset < most
+        && p->bands >= 0
+        && p->to >= 0
+        && (size_t)p->to + (size_t)p->bands <= b->n_plane
+        && b->work_words >= frame_work_words(p->n_fft)
+        && b->n_cos >= (size_t)p->n_fft / 4 + 1
+        && b->n_hann >= (size_t)p->n_fft / 2 + 1
+        && b->n_log2 >= LOG2_ENTRIES
+        && b->n_first >= (size_t)p->bands
+        && b->n_count >= (size_t)p->bands;
 }
 
 L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best) {
@@ -273,7 +294,12 @@ L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t 
 // ---- all rows of levels -> the network's input
 
 L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane) {
-    return n_scale >= 4 && scale[3] >= 0 && scale[3] <= 31 && p->rows >= 1 && p->columns >= 1 && p->columns < p->pitch
+    return n_scale >= 4
+        && scale[3] >= 0
+        && scale[3] <= 31
+        && p->rows >= 1
+        && p->columns >= 1
+        && p->columns < p->pitch
         && inside(p->rows, p->pitch, 0, 0, p->columns, n_plane);
 }
 

@@ -3,13 +3,20 @@
 
 L3_LOCAL bool planes_allowed(const planes_t *p, size_t n) {
     const int32_t most = 1 << 28;
-    return p->channels >= 1 && p->channels <= 65535 && p->size >= 0 && p->pitch >= 1 && p->first >= 0 && p->first < most && p->rows >= 0
-        && p->rows < most && inside(p->channels - 1, p->size, p->first + p->rows, p->pitch, 0, n + 1);
+    return p->channels >= 1
+        && p->channels <= 65535
+        && p->size >= 0
+        && p->pitch >= 1
+        && p->first >= 0
+        && p->first < most
+        && p->rows >= 0
+        && p->rows < most
+        && inside(p->channels - 1, p->size, p->first + p->rows, p->pitch, 0, n + 1);
 }
 
 typedef uint32_t __attribute__((may_alias)) pair_t; // of int16
 
-// n int16 to where earlier ones stood.
+// Moves n int16 to where earlier ones stood.
 static void move_back(uint16_t *to, const uint16_t *from, int32_t n) {
     if ((((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
         pair_t *pairs = (pair_t *)(void *)to;
@@ -31,8 +38,17 @@ L3_LOCAL void planes_slide(const planes_t *p, uint16_t *plane) {
 }
 
 L3_LOCAL bool columns_allowed(const columns_t *p, size_t n, size_t n_out) {
-    return p->channels >= 1 && p->channels <= 65535 && p->rows >= 1 && p->rows <= 65535 && p->columns >= 1 && p->columns <= 65535
-        && p->size >= 0 && p->pitch >= 0 && p->inset >= 0 && p->inset < 1 << 28 && p->to >= 0
+    return p->channels >= 1
+        && p->channels <= 65535
+        && p->rows >= 1
+        && p->rows <= 65535
+        && p->columns >= 1
+        && p->columns <= 65535
+        && p->size >= 0
+        && p->pitch >= 0
+        && p->inset >= 0
+        && p->inset < 1 << 28
+        && p->to >= 0
         && inside(p->channels - 1, p->size, p->rows - 1, p->pitch, p->inset + p->columns - 1, n)
         && (uint64_t)p->to + (uint64_t)(uint32_t)p->rows * (uint32_t)p->columns * (uint32_t)p->channels <= n_out;
 }

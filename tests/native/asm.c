@@ -73,8 +73,14 @@ static bool blocks(void) {
     filter_t f = random_filter();
     bool pooled = pick(2);
     int32_t columns = (f.by_rows ? 4 : 8) + pick(40 - 8), rows = 1 + pick(5), pool_rows = pooled ? 1 + pick(3) : 1;
-    conv_t p = {.pool_rows = pool_rows, .pool_columns = pooled ? 2 : 1, .most = (1 << (8 + pick(8))) - 1, .rows = rows,
-                .columns = columns, .pitch = columns + 2, .within = pick(pool_rows), .is_signed = pick(2)};
+    conv_t p = {.pool_rows = pool_rows,
+        .pool_columns = pooled ? 2 : 1,
+        .most = (1 << (8 + pick(8))) - 1,
+        .rows = rows,
+        .columns = columns,
+        .pitch = columns + 2,
+        .within = pick(pool_rows),
+        .is_signed = pick(2)};
     p.out_columns = columns / p.pool_columns, p.out_pitch = p.out_columns + pick(3);
     int32_t shift = pick(18);
     for (int i = 0; i < 2000 && p.is_signed; i++) {
@@ -141,7 +147,8 @@ static int32_t encode(int32_t code, const uint8_t *there, int32_t taps) {
 static bool decoding(int *decoded) {
     static uint8_t there[9 * MOST_CHANNELS];
     static uint16_t palette[256];
-    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), code = pick(4), taps = 9 * channels, n = 0, share = 1 + pick(100);
+    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), code = pick(4), taps = 9 * channels, n = 0,
+            share = 1 + pick(100);
     int rare = pick(4) ? 5000 : 20;
     for (int32_t i = 0; i < taps; i++) {
         there[i] = code == ALL || pick(100) < share;
@@ -163,7 +170,10 @@ static bool decoding(int *decoded) {
     }
     ++*decoded;
     int32_t *c_end = decode(&p, &slow, n, by_rows, c_list, room);
-    return c_end && end - list == c_end - c_list && same(list, c_list, 4 * (size_t)(end - list)) && quick.values == slow.values
+    return c_end
+        && end - list == c_end - c_list
+        && same(list, c_list, 4 * (size_t)(end - list))
+        && quick.values == slow.values
         && quick.positions == slow.positions;
 }
 

@@ -3,11 +3,10 @@
 
 extern __attribute__((visibility("hidden"))) int32_t l3_decode_rows(
     const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, int32_t along, int32_t on);
-extern __attribute__((visibility("hidden"))) int32_t l3_decode_list(
-    const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size);
-extern __attribute__((visibility("hidden"))) int32_t l3_decode_palette(
-    const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size,
-    const uint16_t *palette);
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_list(const uint8_t *values, int32_t *list, int32_t *end,
+    const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size);
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_palette(const uint8_t *values, int32_t *list, int32_t *end,
+    const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size, const uint16_t *palette);
 
 // Here, once a chunk, because divisions are slow
 L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
@@ -53,7 +52,8 @@ static int32_t *decode_list_quickly(const conv_t *p, weights_t *state, int32_t n
     weights_t d = *state; // unchanged if the C has to do it
     position_t *positions = waiting(list, room, n);
     int32_t *end = list + 2 * n, pitch = 2 * p->pitch, size = 2 * p->size;
-    if (n == 0 || !unpack(&d, p->code, p->taps, n, positions)
+    if (n == 0
+        || !unpack(&d, p->code, p->taps, n, positions)
         || !(d.palette ? l3_decode_palette(d.values, list, end, q->of, positions, pitch, size, d.palette)
                        : l3_decode_list(d.values, list, end, q->of, positions, pitch, size))) {
         return NULL;

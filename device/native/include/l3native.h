@@ -1,5 +1,5 @@
 // What the native module's C files share: the parameters that Python packs, the buffers that they speak of, and the functions
-// that one file offers the others. Plain C that knows nothing of MicroPython but in module.c, so that a PC can build it with sanitizers.
+// that one file offers the others. All but module.c is plain C that knows nothing of MicroPython: a PC builds it with sanitizers.
 //
 // Unless a field says otherwise, offsets and distances into planes and vectors count elements (int16), those into a chunk bytes.
 // Each ..._allowed() checks every field against its range and against the buffers' lengths: nothing outside of them is touched,

@@ -1,5 +1,5 @@
-// The inner loops in C: sums of a filter's products. Inlined, so that each caller gets a copy for its constants. armv6m/sums.S has them in
-// assembly, but for narrow planes.
+// The inner loops in C: sums of a filter's products. Inlined, so that each caller gets a copy for its constants. armv6m/sums.S has
+// them in assembly, but for narrow planes.
 //
 // Sums are uint32_t: a calibrated file cannot overflow them, a hostile one wraps around without undefined behaviour.
 #ifndef L3_SUMS_H
