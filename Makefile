@@ -48,7 +48,7 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 pages: $(VENV)/.setup-dev ## write into the documentation's pages what they take from the code
 	$(BIN)/python tools/pages.py

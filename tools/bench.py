@@ -30,12 +30,12 @@ from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
+from l3mote.kernels import FIXED as KERNELS  # those that are measured
 from l3mote.plan import schedule
 
 SCRIPT = Path(__file__).parent / "board" / "bench.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
 RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
-KERNELS = ("native", "viper")
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
 ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
