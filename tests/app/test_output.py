@@ -69,7 +69,8 @@ def test_a_flash_that_cannot_be_written_is_said_once_and_again_after_it_worked(n
 def test_mqtt_where_umqtt_is_missing_says_how_to_get_it(tmp_path, capsys):
     output = make(tmp_path, mqtt_host="127.0.0.1")
     (record,) = printed(capsys)
-    assert record["event"] == "warning" and record["label"].endswith("MicroPython gets it by: mpremote mip install umqtt.simple")
+    assert record["event"] == "warning"
+    assert record["label"].endswith("mqtt_host needs umqtt.simple on the board: mpremote mip install umqtt.simple")
     assert output.publisher is None
 
 

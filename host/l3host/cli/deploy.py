@@ -79,7 +79,7 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
     try:
         verify(reader)
         if listening:
-            app_settings.check(given, reader.labels, args.model)
+            app_settings.check(given, reader, args.model, found.has)
         return facts.choose_kernel(found, reader, listening)
     finally:
         reader.close()
