@@ -30,7 +30,6 @@ $(VENV)/.setup: $(LOCKS)/run.txt $(LOCKS)/node/package-lock.json pyproject.toml
 $(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt
 	@echo "make: installing TensorFlow and the tools of the tests, some minutes"
 	@$(PIP) --require-hashes -r $(LOCKS)/dev.txt
-	-$(BIN)/python tools/umqtt.py $(VENV)/micropython-lib
 	@touch $@
 
 lock: $(VENV)/.setup ## write the versions and hashes of everything that is installed anew (tools/locks)

@@ -37,8 +37,11 @@ def parsed(line: bytes) -> dict | None:
     return {"event": "text", "label": text} if text else None
 
 
-def events(port: str) -> Iterator[dict | None]:
-    """The events of a board, without ever writing to it; None twice a second when there is none. Raises L3Error."""
+def events(port: str) -> Iterator[tuple[dict, str] | None]:
+    """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
+
+    Nothing is ever written to the board. Raises L3Error.
+    """
     check_port(port)
     import serial
 
@@ -50,10 +53,12 @@ def events(port: str) -> Iterator[dict | None]:
                 if not buffer.endswith(b"\n"):
                     yield None
                     continue
-                event, buffer = parsed(buffer), b""
-                if event and not (first and event["event"] == "text"):  # the rest of a line that began before we listened
-                    yield event
-                first = False
+                event, text = parsed(buffer), buffer.decode(errors="replace").strip()
+                if event and event["event"] != "text":
+                    yield event, text if text.isprintable() else json.dumps(event)
+                elif event and not first:  # the first may be the rest of a line that began before we listened
+                    yield event, json.dumps(event)
+                first, buffer = False, b""
     except OSError as e:
         raise L3Error(f"{port}: the board is gone ({e.strerror or e})") from None
 
@@ -104,7 +109,7 @@ def cells(event: dict) -> list[str]:
     row = {name: values.pop(name, None) for name in FIELDS}
     more = " ".join(f"{name}={value}" for name, value in values.items())
     row["label"] = " ".join(str(part) for part in (row["label"], more) if part)
-    digits = {"score": 2, "level": 1, "t": 1}
+    digits = {"score": 2, "level": 1, "t": 3}
     return [f"{v:.{digits[k]}f}" if k in digits and isinstance(v, (int, float)) else str(v or "") for k, v in row.items()]
 
 
@@ -118,11 +123,12 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
             rows.writerow(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for event in events(port):
+            for found in events(port):
+                event, line = found or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(event.get(name) for name in FIELDS)))
                     file.flush()
                 if event and view:
                     screen.add(event)
                 elif event:
-                    show.say(json.dumps(event) if as_json else "  ".join(filter(None, cells(event))))
+                    show.say(line if as_json else "  ".join(filter(None, cells(event))))

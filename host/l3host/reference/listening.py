@@ -7,6 +7,7 @@ coefficients (l3mote.filters), the A-weighting is the analogue formula of IEC 61
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
 
@@ -47,8 +48,18 @@ def rules_of(graph: Graph, settings: dict) -> Rules:
         smooth=given.get("smooth", 1),
         votes=votes,
         of=given.get("of", votes),
-        refractory=int(given.get("refractory", 0) * fe.sample_rate),
+        refractory=samples(given.get("refractory", 0), fe.sample_rate),
     )
+
+
+def samples(seconds: float, rate: int) -> int:
+    """Of a setting, which counts to the millisecond."""
+    return int((Decimal(int(seconds * 1000 + 0.5)) * rate / 1000).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def seconds(sample: int, rate: int) -> float:
+    """When a sample is heard: the time that a board prints, in three decimals, a half rounded up."""
+    return float((Decimal(sample) / rate).quantize(Decimal("0.001"), ROUND_HALF_UP))
 
 
 def decimate(pcm: np.ndarray, factor: int) -> np.ndarray:
@@ -101,7 +112,7 @@ def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, level
     enough = np.array([votes[max(0, k - rules.of + 1) : k + 1].sum(axis=0) >= rules.votes for k in range(n)])
 
     def event(kind, now, i, score, level, sample):
-        said = {"event": kind, "label": labels[i], "score": float(score), "level": float(level), "t": sample / rate}
+        said = {"event": kind, "label": labels[i], "score": float(score), "level": float(level), "t": seconds(sample, rate)}
         found.append((now, i, said))
 
     for i in range(len(labels)):
