@@ -48,7 +48,7 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint Python and C, and check how the C is formatted
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 pages: $(VENV)/.setup-dev ## write into the documentation's pages what they take from the code
