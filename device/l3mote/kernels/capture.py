@@ -5,7 +5,7 @@ Buffers are int16 (raw, x, taps, ring) or int32 (state, p). The coefficients are
 
 from array import array
 
-from l3mote.kernels import load_first
+from l3mote.kernels import loading
 
 FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
@@ -19,7 +19,7 @@ LOW_PASSES = (13, 15)
 
 def choose(name=None):
     """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
-    return load_first("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form)
+    return next(loading("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form))
 
 
 def state(coefficients):
