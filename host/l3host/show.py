@@ -15,10 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from l3host.graph import Graph
+from l3host.text import clean
+
+
+class Clean(Console):
+    """A console on which no text of others can do more than be read."""
+
+    def render(self, renderable, options=None):
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=clean(segment.text, keep="\n"))
+
 
 PLAIN = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
-out = Console(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
-err = Console(stderr=True, **PLAIN)
+out = Clean(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
+err = Clean(stderr=True, **PLAIN)
 
 
 def say(text: str | Text) -> None:
