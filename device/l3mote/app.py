@@ -18,6 +18,7 @@ from l3mote.mic import open_source
 from l3mote.model import Model
 from l3mote.output import Output, reason
 from l3mote.ring import SAMPLES
+from l3mote.seconds import samples
 from l3mote.settings import load, suit
 
 SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
@@ -144,7 +145,7 @@ class Monitor:
             self.emit(listener.infer())
         else:
             listener.pass_over()
-        output.t = round(listener.t, 3)
+        output.t = listener.t
         self.level()
         output.service()
 
@@ -170,9 +171,9 @@ class Monitor:
             self.slots += 1
         self.slot = meter.slots
         every = self.settings["level_every"]
-        if every and self.slots * listener.slot >= every * listener.rate:
+        if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
-            record["event"], record["t"] = "level", round(self.slot * listener.slot / listener.rate, 3)
+            record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
             record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import l3mote
-from l3host import boards
+from l3host.boards import estimates
+from l3host.boards.table import BOARDS
 from l3host.deploy import targets
 from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
@@ -106,10 +107,10 @@ def of_drive(folder: str, free: int) -> Facts:
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
     *version, machine = match.groups()
-    chip = next((b for name, b in boards.BOARDS.items() if name in machine.lower().replace("-", "")), None)
+    chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
         "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
-        heap=chip and chip.heap, folder=folder, flash=free, writable=True, names=("audioi2sin",),
+        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True, names=("audioi2sin",),
     )  # fmt: skip
 
 
@@ -126,8 +127,8 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it nevertheless"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, dict | None]:
-    """The kernel that will run the model, and boards.will_it_run's answer for it (None: the heap is not known).
+def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, estimates.Fit | None]:
+    """The kernel that will run the model, and estimates.will_it_run's answer for it (None: the heap is not known).
 
     listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
     """
@@ -138,7 +139,7 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, d
             break
         if facts.heap is None:
             return name, None
-        answer = boards.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
+        answer = estimates.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
         if answer["fits"]:
             return name, answer
         if nearest is None or answer["missing"] < nearest["missing"]:

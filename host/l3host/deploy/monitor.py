@@ -70,20 +70,27 @@ def lines(line) -> Iterator[bytes | None]:
             buffer, cut = b"", True
 
 
-def events(port: str) -> Iterator[dict | None]:
-    """The events of a board, without ever writing to it; None twice a second when there is none. Raises L3Error."""
+def events(port: str) -> Iterator[tuple[dict, str] | None]:
+    """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
+
+    Nothing is ever written to the board. Raises L3Error.
+    """
     check_port(port)
     import serial
 
     try:
-        with serial.serial_for_url(port, BAUD, timeout=0.5, exclusive=True) as line:
+        with serial.serial_for_url(port, BAUD, timeout=0.5, exclusive=True) as board:
             first = True
-            for text in lines(line):
-                event = parsed(text) if text else None
-                if event and first and event["event"] == "text":  # the rest of a line that began before we listened
-                    event = None
-                first = first and text is None
-                yield event
+            for line in lines(board):
+                if line is None:
+                    yield None
+                    continue
+                event, text = parsed(line), line.decode(errors="replace").strip()
+                if event and event["event"] != "text":
+                    yield event, text if text.isprintable() else json.dumps(event)
+                elif event and not first:  # the first may be the rest of a line that began before we listened
+                    yield event, json.dumps(event)
+                first = False
     except OSError as e:
         raise L3Error(f"{port}: the board is gone ({e.strerror or e})") from None
 
@@ -143,7 +150,7 @@ def cells(event: dict) -> list[str]:
     row = {name: values.pop(name, None) for name in FIELDS}
     more = " ".join(f"{name}={value}" for name, value in values.items())
     row["label"] = " ".join(str(part) for part in (row["label"], more) if part)
-    digits = {"score": 2, "level": 1, "t": 1}
+    digits = {"score": 2, "level": 1, "t": 3}
     return [shown(value, digits.get(name)) for name, value in row.items()]
 
 
@@ -156,19 +163,20 @@ def shown(value, digits: int | None) -> str:
 
 def monitor(port: str, table: Path | None, as_json: bool) -> None:
     """Show events until Ctrl-C, which leaves the board running. table: a CSV file to write. Raises L3Error when the board goes."""
-    live = not as_json and show.out.is_terminal
+    live = not as_json and show.out().is_terminal
     screen = Screen(port)
     with contextlib.ExitStack() as stack:
         rows = csv.writer(file := stack.enter_context(table.open("w", newline="", encoding="utf-8"))) if table else None
         if rows:
             rows.writerow(("time", *FIELDS))
-        view = stack.enter_context(Live(screen, console=show.out, refresh_per_second=4)) if live else None
+        view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for event in events(port):
+            for found in events(port):
+                event, line = found or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
                     file.flush()
                 if event and view:
                     screen.add(event)
                 elif event:
-                    show.say(json.dumps(event) if as_json else "  ".join(filter(None, cells(event))))
+                    show.say(line if as_json else "  ".join(filter(None, cells(event))))

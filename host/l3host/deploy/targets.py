@@ -22,7 +22,7 @@ NO_PATHS = ("sync", "more", "end", "space")  # functions whose arguments are non
 
 
 class Target:
-    """root: what board paths begin with ("" on a board). call(name, *arguments) runs a function of files.py or start.py there."""
+    """root: what board paths begin with ("" on a board). `call(name, *arguments)` runs a function of files.py or start.py there."""
 
     root = ""
 

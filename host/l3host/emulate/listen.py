@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from l3host import app, audio
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
-from l3host.graph import Graph
-from l3host.load import load_graph
+from l3host.graph.network import Graph
+from l3host.l3m.load import load_graph
+from l3host.package import app_settings
+from l3host.sound import audio
 from l3mote.log import unseal
 
 SCRIPT = Path(__file__).parent / "board" / "listen.py"
@@ -78,11 +79,11 @@ class Heard:
 
 
 def settings_of(given: dict, graph: Graph, model: str) -> dict:
-    """The app's settings for a recording. Raises L3Error for one of where sound comes from or lines go, and as app.check does."""
+    """The app's settings for a recording. Raises L3Error for one that this decides, and as app_settings.check does."""
     taken = sorted(OURS.keys() & given.keys())
     if taken:
         raise L3Error(f"setting {taken[0]}: a recording is heard and its events are printed here, leave it out")
-    app.check(given | OURS, graph, model)
+    app_settings.check(given | OURS, graph, model)
     return given | OURS
 
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio
 from l3host.errors import L3Error
+from l3host.sound import audio
 from l3mote.format import Frontend
 
 
