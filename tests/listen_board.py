@@ -1,7 +1,7 @@
 """Board side of test_listen.py: listen to sound.wav (over and over for `minutes`, on a simulated clock, if job.json has them).
 
-Writes events.jsonl, and status.json: the status at the end, with the capture's kernel, and the heap in use after each minute (0 where
-the interpreter does not say).
+Writes events.jsonl, and status.json: the status at the end, the capture's kernel, and the heap in use after each minute (0 where the
+interpreter does not say).
 """
 
 import gc

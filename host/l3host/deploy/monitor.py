@@ -37,7 +37,13 @@ def parsed(line: bytes) -> dict | None:
     return {"event": "text", "label": text} if text else None
 
 
-def events(port: str) -> Iterator[tuple[dict, str] | None]:
+def events(port: str) -> Iterator[dict | None]:
+    """The events of a board, as lines() gives them."""
+    for found in lines(port):
+        yield found and found[0]
+
+
+def lines(port: str) -> Iterator[tuple[dict, str] | None]:
     """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
 
     Nothing is ever written to the board. Raises L3Error.
@@ -123,7 +129,7 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
             rows.writerow(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.out, refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for found in events(port):
+            for found in lines(port):
                 event, line = found or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(event.get(name) for name in FIELDS)))
