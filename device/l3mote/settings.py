@@ -150,6 +150,7 @@ SETTINGS = {
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
+    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
