@@ -86,7 +86,7 @@ class Monitor:
 
     def begin(self):
         """Listen to self.source from now on."""
-        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
             self.output.serve(self.listener.ring.service)
 
@@ -171,7 +171,7 @@ class Monitor:
         every = self.settings["level_every"]
         if every and self.slots * listener.slot >= every * listener.rate:
             record = listener.status()
-            record["event"], record["t"] = "level", round(self.slot * listener.slot / listener.rate, 3)
+            record["event"], record["t"] = "level", round(listener.seconds(self.slot * listener.slot), 3)
             record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0

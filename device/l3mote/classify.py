@@ -8,7 +8,7 @@ import time
 from array import array
 
 from l3mote.mic import SoundError
-from l3mote.ring import BLOCK, SAMPLES, Ring, possible_hop
+from l3mote.ring import BLOCK, SAMPLES, Ring, kept_rate, possible_hop
 
 SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
@@ -123,7 +123,7 @@ class Listener:
     model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
     thresholds that it lacks or has as None come from the model. clock: see steps().
     hop: samples from one window to the next, the window's own length where the ring cannot hold an overlap.
-    slot: samples of the meter's slots.
+    rate: samples a second of the ring, to a whole number: the model's rate, but for what the source's is off. slot: samples of the meter's slots.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
     """
@@ -131,8 +131,8 @@ class Listener:
     def __init__(self, model, source, settings=None, clock=None):
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
-        self.rate, self.window = fe.sample_rate, fe.window
-        hop = max(1, int(get("hop") * fe.sample_rate + 0.5)) if get("hop") else fe.hop
+        self.rate, self.window = kept_rate(source.rate, fe.sample_rate), fe.window
+        hop = max(1, int(get("hop") * self.rate + 0.5)) if get("hop") else fe.hop
         self.hop = possible_hop(self.window, hop)
         if not model.labels:
             raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
@@ -142,7 +142,7 @@ class Listener:
         )  # fmt: skip
         buffer = model.ring or array("h", bytes(2 * SAMPLES))
         self.slot = max(1, self.window // SLOTS)
-        self.ring = Ring(source, self.rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
+        self.ring = Ring(source, fe.sample_rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
         self.pcm = memoryview(model.pcm)
         self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
         self.covered = 0  # samples up to here were in a window, or were not to be
@@ -176,8 +176,8 @@ class Listener:
 
     def restart(self, source, settle=0):
         """Go on with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
-        self.source = self.ring.source = source
-        self.ring.ended = False
+        self.source = source
+        self.ring.restart(source)
         self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
         self.covered, self.have = self.start, 0
 
@@ -191,7 +191,11 @@ class Listener:
     @property
     def t(self):
         """Seconds of sound so far."""
-        return self.ring.total / self.rate
+        return self.seconds(self.ring.total)
+
+    def seconds(self, sample):
+        """When a sample (of the ring's) was heard."""
+        return sample * self.ring.factor / self.source.rate
 
     def levels(self):
         """(dB of full scale, A-weighted Leq) of the last SLOTS slots: of so much sound as a window has."""
@@ -232,14 +236,14 @@ class Listener:
             yield event
 
     def _named(self, found):
-        return [self._event(kind, self.model.labels[i], score, level, at / self.rate) for kind, i, score, level, at in found]
+        return [self._event(kind, self.model.labels[i], score, level, self.seconds(at)) for kind, i, score, level, at in found]
 
     def warned(self):
         """Warnings that are due: a list of events."""
         meter, found = self.ring.meter, []
         while self.slots < meter.slots:
             self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
-            t, level = self.slots * self.slot / self.rate, meter.level(self.slots - 1, self.slots)[1]
+            t, level = self.seconds(self.slots * self.slot), meter.level(self.slots - 1, self.slots)[1]
             i = (self.slots - 1) % meter.kept
             if self.faults.due("clipping", meter.clipped[i] >= CLIPPED, t):
                 found.append(self._event("warning", "clipping", meter.clipped[i], level, t))

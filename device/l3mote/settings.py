@@ -7,6 +7,7 @@ A setting that is None is left to the model file (hop, threshold) or to the sour
 import json
 
 from l3mote.classify import PER_LABEL
+from l3mote.mic import SOURCES
 
 
 class SettingsError(ValueError):
@@ -93,7 +94,7 @@ SETTINGS = {
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
     # microphone
-    "mic": ("i2s", choice("i2s", "wav", "callback")),
+    "mic": ("i2s", choice(*SOURCES)),
     "wav": ("", text()),
     "rate": (None, integer(8000, 96000)),
     "sck": (None, PIN),
@@ -101,6 +102,7 @@ SETTINGS = {
     "sd": (None, PIN),
     "bits": (32, (bits, "16 or 32")),
     "channel": ("left", choice("left", "right")),
+    "i2s_id": (0, integer(0, 15)),  # which of the port's: 1 or 2 on STM32 and i.MX RT
     # where events go
     "log": ("events", text()),  # events.0.jsonl and events.1.jsonl; "": no log
     "log_bytes": (65536, integer(4096, 16777216)),
@@ -146,8 +148,7 @@ def check(values):
         found[key] = check_one(key, values[key])
     if found["of"] is not None and found["votes"] > found["of"]:
         raise SettingsError("setting votes is %d: must be at most of, which is %d" % (found["votes"], found["of"]))
-    needed = {"i2s": ("sck", "ws", "sd"), "wav": ("wav",)}.get(found["mic"], ())
-    missing = [key for key in needed if found[key] in (None, "")]
+    missing = [key for key in SOURCES[found["mic"]] if found[key] in (None, "")]
     if missing:
         raise SettingsError("mic=%s needs %s set" % (found["mic"], ", ".join(missing)))
     return found
