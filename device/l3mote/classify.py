@@ -123,7 +123,7 @@ class Listener:
     model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
     thresholds that it lacks or has as None come from the model. clock: see steps().
     hop: samples from one window to the next, the window's own length where the ring cannot hold an overlap.
-    rate: samples a second of the ring, to a whole number: the model's rate, but for what the source's is off. slot: samples of the meter's slots.
+    slot: samples of the meter's slots. rate: samples a second of the ring: the model's, but for what the source's is off.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
     """

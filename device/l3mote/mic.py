@@ -92,7 +92,8 @@ class Wav:
         if self.channels == 1:
             n = self.file.readinto(memoryview(x)[:n]) // 2
         else:
-            pairs = array("h", self.file.read(4 * n)[: 4 * n])
+            data = self.file.read(4 * n)
+            pairs = array("h", data[: len(data) // 4 * 4])  # the file may end in the middle of one
             n = len(pairs) // 2
             for i in range(n):
                 x[i] = (pairs[2 * i] + pairs[2 * i + 1]) >> 1

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import audio, show, synth
+from l3host import audio, hearing, show, synth
 from l3host.deploy.commands import bench, deploy, monitor  # noqa: F401  (cli.py finds handlers here)
 from l3host.embed import get_embedding, recording_windows, run_windows, windows_of
 from l3host.errors import L3Error
@@ -72,8 +72,8 @@ def calibration_windows(graph: Graph, files: list[str]) -> np.ndarray:
     fe = graph.frontend
     if files:
         return np.concatenate([pcm_windows(graph, name) for name in files])
-    signals = [audio.resample(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
-    return np.concatenate([windows_of(audio.to_pcm(s), fe.window, fe.window // 2, center=False) for s in signals])
+    sounds = [hearing.hear(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
+    return np.concatenate([windows_of(sound, fe.window, fe.window // 2, center=False) for sound in sounds])
 
 
 def inspect(args: argparse.Namespace) -> int:
@@ -132,13 +132,11 @@ def labelled(model: str) -> Graph:
 
 def classify(args: argparse.Namespace) -> int:
     graph = labelled(args.model)
-    fe = graph.frontend
     results, timelines = [], []
     with show.progress(args.json) as bar:
         for name in args.audio:
             task = bar.add_task(Path(name).name, total=None)
-            with audio.naming(name):
-                windows = recording_windows(audio.load(name, fe.sample_rate), fe, fe.hop)
+            windows = pcm_windows(graph, name)
             _, scores = run_windows(graph, windows, lambda n, task=task: bar.advance(task, n))
             mean = scores.mean(axis=0)
             results.append(
@@ -158,7 +156,7 @@ def pcm_windows(graph: Graph, name: str) -> np.ndarray:
     """The int16 windows of a file that a board would classify one after the other."""
     fe = graph.frontend
     with audio.naming(name):
-        return recording_windows(audio.to_pcm(audio.load(name, fe.sample_rate)), fe, fe.hop)
+        return recording_windows(hearing.load(name, fe.sample_rate), fe, fe.hop)
 
 
 def emulate(args: argparse.Namespace) -> int:

@@ -94,8 +94,8 @@ def remove_offset(x, memory, p):
     """Subtract from samples p[0] to p[1] - 1 of x, in place, the mean of the sound so far, in which old samples count less.
 
     A first-order high pass: mean += (x - mean) / 2^shift. It starts as the mean of few samples: with shifts 0, 1, 1, 2, 2, 2, 2, 3
-    and so on. A constant added to all samples is added to the mean, to the bit, so that what comes out does not know of it, from the
-    first sample on. Finds of the samples as they came: least, largest, how many at full scale.
+    and so on. A constant added to all samples is added to the mean, to the bit: what comes out does not know of it, from the first
+    sample on. Finds of the samples as they came: least, largest, how many at full scale.
     """
     # memory: 0 shift in the end, 1 mean, 2 samples so far, 3 shift by now, OFFSET_FOUND least, largest, clipped
     last, mean, seen, shift = memory[0], memory[1], memory[2], memory[3]

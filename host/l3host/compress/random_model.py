@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from l3host import fixed, reference, synth
-from l3host.audio import resample, to_pcm
 from l3host.compress.masks import masks
 from l3host.compress.plans import L3_FILTERS, POOLED, find
 from l3host.errors import L3Error
 from l3host.graph import Conv, Graph, frontend
 from l3host.half import rounded
+from l3host.hearing import hear
 from l3mote.format import Frontend
 
 INPUT_NORM = 1 / 40, 1.0  # scale and shift of the input batch norm: 80 dB become -1 to 1
@@ -42,8 +42,7 @@ def random_edgel3(plan: str, seed: int, encoding: str = "auto") -> Graph:
 
 def one_window_each(fe: Frontend) -> np.ndarray:
     """int16 windows (N, window), one of each synthetic sound."""
-    signals = [resample(synth.sound(name, 1.0), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
-    return np.stack([to_pcm(signal)[: fe.window] for signal in signals])
+    return np.stack([hear(synth.sound(name, 1.0), synth.RATE, fe.sample_rate)[: fe.window] for name in synth.CALIBRATION])
 
 
 def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: int) -> list[Conv]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from l3host import app, audio
+from l3host import app, hearing
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
@@ -93,8 +93,7 @@ def listen(model: str, recording: str, runtime: str, settings: dict | None = Non
     graph = load_graph(model)
     given = settings_of(settings or {}, graph.labels, model)
     fe = graph.frontend
-    with audio.naming(recording):
-        pcm = audio.to_pcm(audio.load(recording, fe.sample_rate))
+    pcm = hearing.load_pcm(recording, fe.sample_rate)  # the app takes the offset off
     where = runtimes.find(runtime)
     with job_folder(model, np.zeros((0, fe.window), np.int16), settings=given) as (library, folder):
         soundfile.write(folder / "sound.wav", pcm, fe.sample_rate, subtype="PCM_16")

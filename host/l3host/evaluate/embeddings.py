@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import __version__, audio, files
+from l3host import __version__, files, hearing
 from l3host.datasets import Clip, Dataset, fingerprint
 from l3host.embed import run_windows, windows_of
 from l3host.errors import L3Error
@@ -73,8 +73,8 @@ def _block(clips: Sequence[Clip], embed: Embedder, fe: Frontend, step: int) -> l
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent clip is a clip
         for clip in clips:
-            windows.append(windows_of(audio.load(clip.path, fe.sample_rate).astype(np.float32), fe.window, step, center=False))
-    found = np.asarray(embed(np.concatenate(windows)), np.float32)
+            windows.append(windows_of(hearing.load(clip.path, fe.sample_rate), fe.window, step, center=False))
+    found = np.asarray(embed(np.concatenate(windows) / np.float32(32768)), np.float32)
     block = np.split(found, np.cumsum([len(w) for w in windows])[:-1])
     for clip, frames in zip(clips, block, strict=True):
         if not np.isfinite(frames).all():

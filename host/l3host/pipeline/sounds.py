@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio, datasets, files
+from l3host import datasets, files, hearing
 from l3host.datasets.check import undecodable
 from l3host.datasets.layouts import AUDIO_SUFFIXES
 from l3host.embed import windows_of
@@ -89,7 +89,7 @@ def decoded(path: str, rate: int) -> np.ndarray:
     """Raises L3Error for a file that does not decode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent recording is one
-        return audio.to_pcm(audio.load(path, rate))
+        return hearing.load(path, rate)
 
 
 def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.progress import Progress
 
-from l3host import audio
+from l3host import hearing
 from l3host.datasets import Dataset, refuse
 from l3host.errors import L3Error
 from l3host.files import replace
@@ -21,7 +21,7 @@ def prepare(path: Path, dataset: Dataset, rate: int, progress: Progress) -> None
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a silent clip is a clip
-                pcm.append(audio.to_pcm(audio.load(clip.path, rate)))
+                pcm.append(hearing.load(clip.path, rate))
         except L3Error as e:
             bad.append(str(e))
     refuse(bad, len(dataset.clips))
