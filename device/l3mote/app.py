@@ -18,7 +18,7 @@ from l3mote.mic import open_source
 from l3mote.model import Model
 from l3mote.output import Output, reason
 from l3mote.ring import SAMPLES
-from l3mote.settings import load
+from l3mote.settings import load, suit
 
 SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -77,6 +77,7 @@ class Monitor:
         self.given = source
         self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
         self.model = open_model(path)
+        suit(dict(settings, mic="callback") if source else settings, self.model.reader)
         self.listener = Listener(self.model, self.source, settings, clock)
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake

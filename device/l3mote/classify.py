@@ -132,12 +132,13 @@ class Listener:
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
         self.rate, self.window = kept_rate(source.rate, fe.sample_rate), fe.window
-        hop = max(1, int(get("hop") * self.rate + 0.5)) if get("hop") else fe.hop
+        hop = samples(get("hop"), self.rate) if get("hop") else fe.hop
         self.hop = possible_hop(self.window, hop)
         if not model.labels:
             raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
+        least = thresholds(model.labels, model.reader.thresholds, settings or {})
         self.detector = Detector(
-            thresholds(model, settings or {}), self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
+            least, self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
             int((get("refractory") or 0) * self.rate),
         )  # fmt: skip
         buffer = model.ring or array("h", bytes(2 * SAMPLES))
@@ -295,16 +296,21 @@ class Listener:
         return self._named(self.detector.finish())
 
 
-def thresholds(model, settings):
+def samples(hop, rate):
+    """Of a hop in seconds."""
+    return max(1, int(hop * rate + 0.5))
+
+
+def thresholds(labels, own, settings):
     """A threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
-    found = array("f", model.reader.thresholds)
+    found = array("f", own)
     for i in range(len(found)):
         if settings.get("threshold") is not None:
             found[i] = settings["threshold"]
     for key in settings:
         if key.startswith(PER_LABEL) and settings[key] is not None:
             label = key[len(PER_LABEL) :]
-            if label not in model.labels:
-                raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(model.labels)))
-            found[model.labels.index(label)] = settings[key]
+            if label not in labels:
+                raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(labels)))
+            found[labels.index(label)] = settings[key]
     return found

@@ -1,6 +1,7 @@
 """Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
 
 from l3mote.log import Log, seal
+from l3mote.settings import importable, suit_network
 
 REASONS = {
     28: "the flash is full",
@@ -27,11 +28,10 @@ class Output:
 
     def _open(self, settings):
         try:
+            suit_network(settings, importable)
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)
-        except ImportError as e:
-            self.warn("no MQTT: %s. MicroPython gets it by: mpremote mip install umqtt.simple" % e)
         except Exception as e:
             self.warn("no MQTT: " + reason(e))
 

@@ -1,5 +1,5 @@
 // Integer convolution of one chunk of filters: decode, 3x3 sums, max pool, requantise. The same integers, bit for bit, as
-// host/l3host/fixed.py. Plain C that knows nothing of MicroPython, so that the host can build it with sanitizers.
+// host/l3host/reference/fixed.py. Plain C that knows nothing of MicroPython, so that the host can build it with sanitizers.
 //
 // Sums are uint32_t: a calibrated file cannot overflow them, a hostile one wraps around without undefined behaviour.
 // Pooling precedes requantisation here: shift, round and saturate are monotonic, so the order does not change a bit.

@@ -1,5 +1,5 @@
 // The integer log-mel, one frame at a time: window, DFT, power, bands, log2. The same integers, bit for bit, as
-// host/l3host/fixed_mel.py, which says why each value fits. Sums and products are uint32_t: hostile tables wrap around.
+// host/l3host/reference/fixed_mel.py, which says why each value fits. Sums and products are uint32_t: hostile tables wrap around.
 #ifndef L3_MEL_H
 #define L3_MEL_H
 

@@ -4,7 +4,7 @@ import io
 import struct
 from array import array
 
-from test_values import raises
+from helpers import raises
 
 from l3mote import KernelError
 from l3mote.filters import lowpass, weighting

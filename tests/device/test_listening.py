@@ -2,7 +2,7 @@
 
 from array import array
 
-from test_values import raises
+from helpers import raises
 from where import SMALL
 
 from l3mote import Model

@@ -7,7 +7,7 @@ from pathlib import Path
 from l3host.deploy import facts, payload, steps, targets
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.load import open_reader
+from l3host.l3m.load import open_reader
 from l3mote import start
 
 SCRIPTS = (runtimes.HERE / "board" / "timed.py", targets.HERE / "board" / "bench.py")

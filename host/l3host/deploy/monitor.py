@@ -110,13 +110,13 @@ def cells(event: dict) -> list[str]:
 
 def monitor(port: str, table: Path | None, as_json: bool) -> None:
     """Show events until Ctrl-C, which leaves the board running. table: a CSV file to write. Raises L3Error when the board goes."""
-    live = not as_json and show.out.is_terminal
+    live = not as_json and show.out().is_terminal
     screen = Screen(port)
     with contextlib.ExitStack() as stack:
         rows = csv.writer(file := stack.enter_context(table.open("w", newline=""))) if table else None
         if rows:
             rows.writerow(("time", *FIELDS))
-        view = stack.enter_context(Live(screen, console=show.out, refresh_per_second=4)) if live else None
+        view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
             for event in events(port):
                 if event and rows:

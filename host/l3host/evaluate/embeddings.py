@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import __version__, files, hearing
+from l3host import __version__, files
 from l3host.datasets import Clip, Dataset, fingerprint
-from l3host.embed import run_windows, windows_of
+from l3host.embed import run_windows
 from l3host.errors import L3Error
-from l3host.load import find, load_graph
+from l3host.l3m.load import find, load_graph
+from l3host.sound import hearing
+from l3host.sound.windows import windows_of
 from l3mote.format import Frontend
 
 HOP = 0.5  # seconds between frames

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import hearing
 from l3host.errors import L3Error
+from l3host.sound import hearing
 from l3mote.format import Frontend
 
 

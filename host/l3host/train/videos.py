@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio, hearing
 from l3host.datasets import refuse
 from l3host.errors import L3Error
 from l3host.files import replace
+from l3host.sound import audio, hearing
 
 FPS = 4  # frames kept of each second
 MARGIN = 8 / 7  # L3 scales the smaller side to 256 and crops 224 of it
