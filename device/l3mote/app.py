@@ -91,7 +91,7 @@ class Monitor:
 
     def begin(self):
         """Listen to self.source from now on."""
-        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
             self.output.serve(self.listener.ring.service)
 
