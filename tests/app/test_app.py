@@ -21,7 +21,7 @@ from l3mote import app, settings
 from l3mote.log import Log, unseal
 from l3mote.mic import Callback
 
-MODEL = ROOT / "models" / "esc10.l3m"
+MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
 EXAMPLES = ROOT / "device" / "examples"
 RATE = 8000
 
@@ -117,7 +117,8 @@ def test_code_for_circuitpython_is_the_same_app():
     [
         ({"wav": "nowhere.wav"}, "cannot start: OSError: "),
         ({"wav": "model.l3m"}, "cannot start: SoundError: model.l3m: not a WAV file"),
-        ({"wav": "clip.wav", "threshold.cat": 0.5}, "cannot start: SoundError: threshold.cat: the model has no label cat"),
+        ({"wav": "clip.wav", "threshold.cat": 0.5}, "cannot start: SettingsError: setting threshold.cat: the model has no label "),
+        ({"wav": "clip.wav", "hop": 0.5}, "cannot start: SettingsError: setting hop is 0.5: windows of 2 seconds can overlap "),
     ],
 )
 def test_what_does_not_start_is_said_and_logged(values, said, folder):

@@ -5,6 +5,8 @@ Wi-Fi, which costs tens of mA while it is on, is not in them.
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from l3host.boards.table import BOARDS, Currents
 from l3mote.settings import SETTINGS
 
@@ -12,6 +14,11 @@ EVERY = SETTINGS["every"][0]  # seconds, the mode's default
 LOUD = 0.05  # share of the windows that wake the network
 SETTLE = 0.3  # seconds until an INMP441 gives sound: 2^18 clocks of 1.024 MHz (16 kHz), by its datasheet
 MICROPHONE = Currents(2.2, 2.2, 0.8, "INMP441's datasheet at 3.3 V; standby while its clock stands still")
+
+
+class PerDay(TypedDict):
+    mah: dict[str, float]  # by mode
+    basis: str
 
 
 def mean(busy: float, awake: float, currents: Currents) -> float:
@@ -30,8 +37,8 @@ def modes(seconds: float, window: float, hop: float) -> dict[str, tuple[float, f
     }
 
 
-def per_day(board: str, seconds: float, window: float, hop: float) -> dict:
-    """{"mah": by mode, "basis"} of a board of the table."""
+def per_day(board: str, seconds: float, window: float, hop: float) -> PerDay:
+    """What a board of the table takes in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
     currents = BOARDS[board].currents
     return {
         "mah": {

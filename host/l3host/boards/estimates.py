@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NotRequired, TypedDict
+
 from l3host.boards import energy
 from l3host.boards.table import BOARDS
 from l3mote.kernels import FIXED, integer
@@ -35,6 +37,40 @@ COSTS = {
 }
 
 
+class Buffer(TypedDict):
+    name: str
+    bytes: int  # 0: shares another buffer's memory
+
+
+class Fit(TypedDict):
+    """Whether a model fits a heap, in bytes; the plan's figures only if it does."""
+
+    fits: bool
+    heap_free: int
+    heap_needed: int
+    missing: int
+    heap_peak: NotRequired[int]
+    buffers: NotRequired[list[Buffer]]
+    flash_bytes_read: NotRequired[int]
+    tiles: NotRequired[int]
+    passes: NotRequired[int]
+    macs: NotRequired[int]
+
+
+class Estimate(TypedDict):
+    seconds: float
+    basis: str
+
+
+class OnBoard(Fit):
+    """A model on a board or in a heap. listening: with the app, for a classifier; estimates: for boards that it fits."""
+
+    listening: NotRequired[Fit]
+    source: NotRequired[str]
+    seconds_estimate: NotRequired[dict[str, Estimate]]  # by kernel
+    per_day_estimate: NotRequired[energy.PerDay]
+
+
 def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tuple[float, str]:
     """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
     table = COSTS[kernel]
@@ -57,7 +93,7 @@ def smallest(reader: Reader, kernel) -> int:
         return e.missing
 
 
-def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False) -> dict:
+def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False) -> Fit:
     """Does the model, or the listening app with it, fit a board with `heap` bytes free before the package is imported? In bytes.
 
     kernel: the module that counts the plan's bytes (default: arithmetic()).
@@ -65,7 +101,7 @@ def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False)
     kernel = kernel or arithmetic(reader)
     package, reader.ring = (PACKAGE_BYTES + APP_BYTES, SAMPLES) if listening else (PACKAGE_BYTES, 0)
     needed = heap_for(smallest(reader, kernel), package)
-    result = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
+    result: Fit = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
     if not result["fits"]:
         return result
     found = plan(reader, buffer_heap(heap - package), kernel)
@@ -87,19 +123,22 @@ def heap_for(buffers: int, package: int = PACKAGE_BYTES) -> int:
     return heap
 
 
-def with_listening(reader: Reader, heap: int) -> dict:
+def with_listening(reader: Reader, heap: int) -> OnBoard:
     """will_it_run, and as "listening" the same of the app, for a classifier."""
-    found = will_it_run(reader, heap)
-    return found | {"listening": will_it_run(reader, heap, listening=True)} if reader.labels else found
+    found: OnBoard = {**will_it_run(reader, heap)}
+    if reader.labels:
+        found["listening"] = will_it_run(reader, heap, listening=True)
+    return found
 
 
-def report(reader: Reader, heap: int | None = None) -> dict:
+def report(reader: Reader, heap: int | None = None) -> dict[str, OnBoard]:
     """will_it_run for every board of the table, or for one heap given."""
     if heap is not None:
         return {"heap": with_listening(reader, heap)}
     boards, calibrated = {}, "FIXED" in reader.sections
     for name, board in BOARDS.items():
-        entry = with_listening(reader, board.heap) | {"source": board.source}
+        entry = with_listening(reader, board.heap)
+        entry["source"] = board.source
         if entry["fits"]:
             kernels = [kernel for kernel in COSTS if calibrated or kernel not in FIXED]
             pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in kernels}

@@ -14,6 +14,7 @@ from l3host.show import bars, results, say
 
 if TYPE_CHECKING:
     from l3host.pipeline.recipe import Recipe
+    from l3host.pipeline.result import Result
 
 HELP = "Compress a network by a recipe: load, cut, recover, evaluate, convert, plan."
 EXAMPLE = "l3mote compress sea64-87-kd --data weights=edgel3_sea_ust_audio_emb_64.h5 --data audio=recordings"
@@ -70,7 +71,7 @@ def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
         yield told
 
 
-def show_compressed(result: dict, folder: Path) -> None:
+def show_compressed(result: Result, folder: Path) -> None:
     from l3host.pipeline.stages import headline
 
     zeros = 100 * (1 - result["after"]["nonzeros"] / result["after"]["weights"])

@@ -11,6 +11,7 @@ from l3host.show import bars, results, say, size
 from l3mote import start
 
 if TYPE_CHECKING:
+    from l3host.boards.estimates import Fit
     from l3host.deploy import facts, targets
 
 HELP = "Bring package and model to a board, verified; unplugged on the way, it starts what it started before."
@@ -66,7 +67,7 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
     return 0
 
 
-def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | None]:
+def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | None]:
     """facts.choose_kernel's answer, once model and settings are known to be sound. Raises L3Error, FormatError."""
     from l3host.deploy import facts
     from l3host.l3m.load import open_reader
@@ -78,7 +79,7 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, dict | No
     try:
         verify(reader)
         if listening:
-            app_settings.check(given, reader.labels, args.model)
+            app_settings.check(given, reader, args.model, found.has)
         return facts.choose_kernel(found, reader, listening)
     finally:
         reader.close()

@@ -13,6 +13,10 @@ from l3host.show import draw, results, say, seconds, size, table
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from l3host.boards.energy import PerDay
+    from l3host.boards.estimates import Fit, OnBoard
+    from l3host.l3m.describe import Description
+
 HELP = "Show a model's layers, where its bytes go, and which boards it runs on."
 EXAMPLE = "l3mote inspect esc10 --heap 192k"
 
@@ -31,19 +35,19 @@ def run(args: argparse.Namespace) -> int:
     reader = open_reader(args.model)
     try:
         verify(reader)
-        result = {"file": args.model, **describe(reader, args.heap)}
+        result = describe(reader, args.heap)
     except (FormatError, JSONDecodeError) as e:
         raise L3Error(f"{args.model}: {e}") from None
     finally:
         reader.close()
-    results(args.json, result, lambda: inspection(result))
+    results(args.json, {"file": args.model, **result}, lambda: inspection(args.model, result))
     fits = all(board["fits"] for board in result["boards"].values())
     return 0 if args.heap is None or fits else 1
 
 
-def inspection(result: dict) -> None:
+def inspection(file: str, result: Description) -> None:
     layers = table(
-        result["file"], "layer", "input", "output", "encoding", "parameters", "density",
+        file, "layer", "input", "output", "encoding", "parameters", "density",
         "values", "positions", "MMAC", "activations",
     )  # fmt: skip
     for row in result["layers"]:
@@ -55,17 +59,17 @@ def inspection(result: dict) -> None:
     draw(layers)
     say("shapes are rows (time) x bands x channels; MMAC counts non-zero weights; activations are the output in float32\n")
     sizes = result["bytes"]
-    parts = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "palettes", "biases", "other"))
-    say(f"{sizes['total']} bytes: {parts}")
+    kinds = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "palettes", "biases", "other"))
+    say(f"{sizes['total']} bytes: {kinds}")
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
     draw(_boards(result["boards"]))
     for name in [name for name, board in result["boards"].items() if board["fits"]][:1]:
         board = result["boards"][name]
-        listening = board.get("listening", {"fits": False})
-        buffers = (listening if listening["fits"] else board)["buffers"]
-        parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in buffers]
-        say(f"buffers of {name}{' when it listens' if listening['fits'] else ''}: {', '.join(parts)}")
+        listening = board.get("listening")
+        fit, when = (listening, " when it listens") if listening and listening["fits"] else (board, "")
+        parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in fit["buffers"]]
+        say(f"buffers of {name}{when}: {', '.join(parts)}")
     days = {name: board["per_day_estimate"] for name, board in result["boards"].items() if "per_day_estimate" in board}
     if days:
         draw(_per_day(days))
@@ -82,13 +86,13 @@ def inspection(result: dict) -> None:
             say(f"{key}: {result['provenance'][key]}")
 
 
-def _fits(found: dict | None) -> str:
+def _fits(found: Fit | None) -> str:
     if found is None:
         return "-"
     return "yes" if found["fits"] else f"no: {size(found['missing'])} missing"
 
 
-def _boards(boards: dict) -> Table:
+def _boards(boards: dict[str, OnBoard]) -> Table:
     columns = "board", "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
     t = table("Will it run?", *columns)
     for name, board in boards.items():
@@ -104,7 +108,7 @@ def _boards(boards: dict) -> Table:
     return t
 
 
-def _per_day(days: dict) -> Table:
+def _per_day(days: dict[str, PerDay]) -> Table:
     """mAh of each board in each mode."""
     modes = next(iter(days.values()))["mah"]
     t = table("Listening for a day in mAh (estimate: board and microphone, the fastest kernel, no Wi-Fi)", "board", *modes)

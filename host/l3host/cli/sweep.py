@@ -5,10 +5,14 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import named_path
 from l3host.cli.compress import DATA, RUNS, SKIP_BAD, load, named_bars, show_compressed
 from l3host.show import results, say
+
+if TYPE_CHECKING:
+    from l3host.pipeline.result import Result
 
 HELP = "Run many recipes, each as compress does, in processes of their own or on a Dask cluster."
 EXAMPLE = "l3mote sweep table2-95.45-kd table2-87.08-kd --data weights=l3.h5 --data audio=recordings --jobs 2"
@@ -42,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def show_swept(results: dict[str, dict], failures: dict[str, str], work: dict) -> None:
+def show_swept(results: dict[str, Result], failures: dict[str, str], work: dict) -> None:
     for name, result in results.items():
         show_compressed(result, work[name][1])
     for name, reason in failures.items():

@@ -6,7 +6,7 @@ import argparse
 
 from l3host.cli.arguments import SKIP_BAD, fold_list
 from l3host.files import claim_output
-from l3host.show import draw, results, say
+from l3host.show import results, say
 from l3host.train.settings import Settings
 
 HELP = "Train a small network on a labelled data set and write it as .l3m."
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
 def trained(metrics: dict, path: str) -> None:
     skipped(metrics["skipped"])
     for fold, accuracy in metrics.get("accuracy_per_fold", {}).items():
-        draw(f"fold {fold}: {accuracy:.3f}")
+        say(f"fold {fold}: {accuracy:.3f}")
     if "accuracy_mean" in metrics:
         spread = f"standard deviation {metrics['accuracy_std']:.3f}"
-        draw(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
-    draw(f"{path}: trained on all folds")
+        say(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
+    say(f"{path}: trained on all folds")
 
 
 def skipped(lines: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def can_precompile(facts: Facts, asked: bool) -> bool:
     return reason is None
 
 
-def package(facts: Facts, kernels: list[str], precompiled: bool) -> dict[str, bytes]:
+def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str, bytes]:
     """The device package with these kernels and no others, as l3mote/... -> bytes."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         folder = Path(temporary)
@@ -67,7 +68,7 @@ def package(facts: Facts, kernels: list[str], precompiled: bool) -> dict[str, by
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def build(facts: Facts, model: str, kernels: list[str], app: str, settings: dict, precompiled: bool) -> Payload:
+def build(facts: Facts, model: str, kernels: Sequence[str], app: str, settings: dict, precompiled: bool) -> Payload:
     """A version: package, model.l3m, settings.json."""
     files = package(facts, kernels, precompiled)
     files["model.l3m"] = find(model).read_bytes()

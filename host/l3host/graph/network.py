@@ -7,10 +7,12 @@ The file and the device turn them round (rows are time); only writer.py and load
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.graph.fixed_point import FixedPoint
 from l3mote import format as fmt
 
 ACTIVATIONS = {"none": fmt.NONE, "relu": fmt.RELU, "softmax": fmt.SOFTMAX, "sigmoid": fmt.SIGMOID}
@@ -58,11 +60,11 @@ class Graph:
     """A whole network. labels is empty for an embedding; otherwise one for each output of the last (dense) layer."""
 
     frontend: fmt.Frontend
-    layers: list
+    layers: list[Conv | Dense]
     labels: list[str] = field(default_factory=list)
     thresholds: list[float] = field(default_factory=list)
-    provenance: dict = field(default_factory=dict)
-    fixed: object = None  # l3host.fixed.FixedPoint, once calibrated
+    provenance: dict[str, Any] = field(default_factory=dict)
+    fixed: FixedPoint | None = None  # once calibrated
 
     @property
     def convs(self) -> list[Conv]:
@@ -96,18 +98,18 @@ class Graph:
             raise L3Error(f"{len(self.layers)} layers: at most {fmt.MAX_LAYERS} fit the format")
         if any(min(layer.pool) < 1 for layer in self.convs):
             raise L3Error("a pool has at least one row and one column")
-        for layer, shape in zip(self.convs, self.planes(), strict=False):
-            if layer.kernel.shape[:3] != (3, 3, shape[2]):
-                raise L3Error(f"layer {layer.name}: kernel {layer.kernel.shape} on an input of {shape}")
-            if layer.activation not in ("none", "relu"):
-                raise L3Error(f"layer {layer.name}: a convolution has no {layer.activation}")
-            if layer.pool[0] > shape[0] or layer.pool[1] > shape[1]:
-                raise L3Error(f"layer {layer.name}: pool {layer.pool} on a plane of {shape[:2]}")
+        for conv, shape in zip(self.convs, self.planes(), strict=False):
+            if conv.kernel.shape[:3] != (3, 3, shape[2]):
+                raise L3Error(f"layer {conv.name}: kernel {conv.kernel.shape} on an input of {shape}")
+            if conv.activation not in ("none", "relu"):
+                raise L3Error(f"layer {conv.name}: a convolution has no {conv.activation}")
+            if conv.pool[0] > shape[0] or conv.pool[1] > shape[1]:
+                raise L3Error(f"layer {conv.name}: pool {conv.pool} on a plane of {shape[:2]}")
         size = self.embedding_size
-        for layer in self.denses:
-            if layer.kernel.shape[0] != size:
-                raise L3Error(f"layer {layer.name}: kernel {layer.kernel.shape} on {size} values")
-            size = layer.kernel.shape[1]
+        for dense in self.denses:
+            if dense.kernel.shape[0] != size:
+                raise L3Error(f"layer {dense.name}: kernel {dense.kernel.shape} on {size} values")
+            size = dense.kernel.shape[1]
         for layer in self.layers:
             if layer.bias.shape != (layer.kernel.shape[-1],):
                 raise L3Error(f"layer {layer.name}: bias {layer.bias.shape} for {layer.kernel.shape[-1]} filters")

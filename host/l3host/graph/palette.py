@@ -20,7 +20,7 @@ LEAST = PALETTE_BYTES + CHUNK_BYTES  # a palette costs as much as it saves with 
 
 def worth_it(weights: np.ndarray) -> bool:
     """Does a palette make the layer smaller in the file, whatever its position code?"""
-    return np.count_nonzero(weights) > LEAST
+    return bool(np.count_nonzero(weights) > LEAST)
 
 
 def quantise(weights: np.ndarray, levels: int = LEVELS) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, TypedDict
 
 from l3host.boards import estimates
 from l3host.l3m.load import NAMES
@@ -13,11 +14,43 @@ POSITIONS = ("dense", "byte gaps", "nibble gaps", "bitmap")  # by position code
 PARTS = ("values", "positions", "palettes", "biases")
 
 
+class LayerRow(TypedDict):
+    """A layer of the file. Shapes are [rows (time), bands, channels]; bytes: of PARTS and other."""
+
+    name: str
+    kind: str
+    activation: str
+    encoding: str
+    input: list[int]
+    output: list[int]
+    parameters: int
+    nonzeros: int
+    density: float
+    bytes: dict[str, int]
+    macs_dense: int
+    macs_nonzero: int
+    activation_bytes: int
+
+
+class Description(TypedDict):
+    """What a file holds and costs."""
+
+    format_version: int
+    frontend: dict[str, float]
+    labels: list[str]
+    bytes: dict[str, int]  # total, PARTS and other
+    layers: list[LayerRow]
+    macs_dense: int
+    macs_nonzero: int
+    boards: dict[str, estimates.OnBoard]
+    provenance: dict[str, Any]
+
+
 def encoding_name(layer: Layer) -> str:
     return f"{POSITIONS[layer.code]}, {'palette' if layer.palette else 'f16'}"
 
 
-def layer_bytes(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
+def layer_bytes(reader: Reader, layer: Layer, buffer: bytearray) -> dict[str, int]:
     """Bytes of values, positions (with the counts), palette and biases in a layer's chunks; other is headers and padding."""
     values = positions = 0
     for chunk in reader.chunks(layer, buffer):
@@ -28,7 +61,7 @@ def layer_bytes(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
     return sizes | {"other": layer.length - sum(sizes.values())}
 
 
-def layer_row(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
+def layer_row(reader: Reader, layer: Layer, buffer: bytearray) -> LayerRow:
     pixels = layer.rows * layer.cols if layer.kind == CONV else 1
     weights = layer.outputs * layer.taps
     return {
@@ -48,7 +81,7 @@ def layer_row(reader: Reader, layer: Layer, buffer: bytearray) -> dict:
     }
 
 
-def describe(reader: Reader, heap: int | None = None) -> dict:
+def describe(reader: Reader, heap: int | None = None) -> Description:
     """Everything `inspect` prints, as JSON-ready values."""
     buffer = bytearray(reader.chunk_bytes)
     layers = [layer_row(reader, layer, buffer) for layer in reader.layers]

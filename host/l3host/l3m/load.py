@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.graph.fixed_point import FixedPoint, LayerScale, Scale, Tables
 from l3host.graph.half import F16_TINY
 from l3host.graph.network import ACTIVATIONS, Conv, Dense, Graph
-from l3host.reference import fixed_mel
-from l3host.reference.fixed import FixedPoint, LayerScale
 from l3mote import format as fmt
 from l3mote.positions import unpack
 from l3mote.reader import Reader
@@ -96,8 +95,9 @@ def _fixed_point(reader: Reader) -> FixedPoint | None:
     shifts = np.split(np.array(section.shifts, np.int64), ends[:-1])
     layers = [LayerScale(*scales) for scales in zip(section.exponents, section.bits, shifts, strict=True)]
     names = ("hann", "cos", "log2", "first", "count", "weights")
-    tables = fixed_mel.Tables(*(np.array(getattr(section, name), np.int64) for name in names), section.silence)
-    return FixedPoint(section.input_exponent, section.input_bits, layers, tables, fixed_mel.Scale(*section.scale))
+    arrays = {name: np.array(getattr(section, name), np.int64) for name in names}
+    tables = Tables(**arrays, silence=section.silence)
+    return FixedPoint(section.input_exponent, section.input_bits, layers, tables, Scale(*section.scale))
 
 
 def load_graph(model: str) -> Graph:

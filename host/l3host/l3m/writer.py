@@ -11,10 +11,12 @@ from io import BytesIO
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.graph.fixed_point import FixedPoint
 from l3host.graph.half import rounded, to_half
 from l3host.graph.network import ACTIVATIONS, Conv, Graph
 from l3host.l3m import selftest
 from l3host.reference import fixed, fixed_mel, floats
+from l3host.text import clean
 from l3mote import format as fmt
 from l3mote.reader import Reader
 
@@ -124,11 +126,11 @@ def _layers_and_weights(graph: Graph, encodings: list[tuple[int, ...]]) -> tuple
         except L3Error as e:
             raise L3Error(f"layer {layer.name}: {e}") from None
         pool = layer.pool if isinstance(layer, Conv) else (1, 1)
+        if clean(layer.name) != layer.name:
+            raise L3Error(f"layer {layer.name!a}: the name has control characters")
         name = layer.name.encode()
         if len(name) > 16:
             raise L3Error(f"layer {layer.name}: the name is longer than 16 bytes")
-        if b"\0" in name:
-            raise L3Error(f"layer {layer.name!r}: the name has a zero byte")
         data = b"".join(chunks)
         inputs, outputs = layer.kernel.shape[-2:]
         records.append(
@@ -145,8 +147,13 @@ def _labels(graph: Graph) -> bytes:
     thresholds = graph.thresholds or [0.5] * len(graph.labels)
     if len(thresholds) != len(graph.labels):
         raise L3Error(f"{len(thresholds)} thresholds for {len(graph.labels)} labels")
+    twice = next((label for i, label in enumerate(graph.labels) if label in graph.labels[:i]), None)
+    if twice is not None:
+        raise L3Error(f"label {twice!a} stands for two outputs: each has a label of its own")
     out = struct.pack("<H", len(graph.labels))
     for label, threshold in zip(graph.labels, thresholds, strict=True):
+        if not label or clean(label) != label:
+            raise L3Error(f"label {label!a}: a label is text without control characters")
         text = label.encode()
         if len(text) > 255:
             raise L3Error(f"label {label[:20]}... is longer than 255 bytes")
@@ -195,22 +202,22 @@ def _sections(graph: Graph, encodings: list[tuple[int, ...]]) -> list[bytes]:
     if len(provenance) > fmt.MAX_TEXT:
         raise L3Error(f"provenance of {len(provenance)} bytes: at most {fmt.MAX_TEXT}")
     sections = [struct.pack(fmt.FRONTEND, *values, 0), layers, _labels(graph), _selftest(graph), provenance, weights]
-    return sections + ([_fixed(graph)] if graph.fixed else [])
+    return sections + ([_fixed(graph, graph.fixed)] if graph.fixed else [])
 
 
-def _check(graph: Graph) -> int:
+def _check(graph: Graph, scales: FixedPoint) -> int:
     """CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
     pcm = selftest.signal(graph.frontend.window, selftest.SEED)
-    integers = fixed.run(graph, graph.fixed, pcm[None]).flat[0]
+    integers = fixed.run(graph, scales, pcm[None]).flat[0]
     return crc32(integers.astype("<i2").tobytes())
 
 
-def _fixed(graph: Graph) -> bytes:
+def _fixed(graph: Graph, scales: FixedPoint) -> bytes:
     """The FIXED section of a calibrated graph."""
-    scales, t, s = graph.fixed, graph.fixed.tables, graph.fixed.scale
+    t, s = scales.tables, scales.scale
     out = struct.pack(
         fmt.FIXED, scales.input_exponent, scales.input_bits, fixed_mel.frame_bits(graph.frontend), s.shift,
-        s.floor, s.factor, s.offset, len(t.weights), t.silence, _check(graph),
+        s.floor, s.factor, s.offset, len(t.weights), t.silence, _check(graph, scales),
     )  # fmt: skip
     out += b"".join(struct.pack(fmt.FIXED_LAYER, layer.exponent, layer.bits) for layer in scales.layers)
     out += b"".join(layer.shifts.astype(np.int8).tobytes() for layer in scales.layers)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from l3host.errors import L3Error
+from l3host.graph.network import Graph
 from l3mote import settings
+from l3mote.reader import Reader
 
 
-def check(given: dict, labels: list[str], model: str) -> None:
-    """Would the app start with these settings and a model of these labels? Raises L3Error."""
-    if not labels:
-        raise L3Error(f"{model} has no labels, it gives embeddings: the app needs a classifier")
+def check(given: dict, model: Reader | Graph, name: str, has: Callable[[str], bool] | None = None) -> None:
+    """Would the app start with these settings, this model, and firmware that has what `has` says? Raises L3Error."""
+    if not model.labels:
+        raise L3Error(f"{name} has no labels, it gives embeddings: the app needs a classifier")
     try:
-        settings.check(given)
+        settings.check(given, model, has)
     except settings.SettingsError as e:
-        raise L3Error(f"{e}: use --set KEY=VALUE") from None
-    for key in given:
-        label = key.removeprefix(settings.PER_LABEL)
-        if label != key and label not in labels:
-            raise L3Error(f"setting {key}: the model has no label {label!r}, it has {', '.join(labels)}")
+        raise L3Error(f"{e} (--set KEY=VALUE)") from None

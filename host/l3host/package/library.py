@@ -12,7 +12,7 @@ from l3mote.kernels import KERNELS
 SOURCE = Path(l3mote.__file__).parent
 
 NOT_FOR_BOARDS = ("verify.py", "paced.py")  # what a host wants to know, and a source in simulated time
-ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py"), "circuitpython": ("mic_circuitpython.py",)}
+ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py", "mqtt_packets.py"), "circuitpython": ("mic_circuitpython.py",)}
 KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")  # its builds may lack ulab; viper and native code they never take
 
 
@@ -37,6 +37,6 @@ def copy_for_board(
     for name in set(KERNELS) - set(kernels):
         for module in (f"{name}.py", f"capture_{name}.py"):
             (folder / "kernels" / module).unlink(missing_ok=True)
-    for module in (folder / "kernels").glob("l3native_*.mpy"):
-        if "native" not in kernels or module.stem != f"l3native_{arch}":
-            module.unlink()
+    for native in (folder / "kernels").glob("l3native_*.mpy"):
+        if "native" not in kernels or native.stem != f"l3native_{arch}":
+            native.unlink()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from l3host import __version__, files
 from l3host.errors import L3Error
@@ -14,6 +15,7 @@ from l3host.files import read_json
 from l3host.pipeline import recover, stages
 from l3host.pipeline.inputs import inputs
 from l3host.pipeline.recipe import Recipe
+from l3host.pipeline.result import Result, Weights
 from l3host.pipeline.stages import Run, Told
 from l3host.runs import RESULT, claimed
 
@@ -32,7 +34,7 @@ def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
     return found | {"convert": stages.convert, "plan": stages.plan}
 
 
-def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total: None) -> dict:
+def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total: None) -> Result:
     """Run a recipe in a folder of its own and return what result.json then holds; model.l3m stands beside it.
 
     A call on the folder of a run that was killed goes on with the stage, and in a training with the epoch, that was not
@@ -96,7 +98,12 @@ def together() -> None:
     backend.join()
 
 
-def gather(run: Run, notes: dict[str, dict]) -> dict:
+def weights_of(note: dict) -> Weights:
+    """What stages.figures put into a note."""
+    return cast(Weights, {key: note[key] for key in Weights.__annotations__})
+
+
+def gather(run: Run, notes: dict[str, dict]) -> Result:
     """Everything that a report needs, ready for JSON."""
     steps = [note for name, note in notes.items() if name.startswith("recover-")]
     evaluations = [note for name, note in notes.items() if name.startswith("evaluate-")]
@@ -107,8 +114,8 @@ def gather(run: Run, notes: dict[str, dict]) -> dict:
         "recipe": run.recipe.told(),
         "source": notes["load"]["source"],
         "inputs": run.inputs,
-        "before": {key: notes["load"][key] for key in notes["cut"] if key != "seconds"},
-        "after": {key: notes["cut"][key] for key in notes["cut"] if key != "seconds"},
+        "before": weights_of(notes["load"]),
+        "after": weights_of(notes["cut"]),
         "recover": steps,
         "evaluations": evaluations + [step["evaluation"] for step in steps if "evaluation" in step],
         "sensitivity": notes.get("sensitivity"),

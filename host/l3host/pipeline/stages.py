@@ -21,6 +21,7 @@ from l3host.graph.network import frontend
 from l3host.l3m.load import open_reader
 from l3host.pipeline import sounds
 from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, target, width
+from l3host.pipeline.result import Weights
 
 WINDOWS = 16  # that a network sees at once outside training
 BATCHNORM_WINDOWS = 512  # for re-estimated statistics
@@ -122,10 +123,10 @@ def cut(run: Run) -> dict:
     if recipe.prune and not recipe.prune.gradual:
         prune.zero(model, target(recipe.prune))
     run.save(model, CUT)
-    return figures(model)
+    return dict(figures(model))
 
 
-def figures(model) -> dict:
+def figures(model) -> Weights:
     """Filters and density of each convolution, and the counts that the papers' reductions are made of."""
     from l3host.compress import prune
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.graph.fixed_point import FixedPoint, LayerScale
 from l3host.graph.half import rounded
 from l3host.graph.network import Conv, Graph
 from l3host.reference import fixed_mel, floats
@@ -21,24 +22,6 @@ WEIGHT_BITS = 9.5  # what a layer's weights should keep of the 31 bits: the rest
 LEAST_BITS, MOST_BITS = 12, 15
 ACCUMULATOR = 2**31 - 1
 BATCH = 8  # windows calibrated at once
-
-
-@dataclass
-class LayerScale:
-    exponent: int  # of the output: x = integer * 2^-exponent
-    bits: int  # outputs saturate at 2^bits - 1
-    shifts: np.ndarray  # (filters,): weight = integer * 2^-shift
-
-
-@dataclass
-class FixedPoint:
-    """Everything that the fixed-point path adds to a graph."""
-
-    input_exponent: int
-    input_bits: int
-    layers: list[LayerScale]
-    tables: fixed_mel.Tables
-    scale: fixed_mel.Scale
 
 
 def shift_round(x: np.ndarray, shift: np.ndarray) -> np.ndarray:

@@ -7,11 +7,10 @@ are made here, once, and travel in the file's FIXED section, so that no board co
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.graph.fixed_point import Scale, Tables
 from l3host.reference.floats import frames, mel_matrix
 from l3mote.format import SCALE_MEL, Frontend
 
@@ -19,22 +18,6 @@ TWIDDLE_BITS = 17
 SPLIT = 13  # a factor is cut here so that each product fits 32 bits
 LOG2_STEPS = 64
 LOG2_BITS = 16
-
-
-@dataclass
-class Tables:
-    """hann (n/2 + 1,) 0..65535; cos (n/4 + 1,) in 2^-17; log2 (65,) in 2^-16; first, count (bands,); weights, 16 bits.
-
-    silence: the least level, that of the front-end's floor.
-    """
-
-    hann: np.ndarray
-    cos: np.ndarray
-    log2: np.ndarray
-    first: np.ndarray
-    count: np.ndarray
-    weights: np.ndarray
-    silence: int
 
 
 def tables(fe: Frontend) -> Tables:
@@ -223,16 +206,6 @@ def levels(fe: Frontend, t: Tables, pcm: np.ndarray) -> np.ndarray:
     mantissa, shift = power(re, im)
     add_level(level, moved, n, re, im, mantissa, shift)
     return bands(fe, t, mantissa, shift, moved)
-
-
-@dataclass
-class Scale:
-    """From a level relative to the window's maximum to the network's int16 input: (max(d, floor) * factor + offset) >> shift."""
-
-    floor: int
-    factor: int
-    offset: int  # rounding included
-    shift: int
 
 
 def scale(fe: Frontend, exponent: int) -> Scale:
