@@ -133,8 +133,8 @@ def api_of(package: str) -> str:
         for name, member in vars(thing).items() if isinstance(thing, type) else ():
             if not name.startswith("_") and inspect.getdoc(member) and (callable(member) or isinstance(member, property)):
                 called = "" if isinstance(member, property) else "()"
-                members.append(f"- `{name}{called}`: {' '.join(inspect.getdoc(member).split())}")
-        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing), *filter(None, ["\n".join(members)])]
+                members.append(f"- `{name}{called}`: {' '.join(inspect.cleandoc(member.__doc__).split())}")
+        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing) or "", *filter(None, ["\n".join(members)])]
     return "\n\n".join(parts)
 
 

@@ -141,7 +141,7 @@ SHARE = number(0, 1)
 PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 
 # name: default, (check, what it must be)
-SETTINGS = {
+SETTINGS = {  # type: dict
     "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
     # listening; hop and thresholds come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),

@@ -10,6 +10,7 @@ import re
 import struct
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from l3host.errors import L3Error
 
@@ -31,6 +32,7 @@ class Link:
     """One connection to a board's raw prompt, freshly reset: its main.py does not run. port: a serial device. Raises L3Error."""
 
     errors: tuple = ()  # that the tool raises
+    tool: Any  # with the serial line as .serial
 
     def __init__(self, port: str):
         self.port = port
@@ -140,7 +142,7 @@ def check_port(port: str) -> None:
     except OSError as e:
         said = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
         number = e.errno or (int(said.group(1)) if said else None)
-        reason = REASONS.get(number) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
+        reason = (number and REASONS.get(number)) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
         found = ", ".join(p.device for p in list_ports.comports()) or "none"
         hint = f" (ports here: {found})" if number == errno.ENOENT else ""
         raise L3Error(f"{port}: {reason}{hint}") from None

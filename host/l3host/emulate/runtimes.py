@@ -29,7 +29,7 @@ class Runtime:
     """
 
     name: str
-    command: Callable[[Path, Path, Path, int | None], list[str]]
+    command: Callable[[Path, Path, Path, int | str | None], list[str]]
     heap_enforced: bool
     where: str
     counts: str | None = None
@@ -109,7 +109,7 @@ def find(name: str) -> Runtime:
     return _micropython(path, path)
 
 
-def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:
+def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None) -> subprocess.CompletedProcess:
     """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
     environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": str(library)}
     command = runtime.command(script, library, folder, heap)

@@ -168,6 +168,8 @@ def markdown(runs: Sequence[Finished]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(overview(run, judged)) + " |" for run in runs]
     for run in runs:
+        if run.row is None:
+            continue
         for what, theirs, ours in run.comparison:
             lines.append(f"\n{run.name}, {what}: the paper ({run.row.title}) {theirs}, ours {ours}.")
         if run.comparison:
