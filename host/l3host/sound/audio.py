@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,13 +29,34 @@ def read(path: str) -> tuple[np.ndarray, int]:
         raise L3Error(f"{path} is a directory, not an audio file")
     if not Path(path).exists():
         raise L3Error(f"no such audio file: {path}")
+    if not Path(path).is_file():
+        raise L3Error(f"{path} is not a regular file: its sound has no end that we know")
     try:
-        samples, rate = soundfile.read(path, always_2d=True)
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as e:
-        raise L3Error(f"cannot read {path} as audio: {getattr(e, 'error_string', e)}") from None
+        samples, rate = soundfile.read(name_of(path), always_2d=True)
+    except UNREADABLE as e:
+        raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
     if not len(samples):
         raise L3Error(f"{path} has no samples")
     return samples, rate
+
+
+# what soundfile raises: of libsndfile; TypeError where a file has no header (.raw); ValueError and MemoryError for a length that
+# cannot be (FLAC that was written to a pipe), EOFError
+UNREADABLE = (OSError, RuntimeError, TypeError, ValueError, MemoryError, EOFError)
+
+
+def name_of(path: str) -> str | bytes:
+    """What soundfile takes a file by: a name that is not UTF-8 as its bytes, where names are bytes."""
+    return os.fsencode(path) if os.name == "posix" else path
+
+
+def why(error: Exception) -> str:
+    """One of UNREADABLE in words."""
+    if isinstance(error, TypeError):
+        return "it has no header that says its rate and format, write a WAV file"
+    if isinstance(error, (ValueError, MemoryError)):
+        return "its header says no length that can be, convert it to WAV"
+    return str(getattr(error, "error_string", error))
 
 
 def prepare(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
