@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from l3host.datasets.dataset import Clip, Dataset
 from l3host.errors import L3Error
-from l3host.sound.audio import UNREADABLE, name_of
+from l3host.sound.audio import UNREADABLE
 
 SHOWN = 3  # clips named in an error
 BLOCK = 1 << 20  # samples decoded at once
@@ -53,7 +54,7 @@ def undecodable(path: str) -> str:
     if not Path(path).is_file():
         return "not a regular file" if Path(path).exists() else "missing"
     try:
-        with soundfile.SoundFile(name_of(path)) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             if not file.frames:
                 return "empty"
             while len(block := file.read(BLOCK, dtype="float32")):

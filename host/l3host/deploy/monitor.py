@@ -52,7 +52,7 @@ def finite(text: str) -> float:
     return value
 
 
-def lines(line) -> Iterator[bytes | None]:
+def received(line) -> Iterator[bytes | None]:
     """Lines of an open serial port as they come, cut at MOST_LINE bytes; None where nothing came in the port's timeout."""
     buffer, cut = b"", False
     while True:
@@ -70,7 +70,13 @@ def lines(line) -> Iterator[bytes | None]:
             buffer, cut = b"", True
 
 
-def events(port: str) -> Iterator[tuple[dict, str] | None]:
+def events(port: str) -> Iterator[dict | None]:
+    """The events of a board; None twice a second without one. Raises L3Error."""
+    for found in lines(port):
+        yield found and found[0]
+
+
+def lines(port: str) -> Iterator[tuple[dict, str] | None]:
     """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
 
     Nothing is ever written to the board. Raises L3Error.
@@ -81,7 +87,7 @@ def events(port: str) -> Iterator[tuple[dict, str] | None]:
     try:
         with serial.serial_for_url(port, BAUD, timeout=0.5, exclusive=True) as board:
             first = True
-            for line in lines(board):
+            for line in received(board):
                 if line is None:
                     yield None
                     continue
@@ -171,7 +177,7 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
             rows.writerow(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for found in events(port):
+            for found in lines(port):
                 event, line = found or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
