@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,6 +55,9 @@ def locked(folder: Path) -> Iterator[None]:
     except OSError as e:
         reason = "is a link, delete it" if (folder / LOCK).is_symlink() else e.strerror
         raise L3Error(f"cannot lock {folder}: {folder / LOCK}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise L3Error(f"cannot lock {folder}: {folder / LOCK}: is not a file, delete it")
     with os.fdopen(opened, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -13,6 +13,7 @@ FACTS = (
     b"'writable': True, 'names': []}\r\n"
 )
 ENDLESS = None
+NONE = (b"", b"")  # what feeding a watchdog and defining functions print
 RESET = b"ets Jul 29 2019\r\nrst:0x8 (TG1WDT_SYS_RESET)\r\nMicroPython v1.27.0 on 2025-12-09; ESP32\r\n>>> "
 # the answers to one command after the other, the last for ever: (printed, error); or bytes that stand instead of an answer
 LIES = {
@@ -26,11 +27,11 @@ LIES = {
     "facts of another kind": [(FACTS.replace(b"4870", b"'4870'"), b"")],
     "an error": [(b"", b"Traceback\r\n  File\r\n\x1b[2J\x1b[31mOSError: \x1b]52;c;cHduZWQ=\x07evil\r\n")],
     "a long error": [(b"", b"E" * 5_000_000)],
-    "facts, then deep": [(FACTS, b""), (b"", b""), (b"", b""), (b"(" * 20000 + b")" * 20000, b"")],
-    "facts, then None": [(FACTS, b""), (b"None\r\n", b"")],
-    "facts, then a number": [(FACTS, b""), (b"", b""), (b"", b""), (b"-1\r\n", b"")],
-    "facts, then no end": [(FACTS, b""), ENDLESS],
-    "a watchdog": [(FACTS, b""), RESET],
+    "facts, then deep": [NONE, (FACTS, b""), NONE, NONE, NONE, (b"(" * 20000 + b")" * 20000, b"")],
+    "facts, then None": [NONE, (FACTS, b""), (b"None\r\n", b"")],
+    "facts, then a number": [NONE, (FACTS, b""), NONE, NONE, NONE, (b"-1\r\n", b"")],
+    "facts, then no end": [NONE, (FACTS, b""), ENDLESS],
+    "a watchdog": [NONE, (FACTS, b""), RESET],
 }
 
 
