@@ -5,7 +5,7 @@ Buffers are int16 (raw, x, taps, ring) or int32 (state, p). The coefficients are
 
 from array import array
 
-from l3mote.kernels import KernelError
+from l3mote.kernels import load_first
 
 FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
@@ -19,14 +19,7 @@ LOW_PASSES = (13, 15)
 
 def choose(name=None):
     """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
-    reason = "choose from " + ", ".join(FORMS)
-    for form in FORMS if name is None else (name,):
-        module = "capture" if form == "python" else "capture_" + form
-        try:
-            return form, __import__("l3mote.kernels." + module, None, None, (module,))
-        except (ImportError, SyntaxError, TypeError, ValueError) as e:  # as kernels.choose says
-            reason = e
-    raise KernelError("the %s form of the capture does not load here (%s): 'python' runs everywhere" % (name, reason))
+    return load_first("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form)
 
 
 def state(coefficients):
