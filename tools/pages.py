@@ -53,6 +53,7 @@ MEANINGS = {
     "sd": "pin of the data (SD, DOUT)",
     "bits": "bits of a slot; 24-bit microphones send 32",
     "channel": "which one the microphone sends on",
+    "i2s_id": "which I2S of the board: 1 or 2 on STM32 and i.MX RT",
     "log": "path of the log on flash, without `.0.jsonl`; empty: no log",
     "log_bytes": "what the log's two files take together",
     "mqtt_host": "the broker's address; empty: no MQTT",

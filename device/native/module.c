@@ -1,4 +1,4 @@
-// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, decimate and measure for
+// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, remove_offset, decimate and measure for
 // capture. All files are one translation unit, so that the compiler inlines across them.
 //
 // Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
@@ -172,13 +172,31 @@ static mp_obj_t native_decimate(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(decimate_obj, 4, 4, native_decimate);
 
+// remove_offset(x, memory, p)
+static mp_obj_t native_remove_offset(mp_obj_t x_obj, mp_obj_t memory_obj, mp_obj_t p_obj) {
+    size_t n_x, n_memory;
+    int16_t *x = items(x_obj, MP_BUFFER_WRITE, 1, &n_x);
+    int32_t *memory = items(memory_obj, MP_BUFFER_WRITE, 2, &n_memory);
+    offset_t s;
+    part_t p;
+    parameters(memory_obj, (int32_t *)&s, OFFSET);
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(offset_allowed(&p, &s, n_x));
+    remove_offset(&p, &s, x);
+    for (size_t i = 0; i < OFFSET; i++) {
+        memory[i] = ((int32_t *)&s)[i];
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(remove_offset_obj, native_remove_offset);
+
 // measure(x, state, p)
 static mp_obj_t native_measure(mp_obj_t x_obj, mp_obj_t state_obj, mp_obj_t p_obj) {
     size_t n_x, n_state;
     const int16_t *x = items(x_obj, MP_BUFFER_READ, 1, &n_x);
     int32_t *state = items(state_obj, MP_BUFFER_WRITE, 2, &n_state);
     state_t s;
-    measure_t p;
+    part_t p;
     parameters(state_obj, (int32_t *)&s, STATE);
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
     allow(measure_allowed(&p, &s, n_x));
@@ -201,6 +219,7 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_check, MP_OBJ_FROM_PTR(&check_obj));
     mp_store_global(MP_QSTR_take, MP_OBJ_FROM_PTR(&take_obj));
     mp_store_global(MP_QSTR_decimate, MP_OBJ_FROM_PTR(&decimate_obj));
+    mp_store_global(MP_QSTR_remove_offset, MP_OBJ_FROM_PTR(&remove_offset_obj));
     mp_store_global(MP_QSTR_measure, MP_OBJ_FROM_PTR(&measure_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -83,6 +83,25 @@ def test_events_of_recordings_are_the_references(clip, tmp_path):
     assert_same(found["events"], listening.listen(load_graph("esc10"), pcm, 16000))
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_a_constant_from_minus_a_tenth_to_a_tenth_changes_no_event(rate, tmp_path):
+    """A quiet sound, as it was unheard with an offset of 0.01, from the first window on; the levels of the events included."""
+    pcm = np.round(sounds(rate) / 100).astype(np.int16)
+    events = []
+    for k, constant in enumerate((0, 98, 328, 3277, -3277)):
+        (tmp_path / str(k)).mkdir()
+        events.append(board(tmp_path / str(k), pcm + np.int16(constant), rate, settings={"threshold": 0.4})["events"])
+    assert events[0] and events[0][0]["t"] == 0 and events[1:] == [events[0]] * 4
+
+
+def test_events_at_a_rounded_rate_are_the_references(tmp_path):
+    """A driver that gives 15,625 samples for 16,000: 2.3 per cent lower, and what it says counts in times."""
+    pcm = sounds(15625)
+    found = board(tmp_path, pcm, 15625, settings={"hop": 1.25, "refractory": 1.0})
+    assert found["status"]["t"] == pytest.approx(len(pcm) / 15625, abs=1e-3)
+    assert_same(found["events"], listening.listen(load_graph("esc10"), pcm, 15625, {"hop": 1.25, "refractory": 1.0}))
+
+
 def test_ten_minutes_lose_nothing_and_grow_nothing(tmp_path):
     status = board(tmp_path, sounds(16000), 16000, minutes=10, seconds=WINDOW_SECONDS, held=3200)
     heap = status["heap"]

@@ -9,6 +9,7 @@ import time
 
 from l3mote import mqtt, settings
 from l3mote.log import seal
+from l3mote.output import reason
 
 
 class Simulated:
@@ -34,7 +35,7 @@ def state(slowest=0):
         "served": served,
         "number": publisher.client.number,
         "connected": publisher.connected,
-        "error": publisher.error and "%s: %s" % (type(publisher.error).__name__, publisher.error),
+        "error": publisher.error and reason(publisher.error),
         "waiting": publisher.queue.waiting,
         "dropped": publisher.queue.dropped,
         "slowest": slowest,

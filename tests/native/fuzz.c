@@ -157,16 +157,18 @@ static bool fuzz_capture(void) {
     int32_t n_taps = 4 * (1 + pick(20)), n = pick(200), factor = 1 + pick(6), n_ring = 1 + pick(60), step = 1 + pick(4);
     decimate_t d = {n, factor, pick(n_ring)};
     take_t t = {pick(step), step, n / step, pick(2)};
-    measure_t m = {pick(n + 1), n};
-    int16_t *x = noise(2 * (size_t)n), *taps = noise(2 * (size_t)n_taps), *ring = noise(2 * (size_t)n_ring),
-            *out = noise(2 * (size_t)n);
+    part_t m = {pick(n + 1), n};
+    int16_t *x = noise(2 * (size_t)n), *taps = noise(2 * (size_t)n_taps), *ring = noise(2 * (size_t)n_ring), *out = noise(2 * (size_t)n);
     state_t *state = noise(sizeof(state_t));
+    offset_t *offset = noise(sizeof(offset_t));
+    offset->last = pick(OFFSET_FRACTION), offset->shift = pick(offset->last + 1), offset->seen = pick(2 << offset->shift);
     for (int i = 0; i < 3; i++) {
         state->high[i].shift = FRACTION + pick(32);
     }
     corrupt((int32_t *)&d, 3);
     corrupt((int32_t *)&t, 4);
     corrupt((int32_t *)&m, 2);
+    corrupt((int32_t *)offset, OFFSET);
     bool done = decimate_allowed(&d, (size_t)n, (size_t)n_taps, (size_t)n_ring);
     if (done) {
         decimate(&d, x, taps, (size_t)n_taps, ring, (size_t)n_ring);
@@ -177,7 +179,10 @@ static bool fuzz_capture(void) {
     if (measure_allowed(&m, state, (size_t)n)) {
         measure(&m, state, x);
     }
-    free(x), free(taps), free(ring), free(out), free(state);
+    if (offset_allowed(&m, offset, (size_t)n)) {
+        remove_offset(&m, offset, x);
+    }
+    free(x), free(taps), free(ring), free(out), free(state), free(offset);
     return done;
 }
 

@@ -62,8 +62,8 @@ def order(mpy):
     return KERNELS_WITH_FPU if architecture(mpy) in WITH_FPU else KERNELS
 
 
-def load_first(what, names, name=None, file=str):
-    """(name, module) of the one called `name`, or of the first of `names` that loads. Raises KernelError.
+def loading(what, names, name=None, file=str):
+    """Yield (name, module) of each of `names` that loads here, or of the one called `name`. Raises KernelError when there is none.
 
     what: they are, for messages. file: a name -> its module's in this folder.
     """
@@ -71,20 +71,31 @@ def load_first(what, names, name=None, file=str):
         if name not in names:
             raise KernelError("no %s is called %s: choose from %s" % (what, name, ", ".join(names)))
         names = (name,)
+    reason, some = None, False
     for name in names:
         try:
-            return name, __import__("l3mote.kernels." + file(name), None, None, (file(name),))
+            module = __import__("l3mote.kernels." + file(name), None, None, (file(name),))
         except (ImportError, SyntaxError, TypeError, ValueError) as e:
             reason = e  # a port without native code refuses viper's decorator as a syntax error, an old emitter what it cannot type
-    raise KernelError("%s %s does not load here (%s): the %s 'python' runs everywhere" % (what, name, reason, what))
+            continue
+        some = True
+        yield name, module
+    if not some:
+        raise KernelError("%s %s does not load here (%s): the %s 'python' runs everywhere" % (what, name, reason, what))
 
 
-def choose(name=None, calibrated=False):
-    """The kernel module called `name`, or the first that loads (FIXED: for a calibrated file). Raises KernelError."""
+def candidates(name=None, calibrated=False):
+    """Yield the kernel modules that load here, the one to prefer first (FIXED: for a calibrated file), or the one called `name`."""
     names = KERNELS
     if name is None:
         names = [k for k in order(getattr(sys.implementation, "_mpy", 0)) if calibrated or k not in FIXED]
-    return load_first("kernel", names, name)[1]
+    for _, module in loading("kernel", names, name):
+        yield module
+
+
+def choose(name=None, calibrated=False):
+    """The first of candidates(). Raises KernelError."""
+    return next(candidates(name, calibrated))
 
 
 def calibrated(reader):
