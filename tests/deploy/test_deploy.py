@@ -5,7 +5,6 @@ import os
 import pty
 import subprocess
 import sys
-import time
 import tty
 import zlib
 from dataclasses import replace
@@ -14,11 +13,12 @@ import numpy as np
 import pytest
 import serial
 import soundfile
+from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
 
 from l3host.cli import main
-from l3host.deploy import facts, links, monitor, payload, steps
+from l3host.deploy import facts, links, payload, steps
 from l3host.deploy.board import files as board_files
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
@@ -45,13 +45,6 @@ def pico():
     except L3Error as e:
         require(False, str(e))
     return board
-
-
-def l3mote(capsys, *arguments):
-    """(status, what it printed: JSON if it is, else stderr)."""
-    status = main([*map(str, arguments)])
-    out, err = capsys.readouterr()
-    return status, json.loads(out) if status == 0 and "--json" in arguments else out + err
 
 
 def on_board(port, code):
@@ -123,16 +116,6 @@ def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_p
                 break
     assert [event["version"] for event in heard if event.get("label") == "started"] == [done["version"]]
     assert heard[-1]["windows"] > 0 and heard[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
-
-
-def monitored(port):
-    """Events from the board, each within a minute."""
-    heard = time.monotonic()
-    for found in monitor.events(port):
-        assert time.monotonic() - heard < 60, "the app says nothing"
-        if found:
-            heard = time.monotonic()
-            yield found[0]
 
 
 def test_a_full_flash_is_refused_before_anything_is_written(pico, capsys):

@@ -4,21 +4,21 @@ import errno
 import json
 import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from deployed import l3mote, monitored
 from make_small import PATH as SMALL
-from support import require
-from test_app import Microphone, sound
-from test_deploy import l3mote, monitored
+from microphone import Microphone, sound
+from support import BOARD, require
 
 from l3host.emulate import runtimes
 from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
+from l3host.package.library import copy_library
 from l3mote import app, settings, watchdog
 
-BOARD = Path(__file__).parent / "watchdog_board.py"
+SCRIPT = BOARD / "watchdog.py"
 
 
 @pytest.fixture
@@ -98,9 +98,9 @@ def test_the_emulated_pico_is_reset_when_sound_stops_and_not_before(rp2040, tmp_
     library, folder = tmp_path / "lib", tmp_path / "job"
     library.mkdir()
     folder.mkdir()
-    runtimes.copy_library(library)
+    copy_library(library)
     shutil.copy(SMALL, folder / "model.l3m")
-    done = runtimes.execute(rp2040, BOARD, library, folder)
+    done = runtimes.execute(rp2040, SCRIPT, library, folder)
     assert "reset by the watchdog" in done.stderr, done.stdout + done.stderr
     times = [json.loads(line)["t"] for line in done.stdout.splitlines() if '"level"' in line]
     assert times[-1] > 2.2, "three seconds of sound, and a watchdog of one"
@@ -116,5 +116,7 @@ def test_a_deployment_keeps_it_fed(rp2040, capsys):
         status, second = l3mote(capsys, *arguments, "--set", "watchdog=2", "--set", "smooth=2")
         assert status == 0 and second["before"] == first["version"], second
         begun = time.monotonic()
-        last = [event["t"] for event in monitored(there.port) if time.monotonic() - begun < 30 and event["event"] == "level"]
+        for _ in monitored(there.port):
+            if time.monotonic() - begun > 30:
+                break
         assert there.running
