@@ -20,7 +20,7 @@ from l3mote.model import Model
 from l3mote.output import Output, reason
 from l3mote.ring import SAMPLES
 from l3mote.seconds import samples
-from l3mote.settings import load
+from l3mote.settings import load, suit
 
 SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -80,6 +80,7 @@ class Monitor:
         self.given = source
         self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
         self.model = open_model(path)
+        suit(dict(settings, mic="callback") if source else settings, self.model.reader)
         self.listener = Listener(self.model, self.source, settings, clock)
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
@@ -90,7 +91,7 @@ class Monitor:
 
     def begin(self):
         """Listen to self.source from now on."""
-        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
             self.output.serve(self.listener.ring.service)
 
@@ -186,10 +187,11 @@ class Monitor:
     def level(self):
         """Add up the levels of what was heard; a line of their mean when it is time."""
         meter, listener = self.listener.ring.meter, self.listener
-        for slot in range(max(self.slot, meter.slots - meter.kept), meter.slots):
-            self.power += 10 ** (meter.level(slot, slot + 1)[1] / 10)
+        self.slot = max(self.slot, meter.slots - meter.kept)
+        while self.slot < meter.slots:  # range() has no number beyond 31 bits
+            self.power += 10 ** (meter.level(self.slot, self.slot + 1)[1] / 10)
+            self.slot += 1
             self.slots += 1
-        self.slot = meter.slots
         every = self.settings["level_every"]
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()

@@ -2,6 +2,7 @@
 
 from l3mote.log import Log, seal
 from l3mote.seconds import Seconds
+from l3mote.settings import importable, suit_network
 
 REASONS = {
     28: "the flash is full",
@@ -28,6 +29,7 @@ class Output:
 
     def _open(self, settings):
         try:
+            suit_network(settings, importable)
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)

@@ -91,19 +91,23 @@ def test_slots_of_the_meter_go_on_across_a_power_of_two():
         meter.slots = listener.slots = slots
         while not listener.ring.ended:
             listener.ring.service()
-        return [meter.level(k, k + 1) for k in range(meter.slots - meter.kept, meter.slots)]
+        return [meter.level(meter.slots - k, meter.slots - k + 3) for k in range(meter.kept)]
 
     kept = Listener(Model(), Noise(0)).ring.meter.kept
     first = levels(0)
-    for bits in (29, 30, 31):
+    for bits in (29, 30, 31, 32, 33):
         base = ((1 << bits) // kept - 1) * kept  # where the same places are written
         assert levels(base) == first
 
 
 def test_the_logs_number_grows_beyond_an_integer():
-    if not hasattr(os, "remove"):
-        return  # the QEMU board has no file system to write to
     path = FOLDER + "/wrap"
+    try:
+        os.remove(path)
+    except AttributeError:
+        return  # the QEMU board's files can be read only
+    except OSError:
+        pass
     for number in ((1 << 30) - 2, (1 << 31) - 2, (1 << 32) - 2):
         events = log.Log(path, 4096)
         try:
@@ -112,7 +116,7 @@ def test_the_logs_number_grows_beyond_an_integer():
             lines = [log.seal({"n": n}) for n in range(400)]
             for line in lines:
                 events.append(line)
-            assert max(events.numbers) > number + 5
+            assert max(events.numbers) >= number + 4
             found = [line for line, _ in log.Log(path, 4096).lines()]
             assert found == lines[-len(found) :] and len(found) > 20
         finally:

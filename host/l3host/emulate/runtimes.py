@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import l3mote
 from l3host.emulate import qemu, rp2040
-from l3host.emulate.parts import npm_package, venv_tool
 from l3host.errors import L3Error
+from l3host.programs import npm_package, venv_tool
 
 HERE = Path(__file__).parent
 JOB = HERE / "board" / "job.py"
@@ -110,15 +109,14 @@ def find(name: str) -> Runtime:
     return _micropython(path, path)
 
 
-def copy_library(to: Path) -> None:
-    """The device package as a board gets it: /lib/l3mote."""
-    source = Path(l3mote.__file__).parent
-    shutil.copytree(source, to / "l3mote", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
+def python_path(library: Path) -> str:
+    """The library before what is on the path already: this very l3host, where it is run from its sources."""
+    return os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
 
 
 def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:
     """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
-    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": str(library)}
+    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path(library)}
     command = runtime.command(script, library, folder, heap)
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
