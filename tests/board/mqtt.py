@@ -80,7 +80,7 @@ def drain():
 
 
 def hour(step, begin=0):
-    """A simulated hour from a reading of the clock on, with a line every `step` seconds and a service every second: when did it try to connect?"""
+    """An hour of a clock that begins at `begin`, a line every `step` seconds, a service each second: when did it try to connect?"""
     clock, tries, online = Simulated(begin), [], publisher.online
     mqtt.time, publisher.due = clock, begin
     publisher.online = lambda: bool(tries.append(clock.now)) or online()
