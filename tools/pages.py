@@ -46,6 +46,7 @@ MEANINGS = {
     "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",
     "level_every": "time between two level lines; 0: none",
+    "watchdog": "the board is reset after so many seconds without sound; 0: never",
     "mic": "where sound comes from",
     "wav": "`mic=wav`: the file, on the board",
     "rate": "samples a second of the microphone (default: 16000)",

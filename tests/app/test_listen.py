@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
-from recordings import WINDOW_SECONDS, sounds
+from shipped import WINDOW_SECONDS, sounds
 from support import BOARD, ROOT, require, shared
 
 from l3host.emulate import runtimes
@@ -17,6 +17,8 @@ from l3mote.classify import Detector
 from l3mote.plan import CAPTURE
 
 SCRIPT = BOARD / "listen.py"
+
+
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
     """What board/listen.py writes after hearing int16 samples: its status at the end, with events, heap and capture."""
     (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())

@@ -1,4 +1,4 @@
-"""An hour of the app with the shipped model, in simulated time (L3_SOAK_HOURS=240: ten days): nothing lost, nothing grows.
+"""An hour of the app with the shipped model, in simulated time (ten days: `make soak`): nothing is lost, nothing grows.
 
 Real are the app, the model, the log's files, MQTT and its broker; simulated are the microphone and the time that the network takes.
 """
@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 import soundfile
-from broker import Broker, free_port, require_parts, wait
-from recordings import WINDOW_SECONDS, sounds
-from support import BOARD, ROOT
+from broker import Broker, free_port, require_mosquitto, wait
+from shipped import WINDOW_SECONDS, sounds
+from support import BOARD, ROOT, require
 
 from l3host.l3m.load import find, load_graph
 from l3host.programs import venv_tool
@@ -49,7 +49,7 @@ def run(folder, port):
     given = {"mic": "callback", "log": str(folder / "events"), "mqtt_host": "127.0.0.1", "mqtt_port": port, "threshold": THRESHOLD}
     job = {"hours": HOURS, "share": SHARE, "period": PERIOD, "seconds": WINDOW_SECONDS, "steps": 200}
     (folder / "job.json").write_text(json.dumps(job | {"settings": given | {"mqtt_topic": "yard", "name": "noise"}}))
-    environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:{BOARD}:.frozen"}
+    environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
     command = [venv_tool("micropython"), "-X", "heapsize=1m", BOARD / "soak.py", folder]
     with (folder / "printed").open("w") as f:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=f, stderr=subprocess.STDOUT)
@@ -58,7 +58,8 @@ def run(folder, port):
 
 
 def test_the_app_for_a_long_time(tmp_path):
-    require_parts()
+    require(venv_tool("micropython"), "MicroPython is not installed: run make setup")
+    require_mosquitto()
     pcm, port = period(), free_port()
     soundfile.write(tmp_path / "sound.wav", pcm, RATE, subtype="PCM_16")
     (tmp_path / "model.l3m").write_bytes(find("esc10").read_bytes())
@@ -79,8 +80,8 @@ def test_the_app_for_a_long_time(tmp_path):
     assert records[-1]["lost"] == records[-1]["skipped"] == records[-1]["overruns"] == 0
     assert records[-1]["windows"] == 3600 * HOURS // WINDOW
     logged = [line for line, _ in Log(str(tmp_path / "events"), 65536).lines()]
-    kept = [line for line, r in zip(lines, records, strict=True) if r["event"] != "level"]
-    assert len(logged) > 200 and logged == kept[-len(logged) :]
+    events = [line for line, record in zip(lines, records, strict=True) if record["event"] != "level"]
+    assert len(logged) > 200 and logged == events[-len(logged) :]
     told = json.loads(last)
     assert told["wrong"] == 0 and told["ran"] * SHARE >= records[-1]["windows"]
     assert len(told["heap"]) == 6 * HOURS and max(told["heap"]) - told["heap"][0] <= 1024, told["heap"]

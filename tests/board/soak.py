@@ -2,8 +2,8 @@
 
 usage: soak.py FOLDER (model.l3m, sound.wav of `period` windows and job.json are there). Each window is charged `seconds` of
 simulated time. The network runs on the first windows and on one in `share` of the others; those in between get the output that it
-gave for the same sound, which comes again every `period` windows. Prints the app's lines, then a line with the heap in use, every
-ten minutes.
+gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every ten
+minutes.
 """
 
 import gc

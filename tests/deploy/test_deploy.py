@@ -118,6 +118,19 @@ def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_p
     assert heard[-1]["windows"] > 0 and heard[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
 
 
+def test_a_deployment_keeps_the_watchdog_fed(pico, capsys):
+    """Only a reset stops an RP2040's watchdog, and one would end the emulation."""
+    with pico() as there:
+        arguments = ["deploy", SMALL, "--port", there.port, "--json", *PINS]
+        status, first = l3mote(capsys, *arguments, "--set", "watchdog=2")
+        assert status == 0, first
+        next(event for event in monitored(there.port) if event.get("label") == "listening")
+        status, second = l3mote(capsys, *arguments, "--set", "watchdog=2", "--set", "smooth=2")
+        assert status == 0 and second["before"] == first["version"], second
+        next(event for event in monitored(there.port) if event.get("label") == "listening")
+        assert there.running
+
+
 def test_a_full_flash_is_refused_before_anything_is_written(pico, capsys):
     fs = rp2040.file_system()
     with fs.open("/mine.bin", "wb") as f:

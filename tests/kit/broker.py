@@ -1,4 +1,4 @@
-"""A real Mosquitto, which comes and goes, and a subscriber of everything."""
+"""A real Mosquitto for the tests, and what a subscriber of everything hears."""
 
 import json
 import os
@@ -10,14 +10,11 @@ import time
 import pytest
 from support import require
 
-from l3host.programs import venv_tool
-
 SBIN = os.environ.get("PATH", "") + ":/usr/sbin"
 TOPIC = "yard/noise"
 
 
-def require_parts():
-    require(venv_tool("micropython"), "MicroPython is not installed: run make setup")
+def require_mosquitto():
     for program, package in (("mosquitto", "mosquitto"), ("mosquitto_sub", "mosquitto-clients")):
         require(shutil.which(program, path=SBIN), f"{program} is not installed: apt-get install {package}")
 

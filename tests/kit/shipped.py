@@ -1,4 +1,4 @@
-"""Recordings of synthetic sounds for the listening app, and what a window costs an RP2040."""
+"""The model that ships: what it costs a board, and sounds that it knows."""
 
 import numpy as np
 
