@@ -29,7 +29,11 @@ apidoc_modules = [
         "destination": "docs/reference/internals/l3mote",
         "exclude_patterns": [f"../device/l3mote/{name}.py" for name in BOARD_ONLY],
     },
-    {"path": "../host/l3host", "destination": "docs/reference/internals/l3host", "exclude_patterns": [f"../host/l3host/{name}" for name in THIN]},
+    {
+        "path": "../host/l3host",
+        "destination": "docs/reference/internals/l3host",
+        "exclude_patterns": [f"../host/l3host/{name}" for name in THIN],
+    },
     {"path": "../converters/l3convert", "destination": "docs/reference/internals/l3convert"},
 ]
 autodoc_mock_imports = ["keras", "tensorflow"]  # slow and noisy to import

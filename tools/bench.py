@@ -1,4 +1,4 @@
-"""python -m l3host.emulate.bench OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
+"""python tools/bench.py OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
 
 Layers are measured inside a network of three convolutions, models whole; the device package and its kernels are the unchanged ones.
 """
@@ -17,6 +17,7 @@ import bench_report
 import numpy as np
 
 from l3host import show
+from l3host.deploy import targets
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
@@ -30,12 +31,12 @@ from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
+from l3mote.kernels import FIXED as KERNELS  # those that are measured
 from l3mote.plan import schedule
 
-SCRIPT = Path(__file__).parent / "board" / "bench.py"
+SCRIPT = Path(__file__).parent / "board" / "kernels.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
 RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
-KERNELS = ("native", "viper")
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
 ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
@@ -207,7 +208,7 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
         job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
-        shutil.copy(runtimes.HERE / "board" / "timed.py", library / "timed_model.py")
+        shutil.copy(targets.HERE / "board" / "timed.py", library / "timed_model.py")
         facts, _ = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
         times = json.loads((folder / "times.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000

@@ -7,9 +7,10 @@ Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 
 import json
 
-from l3mote.classify import PER_LABEL, samples, thresholds
+from l3mote.classify import PER_LABEL, thresholds
 from l3mote.mic import RATE, SOURCES, SoundError
 from l3mote.ring import BLOCK, SAMPLES, decimation, possible_hop
+from l3mote.seconds import samples
 
 SECRET = ("mqtt_password", "wifi_password")  # never shown
 SHOWN = 60  # characters of a wrong value that a message shows, at most
@@ -149,6 +150,7 @@ SETTINGS = {
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
+    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
@@ -183,7 +185,7 @@ ONLY_WITH = {
     "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
 }  # fmt: skip
 # what suit() asks of a board's firmware: a module, or a name in one
-FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "umqtt.simple", "network.WLAN")
+FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")
 
 
 def check_one(key, value):
@@ -311,8 +313,6 @@ def suit_network(found, has):
             "setting mqtt_host is set, but this firmware has no network for it: leave it out, "
             "or use MicroPython on a board with Wi-Fi"
         )
-    if not has("umqtt.simple"):
-        raise SettingsError("setting mqtt_host needs umqtt.simple on the board: mpremote mip install umqtt.simple")
     if found["wifi_ssid"] and not has("network.WLAN"):
         raise SettingsError("setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out, or use a board with Wi-Fi")
 

@@ -21,7 +21,7 @@ from l3mote import app, settings
 from l3mote.log import Log, unseal
 from l3mote.mic import Callback
 
-MODEL = ROOT / "host/l3host/models/esc10.l3m"
+MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
 EXAMPLES = ROOT / "device" / "examples"
 RATE = 8000
 

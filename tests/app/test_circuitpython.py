@@ -16,15 +16,15 @@ import l3mote
 PACKAGE = Path(l3mote.__file__).parent
 MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
 STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
-OWN = {"mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"}}  # CircuitPython's, where the board has them
+OWN = {"mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"}, "watchdog.py": {"microcontroller", "watchdog"}}  # CircuitPython's, where the board has them
 
 # What CircuitPython's ulab has and its stubs do not list (they lag behind ulab's own documentation), and what only the NumPy
 # stand-in needs. Anything else that the stubs do not know is an error.
 NOT_IN_STUBS = {"frombuffer", "bitwise_and", "right_shift", "left_shift", "itemsize", "scratchpad", "out", "convolve"}
 NUMPY_ONLY = {"float32", "abs", "fft"}
 
-# viper, native code, machine.I2S and umqtt are MicroPython's only: kernels.choose, mic.open_source and the app pass over them
-MICROPYTHON_ONLY = {"viper.py", "native.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py"}
+# viper, native code, machine.I2S and sockets are MicroPython's only: kernels.choose, mic.open_source and the app pass over them
+MICROPYTHON_ONLY = {"viper.py", "native.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py", "mqtt_packets.py"}
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in MICROPYTHON_ONLY)
 
 

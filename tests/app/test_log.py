@@ -11,9 +11,10 @@ from support import BOARD, ROOT, require
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3mote.log import MOST, Log, seal, unseal
+from l3mote.seconds import Seconds
 
 SCRIPT = BOARD / "log.py"
-LINE = '{"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}'
+LINE = '{"event": "start", "label": "dog", "t": 3.500, "crc": "144ebfca"}'
 
 
 def run(tmp_path, **job):
@@ -57,7 +58,7 @@ def test_in_micropython(fs, work, tmp_path):
 
 
 def test_a_line_is_json_whose_checksum_any_tool_can_check():
-    assert seal({"event": "start", "label": "dog", "t": 3.5}) == LINE
+    assert seal({"event": "start", "label": "dog", "t": Seconds(28000, 8000)}) == LINE
     body = LINE.partition(', "crc"')[0]
     assert json.loads(LINE)["crc"] == f"{zlib.crc32(body.encode()):08x}"
     assert unseal(LINE.encode()) == {"event": "start", "label": "dog", "t": 3.5}

@@ -164,7 +164,7 @@ def test_settings_that_the_model_takes():
     assert settings.check({**PINS, "rate": 44100}, Model(22050))["rate"] == 44100
 
 
-PICO_W = {"machine.I2S", "rp2", "socket", "umqtt.simple", "network.WLAN"}
+PICO_W = {"machine.I2S", "rp2", "socket", "network.WLAN"}
 MQTT = {"mqtt_host": "192.0.2.7"}
 
 
@@ -172,7 +172,6 @@ MQTT = {"mqtt_host": "192.0.2.7"}
     ("lacks", "values", "expected"),
     [
         ("socket", MQTT, "setting mqtt_host is set, but this firmware has no network for it: leave it out, or use MicroPython on"),
-        ("umqtt.simple", MQTT, "setting mqtt_host needs umqtt.simple on the board: mpremote mip install umqtt.simple"),
         ("network.WLAN", {**MQTT, "wifi_ssid": "n"}, "setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out"),
         ("machine.I2S", {}, "setting mic is i2s, but this firmware has no I2S input: set mic=wav or use another board"),
         (None, {"ws": 5}, "settings sck=1, ws=5: on this board ws must be the pin after sck"),

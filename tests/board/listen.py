@@ -1,7 +1,7 @@
 """Board side of test_listen.py: listen to sound.wav (over and over for `minutes`, on a simulated clock, if job.json has them).
 
-Writes events.jsonl, and status.json: the status at the end, the capture's kernel, and the heap in use after each minute (0 where
-the interpreter does not say).
+Writes events.jsonl, and status.json: the status at the end, with the capture's kernel, and the heap in use after each minute
+(0 where the interpreter does not say).
 """
 
 import gc
@@ -10,6 +10,7 @@ import sys
 
 from l3mote import Model
 from l3mote.classify import Listener
+from l3mote.log import text
 from l3mote.mic import Wav
 from l3mote.paced import Clock, Paced
 from l3mote.ring import SAMPLES
@@ -61,12 +62,14 @@ def work(folder):
     with open(folder + "/events.jsonl", "w") as f:
         for event in listener.steps():
             if event:
-                f.write(json.dumps(event) + "\n")
-            if listener.t >= 60 * (len(heap) + 1):
+                f.write(text(event) + "\n")
+            if listener.t.ms >= 60000 * (len(heap) + 1):
                 heap.append(in_use())
             yield
+    status = listener.status()
+    status["heap"], status["capture"] = heap, listener.ring.kernel_name
     with open(folder + "/status.json", "w") as f:
-        json.dump({"status": listener.status(), "heap": heap, "capture": listener.ring.kernel_name}, f)
+        f.write(text(status))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import time
 
 from l3mote import mqtt, settings
 from l3mote.log import seal
+from l3mote.output import reason
 
 
 class Simulated:
@@ -21,10 +22,20 @@ class Simulated:
         return self.now
 
 
+served = 0  # times that the microphone would have been
+
+
+def between():
+    global served
+    served += 1
+
+
 def state(slowest=0):
     return {
+        "served": served,
+        "number": publisher.client.number,
         "connected": publisher.connected,
-        "error": publisher.error and type(publisher.error).__name__,
+        "error": publisher.error and reason(publisher.error),
         "waiting": publisher.queue.waiting,
         "dropped": publisher.queue.dropped,
         "slowest": slowest,
@@ -74,8 +85,15 @@ def hour(step):
     return {"tries": tries, "waiting": publisher.queue.waiting}
 
 
+def number(last):
+    """The line before the next had this number."""
+    publisher.client.number = last
+    return state()
+
+
 publisher = mqtt.publisher(settings.check(json.loads(sys.argv[2])), sys.argv[1] + "/queue")
-COMMANDS = {"state": state, "send": send, "service": service, "drain": drain, "hour": hour}
+publisher.between = between
+COMMANDS = {"number": number, "state": state, "send": send, "service": service, "drain": drain, "hour": hour}
 print(json.dumps(state()))
 while True:
     line = sys.stdin.readline().split()

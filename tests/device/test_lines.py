@@ -3,13 +3,14 @@
 from helpers import raises
 
 from l3mote.log import seal, unseal
+from l3mote.seconds import Seconds
 from l3mote.settings import SettingsError, check, importable, parse
 
-LINE = '{"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}'
+LINE = '{"event": "start", "label": "dog", "t": 3.500, "crc": "144ebfca"}'
 
 
 def test_a_line_has_its_keys_in_order_and_a_checksum():
-    assert seal({"t": 3.5, "label": "dog", "event": "start"}) == LINE
+    assert seal({"t": Seconds(28000, 8000), "label": "dog", "event": "start"}) == LINE
     assert unseal(LINE.encode()) == {"t": 3.5, "label": "dog", "event": "start"}
     assert seal({"label": 'a "b"\n', "n": None}).startswith('{"label": "a \\"b\\"\\n", "n": null, "crc": "')
 

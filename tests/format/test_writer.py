@@ -208,7 +208,7 @@ def test_name_too_long(name):
 def test_name_with_a_zero_byte(name):
     graph = models.tiny()
     graph.layers[0].name = name
-    with pytest.raises(L3Error, match="zero byte"):
+    with pytest.raises(L3Error, match="control characters"):
         writer.to_bytes(graph)
 
 

@@ -8,7 +8,7 @@ host's hearing.py gives recordings the same remove_offset() at the model's rate.
 
 from array import array
 
-from l3mote.kernels import KernelError
+from l3mote.kernels import loading
 
 FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
@@ -26,14 +26,7 @@ LOW_PASSES = (13, 15)
 
 def choose(name=None):
     """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
-    reason = "choose from " + ", ".join(FORMS)
-    for form in FORMS if name is None else (name,):
-        module = "capture" if form == "python" else "capture_" + form
-        try:
-            return form, __import__("l3mote.kernels." + module, None, None, (module,))
-        except (ImportError, SyntaxError, TypeError, ValueError) as e:  # as kernels.choose says
-            reason = e
-    raise KernelError("the %s form of the capture does not load here (%s): 'python' runs everywhere" % (name, reason))
+    return next(loading("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form))
 
 
 def offset_memory(rate):

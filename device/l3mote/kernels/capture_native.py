@@ -1,4 +1,4 @@
-"""capture.py in C (device/native/listen.h), bit for bit."""
+"""capture.py in C (device/native/capture.c), bit for bit."""
 
 from l3mote.kernels.capture import found, offset_memory, state
 from l3mote.kernels.native import module

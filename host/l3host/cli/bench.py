@@ -19,8 +19,8 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from l3host.deploy.bench import bench
     from l3host.deploy.links import connected
+    from l3host.deploy.timing import bench
 
     with connected(args.port, args.tool) as link, bars(args.json) as bar:
         board, found = target_of(args.port, link)

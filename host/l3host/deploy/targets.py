@@ -50,6 +50,7 @@ class Board(Target):
     def reset(self) -> None:
         if not self.clean:
             self.link.reset()
+        self.link.exec((HERE / "board" / "feed.py").read_text(encoding="utf-8"))
         self.clean = self.prepared = False  # it will not be clean for long
 
     def prepare(self) -> None:

@@ -79,7 +79,7 @@ class Heard:
 
 
 def settings_of(given: dict, graph: Graph, model: str) -> dict:
-    """The app's settings for a recording. Raises L3Error for one of where sound comes from or lines go, and as app_settings.check does."""
+    """The app's settings for a recording. Raises L3Error for one that this decides, and as app_settings.check does."""
     taken = sorted(OURS.keys() & given.keys())
     if taken:
         raise L3Error(f"setting {taken[0]}: a recording is heard and its events are printed here, leave it out")

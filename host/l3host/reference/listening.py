@@ -8,6 +8,7 @@ kernels/capture.py to the bit, computed from the whole list of its shifts. The l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 from itertools import accumulate
 
 import numpy as np
@@ -41,7 +42,7 @@ def rules_of(graph: Graph, settings: dict, rate: float) -> Rules:
     own = [given.get("threshold", t) for t in graph.thresholds]
     thresholds = [given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)]
     votes = given.get("votes", 1)
-    hop = round(given["hop"] * rate) if "hop" in given else fe.hop
+    hop = samples(given["hop"], rate) if "hop" in given else fe.hop
     return Rules(
         hop=hop if fe.window - hop <= HELD else fe.window,
         window=fe.window,
@@ -49,8 +50,18 @@ def rules_of(graph: Graph, settings: dict, rate: float) -> Rules:
         smooth=given.get("smooth", 1),
         votes=votes,
         of=given.get("of", votes),
-        refractory=int(given.get("refractory", 0) * rate),
+        refractory=samples(given.get("refractory", 0), rate),
     )
+
+
+def samples(seconds: float, rate: float) -> int:
+    """Of a setting, which counts to the millisecond."""
+    return int((Decimal(int(seconds * 1000 + 0.5)) * Decimal(rate) / 1000).quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def seconds(sample: int, rate: float) -> float:
+    """When a sample is heard: the time that a board prints, in three decimals, a half rounded up."""
+    return float((Decimal(sample) / Decimal(rate)).quantize(Decimal("0.001"), ROUND_HALF_UP))
 
 
 def without_offset(pcm: np.ndarray, rate: int) -> np.ndarray:
@@ -113,7 +124,7 @@ def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, level
     enough = np.array([votes[max(0, k - rules.of + 1) : k + 1].sum(axis=0) >= rules.votes for k in range(n)])
 
     def event(kind, now, i, score, level, sample):
-        said = {"event": kind, "label": labels[i], "score": float(score), "level": float(level), "t": sample / rate}
+        said = {"event": kind, "label": labels[i], "score": float(score), "level": float(level), "t": seconds(sample, rate)}
         found.append((now, i, said))
 
     for i in range(len(labels)):

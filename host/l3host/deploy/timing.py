@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from l3host.deploy import facts, payload, steps, targets
-from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start
 
-SCRIPTS = (runtimes.HERE / "board" / "timed.py", targets.HERE / "board" / "bench.py")
+SCRIPTS = (targets.HERE / "board" / "timed.py", targets.HERE / "board" / "timing.py")
 
 
 def run(board: targets.Board, folder: str) -> dict:
