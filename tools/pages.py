@@ -41,7 +41,6 @@ MEANINGS = {
     "votes": "windows that must be above the threshold...",
     "of": "...of so many (default: of as many as `votes`)",
     "refractory": "after an end, the same label does not start again for so long",
-    "watchdog": "seconds without sound after which the board is reset (0: never)",
     "mode": "the duty cycle, see below",
     "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",

@@ -114,7 +114,9 @@ def python_path(library: Path) -> str:
     return os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
 
 
-def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None) -> subprocess.CompletedProcess:
+def execute(
+    runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None
+) -> subprocess.CompletedProcess:
     """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
     environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path(library)}
     command = runtime.command(script, library, folder, heap)

@@ -150,8 +150,8 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         part = crossval.split(dataset, fold)
         model.set_weights(start)
         classifier = training.labels(
-            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), of_kind(step, settings.Labels), folder / part.name,
-            progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
+            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), of_kind(step, settings.Labels),
+            folder / part.name, progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
         histories[part.name] = history(folder / part.name)
         if part.test:
