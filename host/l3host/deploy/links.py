@@ -39,7 +39,7 @@ class Link:
 
     errors: tuple = ()  # that the tool raises
     tool: Any  # with the serial line as .serial
-    line: Line | None = None
+    line: Any = None  # a Line, once it is open
 
     def __init__(self, port: str):
         self.port = port
