@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 ARCH ?= armv6m
+C_FILES = $(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h tests/native/*.c)
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
@@ -45,9 +46,11 @@ demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file f
 test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 	$(BIN)/python -m pytest $(PYTEST)
 
-check: $(VENV)/.setup-dev ## lint
+check: $(VENV)/.setup-dev ## lint Python and C, and check how the C is formatted
 	$(BIN)/ruff check .
-	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 pages: $(VENV)/.setup-dev ## write into the documentation's pages what they take from the code
 	$(BIN)/python tools/pages.py

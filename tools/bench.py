@@ -1,4 +1,4 @@
-"""python -m l3host.emulate.bench OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
+"""python tools/bench.py OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
 
 Layers are measured inside a network of three convolutions, models whole; the device package and its kernels are the unchanged ones.
 """
@@ -12,16 +12,18 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import bench_report
 import numpy as np
 
 from l3host import show
+from l3host.deploy import targets
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
 from l3host.files import write_bytes
-from l3host.graph.network import Conv, Graph
+from l3host.graph.network import Conv, Dense, Graph
 from l3host.l3m.finish import finish
 from l3host.l3m.load import find, load_graph, open_reader
 from l3host.l3m.writer import to_bytes
@@ -30,12 +32,12 @@ from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
+from l3mote.kernels import FIXED as KERNELS  # those that are measured
 from l3mote.plan import schedule
 
-SCRIPT = Path(__file__).parent / "board" / "bench.py"
+SCRIPT = Path(__file__).parent / "board" / "kernels.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
 RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
-KERNELS = ("native", "viper")
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
 ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
@@ -104,7 +106,7 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
     front = fmt.Frontend(
         8000, window, window, n_fft, n_fft // 2, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
     )
-    layers = []
+    layers: list[Conv | Dense] = []
     shapes = (("first", 1, channels, 1.0, (1, 1)), ("layer", channels, channels, density, (2, 2)))
     for name, inputs, outputs, share, pool in (*shapes, ("last", channels, 1, 1.0, (bands // 2, frames // 2))):
         kernel = rng.uniform(0.1, 1.0, (3, 3, inputs, outputs)) * rng.choice([-1, 1], (3, 3, inputs, outputs))
@@ -202,12 +204,12 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
     windows = 0 if subject.density else 1
-    job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
+    job: dict[str, Any] = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
     if subject.plan_heap:
         job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
-        shutil.copy(runtimes.HERE / "board" / "timed.py", library / "timed_model.py")
+        shutil.copy(targets.HERE / "board" / "timed.py", library / "timed_model.py")
         facts, _ = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
         times = json.loads((folder / "times.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000

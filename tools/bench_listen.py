@@ -10,12 +10,12 @@ from l3host import show
 from l3host.emulate.listen import listen
 from l3host.l3m.load import load_graph
 from l3host.reference import listening as reference
-from l3host.sound import audio
+from l3host.sound import hearing
 
 
 def expected(clip, **settings):
     graph = load_graph("esc10")
-    pcm = audio.to_pcm(audio.load(str(clip), graph.frontend.sample_rate))
+    pcm = hearing.load_pcm(str(clip), graph.frontend.sample_rate)
     return [(e["event"], e["label"], e["t"]) for e in reference.listen(graph, pcm, graph.frontend.sample_rate, settings)]
 
 

@@ -48,6 +48,7 @@ MEANINGS = {
     "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",
     "level_every": "time between two level lines; 0: none",
+    "watchdog": "the board is reset after so many seconds without sound; 0: never",
     "mic": "where sound comes from",
     "wav": "`mic=wav`: the file, on the board",
     "rate": "samples a second of the microphone (default: 16000)",
@@ -56,6 +57,7 @@ MEANINGS = {
     "sd": "pin of the data (SD, DOUT)",
     "bits": "bits of a slot; 24-bit microphones send 32",
     "channel": "which one the microphone sends on",
+    "i2s_id": "which I2S of the board: 1 or 2 on STM32 and i.MX RT",
     "log": "path of the log on flash, without `.0.jsonl`; empty: no log",
     "log_bytes": "what the log's two files take together",
     "mqtt_host": "the broker's address; empty: no MQTT",
@@ -146,8 +148,8 @@ def api_of(package: str) -> str:
         for name, member in vars(thing).items() if isinstance(thing, type) else ():
             if not name.startswith("_") and inspect.getdoc(member) and (callable(member) or isinstance(member, property)):
                 called = "" if isinstance(member, property) else "()"
-                members.append(f"- `{name}{called}`: {' '.join(inspect.getdoc(member).split())}")
-        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing), *filter(None, ["\n".join(members)])]
+                members.append(f"- `{name}{called}`: {' '.join(inspect.cleandoc(member.__doc__).split())}")
+        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing) or "", *filter(None, ["\n".join(members)])]
     return "\n\n".join(parts)
 
 

@@ -13,6 +13,7 @@ import math
 import sys
 import time
 
+from l3mote import watchdog
 from l3mote.classify import Listener
 from l3mote.mic import open_source
 from l3mote.model import Model
@@ -53,7 +54,8 @@ def doze(seconds):
         from alarm import light_sleep_until_alarms
         from alarm import time as alarms
 
-        return light_sleep_until_alarms(alarms.TimeAlarm(monotonic_time=time.monotonic() + seconds))
+        # whole seconds since an epoch: the monotonic clock is a float, which after a year knows no seconds
+        return light_sleep_until_alarms(alarms.TimeAlarm(epoch_time=time.time() + math.ceil(seconds)))
     try:
         from machine import lightsleep
     except ImportError:
@@ -84,11 +86,12 @@ class Monitor:
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
+        self.feed, self.fed = lambda: None, 0  # the watchdog, and the samples there were when it was fed last
         self.begin()
 
     def begin(self):
         """Listen to self.source from now on."""
-        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
             self.output.serve(self.listener.ring.service)
 
@@ -99,6 +102,7 @@ class Monitor:
     def steps(self):
         """The same as run, as a generator that gives control back after every window (or cycle)."""
         turn = self.cycle if self.settings["mode"] == "every" else self.window
+        self.watch()
         self.status("listening")
         pause, broken = PAUSE[0], False
         while True:
@@ -118,6 +122,21 @@ class Monitor:
         self.status("end of the recording")
         self.close()
         self.output.drain(1)
+
+    def watch(self):
+        """Start the watchdog, if one is set."""
+        if self.settings["watchdog"]:
+            try:
+                self.feed = watchdog.start(self.settings["watchdog"])
+            except Exception as e:  # firmware without one
+                self.output.warn("no watchdog: " + reason(e))
+
+    def alive(self):
+        """Feed the watchdog if sound has come since it was last fed."""
+        total = self.listener.ring.total
+        if total != self.fed:
+            self.fed = total
+            self.feed()
 
     def status(self, label):
         plan = self.model.plan
@@ -140,6 +159,7 @@ class Monitor:
                 self.emit(listener.finish())
                 raise EOFError
             listener.idle()
+            self.alive()
         self.emit(listener.warned())
         if self.wanted():
             self.emit(listener.infer())
@@ -151,6 +171,7 @@ class Monitor:
 
     def emit(self, events):
         for event in events:
+            self.alive()
             if event:
                 self.output.event(event)
 
@@ -166,10 +187,11 @@ class Monitor:
     def level(self):
         """Add up the levels of what was heard; a line of their mean when it is time."""
         meter, listener = self.listener.ring.meter, self.listener
-        for slot in range(max(self.slot, meter.slots - meter.kept), meter.slots):
-            self.power += 10 ** (meter.level(slot, slot + 1)[1] / 10)
+        self.slot = max(self.slot, meter.slots - meter.kept)
+        while self.slot < meter.slots:  # range() has no number beyond 31 bits
+            self.power += 10 ** (meter.level(self.slot, self.slot + 1)[1] / 10)
+            self.slot += 1
             self.slots += 1
-        self.slot = meter.slots
         every = self.settings["level_every"]
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
@@ -183,9 +205,18 @@ class Monitor:
         for _ in range(self.answer):
             self.window()
         self.close()
+        self.output.serve(self.feed)  # no sound is taken now, on purpose
         self.output.drain(ONLINE)
-        self.sleep(self.settings["every"])
+        self.rest(self.settings["every"])
         self.reopen()
+
+    def rest(self, seconds):
+        """Sleep, in pieces that are short enough for the watchdog."""
+        piece = self.settings["watchdog"] / 2 or seconds
+        while seconds > 0:
+            self.feed()
+            self.sleep(min(seconds, piece))
+            seconds -= piece
 
     def close(self):
         self.output.serve(None)

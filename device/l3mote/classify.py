@@ -8,7 +8,7 @@ import time
 from array import array
 
 from l3mote.mic import SoundError
-from l3mote.ring import BLOCK, SAMPLES, Ring, possible_hop
+from l3mote.ring import BLOCK, SAMPLES, Ring, kept_rate, possible_hop
 from l3mote.seconds import Seconds, samples
 
 SLOTS = 8  # levels are kept of an eighth of a window each
@@ -125,7 +125,7 @@ class Listener:
     model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
     thresholds that it lacks or has as None come from the model. clock: see steps().
     hop: samples from one window to the next, the window's own length where the ring cannot hold an overlap.
-    slot: samples of the meter's slots.
+    slot: samples of the meter's slots. rate: samples a second of the ring: the model's, but for what the source's is off.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
     """
@@ -133,8 +133,8 @@ class Listener:
     def __init__(self, model, source, settings=None, clock=None):
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
-        self.rate, self.window = fe.sample_rate, fe.window
-        hop = max(1, samples(get("hop"), fe.sample_rate)) if get("hop") else fe.hop
+        self.rate, self.window = kept_rate(source.rate, fe.sample_rate), fe.window
+        hop = max(1, samples(get("hop"), self.rate)) if get("hop") else fe.hop
         self.hop = possible_hop(self.window, hop)
         if not model.labels:
             raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
@@ -145,7 +145,7 @@ class Listener:
         )  # fmt: skip
         buffer = model.ring or array("h", bytes(2 * SAMPLES))
         self.slot = max(1, self.window // SLOTS)
-        self.ring = Ring(source, self.rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
+        self.ring = Ring(source, fe.sample_rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
         self.pcm = memoryview(model.pcm)
         self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
         self.covered = 0  # samples up to here were in a window, or were not to be
@@ -179,8 +179,8 @@ class Listener:
 
     def restart(self, source, settle=0):
         """Go on with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
-        self.source = self.ring.source = source
-        self.ring.ended = False
+        self.source = source
+        self.ring.restart(source)
         self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
         self.covered, self.have = self.start, 0
 

@@ -71,22 +71,20 @@ class Model:
     def _open(self, source, heap, kernel, ring):
         self.reader = Reader(source)
         self.ring = None
-        check = self.reader.check
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
             modules = candidates(kernel, "FIXED" in self.reader.sections)
-            first_that_fits(modules, lambda module: self._use(module, check, heap, ring))
+            first_that_fits(modules, lambda module: self._use(module, heap, ring))
         except Exception:
             self.close()
             raise
 
-    def _use(self, module, check, heap, ring):
-        """Plan and allocate for a kernel, which may bring a faster check of chunks."""
-        self.kernel_name, self.arithmetic = module.name, module.arithmetic
-        self.reader.check = getattr(module, "check", check)
+    def _use(self, module, heap, ring):
+        """Plan and allocate for a kernel."""
+        self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
         if self.arithmetic == "fixed":
             calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
         self._fit(module, heap, ring)
@@ -137,7 +135,7 @@ class Model:
         self._share_window()
         if self.plan.workplace is not None:
             place = memoryview(self.planes[self.plan.workplace].data)
-            self.logmel = module.frontend(reader, place[: self.plan.frontend_bytes])
+            self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -154,7 +152,7 @@ class Model:
         self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
-        self.logmel = module.frontend(self.reader)
+        self.logmel = module.FrontEnd(self.reader)
 
     def _plane_maker(self, i, shape):
         def make():
@@ -218,7 +216,7 @@ class Model:
             layer, src, dst = self.convs[i], planes[i], planes[i + 1]
             if stop == layer.rows:
                 kernel.clear(src, stop - src.top)  # the border below the plane
-            for chunk in self.reader.chunks(layer, self.chunk):
+            for chunk in self.reader.chunks(layer, self.chunk, self.check):
                 kernel.conv(chunk, self.chunk, src, dst, first, stop)
                 yield
             if self.observer:
@@ -233,17 +231,7 @@ class Model:
         column = plane.first * plane.step
         at = column // layer.pool_cols * layer.out_rows * plane.channels
         opening = column % layer.pool_cols == 0  # where a group's rest has a tile of its own, the tile has no other column
-        getattr(self.kernel, "flatten", self._flatten_rows)(plane, self.vectors[0], layer.out_rows, at, opening)
-
-    def _flatten_rows(self, plane, embedding, rows, at, opening):
-        channels, row = plane.channels, self.kernel.row
-        for c in range(channels):
-            for t in range(rows):
-                to = at + t * channels + c
-                for value in row(plane, c, t):
-                    if opening or value > embedding[to]:
-                        embedding[to] = value
-                    to += rows * channels
+        self.kernel.flatten(plane, self.vectors[0], layer.out_rows, at, opening)
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
@@ -252,7 +240,7 @@ class Model:
             self.output = self.embedding
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
-            for chunk in self.reader.chunks(layer, self.chunk):
+            for chunk in self.reader.chunks(layer, self.chunk, self.check):
                 self.kernel.dense(chunk, self.chunk, x, y)
                 yield
             self.output = self.kernel.floats(y, n + i)
@@ -275,7 +263,7 @@ class Model:
             error = max(error, abs(output[i] - expected[i]))
         error = error / scale if scale else error
         if self.arithmetic == "fixed":
-            return crc32(bytes(self.vectors[-1])) == self.kernel.fixed.check, error
+            return crc32(bytes(self.vectors[-1])) == self.reader.fixed().check, error
         return error <= SELFTEST_RELATIVE, error
 
 

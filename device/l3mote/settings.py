@@ -8,7 +8,7 @@ Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 import json
 
 from l3mote.classify import PER_LABEL, thresholds
-from l3mote.mic import RATE, SoundError
+from l3mote.mic import RATE, SOURCES, SoundError
 from l3mote.ring import BLOCK, SAMPLES, decimation, possible_hop
 from l3mote.seconds import samples
 
@@ -141,7 +141,7 @@ SHARE = number(0, 1)
 PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 
 # name: default, (check, what it must be)
-SETTINGS = {
+SETTINGS = {  # type: dict
     "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
     # listening; hop and thresholds come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),
@@ -155,8 +155,9 @@ SETTINGS = {
     "every": (60.0, number(1, 86400, SECONDS)),
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
+    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # microphone
-    "mic": ("i2s", choice("i2s", "wav", "callback")),
+    "mic": ("i2s", choice(*SOURCES)),
     "wav": ("", PATH),
     "rate": (None, integer(8000, 96000)),
     "sck": (None, PIN),
@@ -164,6 +165,7 @@ SETTINGS = {
     "sd": (None, PIN),
     "bits": (32, (bits, "16 or 32")),
     "channel": ("left", choice("left", "right")),
+    "i2s_id": (0, integer(0, 15)),  # which of the port's: 1 or 2 on STM32 and i.MX RT
     # where events go
     "log": ("events", (log, PATH[1])),  # events.0.jsonl and events.1.jsonl; "": no log
     "log_bytes": (65536, integer(4096, 16777216)),
@@ -183,7 +185,7 @@ ONLY_WITH = {
     "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
 }  # fmt: skip
 # what suit() asks of a board's firmware: a module, or a name in one
-FIRMWARE = ("machine.I2S", "audioi2sin", "rp2", "socket", "network.WLAN")
+FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")
 
 
 def check_one(key, value):
@@ -228,8 +230,7 @@ def check(values, reader=None, has=None):
         found[key] = check_one(key, values[key])
     if found["of"] is not None and found["votes"] > found["of"]:
         raise SettingsError("setting votes is %d: must be at most of, which is %d" % (found["votes"], found["of"]))
-    needed = {"i2s": ("sck", "ws", "sd"), "wav": ("wav",)}.get(found["mic"], ())
-    missing = [key for key in needed if found[key] in (None, "")]
+    missing = [key for key in SOURCES[found["mic"]] if found[key] in (None, "")]
     if missing:
         raise SettingsError("mic=%s needs %s set" % (found["mic"], ", ".join(missing)))
     suit(found, reader, has)
@@ -286,6 +287,8 @@ def suit_model(found, reader):
 
 
 def suit_microphone(found, has):
+    if found["mic"] == "pdm" and not has("audiobusio.PDMIn"):
+        raise SettingsError("setting mic is pdm, but this firmware has no PDM input: CircuitPython has one on some boards")
     if found["mic"] != "i2s":
         return
     if not has("machine.I2S") and not has("audioi2sin"):

@@ -20,16 +20,16 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  #
 
 @cache
 def out() -> Console:
-    from rich.console import Console
+    from l3host.console import Clean
 
-    return Console(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
+    return Clean(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
 
 
 @cache
 def err() -> Console:
-    from rich.console import Console
+    from l3host.console import Clean
 
-    return Console(stderr=True, **PLAIN)
+    return Clean(stderr=True, **PLAIN)
 
 
 def say(text: str | Text) -> None:

@@ -28,11 +28,16 @@ TABLE = runpy.run_path(str(PRELUDE))
 PACKAGE = Path(l3mote.__file__).parent
 MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
 STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
-OWN = {"mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"}}  # CircuitPython's, where the board has them
+OWN = {  # CircuitPython's, where the board has them
+    "mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"},
+    "watchdog.py": {"microcontroller", "watchdog"},
+}
 
-# viper, native code, what both have in common, machine.I2S and MQTT are MicroPython's only: kernels.candidates, mic.open_source
+# viper, native code, what both have in common, machine.I2S and sockets are MicroPython's only: kernels.candidates, mic.open_source
 # and the app pass over them
-MICROPYTHON_ONLY = {"viper.py", "native.py", "integer.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py"}
+MICROPYTHON_ONLY = {
+    "viper.py", "native.py", "integer.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py", "mqtt_packets.py",
+}  # fmt: skip
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in MICROPYTHON_ONLY)
 
 

@@ -1,6 +1,10 @@
 """Filters and levels of the capture against scipy, the standard's table and the host's own NumPy; WAV files of a real library."""
 
+import importlib
 import json
+import sys
+import types
+from array import array
 
 import numpy as np
 import pytest
@@ -12,9 +16,10 @@ from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.package.library import copy_library
 from l3host.reference import listening
-from l3mote import filters
+from l3host.sound import hearing
+from l3mote import filters, settings
 from l3mote.kernels import capture
-from l3mote.mic import Callback, SoundError, Wav
+from l3mote.mic import Callback, SoundError, Wav, open_source
 from l3mote.ring import MAX_FACTOR, Meter, Ring
 
 # IEC 61672-1:2013, table 3: A-weighting in dB at the nominal third-octave frequencies, which stand for 1000 * 10^(k / 10)
@@ -105,11 +110,44 @@ def test_measured_level_is_that_of_scipys_filter(rate, scale):
     x = noise(6000, rate, scale)
     state = capture.state(filters.weighting(rate))
     capture.measure([int(v) for v in x], state, [0, len(x)])
-    high, low, a_high, a_low, least, largest, clipped = capture.found(state)
+    high, low, a_high, a_low = capture.found(state)
     assert (high << 16) + low == np.square(x.astype(np.int64)).sum()
-    assert (least, largest, clipped) == (x.min(), x.max(), np.isin(x, (-32768, 32767)).sum())
     y = signal.sosfilt(sections(rate), x)
     assert 10 * np.log10(((a_high << 16) + a_low) / np.square(2 * y).sum()) == pytest.approx(0, abs=0.02)
+
+
+def without_offset(x, rate):
+    out, memory = [int(v) for v in x], capture.offset_memory(rate)
+    capture.remove_offset(out, memory, [0, len(out)])
+    return np.array(out), list(memory)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 48000])
+def test_what_is_left_without_an_offset_is_what_scipys_high_pass_leaves(rate):
+    x = noise(4 * rate, rate) + 1500
+    out, memory = without_offset(x, rate)
+    assert memory[4:] == [x.min(), x.max(), 0]
+    a = 1 / 2 ** memory[0]
+    ideal = signal.lfilter([1 - a, a - 1], [1, a - 1], x)  # begins at an offset of 0, so they differ at first
+    assert np.abs(out - ideal)[2 * rate :].max() <= 1.1
+    assert np.abs(out[: rate // 10]).max() < 20000  # and this one has no step there
+
+
+@pytest.mark.parametrize("rate", [8000, 15625, 16000, 48000, 96000])
+def test_the_offset_ends_below_40_hertz(rate):
+    n = np.arange(2 * rate)
+    for hertz, least, most in ((1, -20, -8), (40, -0.1, 0), (1000, -0.05, 0)):
+        x = np.round(10000 * np.sin(2 * np.pi * hertz * n / rate)).astype(int)
+        out, _ = without_offset(x + 3000, rate)
+        level = 20 * np.log10(out[rate:].std() / x[rate:].std())
+        assert least <= level <= most, (hertz, level)
+
+
+@pytest.mark.parametrize("rate", [8000, 16000])
+def test_the_host_hears_what_the_board_does(rate):
+    x = np.concatenate([np.full(50, 700), noise(3000, 4) + 700, np.full(2000, -300)]).astype(np.int16)
+    out, _ = without_offset(x, rate)
+    assert (hearing.without_offset(x, rate) == out).all() and (listening.without_offset(x, rate) == out).all()
 
 
 def levels(x, rate):
@@ -131,12 +169,7 @@ def test_tones_have_the_levels_of_the_standard(rate, hertz, amplitude):
 
 def test_a_level_at_rest_and_of_silence():
     assert levels(np.zeros(4000), 8000) == (-120, -120)
-    plain, weighted = levels(np.full(4000, 1000), 8000)  # what a microphone has that rests off zero
-    assert plain == pytest.approx(20 * np.log10(1000 * np.sqrt(2) / 32768), abs=0.01)
-    x = np.concatenate([np.full(8000, 1000), np.full(8000, 1000)])
-    meter = Meter(capture, 8000, 8000, 2)
-    meter.add([int(v) for v in x], 0, len(x))
-    assert meter.level(1, 2)[1] < -90  # once it is settled
+    assert levels(np.full(4000, 1000), 8000) == (-120, -120)  # a microphone that rests off zero
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -203,13 +236,15 @@ NATIVE_CHECKS = """
 from array import array
 from l3mote.kernels.native import module
 x, taps, ring = array("h", bytes(200)), array("h", bytes(40)), array("h", bytes(60))
-state = array("i", [1, 16, 1, 14, 1, 12] + [0] * 18)
+state = array("i", [1, 16, 1, 14, 1, 12] + [0] * 15)
+memory = array("i", [8] + [0] * 6)
 def call(name, *args):
     try:
         return getattr(module, name)(*args[:-1], array("i", args[-1]))
     except ValueError as e:
         return str(e)
-print(call("take", x, ring, [99, 1, 1, 0]), call("decimate", x, taps, ring, [100, 2, 29]), call("measure", x, state, [0, 100]))
+print(call("take", x, ring, [99, 1, 1, 0]), call("decimate", x, taps, ring, [100, 2, 29]), call("measure", x, state, [0, 100]),
+      call("remove_offset", x, memory, [0, 100]))
 for bad in ([100, 1, 1, 0], [0, 4, 26, 0], [0, 1, 31, 0], [-1, 1, 1, 0], [0, 0, 1, 0], [0, 1, -1, 0], [0, 1, 1]):
     print(call("take", x, ring, bad))
 for bad in ([101, 2, 0], [100, 0, 0], [100, 2, 30], [100, 2, -1], [-1, 2, 0], [100, 2]):
@@ -217,13 +252,207 @@ for bad in ([101, 2, 0], [100, 0, 0], [100, 2, 30], [100, 2, -1], [-1, 2, 0], [1
 print(call("decimate", x, taps[:18], ring, [100, 2, 0]), call("decimate", x, taps, ring[:0], [100, 2, 0]))
 for bad in ([0, 101], [-1, 5], [5, 4], [0]):
     print(call("measure", x, state, bad))
-print(call("measure", x, state[:23], [0, 1]), call("measure", x, array("i", [1, 9] + [0] * 22), [0, 1]))
+print(call("measure", x, state[:20], [0, 1]), call("measure", x, array("i", [1, 9] + [0] * 19), [0, 1]))
+for bad in ([0, 101], [-1, 5], [5, 4], [0]):
+    print(call("remove_offset", x, memory, bad))
+for bad in ([8, 0, 0, 0, 0, 0], [13] + [0] * 6, [-1] + [0] * 6, [8, 0, 0, 9, 0, 0, 0], [8, 0, 0, -1, 0, 0, 0],
+            [8, 0, 2, 0, 0, 0, 0], [8, 0, -1, 0, 0, 0, 0]):
+    print(call("remove_offset", x, array("i", bad), [0, 1]))
 """
 
 
 def test_native_parameters_are_checked():
     lines = micropython(NATIVE_CHECKS).splitlines()
-    assert lines[0] == "None 41 None"
+    assert lines[0] == "None 41 None None"
     refused = "parameters reach outside a buffer"
     assert lines[1:14] == [refused] * 13 and lines[14] == f"{refused} {refused}"
-    assert lines[15:] == [refused] * 4 + [f"{refused} {refused}"]
+    assert lines[15:] == [refused] * 4 + [f"{refused} {refused}"] + [refused] * 11
+
+
+class Clock:
+    """Time, for drivers on a clock of the test's."""
+
+    def __init__(self, ns=0):
+        self.ns = ns
+
+    def monotonic_ns(self):
+        return self.ns
+
+    def ticks_us(self):
+        return self.ns // 1000
+
+    def ticks_diff(self, a, b):
+        return a - b
+
+
+class Recording:
+    """audioi2sin.I2SIn or audiobusio.PDMIn: what CircuitPython's stubs say of them. Samples are their numbers from 0 on.
+
+    late: seconds after which record() brings so many samples fewer than asked, once.
+    """
+
+    given, short = None, 0
+
+    def __init__(self, *pins, sample_rate, **options):
+        self.sample_rate, self.options = self.given or sample_rate, options
+        self.count, self.closed = 0, False
+
+    def record(self, raw, n):
+        n, Recording.short = n - Recording.short, 0
+        for i in range(n):
+            raw[i] = (self.count + i) % 32768
+        self.count += n
+        clock.ns = max(clock.ns, self.count * 1000000000 // self.sample_rate)
+        return n
+
+    def deinit(self):
+        self.closed = True
+
+
+clock = Clock()
+
+
+@pytest.fixture
+def circuitpython(monkeypatch):
+    """l3mote.mic_circuitpython over Recording, whose clock is `clock`."""
+    clock.ns = 0
+    monkeypatch.setattr(Recording, "given", None)
+    monkeypatch.setattr(Recording, "short", 0)
+    for name in ("I2SIn", "PDMIn"):
+        module = types.ModuleType({"I2SIn": "audioi2sin", "PDMIn": "audiobusio"}[name])
+        setattr(module, name, Recording)
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    board = types.ModuleType("board")
+    board.GP1 = board.GP2 = board.GP3 = object()
+    monkeypatch.setitem(sys.modules, "board", board)
+    monkeypatch.delitem(sys.modules, "l3mote.mic_circuitpython", raising=False)
+    module = importlib.import_module("l3mote.mic_circuitpython")
+    monkeypatch.setattr(module, "time", clock)
+    yield module
+    sys.modules.pop("l3mote.mic_circuitpython", None)
+
+
+def after(seconds):
+    clock.ns += round(seconds * 1e9)
+
+
+def test_fewer_samples_than_asked_are_an_overrun_and_no_old_sound(circuitpython):
+    source, x = circuitpython.I2SIn("GP1", "GP2", "GP3"), array("h", [77] * 512)
+    assert source.readinto(x) == 0
+    after(0.1)
+    assert source.readinto(x) == 256 and list(x[:256]) == list(range(256)) and source.overruns == 0
+    Recording.short = 100
+    assert source.readinto(x) == 156 and list(x[:157]) == [*range(256, 412), 156] and source.overruns == 100
+    assert source.readinto(x) == 256 and x[0] == 412 and source.overruns == 100
+
+
+def test_fewer_samples_of_pdm_than_asked_are_an_overrun(circuitpython):
+    source, x = circuitpython.PDM("GP1", "GP2"), array("h", [77] * 512)
+    Recording.short = 56
+    assert source.readinto(x) == 200 and list(x[:2]) == [-32768, -32767] and list(x[200:]) == [77] * 312
+    assert source.overruns == 56
+
+
+def test_what_a_circuitpython_driver_dropped_before_it_was_asked_is_no_overrun(circuitpython, monkeypatch):
+    dropped = [True, False, False, True]
+    monkeypatch.setattr(Recording, "overflow", property(lambda self: dropped.pop(0)), raising=False)
+    source, x = circuitpython.I2SIn("GP1", "GP2", "GP3"), array("h", bytes(1024))
+    dropped[:] = [True, False, True]  # asked for by hasattr
+    after(30)  # a model is opened
+    assert source.readinto(x) == 0 and source.overruns == 0
+    after(0.02)
+    assert source.readinto(x) == 256 and source.overruns == 0
+    after(0.05)
+    assert source.readinto(x) == 256 and source.overruns > 0
+
+
+def test_a_driver_slower_than_the_clock_does_not_make_the_board_wait_for_ever(circuitpython):
+    Recording.given = 15700
+    source, x, slow = circuitpython.I2SIn("GP1", "GP2", "GP3"), array("h", bytes(1024)), 0
+    source.rate = 16000  # it says so, and is two per cent slower
+    while clock.ns < 60e9:
+        before = clock.ns
+        source.readinto(x)
+        slow += clock.ns - before > 8e6
+        after(0.001)
+    assert slow < 200  # of 3,700
+
+
+def test_a_rounded_rate_is_taken_and_another_refused(circuitpython):
+    Recording.given = 15625
+    assert circuitpython.I2SIn("GP1", "GP2", "GP3").rate == 15625
+    Recording.given = 15000
+    with pytest.raises(SoundError, match="gives 15000 Hz for a rate of 16000 Hz: set another rate"):
+        circuitpython.PDM("GP1", "GP2")
+
+
+def test_a_firmware_without_audioi2sin_says_which_has_it(circuitpython, monkeypatch):
+    monkeypatch.setitem(sys.modules, "audioi2sin", None)
+    with pytest.raises(SoundError, match="CircuitPython 10.3 and later"):
+        circuitpython.I2SIn("GP1", "GP2", "GP3")
+
+
+def test_pdm_is_a_setting(circuitpython):
+    source = open_source(settings.check({"mic": "pdm", "sck": "GP1", "sd": "GP2", "rate": 24000}))
+    assert isinstance(source, circuitpython.PDM) and source.rate == 24000
+    with pytest.raises(settings.SettingsError, match="mic=pdm needs sd set"):
+        settings.check({"mic": "pdm", "sck": "GP1"})
+
+
+class Port:
+    """machine.I2S of a port that knows numbers 1 and 2. It began to record when it was made, and holds a tenth of a second."""
+
+    RX, MONO, STEREO = range(3)
+
+    def __init__(self, number, rate, **options):
+        if number not in (1, 2):
+            raise ValueError("invalid id")
+        self.rate, self.read, self.began = rate, 0, clock.ns
+
+    def readinto(self, view):
+        come = (clock.ns - self.began) * self.rate // 1000000000
+        self.read = max(self.read, come - self.rate // 10)  # the rest was dropped
+        n = min(len(view) // 2, come - self.read)
+        self.read += n
+        return 4 * n
+
+    def deinit(self):
+        pass
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """l3mote.mic_machine over Port."""
+    clock.ns = 0
+    module = types.ModuleType("machine")
+    module.I2S, module.Pin = Port, lambda pin: pin
+    monkeypatch.setitem(sys.modules, "machine", module)
+    monkeypatch.delitem(sys.modules, "l3mote.mic_machine", raising=False)
+    module = importlib.import_module("l3mote.mic_machine")
+    monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(module.select, "poll", lambda: types.SimpleNamespace(register=lambda *a: None, poll=lambda n: None))
+    yield module
+    sys.modules.pop("l3mote.mic_machine", None)
+
+
+def test_the_start_of_a_driver_is_no_overrun(machine):
+    source, x = machine.I2S(1, 2, 3, number=1), array("h", bytes(1024))
+    after(27.4)  # 438,400 samples: a model is opened
+    while source.readinto(x):
+        pass
+    after(0.05)
+    assert source.readinto(x) == 256
+    while source.readinto(x):
+        pass
+    assert source.overruns == 0
+    after(0.5)
+    while source.readinto(x):
+        pass
+    assert source.overruns == pytest.approx(0.4 * 16000, abs=2)
+
+
+def test_the_number_of_an_i2s_is_a_setting(machine):
+    given = {"mic": "i2s", "sck": 1, "ws": 2, "sd": 3}
+    assert open_source(settings.check(given | {"i2s_id": 2})).driver.rate == 16000
+    with pytest.raises(ValueError, match="invalid id"):
+        open_source(settings.check(given))

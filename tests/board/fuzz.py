@@ -17,7 +17,7 @@ from l3mote.verify import verify
 def available():
     """Names of the kernels that load here."""
     names = []
-    for name in [k for k in kernels.ORDER if k not in kernels.FIXED]:
+    for name in [k for k in kernels.KERNELS if k not in kernels.FIXED]:
         try:
             kernels.choose(name)
             names.append(name)

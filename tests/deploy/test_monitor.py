@@ -1,5 +1,6 @@
 """l3mote monitor: a program's lines from the emulated RP2040, in a terminal of its own, and what is no event."""
 
+import contextlib
 import csv
 import io
 import json
@@ -19,6 +20,7 @@ from l3host.deploy.monitor import Screen, bar, cells, parsed
 from l3host.emulate import rp2040, runtimes
 from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
+from l3host.text import cell
 
 PROGRAM = """
 import json, time
@@ -89,6 +91,79 @@ def test_a_board_that_goes_is_one_line():
     os.close(ours)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1 and err.startswith("l3mote: ") and "the board is gone" in err and err.count("\n") == 1
+
+
+HOSTILE = {
+    "terminal escapes": b'{"event": "start", "label": "\\u001b[2J\\u001b]52;c;cHduZWQ=\\u0007dog", "score": 0.5}\n'
+    b"\x1b[2J\x1b]0;pwn\x07\x9b31m\n",
+    "an event that is a dict": b'{"event": {"a": 1}, "label": [1], "score": "x", "level": "y", "t": null}\n',
+    "a label that is a list": b'{"event": "start", "label": ["unhashable"], "x": {"y": []}}\n{"event": "end", "label": {}}\n',
+    "no numbers": b'{"event": "level", "level": NaN}\n{"event": "level", "level": 1e400}\n{"event": "level", "level": true}\n',
+    "deep nesting": b'{"event": ' + b"[" * 5000 + b'\n{"event": "x", "label": ' + b"[" * 900 + b"]" * 900 + b"}\n",
+    "long numbers": b'{"event": "level", "level": ' + b"9" * 400 + b'}\n{"event": "level", "level": ' + b"9" * 5000 + b"}\n",
+    "a lone surrogate": b'{"event": "start", "label": "\\ud800", "score": 1}\n',
+    "a line break in a label": b'{"event": "start", "label": "one\\r\\ntwo", "score": 1}\n',
+    "markup": b'{"event": "start", "label": "[bold red]x[/nope]", "score": 1}\n',
+    "zero bytes": b'\0\0\0{"event": "start", "label": "late"}\n',
+    "a line without end": b"x" * 8_000_000 + b"\n",
+    "many labels": b"".join(b'{"event": "start", "label": "%d"}\n' % n for n in range(3000)),
+}
+FIRST, LAST = b'{"event": "status", "label": "listening"}\n', b'{"event": "end", "label": "LAST", "t": 9}\n'
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_the_monitor_survives_any_line_and_its_csv_stays_whole(kind, terminal, tmp_path):
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    table = tmp_path / "events.csv"
+    command = [sys.executable, "-m", "l3host.cli", "monitor", "--port", os.ttyname(theirs), "--csv", str(table)]
+    screen, screen_end = pty.openpty()
+    out = screen_end if terminal else subprocess.PIPE
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+    os.close(screen_end)
+    printed = bytearray()
+    reader = threading.Thread(target=drain, args=(screen if terminal else process.stdout.fileno(), printed))
+    reader.start()
+    speak_until(ours, FIRST, lambda: table.exists() and b"listening" in table.read_bytes())
+    view = memoryview(HOSTILE[kind])
+    while view and process.poll() is None:
+        view = view[os.write(ours, view[:4096]) :]
+    speak_until(ours, LAST, lambda: b"LAST" in table.read_bytes() or process.poll() is not None)
+    process.send_signal(signal.SIGINT)
+    status = process.wait(30)
+    for end in (ours, theirs):
+        os.close(end)
+    reader.join(30)
+    assert status == 0, printed
+    with table.open(newline="", encoding="utf-8") as f:
+        rows = list(csv.reader(f))
+    assert {len(row) for row in rows} == {6} and rows[1][1:3] == ["status", "listening"]
+    assert rows[-1][1:] == ["end", "LAST", "", "", "9"]
+    assert not any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for row in rows for cell in row for c in cell)
+    sent = [b"\x1b]", b"\x1b[2J", b"\x1b[31m", b"\x07", b"\xc2\x9b", b"\x9b31m"]
+    assert not [escape for escape in sent if escape in printed] and b"LAST" in printed
+    if not terminal:
+        assert b"\x1b" not in printed and len(printed) < 200_000
+
+
+def speak_until(fd, line, done):
+    for _ in range(600):
+        if done():
+            return
+        os.write(fd, line)
+        threading.Event().wait(0.1)
+
+
+def drain(fd, to):
+    with contextlib.suppress(OSError):  # of a terminal whose other end is closed
+        while data := os.read(fd, 65536):
+            to += data
+
+
+def test_cells_of_the_csv_are_no_formulas_and_numbers_stay_numbers():
+    given = ["=HYPERLINK(1)", "+1", "-x", "@SUM", "dog", -20.25, 3, None, "a\tb\x1b"]
+    assert [cell(value) for value in given] == ["'=HYPERLINK(1)", "'+1", "'-x", "'@SUM", "dog", "-20.25", "3", "", "a\\tb\\x1b"]
 
 
 def test_lines_are_read_or_shown_as_they_are():

@@ -99,6 +99,16 @@ def test_commands_in_sentences_exist():
     assert found > 10
 
 
+PLACES = (".", "host/l3host", "device/l3mote", "host/l3host/deploy")  # a page that has said where it is writes less
+FILE = re.compile(r"[\w.-]+(/[\w.-]+)*/([\w-]+\.(py|c|h|toml|md|sh))?")
+
+
+@pytest.mark.parametrize("name", ["DESIGN.md", "CONTRIBUTING.md", "README.md", "FORMAT.md"])
+def test_files_that_a_page_names_exist(name):
+    named = {text for _, text in code(ROOT / name, "code_inline") if FILE.fullmatch(text) and "NAME" not in text}
+    assert [text for text in sorted(named) if not any((ROOT / place / text).exists() for place in PLACES)] == []
+
+
 def test_make_targets_exist():
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     inline = [(page.name, words(text)) for page in PAGES for _, text in code(page, "code_inline")]

@@ -6,7 +6,7 @@ import pytest
 from handmade import decoded, dense_graph, sparse_graph
 
 from l3host.errors import L3Error
-from l3host.l3m import writer
+from l3host.l3m import describe, writer
 from l3host.l3m.load import load_graph
 from l3mote import format as fmt
 from l3mote.kernels import ulab
@@ -147,3 +147,8 @@ def test_a_layer_that_an_encoding_cannot_hold(encoding):
                 writer.to_bytes(graph, [encoding])
         else:
             verify(Reader(models.stream(writer.to_bytes(graph, [encoding]))))
+
+
+def test_each_position_code_has_a_name_that_inspect_prints():
+    codes = {encoding & 15 for encoding in writer.LOSSLESS}
+    assert codes == set(range(fmt.BITMAP + 1)) and len(describe.POSITIONS) == len(codes)

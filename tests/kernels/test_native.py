@@ -30,6 +30,8 @@ NATIVE = ROOT / "device" / "native"
 PACKAGE = ROOT / "device"
 MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
 FUZZ_CALLS = 30000
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{NATIVE}", f"-I{NATIVE / 'include'}"]
+
 
 def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None):
     """What board/fixed.py computes, in tiles of `width` if given."""
@@ -198,11 +200,25 @@ for i in (len(crcs), -1):
     assert micropython(code % (parts, expected)).splitlines() == [str(equal)] + 2 * ["parameters reach outside a buffer"]
 
 
+@pytest.mark.parametrize(
+    ("compiler", "package", "folder", "flags"),
+    [("gcc", "gcc", "portable", ""), ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus")],
+)
+def test_each_c_file_compiles_alone_without_a_warning(compiler, package, folder, flags):
+    """module.c aside, which needs MicroPython's headers and is compiled with -Werror whenever a module is built."""
+    require(shutil.which(compiler), f"compiling the C needs {compiler} (package {package})")
+    files = sorted(path for path in [*NATIVE.glob("*.c"), *(NATIVE / folder).glob("*.c")] if path.name != "module.c")
+    assert len(files) >= 7
+    for path in files:
+        subprocess.run([compiler, *WARNINGS, "-Wmissing-prototypes", "-O2", *flags.split(), "-fsyntax-only", path], check=True)
+
+
 def test_c_under_sanitizers(tmp_path):
     program = tmp_path / "fuzz"
-    flags = ["-std=c99", "-O1", "-g", "-Wall", "-Wno-unused-function", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    flags = [*WARNINGS, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    files = [NATIVE / name for name in ("conv.c", "decode.c", "planes.c", "mel.c", "portable/arch.c")]
     require(shutil.which("gcc") and sys.platform == "linux", "building the C with sanitizers needs gcc (package gcc)")
-    subprocess.run(["gcc", *flags, f"-I{NATIVE}", TESTS / "fuzz.c", "-o", program], check=True)
+    subprocess.run(["gcc", *flags, TESTS / "fuzz.c", *files, "-o", program], check=True)
     done = subprocess.run([program, str(FUZZ_CALLS), "1"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert min(int(n) for n in done.stdout.split()) > FUZZ_CALLS / 20
@@ -212,11 +228,11 @@ def test_assembly_equals_c(tmp_path):
     program = tmp_path / "asm.elf"
     require(shutil.which("arm-none-eabi-gcc"), "checking the M0+ assembly needs arm-none-eabi-gcc (package gcc-arm-none-eabi)")
     require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
-    flags = "-mthumb -mcpu=cortex-m0plus -O2 -std=c99 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
+    flags = "-mthumb -mcpu=cortex-m0plus -O2 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [TESTS / "asm.c", NATIVE / "conv_armv6m.S", NATIVE / "decode_armv6m.S"]
+    sources = [TESTS / "asm.c", NATIVE / "armv6m" / "sums.S", NATIVE / "armv6m" / "weights.S"]
     subprocess.run(
-        ["arm-none-eabi-gcc", *flags.split(), *places.split(), f"-I{NATIVE}", *sources, "-lgcc", "-o", program], check=True
+        ["arm-none-eabi-gcc", *WARNINGS, *flags.split(), *places.split(), *sources, "-lgcc", "-o", program], check=True
     )
     board = ["qemu-system-arm", "-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]
     done = subprocess.run([*board, program], capture_output=True, text=True, timeout=60)

@@ -16,7 +16,7 @@ from l3mote import kernels
 
 TABLE = 16  # where the section table begins
 FIRST = 88  # where the first section does
-FLOAT_KERNELS = [name for name in kernels.ORDER if name not in kernels.FIXED]
+FLOAT_KERNELS = [name for name in kernels.KERNELS if name not in kernels.FIXED]
 SECTIONS = ("FRONTEND", "LAYERS", "LABELS", "SELFTEST", "PROVENANCE", "WEIGHTS")
 
 

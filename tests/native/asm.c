@@ -1,5 +1,9 @@
 // The M0+ assembly against the C that it equals, on a Cortex-M in QEMU (semihosting). Prints "equal", or what differs.
-#include "conv.h"
+// The files whose inside is compared are included whole.
+#include "decode.c"
+#include "armv6m/conv.c"
+#include "armv6m/decode.c"
+#include "conv.c"
 
 #define TRIALS 400
 #define CHANNELS 5
@@ -11,6 +15,14 @@ static uint16_t plane[2000], values[9 * MOST_CHANNELS];
 static uint8_t positions[18 * MOST_CHANNELS];
 static int16_t asm_out[OUT], c_out[OUT];
 static int32_t list[18 * MOST_CHANNELS], c_list[18 * MOST_CHANNELS], lines[2 * 48], asm_line[48];
+
+// What the compiler clears structs with: there is no library.
+void *memset(void *to, int value, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        ((uint8_t *)to)[i] = (uint8_t)value;
+    }
+    return to;
+}
 
 static uint32_t random32(void) {
     state ^= state << 13, state ^= state >> 17, state ^= state << 5;
@@ -61,8 +73,14 @@ static bool blocks(void) {
     filter_t f = random_filter();
     bool pooled = pick(2);
     int32_t columns = (f.by_rows ? 4 : 8) + pick(40 - 8), rows = 1 + pick(5), pool_rows = pooled ? 1 + pick(3) : 1;
-    conv_t p = {.pool_rows = pool_rows, .pool_columns = pooled ? 2 : 1, .most = (1 << (8 + pick(8))) - 1, .rows = rows,
-                .columns = columns, .pitch = columns + 2, .within = pick(pool_rows), .is_signed = pick(2)};
+    conv_t p = {.pool_rows = pool_rows,
+        .pool_columns = pooled ? 2 : 1,
+        .most = (1 << (8 + pick(8))) - 1,
+        .rows = rows,
+        .columns = columns,
+        .pitch = columns + 2,
+        .within = pick(pool_rows),
+        .is_signed = pick(2)};
     p.out_columns = columns / p.pool_columns, p.out_pitch = p.out_columns + pick(3);
     int32_t shift = pick(18);
     for (int i = 0; i < 2000 && p.is_signed; i++) {
@@ -129,7 +147,8 @@ static int32_t encode(int32_t code, const uint8_t *there, int32_t taps) {
 static bool decoding(int *decoded) {
     static uint8_t there[9 * MOST_CHANNELS];
     static uint16_t palette[256];
-    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), code = pick(4), taps = 9 * channels, n = 0, share = 1 + pick(100);
+    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), code = pick(4), taps = 9 * channels, n = 0,
+            share = 1 + pick(100);
     int rare = pick(4) ? 5000 : 20;
     for (int32_t i = 0; i < taps; i++) {
         there[i] = code == ALL || pick(100) < share;
@@ -151,7 +170,10 @@ static bool decoding(int *decoded) {
     }
     ++*decoded;
     int32_t *c_end = decode(&p, &slow, n, by_rows, c_list, room);
-    return c_end && end - list == c_end - c_list && same(list, c_list, 4 * (size_t)(end - list)) && quick.values == slow.values
+    return c_end
+        && end - list == c_end - c_list
+        && same(list, c_list, 4 * (size_t)(end - list))
+        && quick.values == slow.values
         && quick.positions == slow.positions;
 }
 

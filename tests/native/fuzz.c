@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "listen.h"
-#include "mel.h"
+#include "capture.c"
+#include "l3native.h"
 
 static uint64_t state;
 
@@ -19,7 +19,8 @@ static int32_t pick(int32_t n) {
 }
 
 static int32_t hostile(void) {
-    static const int32_t worst[] = {0, 1, -1, 2, 7, 8, 9, 255, 256, 32767, 65535, 65536, 1 << 28, INT32_MAX, INT32_MIN, INT32_MIN + 1};
+    static const int32_t worst[] = {
+        0, 1, -1, 2, 7, 8, 9, 255, 256, 32767, 65535, 65536, 1 << 28, INT32_MAX, INT32_MIN, INT32_MIN + 1};
     return pick(2) ? worst[pick(16)] : pick(2) ? pick(64) - 8 : (int32_t)random32();
 }
 
@@ -76,12 +77,12 @@ static bool fuzz_conv(void) {
     rows = dense ? 1 : rows, columns = dense ? 1 : columns;
     int32_t n_values = filters * taps, code = pick(4), positions = 6 * filters + 2 * n_values, end = positions + n_values + filters;
     int32_t palette = pick(2) ? (end + 1) & ~1 : 0, bytes = palette ? palette + PALETTE_BYTES : end + pick(4);
-    conv_t p = {filters, 0, 4 * filters, 6 * filters, positions, end, 0, 0, palette, code, taps, 8, 5, 0, 4095,
-                pick(2), pitch, size, 0, rows, columns, columns / pool, groups * (columns / pool), pool, pool, 0, columns / pool};
+    conv_t p = {filters, 0, 4 * filters, 6 * filters, positions, end, 0, 0, palette, code, taps, 8, 5, 0, 4095, pick(2), pitch,
+        size, 0, rows, columns, columns / pool, groups * (columns / pool), pool, pool, 0, columns / pool};
     size_t n_in = dense ? (size_t)taps : (size_t)(channels * size), n_out = (size_t)(filters * p.out_size);
     size_t n_scratch = (size_t)((pick(4) ? 2 * taps : pick(2 * taps)) + 2 * columns), n_shifts = (size_t)filters;
-    conv_buffers_t b = {noise((size_t)bytes), (size_t)bytes, noise(n_shifts), n_shifts, noise(2 * n_in), n_in,
-                        noise(2 * n_out), n_out, noise(4 * n_scratch), n_scratch};
+    conv_buffers_t b = {noise((size_t)bytes), (size_t)bytes, noise(n_shifts), n_shifts, noise(2 * n_in), n_in, noise(2 * n_out),
+        n_out, noise(4 * n_scratch), n_scratch};
     fill_chunk((uint8_t *)b.chunk, &p, bytes);
     for (size_t i = 0; i < n_shifts; i++) {
         ((int8_t *)b.shifts)[i] = (int8_t)(pick(20) ? 5 + pick(10) : (int)random32());
@@ -100,10 +101,10 @@ static bool fuzz_frame(void) {
     int32_t n = 16 << pick(5), bands = 1 + pick(6), bins = n / 2 + 1, samples = pick(3 * n);
     frame_t p = {n, pick(4 * n) - n, 10 + pick(14), pick(5), -42 * 512, bands, -pick(32769)};
     size_t n_weights = (size_t)(bands * 4), n_plane = (size_t)(p.to + bands);
-    frame_buffers_t b = {noise(2 * (size_t)samples), noise(2 * n_plane), noise(4 * frame_work_words(n)), noise(4 * (size_t)(n / 4 + 1)),
-                         noise(2 * (size_t)bins), noise(2 * LOG2_ENTRIES), noise(2 * (size_t)bands), noise(2 * (size_t)bands),
-                         noise(2 * n_weights), (size_t)samples, n_plane, frame_work_words(n), (size_t)(n / 4 + 1), (size_t)bins,
-                         LOG2_ENTRIES, (size_t)bands, (size_t)bands, n_weights};
+    frame_buffers_t b = {noise(2 * (size_t)samples), noise(2 * n_plane), noise(4 * frame_work_words(n)),
+        noise(4 * (size_t)(n / 4 + 1)), noise(2 * (size_t)bins), noise(2 * LOG2_ENTRIES), noise(2 * (size_t)bands),
+        noise(2 * (size_t)bands), noise(2 * n_weights), (size_t)samples, n_plane, frame_work_words(n), (size_t)(n / 4 + 1),
+        (size_t)bins, LOG2_ENTRIES, (size_t)bands, (size_t)bands, n_weights};
     for (int32_t i = 0; i < bands; i++) {
         ((uint16_t *)b.first)[i] = (uint16_t)pick(bins);
         ((uint16_t *)b.count)[i] = (uint16_t)pick(5);
@@ -156,15 +157,18 @@ static bool fuzz_capture(void) {
     int32_t n_taps = 4 * (1 + pick(20)), n = pick(200), factor = 1 + pick(6), n_ring = 1 + pick(60), step = 1 + pick(4);
     decimate_t d = {n, factor, pick(n_ring)};
     take_t t = {pick(step), step, n / step, pick(2)};
-    measure_t m = {pick(n + 1), n};
+    part_t m = {pick(n + 1), n};
     int16_t *x = noise(2 * (size_t)n), *taps = noise(2 * (size_t)n_taps), *ring = noise(2 * (size_t)n_ring), *out = noise(2 * (size_t)n);
     state_t *state = noise(sizeof(state_t));
+    offset_t *offset = noise(sizeof(offset_t));
+    offset->last = pick(OFFSET_FRACTION), offset->shift = pick(offset->last + 1), offset->seen = pick(2 << offset->shift);
     for (int i = 0; i < 3; i++) {
         state->high[i].shift = FRACTION + pick(32);
     }
     corrupt((int32_t *)&d, 3);
     corrupt((int32_t *)&t, 4);
     corrupt((int32_t *)&m, 2);
+    corrupt((int32_t *)offset, OFFSET);
     bool done = decimate_allowed(&d, (size_t)n, (size_t)n_taps, (size_t)n_ring);
     if (done) {
         decimate(&d, x, taps, (size_t)n_taps, ring, (size_t)n_ring);
@@ -175,7 +179,10 @@ static bool fuzz_capture(void) {
     if (measure_allowed(&m, state, (size_t)n)) {
         measure(&m, state, x);
     }
-    free(x), free(taps), free(ring), free(out), free(state);
+    if (offset_allowed(&m, offset, (size_t)n)) {
+        remove_offset(&m, offset, x);
+    }
+    free(x), free(taps), free(ring), free(out), free(state), free(offset);
     return done;
 }
 

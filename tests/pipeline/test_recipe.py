@@ -6,6 +6,7 @@ from l3host import cli
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
 from l3host.pipeline import recipe as recipes
+from l3host.pipeline import recover
 from l3host.train import settings
 
 FULL = """
@@ -169,3 +170,7 @@ def test_paper_figures_agree_with_each_other():
     for name in plans.TABLE_II:
         left = (1 - float(name) / 100) * 4_684_224 * 4
         assert paper.ROWS[f"II {name}"].values_bytes == pytest.approx(left, rel=0.01)
+
+
+def test_each_method_of_recovery_has_its_settings_and_its_step():
+    assert set(recover.METHODS) == set(recipes.METHODS)

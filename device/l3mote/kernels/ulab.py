@@ -13,7 +13,9 @@ from array import array
 
 from l3mote.format import PALETTE_BYTES, RELU
 from l3mote.frontend import LogMel
+from l3mote.kernels import flatten_rows
 from l3mote.positions import unpack
+from l3mote.reader import check as check
 
 try:
     from ulab import numpy as np
@@ -64,11 +66,6 @@ block_bytes = plane_bytes  # it is one allocation
 def frontend_bytes(fe):
     """Window, frame, power and the transform's own, and the bands' weights."""
     return (3 * itemsize + 8) * fe.n_fft + TRANSFORM.bytes(fe.n_fft)
-
-
-def frontend(reader):
-    """The log-mel front-end of a model."""
-    return LogMel(reader.frontend, Spectrum(reader.frontend.n_fft))
 
 
 def zeros(shape):
@@ -124,6 +121,8 @@ class Kernel:
         skip, n = rows * plane.pitch, 2 * plane.pitch
         for at in range(0, len(flat), plane.size):
             flat[at : at + n] = flat[at + skip : at + skip + n]
+
+    flatten = flatten_rows
 
     def _decode(self, chunk, buffer):
         """All values of the chunk into self.weights."""
@@ -411,3 +410,8 @@ class Spectrum:
 
     def power(self, k):
         return self.out[k]
+
+
+class FrontEnd(LogMel):
+    def __init__(self, reader, work=None):
+        super().__init__(reader.frontend, Spectrum(reader.frontend.n_fft))

@@ -11,6 +11,7 @@ is allowed. On 32 bits it changes nothing.
 import micropython
 
 from l3mote.kernels.integer import Integer, IntegerLogMel, frontend_bytes, plane_bytes, workspace
+from l3mote.reader import check
 
 name = "viper"
 arithmetic = "fixed"
@@ -581,7 +582,7 @@ class Kernel(Integer):
     slide_rows = staticmethod(slide_rows)
 
 
-class frontend(IntegerLogMel):
+class FrontEnd(IntegerLogMel):
     load_frame = staticmethod(load_frame)
     dft = staticmethod(dft)
     spectrum = staticmethod(spectrum)

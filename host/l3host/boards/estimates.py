@@ -26,7 +26,7 @@ APP_BYTES = 41_000
 STOCK = "MicroPython"
 
 # (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
-COSTS = {
+COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "native": {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
         None: (4.85, 286_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),

@@ -30,6 +30,7 @@ from l3host.cli import (
     train,
 )  # fmt: skip
 from l3host.errors import L3Error
+from l3host.text import clean
 from l3mote import FormatError, KernelError, __version__
 
 COMMANDS = (  # in the order of the help
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def warn(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"l3mote: warning: {message}", file=sys.stderr)
+    print(f"l3mote: warning: {clean(str(message))}", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,7 +78,12 @@ def main(argv: list[str] | None = None) -> int:
         except (L3Error, FormatError, KernelError, MemoryError, OSError) as e:
             if args.debug:
                 raise
-            print(f"l3mote: {str(e) or type(e).__name__}", file=sys.stderr)
+            print(f"l3mote: {clean(str(e)) or type(e).__name__}", file=sys.stderr)
+            return 1
+        except Exception as e:  # a fault of ours, or a file odder than we thought of
+            if args.debug:
+                raise
+            print(f"l3mote: {type(e).__name__}: {clean(str(e))} (this was not foreseen: --debug shows where)", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)

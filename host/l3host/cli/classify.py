@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,18 +28,15 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.embed import run_windows
-    from l3host.sound import audio
-    from l3host.sound.windows import recording_windows
+    from l3host.sound.windows import pcm_windows
 
     graph = labelled(args.model)
-    fe = graph.frontend
     rows, timelines = [], []
     with progress(args.json) as bar:
         for name in args.audio:
             task = bar.add_task(Path(name).name, total=None)
-            with audio.naming(name):
-                windows = recording_windows(audio.load(name, fe.sample_rate), fe, fe.hop)
-            _, scores = run_windows(graph, windows, lambda n, task=task: bar.advance(task, n))
+            windows = pcm_windows(graph.frontend, name)
+            _, scores = run_windows(graph, windows, partial(bar.advance, task))
             mean = scores.mean(axis=0)
             rows.append(
                 {

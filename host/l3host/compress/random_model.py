@@ -17,7 +17,7 @@ from l3host.graph.network import Conv, Graph, frontend
 from l3host.l3m.finish import finish
 from l3host.reference import floats
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.hearing import hear
 from l3mote.format import Frontend
 
 INPUT_NORM = 1 / 40, 1.0  # scale and shift of the input batch norm: 80 dB become -1 to 1
@@ -36,14 +36,13 @@ def random_edgel3(plan: str, seed: int, encoding: str = "auto") -> Graph:
     fe.norm_scale, fe.norm_shift = INPUT_NORM
     provenance = {"source": f"random weights, seed {seed}", "passes": [f"pruned by magnitude to Table II's plan {plan}"]}
     windows = one_window_each(fe)
-    graph = Graph(fe, layers(fe, percents, windows, seed), provenance=provenance)
+    graph = Graph(fe, [*layers(fe, percents, windows, seed)], provenance=provenance)
     return finish(graph, encoding, windows, "synthetic sounds")
 
 
 def one_window_each(fe: Frontend) -> np.ndarray:
     """int16 windows (N, window), one of each synthetic sound."""
-    signals = [resample(synth.sound(name, 1.0), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
-    return np.stack([to_pcm(signal)[: fe.window] for signal in signals])
+    return np.stack([hear(synth.sound(name, 1.0), synth.RATE, fe.sample_rate)[: fe.window] for name in synth.CALIBRATION])
 
 
 def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: int) -> list[Conv]:

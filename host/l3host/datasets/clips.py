@@ -11,7 +11,7 @@ import numpy as np
 from l3host.datasets.check import refuse
 from l3host.errors import L3Error
 from l3host.files import replace
-from l3host.sound import audio
+from l3host.sound import hearing
 
 CACHE = "clips.npz"  # its name in a run folder
 
@@ -20,7 +20,7 @@ def decoded(path: str, rate: int) -> np.ndarray:
     """int16 samples of a recording. Raises L3Error if it does not decode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent clip is a clip
-        return audio.to_pcm(audio.load(path, rate))
+        return hearing.load(path, rate)
 
 
 def prepare(cache: Path, paths: Sequence[str], rate: int, on_clip: Callable[[], None] = lambda: None) -> None:

@@ -16,7 +16,7 @@ from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
 from l3host.package import app_settings
-from l3host.sound import audio
+from l3host.sound import hearing
 from l3mote.log import unseal
 
 SCRIPT = Path(__file__).parent / "board" / "listen.py"
@@ -96,8 +96,7 @@ def listen(model: str, recording: str, runtime: str, settings: dict | None = Non
     graph = load_graph(model)
     given = settings_of(settings or {}, graph, model)
     fe = graph.frontend
-    with audio.naming(recording):
-        pcm = audio.to_pcm(audio.load(recording, fe.sample_rate))
+    pcm = hearing.load_pcm(recording, fe.sample_rate)  # the app takes the offset off
     where = runtimes.find(runtime)
     with job_folder(model, np.zeros((0, fe.window), np.int16), settings=given) as (library, folder):
         soundfile.write(folder / "sound.wav", pcm, fe.sample_rate, subtype="PCM_16")

@@ -16,6 +16,7 @@ from l3host.graph.half import rounded, to_half
 from l3host.graph.network import ACTIVATIONS, Conv, Graph
 from l3host.l3m import selftest
 from l3host.reference import fixed, fixed_mel, floats
+from l3host.text import clean
 from l3mote import format as fmt
 from l3mote.reader import Reader
 
@@ -90,7 +91,8 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
     code = encoding & 15
     palette = _palette(rows, code) if encoding & fmt.PALETTE else None
     chunks = [] if palette is None else [_palette_chunk(palette)]
-    parts, size = [], 0
+    parts: list = []
+    size = 0
     for row, b in zip(rows, bias, strict=True):
         part = _filter_parts(row, float(b), code, palette)
         part_size = sum(map(len, part))
@@ -125,11 +127,11 @@ def _layers_and_weights(graph: Graph, encodings: list[tuple[int, ...]]) -> tuple
         except L3Error as e:
             raise L3Error(f"layer {layer.name}: {e}") from None
         pool = layer.pool if isinstance(layer, Conv) else (1, 1)
+        if clean(layer.name) != layer.name:
+            raise L3Error(f"layer {layer.name!a}: the name has control characters")
         name = layer.name.encode()
         if len(name) > 16:
             raise L3Error(f"layer {layer.name}: the name is longer than 16 bytes")
-        if b"\0" in name:
-            raise L3Error(f"layer {layer.name!r}: the name has a zero byte")
         data = b"".join(chunks)
         inputs, outputs = layer.kernel.shape[-2:]
         records.append(
@@ -146,8 +148,13 @@ def _labels(graph: Graph) -> bytes:
     thresholds = graph.thresholds or [0.5] * len(graph.labels)
     if len(thresholds) != len(graph.labels):
         raise L3Error(f"{len(thresholds)} thresholds for {len(graph.labels)} labels")
+    twice = next((label for i, label in enumerate(graph.labels) if label in graph.labels[:i]), None)
+    if twice is not None:
+        raise L3Error(f"label {twice!a} stands for two outputs: each has a label of its own")
     out = struct.pack("<H", len(graph.labels))
     for label, threshold in zip(graph.labels, thresholds, strict=True):
+        if not label or clean(label) != label:
+            raise L3Error(f"label {label!a}: a label is text without control characters")
         text = label.encode()
         if len(text) > 255:
             raise L3Error(f"label {label[:20]}... is longer than 255 bytes")
@@ -180,7 +187,10 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
     if graph.fixed and not held.fixed:
         raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
-    encodings = [(e,) for e in encoding] if not isinstance(encoding, str) else [ENCODINGS[encoding]] * len(graph.layers)
+    if isinstance(encoding, str):
+        encodings = [ENCODINGS[encoding]] * len(graph.layers)
+    else:
+        encodings = [(e,) for e in encoding]
     try:
         data = assemble(_sections(held, encodings))
         Reader(BytesIO(data))

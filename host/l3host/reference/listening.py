@@ -1,13 +1,15 @@
 """What a board that listens should report of a recording: the reference for device/l3mote/classify.py and ring.py.
 
-Written another way than the device's state machines: over whole recordings, in NumPy arrays. The low pass has the device's
-coefficients (l3mote.filters), the A-weighting is the analogue formula of IEC 61672-1 applied to the recording's spectrum.
+Written another way than the device's state machines: over whole recordings, in NumPy arrays. The offset's mean is that of
+kernels/capture.py to the bit, computed from the whole list of its shifts. The low pass has the device's coefficients
+(l3mote.filters), the A-weighting is the analogue formula of IEC 61672-1 applied to the recording's spectrum.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import accumulate
 
 import numpy as np
 
@@ -34,21 +36,21 @@ class Rules:
     refractory: int = 0
 
 
-def rules_of(graph: Graph, settings: dict) -> Rules:
-    """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead."""
+def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
+    """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead. rate: of kept samples, in Hz."""
     fe, given = graph.frontend, {key: value for key, value in settings.items() if value is not None}
     own = [given.get("threshold", t) for t in graph.thresholds]
     thresholds = [given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)]
     votes = given.get("votes", 1)
-    hop = round(given["hop"] * fe.sample_rate) if "hop" in given else fe.hop
+    hop = samples(given["hop"], rate) if "hop" in given else fe.hop
     return Rules(
         hop=hop if fe.window - hop <= HELD else fe.window,
         window=fe.window,
-        thresholds=np.float32(thresholds),
+        thresholds=np.array(thresholds, np.float32),
         smooth=given.get("smooth", 1),
         votes=votes,
         of=given.get("of", votes),
-        refractory=samples(given.get("refractory", 0), fe.sample_rate),
+        refractory=samples(given.get("refractory", 0), rate),
     )
 
 
@@ -57,9 +59,19 @@ def samples(seconds: float, rate: int) -> int:
     return int((Decimal(int(seconds * 1000 + 0.5)) * rate / 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
 
-def seconds(sample: int, rate: int) -> float:
+def seconds(sample: int, rate: float) -> float:
     """When a sample is heard: the time that a board prints, in three decimals, a half rounded up."""
-    return float((Decimal(sample) / rate).quantize(Decimal("0.001"), ROUND_HALF_UP))
+    return float((Decimal(sample) / Decimal(rate)).quantize(Decimal("0.001"), ROUND_HALF_UP))
+
+
+def without_offset(pcm: np.ndarray, rate: int) -> np.ndarray:
+    """int16 samples less their mean so far, in which the n-th counts 1/2^floor(log2 n), but from 32 Hz / rate on always as much."""
+    last = min(12, int(np.floor(np.log2(rate / 32))) + 1)
+    shifts = np.minimum(np.floor(np.log2(np.arange(1, len(pcm) + 1))), last).astype(int)
+    fine = (pcm.astype(int) * 8192).tolist()
+    means = accumulate(zip(fine, shifts.tolist(), strict=True), lambda mean, new: mean + ((new[0] - mean) >> new[1]), initial=0)
+    resting = np.floor(np.array(list(means)[1:]) / 8192 + 0.5)
+    return np.clip(pcm - resting, -32768, 32767).astype(np.int16)
 
 
 def decimate(pcm: np.ndarray, factor: int) -> np.ndarray:
@@ -132,13 +144,14 @@ def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, level
 
 
 def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = None) -> list[dict]:
-    """Events of a recording, int16 at `rate` Hz (a multiple of the model's), by a board that misses nothing."""
-    fe, rules = graph.frontend, rules_of(graph, settings or {})
-    factor = rate // fe.sample_rate
+    """Events of a recording, int16 at `rate` Hz (about a multiple of the model's), by a board that misses nothing."""
+    fe, factor = graph.frontend, round(rate / graph.frontend.sample_rate)
+    kept = rate // factor if rate % factor == 0 else rate / factor
+    rules, pcm = rules_of(graph, settings or {}, int(kept + 0.5)), without_offset(pcm, rate)
     heard = decimate(pcm, factor)
     windows = np.lib.stride_tricks.sliding_window_view(heard, fe.window)[:: rules.hop]
     slot = rules.window // SLOTS
     squares = a_levels(pcm, rate, slot * factor)
     starts = rules.hop * np.arange(len(windows))
     levels = decibels(np.array([squares[s // slot : (s + rules.window) // slot].mean() for s in starts]))
-    return events(graph.labels, fe.sample_rate, rules, scores_of(graph, windows), levels)
+    return events(graph.labels, kept, rules, scores_of(graph, windows), levels)

@@ -91,5 +91,5 @@ CALIBRATION = {**SOUNDS, **{f.__name__: f for f in (crackle, white_noise, pink_n
 
 
 def sound(name: str, seconds: float = 3.0, seed: int = 0) -> np.ndarray:
-    """A named sound, float64 in about [-1, 1] at RATE Hz."""
-    return CALIBRATION[name](np.random.default_rng(seed), seconds)
+    """A named sound, float64 in [-1, 1] at RATE Hz: what is louder is clipped, as a recorder clips."""
+    return np.clip(CALIBRATION[name](np.random.default_rng(seed), seconds), -1, 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from l3host.sound import audio, synth
+from l3host.sound import audio, hearing, synth
 from l3mote.format import Frontend
 
 
@@ -31,14 +31,14 @@ def recording_windows(signal: np.ndarray, fe: Frontend, hop: int, center: bool =
 
 
 def pcm_windows(fe: Frontend, name: str) -> np.ndarray:
-    """The int16 windows of a file that a board would classify one after the other."""
+    """The int16 windows of a file that a board would hear one after the other."""
     with audio.naming(name):
-        return recording_windows(audio.to_pcm(audio.load(name, fe.sample_rate)), fe, fe.hop)
+        return recording_windows(hearing.load(name, fe.sample_rate), fe, fe.hop)
 
 
 def calibration_windows(fe: Frontend, files: Sequence[str] = ()) -> np.ndarray:
     """int16 windows of the recordings given, or of synthesised sounds when none is."""
     if files:
         return np.concatenate([pcm_windows(fe, name) for name in files])
-    signals = [audio.resample(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
-    return np.concatenate([windows_of(audio.to_pcm(s), fe.window, fe.window // 2, center=False) for s in signals])
+    sounds = [hearing.hear(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
+    return np.concatenate([windows_of(sound, fe.window, fe.window // 2, center=False) for sound in sounds])

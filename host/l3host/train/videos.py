@@ -12,7 +12,7 @@ import numpy as np
 from l3host.datasets import refuse
 from l3host.errors import L3Error
 from l3host.files import replace
-from l3host.sound import audio
+from l3host.sound import audio, hearing
 
 FPS = 4  # frames kept of each second
 MARGIN = 8 / 7  # L3 scales the smaller side to 256 and crops 224 of it
@@ -37,7 +37,8 @@ def load(
     together takes two.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    found, bad, names = [], [], {}
+    found, bad = [], []
+    names: dict[str, str] = {}  # the first path of each key
     for path in paths:
         try:
             one = recording(path, cache, rate, side)
@@ -97,7 +98,7 @@ def decode(path: str, rate: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     if not samples.any():
         raise L3Error(f"{path} (no sound)")
     with audio.naming(path):
-        sound = audio.to_pcm(audio.prepare(samples, own_rate, rate))
+        sound = hearing.hear(samples, own_rate, rate)
     return sound, np.stack(frames[: -(-len(sound) * FPS // rate)])  # none is shown without sound
 
 
@@ -106,7 +107,8 @@ def _sound(file) -> tuple[float, np.ndarray, int]:
     import av
 
     to_float = av.AudioResampler(format="fltp")  # only the sample format: our own filter converts the rate
-    blocks, start, rate = [np.zeros((1, 0), np.float32)], None, 0
+    blocks: list[np.ndarray] = [np.zeros((1, 0), np.float32)]
+    start, rate = None, 0
     for frame in file.decode(audio=0):
         if start is None:
             start, rate, blocks = frame.time or 0.0, frame.sample_rate, []

@@ -1,4 +1,4 @@
-// What a microphone's samples go through: one channel taken out, decimation, level. kernels/capture.py is the specification.
+// What a microphone's samples go through: one channel taken out, offset removed, decimation, level. kernels/capture.py is the specification.
 //
 // Sums are made modulo 2^32 (unsigned), so that no parameter is undefined behaviour; with the coefficients of filters.py none of
 // them overflows.
@@ -9,7 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MOST_TAPS = 1024, MOST_SAMPLES = 32767, FULL = 1 << 18, FRACTION = 10, STATE = 24 };
+enum { MOST_TAPS = 1024, MOST_SAMPLES = 32767, FULL = 1 << 18, FRACTION = 10, STATE = 21, OFFSET_FRACTION = 13, OFFSET = 7 };
+
+static int16_t within_16(int32_t v) {
+    return (int16_t)(v > 32767 ? 32767 : v < -32768 ? -32768 : v);
+}
 
 // ---- one channel of what a driver writes
 
@@ -30,6 +34,43 @@ static void take(const take_t *p, const uint16_t *raw, uint16_t *out) {
     }
 }
 
+// ---- offset
+
+typedef struct {
+    int32_t first, stop;
+} part_t;
+
+static bool part_allowed(const part_t *p, size_t n_x) {
+    return p->first >= 0 && p->stop >= p->first && (size_t)p->stop <= n_x && p->stop - p->first <= MOST_SAMPLES;
+}
+
+// As capture.py's memory.
+typedef struct {
+    int32_t last, mean, seen, shift, least, largest, clipped;
+} offset_t;
+
+static bool offset_allowed(const part_t *p, const offset_t *s, size_t n_x) {
+    return part_allowed(p, n_x) && s->last >= 0 && s->last < OFFSET_FRACTION && s->shift >= 0 && s->shift <= s->last && s->seen >= 0
+        && s->seen >> s->shift <= 1;
+}
+
+static void remove_offset(const part_t *p, offset_t *s, int16_t *x) {
+    s->least = 32767, s->largest = -32768, s->clipped = 0;
+    for (int32_t i = p->first; i < p->stop; i++) {
+        int32_t v = x[i];
+        s->least = v < s->least ? v : s->least;
+        s->largest = v > s->largest ? v : s->largest;
+        s->clipped += v >= 32767 || v <= -32768;
+        if (s->shift < s->last) {
+            s->seen++;
+            s->shift += s->seen >> (s->shift + 1);
+        }
+        uint32_t d = ((uint32_t)v << OFFSET_FRACTION) - (uint32_t)s->mean;
+        s->mean = (int32_t)((uint32_t)s->mean + (uint32_t)((int32_t)d >> s->shift));
+        x[i] = within_16(v - ((int32_t)((uint32_t)s->mean + (1u << (OFFSET_FRACTION - 1))) >> OFFSET_FRACTION));
+    }
+}
+
 // ---- decimation
 
 typedef struct {
@@ -39,10 +80,6 @@ typedef struct {
 static bool decimate_allowed(const decimate_t *p, size_t n_x, size_t n_taps, size_t n_ring) {
     return p->samples >= 0 && (size_t)p->samples <= n_x && p->factor >= 1 && p->factor <= MOST_TAPS && n_taps >= 4 && n_taps % 4 == 0
         && n_taps <= MOST_TAPS && p->to >= 0 && (size_t)p->to < n_ring;
-}
-
-static int16_t within_16(int32_t v) {
-    return (int16_t)(v > 32767 ? 32767 : v < -32768 ? -32768 : v);
 }
 
 // Samples written into the ring.
@@ -65,10 +102,6 @@ static int32_t decimate(const decimate_t *p, const int16_t *x, const int16_t *ta
 
 // ---- level
 
-typedef struct {
-    int32_t first, stop;
-} measure_t;
-
 // As capture.py's state: coefficients, memory, what was found.
 typedef struct {
     struct {
@@ -79,11 +112,11 @@ typedef struct {
     struct {
         int32_t x, y;
     } low[2];
-    int32_t plain, plain_low, weighted, weighted_low, least, largest, clipped;
+    int32_t plain, plain_low, weighted, weighted_low;
 } state_t;
 
-static bool measure_allowed(const measure_t *p, const state_t *s, size_t n_x) {
-    bool ok = p->first >= 0 && p->stop >= p->first && (size_t)p->stop <= n_x && p->stop - p->first <= MOST_SAMPLES;
+static bool measure_allowed(const part_t *p, const state_t *s, size_t n_x) {
+    bool ok = part_allowed(p, n_x);
     for (int i = 0; i < 3; i++) {
         ok = ok && s->high[i].shift >= FRACTION && s->high[i].shift < FRACTION + 32;
     }
@@ -105,17 +138,13 @@ static inline int32_t high_pass(int32_t v, int32_t *level, int32_t a, int32_t sh
 }
 
 // v is within FULL: what comes before is limited, and samples are.
-static void measure(const measure_t *p, state_t *s, const int16_t *x) {
+static void measure(const part_t *p, state_t *s, const int16_t *x) {
     uint32_t plain = 0, plain_low = 0, weighted = 0, weighted_low = 0;
-    int32_t least = 32767, largest = -32768, clipped = 0;
     for (int32_t i = p->first; i < p->stop; i++) {
         int32_t v = x[i];
         uint32_t square = (uint32_t)(v * v);
         plain += square >> 16;
         plain_low += square & 65535;
-        least = v < least ? v : least;
-        largest = v > largest ? v : largest;
-        clipped += v >= 32767 || v <= -32768;
         v *= 4;
         v = high_pass(v, &s->level[0], s->high[0].a, s->high[0].shift);
         v = high_pass(v, &s->level[1], s->high[0].a, s->high[0].shift);
@@ -131,8 +160,8 @@ static void measure(const measure_t *p, state_t *s, const int16_t *x) {
         weighted += square >> 16;
         weighted_low += square & 65535;
     }
-    s->plain = (int32_t)plain, s->plain_low = (int32_t)plain_low, s->weighted = (int32_t)weighted;
-    s->weighted_low = (int32_t)weighted_low, s->least = least, s->largest = largest, s->clipped = clipped;
+    s->plain = (int32_t)plain, s->plain_low = (int32_t)plain_low;
+    s->weighted = (int32_t)weighted, s->weighted_low = (int32_t)weighted_low;
 }
 
 #endif

@@ -1,25 +1,15 @@
-// The C side of decode_armv6m.S, in the middle of conv.h: the table that it multiplies with, and what is left to decode.h.
-#ifndef L3_DECODE_ARMV6M_H
-#define L3_DECODE_ARMV6M_H
-
-typedef struct {
-    int32_t shift;
-    int32_t tiny; // largest exponent of what rounds to zero
-    int32_t of[64]; // by sign and exponent: 2^16 times the value of a mantissa's unit; 0 for what is rare
-    int32_t from, to; // the exponents that are not rare
-    int32_t channels;
-} factors_t;
+// The C side of weights.S: the table that it multiplies with, and what is left to decode.c.
+#include "l3native.h"
 
 extern __attribute__((visibility("hidden"))) int32_t l3_decode_rows(
     const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, int32_t along, int32_t on);
-extern __attribute__((visibility("hidden"))) int32_t l3_decode_list(
-    const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size);
-extern __attribute__((visibility("hidden"))) int32_t l3_decode_palette(
-    const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size,
-    const uint16_t *palette);
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_list(const uint8_t *values, int32_t *list, int32_t *end,
+    const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size);
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_palette(const uint8_t *values, int32_t *list, int32_t *end,
+    const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size, const uint16_t *palette);
 
-// What all filters of the chunk share, here because divisions are slow
-static void prepare_factors(factors_t *q, const conv_t *p) {
+// Here, once a chunk, because divisions are slow
+L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
     for (int32_t i = 0; i < 64; i++) {
         q->of[i] = 0;
     }
@@ -62,7 +52,8 @@ static int32_t *decode_list_quickly(const conv_t *p, weights_t *state, int32_t n
     weights_t d = *state; // unchanged if the C has to do it
     position_t *positions = waiting(list, room, n);
     int32_t *end = list + 2 * n, pitch = 2 * p->pitch, size = 2 * p->size;
-    if (n == 0 || !unpack(&d, p->code, p->taps, n, positions)
+    if (n == 0
+        || !unpack(&d, p->code, p->taps, n, positions)
         || !(d.palette ? l3_decode_palette(d.values, list, end, q->of, positions, pitch, size, d.palette)
                        : l3_decode_list(d.values, list, end, q->of, positions, pitch, size))) {
         return NULL;
@@ -72,7 +63,7 @@ static int32_t *decode_list_quickly(const conv_t *p, weights_t *state, int32_t n
     return end;
 }
 
-static int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
+L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
     if (!p->pitch || (by_rows && (p->code != ALL || d->palette))) {
         return NULL;
     }
@@ -81,5 +72,3 @@ static int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by
     }
     return by_rows ? decode_rows_quickly(p, d, list, q) : decode_list_quickly(p, d, n, list, q, room);
 }
-
-#endif

@@ -1,14 +1,25 @@
-// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, decimate and measure for
-// capture. Arithmetic: conv.h, mel.h, crc.h, listen.h.
+// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, remove_offset, decimate and measure for
+// capture. All files are one translation unit, so that the compiler inlines across them.
 //
 // Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
-// no call from Python can make C touch memory outside.
+// no call from Python can make C touch memory outside its buffers.
 #include "py/dynruntime.h"
 
-#include "conv.h"
-#include "crc.h"
-#include "listen.h"
-#include "mel.h"
+#define L3_LOCAL static
+#include "l3native.h"
+
+#include "decode.c"
+#if L3_ARMV6M
+#include "armv6m/conv.c"
+#include "armv6m/decode.c"
+#else
+#include "portable/arch.c"
+#endif
+#include "conv.c"
+#include "planes.c"
+#include "crc.c"
+#include "capture.c"
+#include "mel.c"
 
 // An object's buffer of items of 1 << log2_size bytes.
 static void *items(mp_obj_t o, int flags, int log2_size, size_t *n) {
@@ -88,7 +99,7 @@ static mp_obj_t native_normalise(mp_obj_t plane_obj, mp_obj_t scale_obj, mp_obj_
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(normalise_obj, native_normalise);
 
-// slide(plane, p): p: see planes_t
+// slide(plane, p): p: planes_t
 static mp_obj_t native_slide(mp_obj_t plane_obj, mp_obj_t p_obj) {
     size_t n;
     uint16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
@@ -112,7 +123,7 @@ static mp_obj_t native_clear(mp_obj_t plane_obj, mp_obj_t p_obj) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_2(clear_obj, native_clear);
 
-// flatten(plane, embedding, p): p: see columns_t
+// flatten(plane, embedding, p): p: columns_t
 static mp_obj_t native_flatten(mp_obj_t plane_obj, mp_obj_t out_obj, mp_obj_t p_obj) {
     size_t n, n_out;
     const int16_t *plane = items(plane_obj, MP_BUFFER_READ, 1, &n);
@@ -135,7 +146,7 @@ static mp_obj_t native_check(mp_obj_t data_obj, mp_obj_t crcs_obj, mp_obj_t i_ob
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(check_obj, native_check);
 
-// take(raw, out, p): p: see take_t
+// take(raw, out, p): p: take_t
 static mp_obj_t native_take(mp_obj_t raw_obj, mp_obj_t out_obj, mp_obj_t p_obj) {
     size_t n_raw, n_out;
     const uint16_t *raw = items(raw_obj, MP_BUFFER_READ, 1, &n_raw);
@@ -161,13 +172,31 @@ static mp_obj_t native_decimate(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(decimate_obj, 4, 4, native_decimate);
 
+// remove_offset(x, memory, p)
+static mp_obj_t native_remove_offset(mp_obj_t x_obj, mp_obj_t memory_obj, mp_obj_t p_obj) {
+    size_t n_x, n_memory;
+    int16_t *x = items(x_obj, MP_BUFFER_WRITE, 1, &n_x);
+    int32_t *memory = items(memory_obj, MP_BUFFER_WRITE, 2, &n_memory);
+    offset_t s;
+    part_t p;
+    parameters(memory_obj, (int32_t *)&s, OFFSET);
+    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
+    allow(offset_allowed(&p, &s, n_x));
+    remove_offset(&p, &s, x);
+    for (size_t i = 0; i < OFFSET; i++) {
+        memory[i] = ((int32_t *)&s)[i];
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_3(remove_offset_obj, native_remove_offset);
+
 // measure(x, state, p)
 static mp_obj_t native_measure(mp_obj_t x_obj, mp_obj_t state_obj, mp_obj_t p_obj) {
     size_t n_x, n_state;
     const int16_t *x = items(x_obj, MP_BUFFER_READ, 1, &n_x);
     int32_t *state = items(state_obj, MP_BUFFER_WRITE, 2, &n_state);
     state_t s;
-    measure_t p;
+    part_t p;
     parameters(state_obj, (int32_t *)&s, STATE);
     parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
     allow(measure_allowed(&p, &s, n_x));
@@ -190,6 +219,7 @@ mp_obj_t mpy_init(mp_obj_fun_bc_t *self, size_t n_args, size_t n_kw, mp_obj_t *a
     mp_store_global(MP_QSTR_check, MP_OBJ_FROM_PTR(&check_obj));
     mp_store_global(MP_QSTR_take, MP_OBJ_FROM_PTR(&take_obj));
     mp_store_global(MP_QSTR_decimate, MP_OBJ_FROM_PTR(&decimate_obj));
+    mp_store_global(MP_QSTR_remove_offset, MP_OBJ_FROM_PTR(&remove_offset_obj));
     mp_store_global(MP_QSTR_measure, MP_OBJ_FROM_PTR(&measure_obj));
     MP_DYNRUNTIME_INIT_EXIT
 }

@@ -1,11 +1,11 @@
-@ Cortex-M0+ decoding of one filter's weights: what decode.h's decode_rows and decode_list do, for weights that are common. A weight
+@ Cortex-M0+ decoding of one filter's weights: what decode.c's decode_rows and decode_list do, for weights that are common. A weight
 @ is its mantissa times a power of two from a table by sign and exponent, and half of 2^16, over 2^16.
 @   bool l3_decode_rows(values, list, end, factors, along, on)
 @   bool l3_decode_list(values, list, end, factors, positions, pitch, size)
 @   bool l3_decode_palette(values, list, end, factors, positions, pitch, size, palette)
 @ factors: see factors_t. positions: of the list's taps, ascending, as unpack() makes them. along, on, pitch, size: bytes. They return
 @ false where the C has to look closer. 14 cycles a weight in rows; in lists 35, with a palette 39, and 8 more for each four channels moved on.
-#include "armv6m.inc"
+#include "function.inc"
 
 .macro ENTER function
     FUNCTION \function

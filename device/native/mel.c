@@ -1,31 +1,11 @@
 // The integer log-mel, one frame at a time: window, DFT, power, bands, log2. The same integers, bit for bit, as
 // host/l3host/reference/fixed_mel.py, which says why each value fits. Sums and products are uint32_t: hostile tables wrap around.
-#ifndef L3_MEL_H
-#define L3_MEL_H
-
-#include "conv.h"
-
-#define SEPARATE __attribute__((noinline)) // inlined into one function, the inner loops run out of registers
-#define LOG2_ENTRIES 65
-
-// Parameters, in the order of native.py's array.
-typedef struct {
-    int32_t n_fft, start, bits, to, offset, bands, silence; // start: first sample; to: element of the plane; offset, silence: of levels
-} frame_t;
+#include "l3native.h"
 
 // What a frame's integers leave out: a constant, and a right shift.
 typedef struct {
     int32_t level, moved;
 } rest_t;
-
-typedef struct {
-    const int16_t *pcm;
-    int16_t *plane;
-    uint32_t *work; // n_fft words of the DFT, n_fft / 2 + 1 words of power and as many bytes of their shifts
-    const int32_t *cos;
-    const uint16_t *hann, *log2, *first, *count, *weights;
-    size_t n_pcm, n_plane, work_words, n_cos, n_hann, n_log2, n_first, n_count, n_weights;
-} frame_buffers_t;
 
 ALWAYS_INLINE uint32_t asr(uint32_t x, int shift) {
     return (uint32_t)((int32_t)x >> shift);
@@ -34,27 +14,6 @@ ALWAYS_INLINE uint32_t asr(uint32_t x, int shift) {
 ALWAYS_INLINE uint32_t magnitude(uint32_t x) {
     uint32_t sign = asr(x, 31);
     return (x ^ sign) - sign;
-}
-
-ALWAYS_INLINE int bit_length(uint32_t x) {
-#ifdef __ARM_ARCH_6M__ // has no instruction for it
-    int n = 0;
-    if (x >> 16) {
-        x >>= 16, n = 16;
-    }
-    if (x >> 8) {
-        x >>= 8, n += 8;
-    }
-    if (x >> 4) {
-        x >>= 4, n += 4;
-    }
-    if (x >> 2) {
-        x >>= 2, n += 2;
-    }
-    return n + (int)(x - (x >> 1 & x)); // 0, 1, 2, 3 -> 0, 1, 2, 2
-#else
-    return x ? 32 - __builtin_clz(x) : 0;
-#endif
 }
 
 // ---- window
@@ -72,8 +31,9 @@ static int32_t resting_level(const frame_t *p, const frame_buffers_t *b) {
     return first == stop ? level : 0;
 }
 
-// Samples less the level times window from z to end; step 1 or -1 through the window, which is symmetric. Returns all magnitudes' bits.
-ALWAYS_INLINE uint32_t window_part(const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
+// Samples less the level times window from z to end, step 1 or -1 through the symmetric window. Returns all magnitudes' bits.
+ALWAYS_INLINE uint32_t window_part(
+    const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
     uint32_t all = 0;
     for (; z < end; hann += step) {
         uint32_t v = ((uint32_t)*pcm++ - level) * *hann;
@@ -112,7 +72,7 @@ static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_
 }
 
 // A frame less its resting level, windowed and shifted until its largest value has p->bits bits.
-SEPARATE static rest_t load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
+static NOINLINE rest_t load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
     int32_t level = resting_level(p, b);
     int shift = bit_length(window_frame(p, b, (uint32_t)level, z)) - p->bits;
     uint32_t half = shift > 0 ? 1u << shift >> 1 : 0, *end = z + p->n_fft;
@@ -165,7 +125,7 @@ static void last_stages(uint32_t *z, uint32_t *end) {
 }
 
 // n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order.
-SEPARATE static void dft(uint32_t *z, const int32_t *cos, int32_t n) {
+static NOINLINE void dft(uint32_t *z, const int32_t *cos, int32_t n) {
     int32_t quarter = n >> 2, stride = 2;
     uint32_t *end = z + n;
     for (int32_t size = n >> 1; size > 4; size >>= 1, stride <<= 1) {
@@ -194,7 +154,8 @@ ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t 
 }
 
 // Bin 0 or 1 with the resting level, Hann-windowed, put back.
-SEPARATE static void put_line(uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
+static NOINLINE void put_line(
+    uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
     int32_t unit = bit_length((uint32_t)half) + 2 - k - rest->moved; // of the level in 13 bits more, against the frame's
     int32_t up = within(unit, 0, 31), down = within(-unit, 0, 31);
     uint32_t level = (uint32_t)(k ? -rest->level : rest->level) << 13;
@@ -203,7 +164,8 @@ SEPARATE static void put_line(uint32_t re, uint32_t im, uint32_t *power, uint8_t
 }
 
 // Bins 0..n/2 of the real signal from the half-size complex one, as powers. a, b: the bit-reversed places of bins k and -k.
-SEPARATE static void spectrum(const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
+static NOINLINE void spectrum(
+    const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
     for (int32_t k = 0; k <= quarter; k++) {
         uint32_t ar = z[2 * a], ai = z[2 * a + 1], br = z[2 * b], bi = z[2 * b + 1];
@@ -238,7 +200,8 @@ ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
 }
 
 // Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
-SEPARATE static uint32_t band_power(const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
+static NOINLINE uint32_t band_power(
+    const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
     int32_t top = 0;
     for (int32_t k = 0; k < n; k++) {
         top = shifts[k] > top ? shifts[k] : top;
@@ -265,7 +228,8 @@ static int32_t log2_q16(uint32_t x, const uint16_t *table) {
 }
 
 // One row of levels into the plane. False if a band leaves the spectrum or the weights.
-SEPARATE static bool levels(const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
+static NOINLINE bool levels(
+    const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
     uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;
     *best = -32768;
     for (int32_t i = 0; i < p->bands; i++) {
@@ -288,23 +252,37 @@ SEPARATE static bool levels(const frame_t *p, const frame_buffers_t *b, const ui
 
 // ---- a frame
 
-static size_t frame_work_words(int32_t n_fft) {
+L3_LOCAL size_t frame_work_words(int32_t n_fft) {
     size_t bins = (size_t)n_fft / 2 + 1;
     return (size_t)n_fft + bins + (bins + 3) / 4;
 }
 
-// Everything that log_mel_frame relies on, but for the bands' places, which it checks as it goes.
-static bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
+L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
     const int32_t most = 1 << 28;
-    return p->n_fft >= 16 && p->n_fft <= 32768 && (p->n_fft & (p->n_fft - 1)) == 0 && b->n_pcm <= (size_t)most
-        && p->start > -most && p->start < most && p->silence >= -32768 && p->silence <= 32767 && p->bits >= 1 && p->bits <= 31 && p->offset > -most && p->offset < most
-        && p->bands >= 0 && p->to >= 0 && (size_t)p->to + (size_t)p->bands <= b->n_plane && b->work_words >= frame_work_words(p->n_fft)
-        && b->n_cos >= (size_t)p->n_fft / 4 + 1 && b->n_hann >= (size_t)p->n_fft / 2 + 1 && b->n_log2 >= LOG2_ENTRIES
-        && b->n_first >= (size_t)p->bands && b->n_count >= (size_t)p->bands;
+    return p->n_fft >= 16
+        && p->n_fft <= 32768
+        && (p->n_fft & (p->n_fft - 1)) == 0
+        && b->n_pcm <= (size_t)most
+        && p->start > -most
+        && p->start < most
+        && p->silence >= -32768
+        && p->silence <= 32767
+        && p->bits >= 1
+        && p->bits <= 31
+        && p->offset > -most
+        && p->offset < most
+        && p->bands >= 0
+        && p->to >= 0
+        && (size_t)p->to + (size_t)p->bands <= b->n_plane
+        && b->work_words >= frame_work_words(p->n_fft)
+        && b->n_cos >= (size_t)p->n_fft / 4 + 1
+        && b->n_hann >= (size_t)p->n_fft / 2 + 1
+        && b->n_log2 >= LOG2_ENTRIES
+        && b->n_first >= (size_t)p->bands
+        && b->n_count >= (size_t)p->bands;
 }
 
-// One row of levels; *best becomes the largest. False if the tables are bad.
-static bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best) {
+L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best) {
     uint32_t *z = b->work, *power = z + p->n_fft;
     uint8_t *shifts = (uint8_t *)(power + p->n_fft / 2 + 1);
     rest_t rest = load_frame(p, b, z);
@@ -315,17 +293,17 @@ static bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *b
 
 // ---- all rows of levels -> the network's input
 
-typedef struct {
-    int32_t rows, columns, pitch, loudest;
-} rows_t;
-
-static bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane) {
-    return n_scale >= 4 && scale[3] >= 0 && scale[3] <= 31 && p->rows >= 1 && p->columns >= 1 && p->columns < p->pitch
+L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane) {
+    return n_scale >= 4
+        && scale[3] >= 0
+        && scale[3] <= 31
+        && p->rows >= 1
+        && p->columns >= 1
+        && p->columns < p->pitch
         && inside(p->rows, p->pitch, 0, 0, p->columns, n_plane);
 }
 
-// scale: floor, factor, offset, shift (copied, so that no plane can change it)
-static void normalise(const rows_t *p, const int32_t *scale, int16_t *plane) {
+L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, int16_t *plane) {
     for (int32_t y = 1; y <= p->rows; y++) {
         int16_t *x = plane + (size_t)y * p->pitch + 1, *end = x + p->columns;
         for (; x < end; x++) {
@@ -336,5 +314,3 @@ static void normalise(const rows_t *p, const int32_t *scale, int16_t *plane) {
         }
     }
 }
-
-#endif

@@ -1,11 +1,11 @@
-@ Cortex-M0+ inner loops of conv.h: l3_list8 is list8, l3_rows4 is rows4 and l3_rows6 the same for six pixels, each over blocks of
-@ pixels side by side in rows one below the other, with what conv.h's finish makes of their sums. l3_signed8, l3_signed6 and
+@ Cortex-M0+ inner loops of sums.h: l3_list8 is list8, l3_rows4 is rows4 and l3_rows6 the same for six pixels, each over blocks of
+@ pixels side by side in rows one below the other, with what conv.c's finish makes of their sums. l3_signed8, l3_signed6 and
 @ l3_signed4 are the same on signed input.
 @   void f(const blocks_t *)
 @ Sums stay in high registers, which `add` reaches; `muls` destroys an operand that is not needed again; nothing but pixels,
 @ weights and results touches memory inside a block. Cycles a multiply-accumulate, blocks' beginnings and ends aside: 4.6 in
 @ l3_list8, 3.8 in l3_rows6, 4.0 in l3_rows4.
-#include "armv6m.inc"
+#include "function.inc"
 
 @ The frame on the stack: blocks_t, in its order. The list's end moves to r7; ENTRY, where a block's inner loop is entered, takes
 @ its place.

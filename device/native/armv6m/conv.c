@@ -1,6 +1,6 @@
-// The C side of conv_armv6m.S, in the middle of conv.h: how a filter's rows are cut into blocks.
-#ifndef L3_CONV_ARMV6M_H
-#define L3_CONV_ARMV6M_H
+// The C side of sums.S: how a filter's rows are cut into blocks.
+#include "l3native.h"
+#include "sums.h"
 
 // What is stored: a result of each pixel; of each two columns; the same where it is greater than what is there; sums as they are.
 enum { RESULTS, PAIRS, MERGED_PAIRS, SUMS };
@@ -66,4 +66,29 @@ static bool has_blocks(const filter_t *f, int32_t columns) {
     return columns >= (f->by_rows ? 4 : 8);
 }
 
-#endif
+L3_LOCAL NOINLINE void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed) {
+    if (!has_blocks(f, columns) && is_signed) {
+        sum_narrow(f, x, columns, line, true);
+    } else if (!has_blocks(f, columns)) {
+        sum_narrow(f, x, columns, line, false);
+    } else {
+        blocks_t b;
+        set_filter(&b, f, 0, 0, SUMS);
+        set_rows(&b, 1, 0, 0, 0, 1);
+        run_rows(&b, x, line, columns, f->by_rows, is_signed);
+    }
+}
+
+// conv_lines without lines, for the common layers: ReLU, pools of one or two columns.
+L3_LOCAL bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out) {
+    int32_t columns = p->pool_columns * p->out_columns;
+    bool pooled = p->pool_columns == 2;
+    if (p->least != 0 || p->pool_columns > 2 || (!pooled && p->pool_rows > 1) || !has_blocks(f, columns)) {
+        return false;
+    }
+    blocks_t b;
+    set_filter(&b, f, shift, p->most, !pooled ? RESULTS : p->within ? MERGED_PAIRS : PAIRS);
+    set_rows(&b, p->rows, p->pitch, p->out_pitch, p->within, p->pool_rows);
+    run_rows(&b, x, out, columns, f->by_rows, p->is_signed);
+    return true;
+}

@@ -1,9 +1,5 @@
 // CRC-32 as binascii has it, three times as fast as the firmware's: a chunk's checksum is checked each time that it is read.
-#ifndef L3_CRC_H
-#define L3_CRC_H
-
-#include <stddef.h>
-#include <stdint.h>
+#include "l3native.h"
 
 uint32_t crc_table[256]; // made when it is first asked for; not static, as a native module wants it
 
@@ -18,7 +14,7 @@ static void make_crc_table(void) {
     }
 }
 
-static uint32_t crc32(const uint8_t *data, size_t n) {
+L3_LOCAL uint32_t crc32(const uint8_t *data, size_t n) {
     const uint32_t *table = crc_table;
     uint32_t crc = 0xFFFFFFFFu;
     if (!table[1]) {
@@ -39,5 +35,3 @@ static uint32_t crc32(const uint8_t *data, size_t n) {
     }
     return ~crc;
 }
-
-#endif
