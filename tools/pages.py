@@ -45,6 +45,7 @@ MEANINGS = {
     "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",
     "level_every": "time between two level lines; 0: none",
+    "watchdog": "the board is reset after so many seconds without sound; 0: never",
     "mic": "where sound comes from",
     "wav": "`mic=wav`: the file, on the board",
     "rate": "samples a second of the microphone (default: 16000)",
@@ -133,8 +134,8 @@ def api_of(package: str) -> str:
         for name, member in vars(thing).items() if isinstance(thing, type) else ():
             if not name.startswith("_") and inspect.getdoc(member) and (callable(member) or isinstance(member, property)):
                 called = "" if isinstance(member, property) else "()"
-                members.append(f"- `{name}{called}`: {' '.join(inspect.getdoc(member).split())}")
-        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing), *filter(None, ["\n".join(members)])]
+                members.append(f"- `{name}{called}`: {' '.join(inspect.cleandoc(member.__doc__).split())}")
+        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing) or "", *filter(None, ["\n".join(members)])]
     return "\n\n".join(parts)
 
 

@@ -187,10 +187,11 @@ class Monitor:
     def level(self):
         """Add up the levels of what was heard; a line of their mean when it is time."""
         meter, listener = self.listener.ring.meter, self.listener
-        for slot in range(max(self.slot, meter.slots - meter.kept), meter.slots):
-            self.power += 10 ** (meter.level(slot, slot + 1)[1] / 10)
+        self.slot = max(self.slot, meter.slots - meter.kept)
+        while self.slot < meter.slots:  # range() has no number beyond 31 bits
+            self.power += 10 ** (meter.level(self.slot, self.slot + 1)[1] / 10)
+            self.slot += 1
             self.slots += 1
-        self.slot = meter.slots
         every = self.settings["level_every"]
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()

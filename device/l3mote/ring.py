@@ -109,9 +109,10 @@ class Meter:
         """(dB of full scale, A-weighted Leq in the same dB) of slots first to stop - 1, as far as they are done and still known."""
         first, stop = max(first, self.slots - self.kept, 0), min(stop, self.slots)
         plain = weighted = 0.0
-        for k in range(first, stop):
-            plain += self.plain[k % self.kept]
-            weighted += self.weighted[k % self.kept]
+        for k in range(stop - first):  # at most `kept`: range() has no number beyond 31 bits
+            i = (first + k) % self.kept
+            plain += self.plain[i]
+            weighted += self.weighted[i]
         n = max(1, stop - first)
         return decibels(plain / n), max(QUIET, decibels(weighted / n) + self.gain)
 

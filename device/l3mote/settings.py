@@ -141,7 +141,7 @@ SHARE = number(0, 1)
 PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 
 # name: default, (check, what it must be)
-SETTINGS = {
+SETTINGS = {  # type: dict
     "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
     # listening; hop and thresholds come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),
@@ -150,12 +150,12 @@ SETTINGS = {
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
-    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
+    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # microphone
     "mic": ("i2s", choice(*SOURCES)),
     "wav": ("", PATH),

@@ -16,7 +16,10 @@ import l3mote
 PACKAGE = Path(l3mote.__file__).parent
 MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
 STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
-OWN = {"mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"}, "watchdog.py": {"microcontroller", "watchdog"}}  # CircuitPython's, where the board has them
+OWN = {  # CircuitPython's, where the board has them
+    "mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"},
+    "watchdog.py": {"microcontroller", "watchdog"},
+}
 
 # What CircuitPython's ulab has and its stubs do not list (they lag behind ulab's own documentation), and what only the NumPy
 # stand-in needs. Anything else that the stubs do not know is an error.
@@ -24,7 +27,9 @@ NOT_IN_STUBS = {"frombuffer", "bitwise_and", "right_shift", "left_shift", "items
 NUMPY_ONLY = {"float32", "abs", "fft"}
 
 # viper, native code, machine.I2S and sockets are MicroPython's only: kernels.choose, mic.open_source and the app pass over them
-MICROPYTHON_ONLY = {"viper.py", "native.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py", "mqtt_packets.py"}
+MICROPYTHON_ONLY = {
+    "viper.py", "native.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py", "mqtt_packets.py",
+}  # fmt: skip
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in MICROPYTHON_ONLY)
 
 

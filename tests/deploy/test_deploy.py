@@ -5,7 +5,6 @@ import os
 import pty
 import subprocess
 import sys
-import time
 import tty
 import zlib
 from dataclasses import replace
@@ -14,11 +13,12 @@ import numpy as np
 import pytest
 import serial
 import soundfile
+from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
 
 from l3host.cli import main
-from l3host.deploy import facts, links, monitor, payload, steps
+from l3host.deploy import facts, links, payload, steps
 from l3host.deploy.board import files as board_files
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
@@ -45,13 +45,6 @@ def pico():
     except L3Error as e:
         require(False, str(e))
     return board
-
-
-def l3mote(capsys, *arguments):
-    """(status, what it printed: JSON if it is, else stderr)."""
-    status = main([*map(str, arguments)])
-    out, err = capsys.readouterr()
-    return status, json.loads(out) if status == 0 and "--json" in arguments else out + err
 
 
 def on_board(port, code):
@@ -125,14 +118,17 @@ def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_p
     assert heard[-1]["windows"] > 0 and heard[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
 
 
-def monitored(port):
-    """Events from the board, each within a minute."""
-    heard = time.monotonic()
-    for event in monitor.events(port):
-        assert time.monotonic() - heard < 60, "the app says nothing"
-        if event:
-            heard = time.monotonic()
-            yield event
+def test_a_deployment_keeps_the_watchdog_fed(pico, capsys):
+    """Only a reset stops an RP2040's watchdog, and one would end the emulation."""
+    with pico() as there:
+        arguments = ["deploy", SMALL, "--port", there.port, "--json", *PINS]
+        status, first = l3mote(capsys, *arguments, "--set", "watchdog=2")
+        assert status == 0, first
+        next(event for event in monitored(there.port) if event.get("label") == "listening")
+        status, second = l3mote(capsys, *arguments, "--set", "watchdog=2", "--set", "smooth=2")
+        assert status == 0 and second["before"] == first["version"], second
+        next(event for event in monitored(there.port) if event.get("label") == "listening")
+        assert there.running
 
 
 def test_a_full_flash_is_refused_before_anything_is_written(pico, capsys):

@@ -20,7 +20,7 @@ APP_BYTES = 41_000
 
 
 # (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
-COSTS = {
+COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "native": {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
         None: (4.85, 286_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
@@ -90,7 +90,7 @@ def smallest(reader: Reader, kernel) -> int:
     try:
         return plan(reader, 0, kernel).heap_bytes
     except HeapError as e:
-        return e.missing
+        return e.missing  # type: ignore[attr-defined]  # set by plan.heap_error
 
 
 def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False) -> Fit:

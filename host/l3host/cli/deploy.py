@@ -87,12 +87,12 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
 
 def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
     """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
-    from l3host.deploy import targets
+    from l3host.deploy import answers, targets
 
     if not isinstance(target, targets.Board):
         return None
     script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
-    return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}")
+    return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}", answers.SELFTEST)
 
 
 def print_deployed(result: dict) -> None:

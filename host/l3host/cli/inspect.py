@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from json import JSONDecodeError
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import MODEL, byte_count
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         verify(reader)
         result = describe(reader, args.heap)
-    except (FormatError, JSONDecodeError) as e:
+    except FormatError as e:
         raise L3Error(f"{args.model}: {e}") from None
     finally:
         reader.close()

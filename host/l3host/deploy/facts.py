@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import l3mote
 from l3host.boards import estimates
 from l3host.boards.table import BOARDS
-from l3host.deploy import targets
+from l3host.deploy import answers, targets
 from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
 from l3mote.kernels import python as floats
@@ -42,7 +43,7 @@ class Facts:
     folder: str  # where its flash is: / or /flash
     flash: int  # bytes free
     writable: bool
-    names: tuple[str, ...] = ()  # of settings.FIRMWARE, those that it has
+    names: Sequence[str] = ()  # of settings.FIRMWARE, those that it has
 
     def has(self, name: str) -> bool:
         return name in self.names
@@ -74,11 +75,9 @@ class Facts:
 
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
-    try:
-        probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
-        facts = Facts(**board.fresh(f"FIRMWARE = {FIRMWARE!r}\n{inspect.getsource(importable)}{probe}"))
-    except (SyntaxError, ValueError, TypeError, IndexError):
-        raise L3Error(f"what answers on {board.link.port} is no MicroPython or CircuitPython board") from None
+    probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
+    found = board.fresh(f"FIRMWARE = {FIRMWARE!r}\n{inspect.getsource(importable)}{probe}", answers.FACTS)
+    facts = Facts(**{name: found[name] for name in answers.FACTS})
     check(facts)
     return facts
 

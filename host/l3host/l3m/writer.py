@@ -91,7 +91,8 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
     code = encoding & 15
     palette = _palette(rows, code) if encoding & fmt.PALETTE else None
     chunks = [] if palette is None else [_palette_chunk(palette)]
-    parts, size = [], 0
+    parts: list = []
+    size = 0
     for row, b in zip(rows, bias, strict=True):
         part = _filter_parts(row, float(b), code, palette)
         part_size = sum(map(len, part))
@@ -186,7 +187,10 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
     if graph.fixed and not held.fixed:
         raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
-    encodings = [(e,) for e in encoding] if not isinstance(encoding, str) else [ENCODINGS[encoding]] * len(graph.layers)
+    if isinstance(encoding, str):
+        encodings = [ENCODINGS[encoding]] * len(graph.layers)
+    else:
+        encodings = [(e,) for e in encoding]
     try:
         data = assemble(_sections(held, encodings))
         Reader(BytesIO(data))

@@ -119,7 +119,7 @@ def cut(run: Run) -> dict:
         model = build.audio(frontend(recipe.student.frontend), recipe.student.filters, recipe.student.final_norm)
     if recipe.ablate:
         convs, filters = depth(recipe.ablate), width(recipe.ablate)
-        model = ablate.depth(model, convs) if convs else ablate.width(model, filters)
+        model = ablate.depth(model, convs) if convs else ablate.width(model, filters or ())
     if recipe.prune and not recipe.prune.gradual:
         prune.zero(model, target(recipe.prune))
     run.save(model, CUT)
@@ -146,6 +146,7 @@ def sensitivity(run: Run) -> dict:
     from l3host.compress import sensitivity as study
 
     part = run.recipe.sensitivity
+    assert part is not None  # stages of a recipe without [sensitivity] leave this one out
     dataset = run.dataset(part)
     model = run.network(SOURCE)
     fe = model.get_layer("log_mel").frontend

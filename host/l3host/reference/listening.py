@@ -46,7 +46,7 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
     return Rules(
         hop=hop if fe.window - hop <= HELD else fe.window,
         window=fe.window,
-        thresholds=np.float32(thresholds),
+        thresholds=np.array(thresholds, np.float32),
         smooth=given.get("smooth", 1),
         votes=votes,
         of=given.get("of", votes),

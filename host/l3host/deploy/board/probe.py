@@ -50,7 +50,7 @@ print(
             "folder": os.getcwd(),
             "flash": os.statvfs(os.getcwd())[1] * os.statvfs(os.getcwd())[3],
             "writable": writable(),
-            "names": tuple([name for name in FIRMWARE if importable(name)]),
+            "names": [name for name in FIRMWARE if importable(name)],
         }
     )
 )
