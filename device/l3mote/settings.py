@@ -183,6 +183,7 @@ SETTINGS = {  # type: dict
 ONLY_WITH = {
     "mqtt_": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
     "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
+    "i2s_id": ("mic", "i2s"),
 }  # fmt: skip
 # what suit() asks of a board's firmware: a module, or a name in one
 FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")

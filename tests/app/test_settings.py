@@ -123,6 +123,7 @@ def test_settings_that_do_not_go_together(values, expected):
         ({"mqtt_host": "h", "mqtt_password": "s"}, "setting mqtt_password is set, but nothing uses it without mqtt_user"),
         ({"every": 300}, "setting every is set, but nothing uses it without mode=every: set mode=every or leave it out"),
         ({"wake_level": -30, "mode": "every"}, "nothing uses it without mode=wake"),
+        ({"i2s_id": 1, "mic": "callback"}, "nothing uses it without mic=i2s"),
         ({"ws": 1}, "settings sck, ws and sd name a pin twice"),
         ({"mqtt_host": "h", "log": "mqtt"}, 'setting log is "mqtt": the queue for MQTT has files of that name, choose another'),
     ],
