@@ -6,6 +6,7 @@ import pytest
 
 from l3mote import format as fmt
 from l3mote import settings
+from l3mote.firmware import importable
 from l3mote.settings import SettingsError
 
 PINS = {"sck": 1, "ws": 2, "sd": 3}
@@ -187,8 +188,8 @@ def test_settings_that_the_firmware_takes():
     settings.check({**PINS, **MQTT, "wifi_ssid": "n"}, None, PICO_W.__contains__)
     settings.check({**PINS, "sck": "GP1", "ws": "GP2"}, None, PICO_W.__contains__)
     settings.check({**PINS, "ws": 5}, None, {"machine.I2S"}.__contains__)  # an ESP32
-    assert settings.importable("json") and settings.importable("math.sin") and settings.importable("os.path")
-    assert not settings.importable("math.WLAN") and not settings.importable("nowhere") and not settings.importable("nowhere.x")
+    assert importable("json") and importable("math.sin") and importable("os.path")
+    assert not importable("math.WLAN") and not importable("nowhere") and not importable("nowhere.x")
 
 
 def test_a_file_is_checked_and_completed(tmp_path):
