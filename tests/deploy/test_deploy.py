@@ -234,6 +234,23 @@ def test_a_version_that_fails_its_selftest_does_not_start(drive):
     assert runs(drive) == version("one").version and snapshot(drive) == before
 
 
+def test_the_version_before_is_forgotten_with_its_passwords(drive, capsys):
+    target, secret = Drive(str(drive)), b'{"wifi_password": "hunter22"}'
+    steps.deploy(target, payload.manifested("none", {"settings.json": secret}), lambda folder: None, False)
+    deploy(target, "two")
+    assert [path for path, data in snapshot(drive).items() if secret in data]
+    status, answer = l3mote(capsys, "deploy", "--forget", "--port", drive, "--json")
+    assert status == 0 and answer["version"] == version("two").version and len(answer["removed"]) == 1
+    assert not [path for path, data in snapshot(drive).items() if secret in data] and runs(drive) == version("two").version
+    status, said = l3mote(capsys, "deploy", "--rollback", "--port", drive)
+    assert status == 1 and said == "l3mote: there is no earlier version on the board to go back to\n"
+
+
+def test_without_a_whole_version_nothing_is_forgotten(drive, capsys):
+    status, said = l3mote(capsys, "deploy", "--forget", "--port", drive)
+    assert status == 1 and said.startswith("l3mote: no version on the board is whole: nothing is removed.")
+
+
 def test_an_error_in_the_selftest_is_told(drive):
     def failing(folder):
         raise links.BoardError("Traceback:\nMemoryError: memory allocation failed\n")
@@ -432,5 +449,6 @@ def test_a_wrong_setting_is_wrong_usage(given, capsys):
 
 
 def test_model_or_rollback(capsys):
-    assert l3mote(capsys, "deploy", "--port", "x") == (1, "l3mote: name a model to deploy, or --rollback and no model\n")
+    said = "l3mote: name a model to deploy, or --rollback or --forget and no model\n"
+    assert l3mote(capsys, "deploy", "--port", "x") == (1, said)
     assert l3mote(capsys, "deploy", SMALL, "--rollback", "--port", "x")[0] == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +12,10 @@ from l3host.boards import estimates
 from l3host.boards.table import BOARDS
 from l3host.deploy import answers, targets
 from l3host.errors import L3Error
+from l3mote import firmware
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
 from l3mote.kernels import python as floats
 from l3mote.reader import Reader
-from l3mote.settings import FIRMWARE, importable
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
@@ -43,7 +42,7 @@ class Facts:
     folder: str  # where its flash is: / or /flash
     flash: int  # bytes free
     writable: bool
-    names: Sequence[str] = ()  # of settings.FIRMWARE, those that it has
+    names: Sequence[str] = ()  # of firmware.FIRMWARE, those that it has
 
     def has(self, name: str) -> bool:
         return name in self.names
@@ -75,8 +74,9 @@ class Facts:
 
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
+    asked = Path(firmware.__file__).read_text(encoding="utf-8")
     probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
-    found = board.fresh(f"FIRMWARE = {FIRMWARE!r}\n{inspect.getsource(importable)}{probe}", answers.FACTS)
+    found = board.fresh(asked + probe, answers.FACTS)
     facts = Facts(**{name: found[name] for name in answers.FACTS})
     check(facts)
     return facts
