@@ -17,6 +17,7 @@ from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
 
+from l3host.boards import estimates, table
 from l3host.cli import main
 from l3host.deploy import facts, links, payload, steps
 from l3host.deploy.board import files as board_files
@@ -26,6 +27,7 @@ from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start
+from l3mote.kernels import ARCHITECTURES
 
 SMALL = str(PATH)
 PINS = ["--set", "sck=GP16", "--set", "ws=GP17", "--set", "sd=GP18"]
@@ -34,7 +36,7 @@ PICO = facts.Facts(
     heap=241_000, folder="/", flash=1_400_000, writable=True,
 )  # fmt: skip
 ESP32_C3 = replace(PICO, machine="ESP32C3 module with ESP32C3", mpy=11 << 10 | 3 << 8 | 6, viper=False)  # RISC-V
-BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\nUID:E6605838\n"
+BOOT_OUT = "Adafruit CircuitPython 10.3.0 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\nUID:E6605838\n"
 
 
 @pytest.fixture
@@ -343,6 +345,13 @@ def small():
     reader.close()
 
 
+@pytest.fixture
+def shipped():
+    reader = open_reader("esc10")
+    yield reader
+    reader.close()
+
+
 def test_kernels_fit_boards(small):
     esp32s3 = replace(PICO, mpy=10 << 10 | 3 << 8 | 6)
     assert facts.choose_kernel(PICO, small, True)[0] == "native"
@@ -350,8 +359,33 @@ def test_kernels_fit_boards(small):
     assert facts.choose_kernel(replace(esp32s3, ulab=True), small, True)[0] == "ulab"
     assert facts.choose_kernel(replace(ESP32_C3, ulab=True), small, True)[0] == "ulab"
     assert facts.choose_kernel(ESP32_C3, small, False)[0] == "python"
-    assert facts.loadable(PICO, calibrated=False) == ["python"]
-    assert facts.loadable(replace(PICO, mpy=PICO.mpy & ~0x300 | 0x200), calibrated=True) == ["viper", "python"]
+    assert facts.loadable(replace(PICO, mpy=PICO.mpy & ~0x300 | 0x200), small) == ["viper", "python"]
+    small.sections.pop("FIXED")
+    assert facts.loadable(PICO, small) == ["python"]
+
+
+def test_an_fpu_board_with_ulab_takes_viper_where_ulab_does_not_fit(shipped):
+    """Before, ulab was chosen by the float kernel's figures, which are not its own, and died."""
+    ulab = replace(PICO, mpy=10 << 10 | 3 << 8 | 6, ulab=True)  # an ESP32-S3
+    chosen = {heap: facts.choose_kernel(replace(ulab, heap=heap), shipped, False)[0] for heap in range(150_000, 600_000, 10_000)}
+    first = min(heap for heap, name in chosen.items() if name == "ulab")
+    assert first > 190_000 and {name for heap, name in chosen.items() if heap < first} == {"viper"}
+    assert {name for heap, name in chosen.items() if heap >= first} == {"ulab"}
+
+
+def test_inspect_and_deploy_choose_alike(shipped):
+    for name, entry in estimates.report(shipped).items():
+        found = replace(PICO, mpy=ARCHITECTURES.index(table.BOARDS[name].arch) << 10 | 3 << 8 | 6, heap=table.BOARDS[name].heap)
+        for firmware, there in (("MicroPython", False), ("MicroPython with ulab", True)):
+            kernel, fit = facts.choose_kernel(replace(found, ulab=there), shipped, False)
+            assert kernel == entry["firmware"][firmware]["kernel"]
+            assert fit["heap_needed"] == entry["firmware"][firmware]["heap_needed"]
+
+
+def test_a_drive_has_i2s_from_10_3_on(drive):
+    for version, there in (("9.2.1", False), ("10.2.1", False), ("10.3.0", True), ("11.0.0", True)):
+        (drive / "boot_out.txt").write_text(BOOT_OUT.replace("10.3.0", version))
+        assert facts.of_drive(str(drive), 1).has("audioi2sin") is there
 
 
 REFUSED = {

@@ -17,6 +17,7 @@ class Currents:
 
 @dataclass(frozen=True)
 class Board:
+    arch: str  # of native code, as kernels.ARCHITECTURES calls it
     heap: int  # bytes of gc.mem_free() at the prompt of stock MicroPython
     hertz: int
     source: str  # of both
@@ -28,15 +29,25 @@ S3 = "32 awake was measured on a DevKitM-1 (lucidar.me), 2 asleep on other board
 
 BOARDS = {
     "rp2040": Board(
-        240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040", Currents(25, 21, 1.5, PICO)
+        "armv6m", 240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040", Currents(25, 21, 1.5, PICO)
     ),
     "rp2350": Board(
-        480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own", Currents(25, 21, 1.5, "guess: the Pico's")
+        "armv7emsp", 480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own",
+        Currents(25, 21, 1.5, "guess: the Pico's"),
     ),
     "esp32s3": Board(
-        220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi", Currents(60, 32, 2, S3)
+        "xtensawin", 220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi",
+        Currents(60, 32, 2, S3),
     ),
     "esp32s3-psram": Board(
-        8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers", Currents(60, 32, 2, "guess: as without PSRAM")
+        "xtensawin", 8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers",
+        Currents(60, 32, 2, "guess: as without PSRAM"),
     ),
+}
+
+# Kernels that a firmware can load, besides those whose native module a board lacks (estimates.loadable).
+FIRMWARE = {
+    "MicroPython": ("native", "viper", "python"),
+    "MicroPython with ulab": ("native", "viper", "ulab", "python"),
+    "CircuitPython": ("ulab", "python"),
 }
