@@ -118,7 +118,8 @@ def copy_library(to: Path) -> None:
 
 def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:
     """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
-    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": str(library)}
+    python_path = os.pathsep.join([str(library), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path}
     command = runtime.command(script, library, folder, heap)
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
