@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 WASM := @micropython/micropython-webassembly-pyscript@1.29.0-6
 RP2040JS := rp2040js@1.4.1
-QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 ARCH ?= armv6m
 CLIPS ?= ../shared/audio/esc10
@@ -29,9 +28,9 @@ $(VENV)/.setup-dev: $(VENV)/.setup
 	-$(BIN)/python tools/umqtt.py $(VENV)/micropython-lib
 	touch $@
 
-emulators: $(VENV)/.setup ## build MicroPython for QEMU and the emulated RP2040 (Debian; 3 minutes, cached)
+emulators: $(VENV)/.setup ## build MicroPython for QEMU's boards and the emulated RP2040 (Debian; 10 minutes, cached; PARTS=lx7 for one)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm install --silent --no-fund --no-audit --no-package-lock --prefix $(VENV) $(RP2040JS)
-	QEMU_HEAPS="$(QEMU_HEAPS)" tools/emulators.sh $(VENV)/emulators
+	tools/emulators.sh $(VENV)/emulators $(PARTS)
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
 	$(BIN)/python -m l3host.demo $(AUDIO)
@@ -64,7 +63,7 @@ edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of th
 	$(BIN)/python tests/test_edgel3.py $(VENV)/edgel3
 
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
-	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=python device/native/build.sh $(or $(MPY_DIR),$(VENV)/emulators/micropython)
+	$(BIN)/python device/native/build.py $(or $(MPY_DIR),$(VENV)/emulators/micropython)
 
 mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/ARCH (ARCH=armv6m, xtensawin...)
 	mkdir -p build/mpy/$(ARCH)

@@ -29,7 +29,10 @@ EXAMPLES = {
     **deployment.EXAMPLES,
 }
 
-RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
+RUNTIME = (
+    "wasm (MicroPython + ulab), unix, in QEMU qemu (Cortex-M3), m4, m33 (Cortex-M4 and M33), rv32 (RISC-V) and lx7 (Xtensa LX7), "
+    "rp2040 (emulated Pico), cpython, or the path of a MicroPython"
+)
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"

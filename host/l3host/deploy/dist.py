@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from l3host.architectures import BOARDS
 from l3host.deploy.payload import ONLY_FOR
 from l3host.emulate import mpy
 from l3host.emulate.runtimes import copy_library
@@ -21,7 +22,6 @@ from l3host.errors import L3Error
 from l3mote import __version__
 from l3mote.kernels import KERNELS
 
-BOARDS = tuple(arch for arch in mpy.ARCHITECTURES if arch not in ("x86", "x64"))
 KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")
 
 

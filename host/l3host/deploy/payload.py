@@ -8,6 +8,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from l3host.architectures import ARCHITECTURES
 from l3host.deploy.facts import Facts
 from l3host.emulate import mpy
 from l3host.emulate.runtimes import copy_library
@@ -45,7 +46,7 @@ def can_precompile(facts: Facts, asked: bool) -> bool:
     reason = None
     if not facts.micropython:
         reason = "CircuitPython does not take MicroPython's .mpy files"
-    elif facts.arch not in mpy.ARCHITECTURES:
+    elif facts.arch not in ARCHITECTURES:
         reason = f"{facts.name}: no architecture that we precompile for"
     else:
         try:
