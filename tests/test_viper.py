@@ -3,7 +3,10 @@
 import ast
 
 import pytest
-from support import ROOT
+from support import ROOT, require
+
+from l3host.emulate import runtimes
+from l3host.errors import L3Error
 
 PACKAGE = ROOT / "device" / "l3mote"
 SOURCES = [path for path in sorted(PACKAGE.rglob("*.py")) if "@micropython.viper" in path.read_text()]
@@ -27,3 +30,48 @@ def test_viper_stores_at_no_constant_index_but_0(path):
     functions = [f for f in ast.walk(ast.parse(path.read_text())) if isinstance(f, ast.FunctionDef)]
     viper = [f for f in functions if any(ast.unparse(d) == "micropython.viper" for d in f.decorator_list)]
     assert viper and [line for f in viper for line in constant_stores(f)] == []
+
+
+STORES = """
+import sys
+from array import array
+import micropython
+
+@micropython.viper
+def constant(a: ptr32, v: int):
+    a[3] = v + 1
+
+@micropython.viper
+def moved(a: ptr32, v: int):
+    q = ptr32(int(a) + 12)
+    q[0] = v + 1
+
+@micropython.viper
+def computed(a: ptr32, v: int):
+    k = 2
+    a[k + 1] = v + 1
+
+def work(folder):
+    for f in (constant, moved, computed):
+        a = array("i", [0, 0, 0, 0])
+        f(a, 5)
+        print(a[3])
+    print(sys.implementation.version[:2] == (1, 25))
+    yield
+"""
+
+
+def test_what_viper_does_instead_is_right_where_the_emitter_is_wrong(tmp_path):
+    """On MicroPython 1.25 for Xtensa the smallest form stores v."""
+    try:
+        lx7 = runtimes.find("lx7")
+    except L3Error as e:
+        require(False, str(e))
+    folder, library, script = tmp_path / "job", tmp_path / "lib", tmp_path / "stores.py"
+    folder.mkdir()
+    library.mkdir()
+    script.write_text(STORES)
+    done = runtimes.execute(lx7, script, library, folder)
+    constant, moved, computed, faulty = done.stdout.split()
+    assert (moved, computed) == ("6", "6"), done.stdout + done.stderr
+    assert constant == ("5" if faulty == "True" else "6")

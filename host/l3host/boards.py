@@ -28,19 +28,29 @@ class Board:
 BOARDS = {
     "rp2040": Board(240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040"),
     "rp2350": Board(480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own"),
+    "rp2350-riscv": Board(480_000, 150_000_000, "guess: as with its ARM cores"),
     "esp32s3": Board(220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi"),
     "esp32s3-psram": Board(8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers"),
+    "esp32c3": Board(170_000, 160_000_000, "guess: 400 kB of SRAM less ESP-IDF's own; varies with Wi-Fi"),
+    "esp32c6": Board(250_000, 160_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi"),
 }
+CORES = {"rp2350": "m33", "rp2350-riscv": "rv32", "esp32s3": "lx7", "esp32s3-psram": "lx7", "esp32c3": "rv32", "esp32c6": "rv32"}
 
-# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
+# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis), of a board or of its core in CORES
+_COUNTED = "instructions of the shipped model counted on {} in QEMU, one a cycle assumed: no caches, flash or PSRAM"
+_M33, _RV32, _LX7 = (_COUNTED.format(core) for core in ("a Cortex-M33", "a RISC-V core", "an emulated LX7"))
 COSTS = {
     "native": {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        None: (4.85, 286_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
+        "m33": (3.73, 156_000, _M33),
+        "rv32": (3.73, 184_000, _RV32),
+        "lx7": (5.34, 183_000, _LX7),
     },
     "viper": {
         "rp2040": (37, 6_530_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        None: (37, 6_530_000, "guess: the RP2040's cycles"),
+        "m33": (18.6, 2_900_000, _M33),
+        "rv32": (16.6, 3_520_000, _RV32),
+        "lx7": (18.5, 3_400_000, _LX7),
     },
     "ulab": {
         "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
@@ -53,7 +63,7 @@ COSTS = {
 def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tuple[float, str]:
     """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
     table = COSTS[kernel]
-    per_mac, per_frame, basis = table.get(board, table[None])
+    per_mac, per_frame, basis = table.get(board) or table.get(CORES.get(board)) or table[None]
     fe = reader.frontend
     cycles = macs * per_mac + fe.frames * per_frame * fe.n_fft / 1024
     return cycles / BOARDS[board].hertz, basis

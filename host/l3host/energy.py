@@ -30,8 +30,11 @@ S3 = "32 awake was measured on a DevKitM-1 (lucidar.me), 2 asleep on other board
 CURRENTS = {
     "rp2040": Currents(25, 21, 1.5, PICO),
     "rp2350": Currents(25, 21, 1.5, "guess: the Pico's"),
+    "rp2350-riscv": Currents(25, 21, 1.5, "guess: the Pico's"),
     "esp32s3": Currents(60, 32, 2, S3),
     "esp32s3-psram": Currents(60, 32, 2, "guess: as without PSRAM"),
+    "esp32c3": Currents(35, 22, 2, "guess: one core where the S3 has two"),
+    "esp32c6": Currents(35, 22, 2, "guess: one core where the S3 has two"),
 }
 
 
