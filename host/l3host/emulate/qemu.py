@@ -43,7 +43,7 @@ class Machine:
     core: str
     program: str
     package: str  # Debian's
-    options: tuple[str, ...]
+    options: str
     files: tuple[str, ...]
     memory: int
     heap_word: int
@@ -56,7 +56,8 @@ class Machine:
 
 
 def _mps2(core: str, machine: str, clock: str, memory: int) -> Machine:
-    options, files = ("-machine", machine, "-serial", "stdio"), ("arm/trap.py", clock)
+    options = f"-machine {machine} -serial stdio"
+    files = ("arm/trap.py", clock)
     return Machine(core, "qemu-system-arm", "qemu-system-arm", options, files, memory, memory, 1 << 20, 1 << 20)
 
 
@@ -65,11 +66,11 @@ MACHINES = {
     "m4": _mps2("Cortex-M4", "mps2-an386", "arm/time.py", 0x21000000),
     "m33": _mps2("Cortex-M33", "mps2-an505", "m33/time.py", 0x80000000),
     "rv32": Machine(
-        "RV32IMAC", "qemu-system-riscv32", "qemu-system-misc", tuple("-machine virt -m 128M -bios none -serial stdio".split()),
+        "RV32IMAC", "qemu-system-riscv32", "qemu-system-misc", "-machine virt -m 128M -bios none -serial stdio",
         ("rv32/trap.py", "rv32/time.py"), 0x84000000, 0x84000000, 1 << 20, 1 << 20,
     ),
     "lx7": Machine(
-        "Xtensa LX7", "qemu-system-xtensa", "qemu-system-misc", tuple("-machine sim -m 128M -cpu de233_fpu -serial none".split()),
+        "Xtensa LX7", "qemu-system-xtensa", "qemu-system-misc", "-machine sim -m 128M -cpu de233_fpu -serial none",
         ("lx7/trap.py",), 0x4000000, 0x8000, 0, 40 << 20,
     ),
 }  # fmt: skip
@@ -145,7 +146,7 @@ def image(name: str, script: Path, library: Path, folder: Path) -> bytes:
 def command(name: str, heap: int, rom: Path) -> list[str]:
     machine = MACHINES[name]
     return [
-        program(name), *machine.options, "-display", "none", "-monitor", "none",
+        program(name), *machine.options.split(), "-display", "none", "-monitor", "none",
         "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", str(firmware(name)),
         "-device", f"loader,addr={machine.heap_word:#x},data={heap:#x},data-len=4",
         "-device", f"loader,file={rom},addr={machine.image:#x},force-raw=on",
