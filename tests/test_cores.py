@@ -14,7 +14,7 @@ from test_native import SHAPES, graph_of, noise
 from l3host import audio, fixed, synth
 from l3host import listen as reference
 from l3host.architectures import ARCHITECTURES
-from l3host.emulate import qemu, runtimes
+from l3host.emulate import mpy, qemu, runtimes
 from l3host.emulate.listen import listen
 from l3host.errors import L3Error
 from l3host.load import load_graph
@@ -43,10 +43,14 @@ def cases():
     return result
 
 
+def architecture(runtime):
+    return next(name for name, arch in ARCHITECTURES.items() if runtime in arch.runtimes)
+
+
 def test_random_layers_of_every_shape(core, cases, tmp_path):
+    """With the package as `make mpy` and `make dist` precompile it for the core."""
     folder, library = tmp_path / "job", tmp_path / "lib"
-    library.mkdir()
-    runtimes.copy_library(library)
+    mpy.package(architecture(core.name), library)
     shutil.copy(HERE / "fixed_board.py", library)
     names = {f"{i}-{kernel}": (shape, kernel) for i, shape in enumerate(cases) for kernel in KERNELS}
     for name, (shape, kernel) in names.items():
