@@ -13,12 +13,14 @@ import math
 import sys
 import time
 
+from l3mote import watchdog
 from l3mote.classify import Listener
 from l3mote.mic import open_source
 from l3mote.model import Model
 from l3mote.output import Output, reason
 from l3mote.ring import SAMPLES
-from l3mote.settings import load
+from l3mote.seconds import samples
+from l3mote.settings import load, suit
 
 SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -52,7 +54,8 @@ def doze(seconds):
         from alarm import light_sleep_until_alarms
         from alarm import time as alarms
 
-        return light_sleep_until_alarms(alarms.TimeAlarm(monotonic_time=time.monotonic() + seconds))
+        # whole seconds since an epoch: the monotonic clock is a float, which after a year knows no seconds
+        return light_sleep_until_alarms(alarms.TimeAlarm(epoch_time=time.time() + math.ceil(seconds)))
     try:
         from machine import lightsleep
     except ImportError:
@@ -77,16 +80,18 @@ class Monitor:
         self.given = source
         self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
         self.model = open_model(path)
+        suit(dict(settings, mic="callback") if source else settings, self.model.reader)
         self.listener = Listener(self.model, self.source, settings, clock)
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
+        self.feed, self.fed = lambda: None, 0  # the watchdog, and the samples there were when it was fed last
         self.begin()
 
     def begin(self):
         """Listen to self.source from now on."""
-        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
             self.output.serve(self.listener.ring.service)
 
@@ -97,6 +102,7 @@ class Monitor:
     def steps(self):
         """The same as run, as a generator that gives control back after every window (or cycle)."""
         turn = self.cycle if self.settings["mode"] == "every" else self.window
+        self.watch()
         self.status("listening")
         pause, broken = PAUSE[0], False
         while True:
@@ -116,6 +122,21 @@ class Monitor:
         self.status("end of the recording")
         self.close()
         self.output.drain(1)
+
+    def watch(self):
+        """Start the watchdog, if one is set."""
+        if self.settings["watchdog"]:
+            try:
+                self.feed = watchdog.start(self.settings["watchdog"])
+            except Exception as e:  # firmware without one
+                self.output.warn("no watchdog: " + reason(e))
+
+    def alive(self):
+        """Feed the watchdog if sound has come since it was last fed."""
+        total = self.listener.ring.total
+        if total != self.fed:
+            self.fed = total
+            self.feed()
 
     def status(self, label):
         plan = self.model.plan
@@ -138,17 +159,19 @@ class Monitor:
                 self.emit(listener.finish())
                 raise EOFError
             listener.idle()
+            self.alive()
         self.emit(listener.warned())
         if self.wanted():
             self.emit(listener.infer())
         else:
             listener.pass_over()
-        output.t = round(listener.t, 3)
+        output.t = listener.t
         self.level()
         output.service()
 
     def emit(self, events):
         for event in events:
+            self.alive()
             if event:
                 self.output.event(event)
 
@@ -169,9 +192,9 @@ class Monitor:
             self.slots += 1
         self.slot = meter.slots
         every = self.settings["level_every"]
-        if every and self.slots * listener.slot >= every * listener.rate:
+        if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
-            record["event"], record["t"] = "level", round(self.slot * listener.slot / listener.rate, 3)
+            record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
             record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
@@ -181,9 +204,18 @@ class Monitor:
         for _ in range(self.answer):
             self.window()
         self.close()
+        self.output.serve(self.feed)  # no sound is taken now, on purpose
         self.output.drain(ONLINE)
-        self.sleep(self.settings["every"])
+        self.rest(self.settings["every"])
         self.reopen()
+
+    def rest(self, seconds):
+        """Sleep, in pieces that are short enough for the watchdog."""
+        piece = self.settings["watchdog"] / 2 or seconds
+        while seconds > 0:
+            self.feed()
+            self.sleep(min(seconds, piece))
+            seconds -= piece
 
     def close(self):
         self.output.serve(None)

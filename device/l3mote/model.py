@@ -75,7 +75,7 @@ class Model:
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        self.reader.check = getattr(module, "check", self.reader.check)
+        self.check = module.check
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -134,7 +134,7 @@ class Model:
         self._share_window()
         if self.plan.workplace is not None:
             place = memoryview(self.planes[self.plan.workplace].data)
-            self.logmel = module.frontend(reader, place[: self.plan.frontend_bytes])
+            self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -151,7 +151,7 @@ class Model:
         self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
-        self.logmel = module.frontend(self.reader)
+        self.logmel = module.FrontEnd(self.reader)
 
     def _plane_maker(self, i, shape):
         def make():
@@ -215,7 +215,7 @@ class Model:
             layer, src, dst = self.convs[i], planes[i], planes[i + 1]
             if stop == layer.rows:
                 kernel.clear(src, stop - src.top)  # the border below the plane
-            for chunk in self.reader.chunks(layer, self.chunk):
+            for chunk in self.reader.chunks(layer, self.chunk, self.check):
                 kernel.conv(chunk, self.chunk, src, dst, first, stop)
                 yield
             if self.observer:
@@ -230,17 +230,7 @@ class Model:
         column = plane.first * plane.step
         at = column // layer.pool_cols * layer.out_rows * plane.channels
         opening = column % layer.pool_cols == 0  # where a group's rest has a tile of its own, the tile has no other column
-        getattr(self.kernel, "flatten", self._flatten_rows)(plane, self.vectors[0], layer.out_rows, at, opening)
-
-    def _flatten_rows(self, plane, embedding, rows, at, opening):
-        channels, row = plane.channels, self.kernel.row
-        for c in range(channels):
-            for t in range(rows):
-                to = at + t * channels + c
-                for value in row(plane, c, t):
-                    if opening or value > embedding[to]:
-                        embedding[to] = value
-                    to += rows * channels
+        self.kernel.flatten(plane, self.vectors[0], layer.out_rows, at, opening)
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
@@ -249,7 +239,7 @@ class Model:
             self.output = self.embedding
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
-            for chunk in self.reader.chunks(layer, self.chunk):
+            for chunk in self.reader.chunks(layer, self.chunk, self.check):
                 self.kernel.dense(chunk, self.chunk, x, y)
                 yield
             self.output = self.kernel.floats(y, n + i)
@@ -272,7 +262,7 @@ class Model:
             error = max(error, abs(output[i] - expected[i]))
         error = error / scale if scale else error
         if self.arithmetic == "fixed":
-            return crc32(bytes(self.vectors[-1])) == self.kernel.fixed.check, error
+            return crc32(bytes(self.vectors[-1])) == self.reader.fixed().check, error
         return error <= SELFTEST_RELATIVE, error
 
 

@@ -1,6 +1,8 @@
 """Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
 
 from l3mote.log import Log, seal
+from l3mote.seconds import Seconds
+from l3mote.settings import importable, suit_network
 
 REASONS = {
     28: "the flash is full",
@@ -15,10 +17,10 @@ def reason(error):
 
 
 class Output:
-    """Each line is a sealed record (log.seal), the same everywhere. t: seconds of audio heard, for warnings."""
+    """Each line is a sealed record (log.seal), the same everywhere. t: the time of sound (Seconds), for warnings."""
 
     def __init__(self, settings):
-        self.t = 0
+        self.t = Seconds(0, 1)
         self.failing = set()  # what was complained about and has not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
         self.publisher = None
@@ -27,12 +29,11 @@ class Output:
 
     def _open(self, settings):
         try:
+            suit_network(settings, importable)
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)
-        except ImportError as e:
-            self.warn("no MQTT: %s. MicroPython gets it by: mpremote mip install umqtt.simple" % e)
-        except Exception as e:
+        except Exception as e:  # no sockets, no network
             self.warn("no MQTT: " + reason(e))
 
     def event(self, record):
@@ -55,7 +56,7 @@ class Output:
     def serve(self, function):
         """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
         if self.publisher:
-            self.publisher.client.between = function or (lambda: None)
+            self.publisher.between = function or (lambda: None)
 
     def service(self):
         """What MQTT does between windows: for half a second at most."""

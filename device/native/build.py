@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from l3host.architectures import ARCHITECTURES, Architecture
-from l3host.emulate.parts import emulators
+from l3host.programs import emulators
 
 HERE = Path(__file__).parent.resolve()
 PROGRAM = '#include <stdint.h>\n'  # which a compiler without its C library does not take

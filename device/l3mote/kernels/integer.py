@@ -5,8 +5,10 @@ from array import array
 
 from l3mote.fixed import log2
 from l3mote.format import RELU
+from l3mote.kernels import flatten_rows
 
 itemsize = 2
+PLANES = "<5i"  # planes_t in C, and viper's p: channels size pitch first rows
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
 
 
@@ -59,7 +61,7 @@ class Integer:
             signed = layer.activation != RELU
 
     def _make_workspace(self, plan):
-        self.part = array("i", bytes(4 * 5))  # of a plane
+        self.part = array("i", bytes(struct.calcsize(PLANES)))  # of a plane
         self.taps = bytearray(8 * plan.max_values + 2 * plan.strip)
         self.rows = memoryview(self.taps)[8 * plan.max_values :]
         self.p = array("i", [0] * 19)
@@ -87,12 +89,14 @@ class Integer:
         return struct.unpack_from("<%dh" % plane.cols, plane.data, at)
 
     def clear(self, plane, first, rows=1):
-        struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, first, rows)
+        struct.pack_into(PLANES, self.part, 0, plane.channels, plane.size, plane.pitch, first, rows)
         self.clear_rows(plane.data, self.part)
 
     def slide(self, plane, rows):
-        struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
+        struct.pack_into(PLANES, self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
         self.slide_rows(plane.data, self.part)
+
+    flatten = flatten_rows
 
     def _filters(self, chunk, buffer, pitch, size):
         """Decode one filter after the other into taps; yield (filter, count, bias, output shift)."""

@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from l3host.emulate.parts import emulators
 from l3host.errors import L3Error
+from l3host.programs import emulators
 
 HERE = Path(__file__).parent
 BOARD = HERE / "board" / "qemu"
