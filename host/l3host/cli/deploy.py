@@ -68,7 +68,7 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         )  # fmt: skip
     result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
     result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
-    result |= {"rollback": back if result["before"] else None}
+    result |= {"rollback": back if result["before"] else None, "emitter_fault": found.emitter_fault}
     results(args.json, result, lambda: print_deployed(result))
     return 0
 
@@ -105,6 +105,8 @@ def print_deployed(result: dict) -> None:
     kind = ".mpy" if result["precompiled"] else ".py"
     say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {size(result['bytes'])}")
     say(f"copied {size(result['bytes_copied'])}; every file reads back as sent")
+    if result["emitter_fault"]:
+        say(f"{result['board']}: {result['emitter_fault']}; l3mote does without, for code of your own flash newer firmware")
     if result["selftest"]:
         say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
     else:

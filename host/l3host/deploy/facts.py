@@ -62,6 +62,13 @@ class Facts:
         return STAND_INS.get(arch, arch) if arch else None
 
     @property
+    def emitter_fault(self) -> str | None:
+        """What is known to be wrong with the machine code that this firmware makes, or None."""
+        if self.viper and self.version[:2] == (1, 25) and architecture(self.mpy) in ("xtensa", "xtensawin"):
+            return "its @micropython.viper stores the wrong value in a[3] = v + 1, and at any constant index from 1 to 255"
+        return None
+
+    @property
     def mpy_version(self) -> tuple[int, int]:
         return self.mpy & 255, self.mpy >> 8 & 3
 
