@@ -43,7 +43,9 @@ KERNELS_WITH_FPU = ("native", "ulab", "viper", "python")
 FIXED = ("native", "viper")  # only for files with fixed-point scales
 
 # Names of the architecture numbers of .mpy files, and whose native module runs on boards that have none of their own.
-ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
+ARCHITECTURES = (
+    None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc"
+)  # fmt: skip
 STAND_INS = {"armv7em": "armv7m", "armv7emdp": "armv7emsp"}
 WITH_FPU = ("x86", "x64", "armv7emsp", "armv7emdp", "xtensawin")
 

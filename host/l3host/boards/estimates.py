@@ -25,15 +25,21 @@ APP_BYTES = 41_000
 
 STOCK = "MicroPython"
 
-# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
+# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis), of a board or of its core in the table
+_COUNTED = "instructions of the shipped model counted on {} in QEMU, one a cycle assumed: no caches, flash or PSRAM"
+_M33, _RV32, _LX7 = (_COUNTED.format(core) for core in ("a Cortex-M33", "a RISC-V core", "an emulated LX7"))
 COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "native": {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        None: (4.85, 286_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
+        "m33": (3.73, 156_000, _M33),
+        "rv32": (3.73, 184_000, _RV32),
+        "lx7": (5.34, 183_000, _LX7),
     },
     "viper": {
         "rp2040": (37, 6_530_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        None: (37, 6_530_000, "guess: the RP2040's cycles"),
+        "m33": (18.6, 2_900_000, _M33),
+        "rv32": (16.6, 3_520_000, _RV32),
+        "lx7": (18.5, 3_400_000, _LX7),
     },
     "ulab": {
         "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
@@ -85,7 +91,7 @@ class OnBoard(Fit):
 def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tuple[float, str]:
     """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
     table = COSTS[kernel]
-    per_mac, per_frame, basis = table.get(board, table[None])
+    per_mac, per_frame, basis = table.get(board) or table.get(BOARDS[board].core) or table[None]
     fe = reader.frontend
     cycles = macs * per_mac + fe.frames * per_frame * fe.n_fft / 1024
     return cycles / BOARDS[board].hertz, basis

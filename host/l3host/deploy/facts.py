@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ from l3host.boards import estimates
 from l3host.boards.table import BOARDS
 from l3host.deploy import answers, targets
 from l3host.errors import L3Error
+from l3mote import firmware
 from l3mote.kernels import STAND_INS, architecture
 from l3mote.reader import Reader
-from l3mote.settings import FIRMWARE, importable
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
@@ -42,7 +41,7 @@ class Facts:
     folder: str  # where its flash is: / or /flash
     flash: int  # bytes free
     writable: bool
-    names: Sequence[str] = ()  # of settings.FIRMWARE, those that it has
+    names: Sequence[str] = ()  # of firmware.FIRMWARE, those that it has
 
     def has(self, name: str) -> bool:
         return name in self.names
@@ -63,6 +62,13 @@ class Facts:
         return STAND_INS.get(arch, arch) if arch else None
 
     @property
+    def emitter_fault(self) -> str | None:
+        """What is known to be wrong with the machine code that this firmware makes, or None."""
+        if self.viper and self.version[:2] == (1, 25) and architecture(self.mpy) in ("xtensa", "xtensawin"):
+            return "its @micropython.viper stores the wrong value in a[3] = v + 1, and at any constant index from 1 to 255"
+        return None
+
+    @property
     def mpy_version(self) -> tuple[int, int]:
         return self.mpy & 255, self.mpy >> 8 & 3
 
@@ -73,8 +79,9 @@ class Facts:
 
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
+    asked = Path(firmware.__file__).read_text(encoding="utf-8")
     probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
-    found = board.fresh(f"FIRMWARE = {FIRMWARE!r}\n{inspect.getsource(importable)}{probe}", answers.FACTS)
+    found = board.fresh(asked + probe, answers.FACTS)
     facts = Facts(**{name: found[name] for name in answers.FACTS})
     check(facts)
     return facts
