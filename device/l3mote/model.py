@@ -76,7 +76,7 @@ class Model:
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            modules = candidates(kernel, "FIXED" in self.reader.sections)
+            modules = candidates(kernel, "FIXED" in self.reader.sections, ring > 0)
             first_that_fits(modules, lambda module: self._use(module, heap, ring))
         except Exception:
             self.close()

@@ -66,6 +66,11 @@ def test_the_first_kernel_whose_plan_fits_is_taken():
     assert raises(HeapError, lambda: Model(SMALL, heap=min(least) - 10)).endswith(": 10 bytes are missing")
 
 
+def test_listening_takes_python_only_where_no_other_kernel_loads():
+    names = [module.name for module in candidates(calibrated=True, listening=True)]
+    assert ("python" in names) == (kernels() == ["python"]), names
+
+
 def test_kernels_agree():
     exact = run(None, "python")[0]
     for kernel in kernels():

@@ -88,12 +88,19 @@ def loading(what, names, name=None, file=str):
         raise KernelError("%s %s does not load here (%s): the %s 'python' runs everywhere" % (what, name, reason, what))
 
 
-def candidates(name=None, calibrated=False):
-    """Yield the kernel modules that load here, the one to prefer first (FIXED: for a calibrated file), or the one called `name`."""
+def candidates(name=None, calibrated=False, listening=False):
+    """Yield the kernel modules that load here, the one to prefer first (FIXED: for a calibrated file), or the one called `name`.
+
+    listening: python, which is far from real time, only where no other loads.
+    """
     names = KERNELS
     if name is None:
         names = [k for k in order(getattr(sys.implementation, "_mpy", 0)) if calibrated or k not in FIXED]
-    for _, module in loading("kernel", names, name):
+    some = False
+    for found, module in loading("kernel", names, name):
+        if some and listening and found == "python":
+            return
+        some = True
         yield module
 
 
