@@ -187,10 +187,7 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
     if graph.fixed and not held.fixed:
         raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
-    if isinstance(encoding, str):
-        encodings = [ENCODINGS[encoding]] * len(graph.layers)
-    else:
-        encodings = [(e,) for e in encoding]
+    encodings = [ENCODINGS[encoding]] * len(graph.layers) if isinstance(encoding, str) else [(e,) for e in encoding]
     try:
         data = assemble(_sections(held, encodings))
         Reader(BytesIO(data))
