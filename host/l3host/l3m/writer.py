@@ -187,9 +187,10 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
     if graph.fixed and not held.fixed:
         raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
-    encodings = [ENCODINGS[encoding]] * len(graph.layers) if isinstance(encoding, str) else [(e,) for e in encoding]
+    choices: list[tuple[int, ...]]  # for each layer
+    choices = [ENCODINGS[encoding]] * len(graph.layers) if isinstance(encoding, str) else [(e,) for e in encoding]
     try:
-        data = assemble(_sections(held, encodings))
+        data = assemble(_sections(held, choices))
         Reader(BytesIO(data))
     except (fmt.FormatError, struct.error, OverflowError) as e:
         raise L3Error(f"the format cannot hold this network: {e}") from None
