@@ -21,7 +21,10 @@ import l3convert
 import l3host
 import l3mote
 from l3host import cli
-from l3host.boards.table import BOARDS
+from l3host.boards import estimates
+from l3host.boards.table import BOARDS, FIRMWARE
+from l3host.cli.inspect import runs
+from l3host.l3m.load import open_reader
 from l3host.pipeline import recipe
 from l3mote.classify import Listener
 from l3mote.settings import PER_LABEL, SETTINGS, SHARE
@@ -100,6 +103,17 @@ def output(*command: str) -> str:
     return fence("\n".join(line.rstrip() for line in printed.getvalue().splitlines()), "text")
 
 
+def firmware_rows() -> str:
+    """Say what each board runs of the shipped model with each firmware, as `inspect` does."""
+    reader = open_reader("esc10")
+    try:
+        boards = estimates.report(reader)
+    finally:
+        reader.close()
+    rows = [[f"`{name}`", *map(runs, board["firmware"].values())] for name, board in boards.items()]
+    return table(["board", *FIRMWARE], rows)
+
+
 def recipe_text(name: str) -> str:
     return fence(recipe.find(name).read_text(encoding="utf-8"), "toml")
 
@@ -141,6 +155,7 @@ def api_of(package: str) -> str:
 
 PARTS: dict[str, Callable[..., str]] = {
     "boards": board_rows,
+    "firmware": firmware_rows,
     "settings": setting_rows,
     "recipe": recipe_text,
     "output": output,

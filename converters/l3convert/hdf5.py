@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import zipfile
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import h5py
 
@@ -12,6 +14,24 @@ from l3host.errors import L3Error
 
 MOST_BYTES = 1 << 29  # of all arrays: twice 64 M weights in float32
 MOST_NAMES = 10_000
+
+
+def unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A file of a zip. Raises L3Error for one that is too large to be a network's, before it is read; what zipfile raises."""
+    size = archive.getinfo(name).file_size
+    if size > MOST_BYTES:
+        raise L3Error(f"{name} has {size} bytes: more than {MOST_BYTES} are not unpacked")
+    return archive.read(name)
+
+
+def check_model(data: bytes) -> None:
+    """Look at a .keras or .h5 that others will read. Raises L3Error; what is damaged is left to them."""
+    with suppress(zipfile.BadZipFile, zlib.error, OSError, LookupError, ValueError, RuntimeError):
+        if data.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                data = unpacked(archive, "model.weights.h5")
+        with opened(data):
+            pass
 
 
 @contextmanager

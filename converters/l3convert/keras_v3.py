@@ -15,7 +15,7 @@ import zlib
 import h5py
 import numpy as np
 
-from l3convert.hdf5 import MOST_BYTES, opened
+from l3convert.hdf5 import opened, unpacked
 from l3convert.keras_config import MALFORMED, KerasLayer, chain
 from l3host.errors import L3Error
 
@@ -24,11 +24,8 @@ def read(data: bytes) -> list[KerasLayer]:
     """Bytes of a .keras file -> its layers in order, with weights. Raises L3Error for a damaged or a foreign file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for name in ("config.json", "model.weights.h5"):
-                if archive.getinfo(name).file_size > MOST_BYTES:
-                    raise L3Error(f"{name} has {archive.getinfo(name).file_size} bytes: more than {MOST_BYTES} are not unpacked")
-            model = json.loads(archive.read("config.json"))
-            weights = archive.read("model.weights.h5")
+            model = json.loads(unpacked(archive, "config.json"))
+            weights = unpacked(archive, "model.weights.h5")
         layers = chain(model)
         with opened(weights) as file:
             groups = _groups(file["layers"], model["config"]["layers"])

@@ -18,7 +18,7 @@ from l3mote.classify import Listener
 from l3mote.mic import open_source
 from l3mote.model import Model
 from l3mote.output import Output, reason
-from l3mote.ring import SAMPLES
+from l3mote.ring import DECIBEL, SAMPLES
 from l3mote.seconds import samples
 from l3mote.settings import load, suit
 
@@ -196,7 +196,7 @@ class Monitor:
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
             record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
-            record["level"] = round(10 * math.log10(self.power / self.slots), 1)
+            record["level"] = round(DECIBEL * math.log(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
 

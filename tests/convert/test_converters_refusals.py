@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from l3convert import convert
+from l3convert.hdf5 import check_model
 from l3host.errors import L3Error
 from l3host.graph.network import FRONTENDS
 from l3mote.format import Frontend
@@ -431,3 +432,20 @@ def test_a_rescaling_layer_is_named(tmp_path):
         archive.write(tmp_path / "w.h5", "model.weights.h5")
     message = refused(tmp_path / "a.keras", "sea")
     assert "layer rescaling (Rescaling)" in message and "damaged" not in message
+
+
+def test_a_model_that_keras_will_read_is_looked_at_before(tmp_path):
+    whole = kf.write_h5(tmp_path / "a.h5", kf.small())
+    check_model(Path(whole).read_bytes())
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.write(whole, "model.weights.h5")
+    check_model((tmp_path / "a.keras").read_bytes())
+    with h5py.File(whole, "r+") as file:
+        lead_elsewhere("external storage", file, tmp_path)
+    with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
+        archive.write(whole, "model.weights.h5")
+    for path in (whole, tmp_path / "b.keras"):
+        with pytest.raises(L3Error, match="has its values in another file"):
+            check_model(Path(path).read_bytes())
+    for data in (b"", b"PK", b"PK\x03\x04 damaged", b"\x89HDF"):
+        check_model(data)

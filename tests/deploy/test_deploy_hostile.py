@@ -19,7 +19,7 @@ from l3host.errors import L3Error
 from l3mote import start
 
 SMALL = str(PATH)
-BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
+BOOT_OUT = "Adafruit CircuitPython 10.3.0 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
 VERSION = "0.0.9-deadbeef"
 
 

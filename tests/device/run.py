@@ -19,6 +19,16 @@ def tests(folder):
                 yield module + "." + name, space[name]
 
 
+def show(error):
+    """Its traceback. CircuitPython has no sys.print_exception."""
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
+    else:
+        import traceback
+
+        traceback.print_exception(error)
+
+
 def work(folder):
     passed = failed = 0
     for name, function in tests(folder):
@@ -29,7 +39,7 @@ def work(folder):
         except Exception as e:
             failed += 1
             print("FAILED", name)
-            sys.print_exception(e)
+            show(e)
         yield
     print("%d passed, %d failed on %s" % (passed, failed, sys.implementation.name))
     if failed:

@@ -82,11 +82,16 @@ def _board(module: str, *arguments) -> list[str]:
     return [sys.executable, "-m", f"l3host.emulate.{module}", *map(str, arguments)]
 
 
-def _qemu() -> Runtime:
-    def command(script, library, folder, heap):
-        return _board("qemu", qemu.firmware(heap), script, library, folder)
+def _qemu(name: str) -> Callable[[], Runtime]:
+    def find() -> Runtime:
+        where = f"{qemu.program(name)} {qemu.firmware(name)}"
 
-    return Runtime("qemu", command, True, f"{qemu.program()} {qemu.firmware(None)}", "instructions", qemu.HZ)
+        def command(script, library, folder, heap):
+            return _board("qemu", name, qemu.heap_of(name, heap), script, library, folder)
+
+        return Runtime(name, command, True, where, "instructions", qemu.HZ)
+
+    return find
 
 
 def _rp2040() -> Runtime:
@@ -96,7 +101,9 @@ def _rp2040() -> Runtime:
     return Runtime("rp2040", command, False, " ".join(rp2040.command(Path("FILES"))), "cycles", rp2040.HZ)
 
 
-RUNTIMES = {"wasm": _wasm, "unix": _unix, "cpython": _cpython, "qemu": _qemu, "rp2040": _rp2040}
+RUNTIMES = {
+    "wasm": _wasm, "unix": _unix, "cpython": _cpython, **{name: _qemu(name) for name in qemu.MACHINES}, "rp2040": _rp2040,
+}  # fmt: skip
 
 
 def find(name: str) -> Runtime:

@@ -119,7 +119,7 @@ def _encode(layer, encodings: Iterable[int]) -> tuple[int, list[bytes], int]:
     return encoding, chunks, int(np.count_nonzero(rows))
 
 
-def _layers_and_weights(graph: Graph, encodings: list[tuple[int, ...]]) -> tuple[bytes, bytes]:
+def _layers_and_weights(graph: Graph, encodings: Sequence[tuple[int, ...]]) -> tuple[bytes, bytes]:
     records, weights = [], bytearray()
     for layer, allowed in zip(graph.layers, encodings, strict=True):
         try:
@@ -187,17 +187,16 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
     if graph.fixed and not held.fixed:
         raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
-    choices: list[tuple[int, ...]]  # for each layer
-    choices = [ENCODINGS[encoding]] * len(graph.layers) if isinstance(encoding, str) else [(e,) for e in encoding]
+    encodings = [ENCODINGS[encoding]] * len(graph.layers) if isinstance(encoding, str) else [(e,) for e in encoding]
     try:
-        data = assemble(_sections(held, choices))
+        data = assemble(_sections(held, encodings))
         Reader(BytesIO(data))
     except (fmt.FormatError, struct.error, OverflowError) as e:
         raise L3Error(f"the format cannot hold this network: {e}") from None
     return data
 
 
-def _sections(graph: Graph, encodings: list[tuple[int, ...]]) -> list[bytes]:
+def _sections(graph: Graph, encodings: Sequence[tuple[int, ...]]) -> list[bytes]:
     layers, weights = _layers_and_weights(graph, encodings)
     values = [getattr(graph.frontend, name) for name in fmt.Frontend.FIELDS]
     provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()

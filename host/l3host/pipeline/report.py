@@ -12,7 +12,7 @@ from l3host.errors import L3Error
 from l3host.files import read_json
 from l3host.pipeline import figures
 from l3host.pipeline.figures import Point
-from l3host.pipeline.result import Result
+from l3host.pipeline.result import Needed, Result
 from l3host.runs import NOTE, RESULT
 from l3host.show import seconds
 
@@ -80,7 +80,7 @@ def read(folder: Path) -> Finished:
         name = recipe["name"]
         raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} goes on with it")
     result = read_json(folder / RESULT)
-    missing = sorted(Result.__required_keys__ - set(result if isinstance(result, dict) else ()))
+    missing = [key for key in Needed.__annotations__ if not isinstance(result, dict) or key not in result]
     if missing:
         raise L3Error(f"{folder / RESULT} has no {missing[0]}: it is not what this version of l3mote compress writes")
     emulated = read_json(folder / EMULATED) if (folder / EMULATED).exists() else None

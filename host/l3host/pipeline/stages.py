@@ -68,12 +68,14 @@ class Run:
 
     def video(self):
         """The source's video network, or a new one. Raises L3Error for a file that is none."""
+        from l3convert.hdf5 import check_model
         from l3host.networks import build
         from l3host.networks.backend import keras
 
         path = self.recipe.source.video
         if path is not None:
             try:
+                check_model(Path(path).read_bytes())
                 model = keras.saving.load_model(path)
             except (ValueError, OSError) as e:
                 raise L3Error(f"{path}: no Keras model: {str(e).splitlines()[0]}") from None

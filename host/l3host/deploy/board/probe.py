@@ -1,4 +1,4 @@
-"""Runs on a board, right after a soft reset: what it is, as one printed dict. FIRMWARE and importable() are set before."""
+"""Runs on a board, right after a soft reset: what it is, as one printed dict. After firmware.py."""
 
 import gc
 import os
