@@ -10,7 +10,7 @@ C_FILES = $(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h t
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -47,6 +47,7 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint Python and C, and check how the C is formatted
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
@@ -87,6 +88,9 @@ dist: $(VENV)/.setup ## write the wheel, mip's trees and a circup bundle into di
 
 cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
 	L3_CUTS=10 $(BIN)/python -m pytest -q tests/deploy/test_deploy_cuts.py
+
+soak: $(VENV)/.setup-dev ## ten simulated days of the app in MicroPython, with MQTT and its log (half an hour; the tests have an hour of them)
+	L3_SOAK_HOURS=240 $(BIN)/python -m pytest -q -s tests/app/test_soak.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import bench_report
 import numpy as np
@@ -22,7 +23,7 @@ from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
 from l3host.files import write_bytes
-from l3host.graph.network import Conv, Graph
+from l3host.graph.network import Conv, Dense, Graph
 from l3host.l3m.finish import finish
 from l3host.l3m.load import find, load_graph, open_reader
 from l3host.l3m.writer import to_bytes
@@ -107,7 +108,7 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
     front = fmt.Frontend(
         8000, window, window, n_fft, n_fft // 2, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
     )
-    layers = []
+    layers: list[Conv | Dense] = []
     shapes = (("first", 1, channels, 1.0, (1, 1)), ("layer", channels, channels, density, (2, 2)))
     for name, inputs, outputs, share, pool in (*shapes, ("last", channels, 1, 1.0, (bands // 2, frames // 2))):
         kernel = rng.uniform(0.1, 1.0, (3, 3, inputs, outputs)) * rng.choice([-1, 1], (3, 3, inputs, outputs))
@@ -205,7 +206,7 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
     windows = 0 if subject.density else 1
-    job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **(RUNTIMES | CORES)[where.name]}
+    job: dict[str, Any] = {"kernel": kernel, "heap_enforced": where.heap_enforced, **(RUNTIMES | CORES)[where.name]}
     if subject.plan_heap:
         job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):

@@ -87,7 +87,8 @@ def layer_rows(results: list) -> list[list[str]]:
             costs = [by.get((subject, runtime, kernel)) for kernel in subject.kernels]
             row += [short(r.layer.per_mac) if r and not r.problem else "-" for r in costs]
             if runtime == CYCLES:
-                row.insert(3, f"{costs[0].layer.per_mac / floor(subject.density):.2f}" if row[2] != "-" else "-")
+                native = costs[0]
+                row.insert(3, f"{native.layer.per_mac / floor(subject.density):.2f}" if native and row[2] != "-" else "-")
         rows.append(row)
     return rows
 
@@ -108,7 +109,8 @@ def part_rows(results: list) -> list[list[str]]:
     rows = []
     for title, pairs in points.items():
         if len(pairs) > 1:
-            slope, intercept = np.polyfit(*zip(*pairs, strict=True), 1)
+            macs, cycles = zip(*pairs, strict=True)
+            slope, intercept = np.polyfit(macs, cycles, 1)
             rows.append([title, f"{slope:.2f}", f"{slope / FLOORS['sparse']:.2f}", f"{intercept:.1f}"])
     return rows
 

@@ -18,7 +18,7 @@ from l3mote.classify import Listener
 from l3mote.mic import open_source
 from l3mote.model import Model
 from l3mote.output import Output, reason
-from l3mote.ring import SAMPLES
+from l3mote.ring import DECIBEL, SAMPLES
 from l3mote.seconds import samples
 from l3mote.settings import load, suit
 
@@ -187,15 +187,16 @@ class Monitor:
     def level(self):
         """Add up the levels of what was heard; a line of their mean when it is time."""
         meter, listener = self.listener.ring.meter, self.listener
-        for slot in range(max(self.slot, meter.slots - meter.kept), meter.slots):
-            self.power += 10 ** (meter.level(slot, slot + 1)[1] / 10)
+        self.slot = max(self.slot, meter.slots - meter.kept)
+        while self.slot < meter.slots:  # range() has no number beyond 31 bits
+            self.power += 10 ** (meter.level(self.slot, self.slot + 1)[1] / 10)
+            self.slot += 1
             self.slots += 1
-        self.slot = meter.slots
         every = self.settings["level_every"]
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
             record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
-            record["level"] = round(10 * math.log10(self.power / self.slots), 1)
+            record["level"] = round(DECIBEL * math.log(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
 

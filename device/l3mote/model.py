@@ -7,7 +7,7 @@ from binascii import crc32
 
 from l3mote import plan as planning
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.kernels import calibrated, choose
+from l3mote.kernels import calibrated, candidates, first_that_fits
 from l3mote.reader import Reader
 from l3mote.tolerances import SELFTEST_RELATIVE
 
@@ -55,7 +55,7 @@ class Model:
     """A .l3m model ready to run.
 
     source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
-    kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
+    kernel: name of a kernel (None: the first, in kernels.order, that loads and whose plan fits); .kernel_name tells which.
     ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
     Raises FormatError, HeapError, KernelError, OSError.
@@ -70,25 +70,26 @@ class Model:
 
     def _open(self, source, heap, kernel, ring):
         self.reader = Reader(source)
-        self.reader.ring = ring
         self.ring = None
-        module = choose(kernel, "FIXED" in self.reader.sections)
-        self.kernel_name = module.name
-        self.arithmetic = module.arithmetic
-        self.check = module.check
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            if self.arithmetic == "fixed":
-                calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
-            self._fit(module, heap)
+            modules = candidates(kernel, "FIXED" in self.reader.sections)
+            first_that_fits(modules, lambda module: self._use(module, heap, ring))
         except Exception:
             self.close()
             raise
 
-    def _fit(self, module, heap):
+    def _use(self, module, heap, ring):
+        """Plan and allocate for a kernel."""
+        self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
+        if self.arithmetic == "fixed":
+            calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
+        self._fit(module, heap, ring)
+
+    def _fit(self, module, heap, ring):
         """Plan and allocate. When the heap was not given and is in pieces that do not hold the plan, plan for less."""
         given = True
         if heap is None and hasattr(gc, "mem_free"):  # CPython's has none
@@ -96,7 +97,7 @@ class Model:
             gc.collect()
             heap = buffer_heap(gc.mem_free())
         while True:
-            self.plan = planning.plan(self.reader, heap, module)
+            self.plan = planning.plan(self.reader, heap, module, ring)
             gc.collect()
             try:
                 return self._allocate(module)
@@ -120,8 +121,8 @@ class Model:
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
         ]
-        if reader.ring:
-            makers.append((4 * reader.ring, self._make_ring))
+        if self.plan.ring:
+            makers.append((4 * self.plan.ring, self._make_ring))
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
@@ -142,7 +143,7 @@ class Model:
         self.pcm = array("h", bytes(2 * self.reader.frontend.window))
 
     def _make_ring(self):
-        self.ring = array("h", bytes(2 * self.reader.ring))
+        self.ring = array("h", bytes(2 * self.plan.ring))
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)

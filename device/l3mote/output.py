@@ -2,7 +2,6 @@
 
 from l3mote.log import Log, seal
 from l3mote.seconds import Seconds
-from l3mote.settings import importable, suit_network
 
 REASONS = {
     28: "the flash is full",
@@ -29,6 +28,9 @@ class Output:
 
     def _open(self, settings):
         try:
+            from l3mote.firmware import importable
+            from l3mote.settings import suit_network
+
             suit_network(settings, importable)
             from l3mote.mqtt import publisher
 

@@ -23,7 +23,6 @@ class Reader:
     def __init__(self, source):
         self.file = open(source, "rb") if isinstance(source, str) else source
         self.bytes_read = 0
-        self.ring = 0  # samples that a Listener keeps: plan.plan counts them
         self._fixed = None
         try:
             self._open()

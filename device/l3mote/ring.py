@@ -10,6 +10,7 @@ from l3mote.mic import SoundError
 SAMPLES = 8192  # in the ring: 16 kB
 BLOCK = 512  # samples asked of the source at once
 MAX_FACTOR = 12
+DECIBEL = 10 / math.log(10)  # turns a natural logarithm into dB: CircuitPython's boards have no log10
 OFF_RATE = 3  # per cent by which a source's rate may be off a multiple of the model's: drivers round
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
 
@@ -39,7 +40,7 @@ def kept_rate(rate, wanted):
 
 def decibels(square):
     """Of a mean square of int16 samples; a full-scale sine has 0."""
-    return max(QUIET, 10 * math.log10(square) - 87.2987) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
+    return max(QUIET, DECIBEL * math.log(square) - 87.2987) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
 
 
 class Meter:
@@ -109,9 +110,10 @@ class Meter:
         """(dB of full scale, A-weighted Leq in the same dB) of slots first to stop - 1, as far as they are done and still known."""
         first, stop = max(first, self.slots - self.kept, 0), min(stop, self.slots)
         plain = weighted = 0.0
-        for k in range(first, stop):
-            plain += self.plain[k % self.kept]
-            weighted += self.weighted[k % self.kept]
+        for k in range(stop - first):  # at most `kept`: range() has no number beyond 31 bits
+            i = (first + k) % self.kept
+            plain += self.plain[i]
+            weighted += self.weighted[i]
         n = max(1, stop - first)
         return decibels(plain / n), max(QUIET, decibels(weighted / n) + self.gain)
 
@@ -126,7 +128,7 @@ def gain(c, rate, hertz):
         squared *= (r * r * (2 - 2 * cos) / (1 + r * r - 2 * r * cos)) ** runs
     p, b0, b1 = c[6] / 2048, c[7] / 2048, c[8] / 2048
     squared *= ((b0 * b0 + b1 * b1 + 2 * b0 * b1 * cos) / (1 + p * p - 2 * p * cos)) ** 2
-    return 10 * math.log10(squared)
+    return DECIBEL * math.log(squared)
 
 
 class Ring:

@@ -17,7 +17,7 @@ from support import ROOT, micropython, require
 from l3host.programs import venv_tool
 from l3mote import __version__
 
-BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
+BOOT_OUT = "Adafruit CircuitPython 10.3.0 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
 SELFTEST = "from l3mote import Model\nmodel = Model({!r})\nprint(model.kernel_name, model.selftest()[0])\n"
 
 

@@ -64,7 +64,7 @@ def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str
         folder = Path(temporary)
         copy_for_board(folder, facts.implementation, kernels, facts.arch)
         (folder / "l3mote" / "start.py").unlink()  # the starter lies outside of the versions
-        if precompiled:
+        if precompiled and facts.arch:
             mpy.compile_folder(folder, facts.arch)
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 

@@ -29,7 +29,7 @@ class Runtime:
     """
 
     name: str
-    command: Callable[[Path, Path, Path, int | None], list[str]]
+    command: Callable[[Path, Path, Path, int | str | None], list[str]]
     heap_enforced: bool
     where: str
     counts: str | None = None
@@ -116,10 +116,16 @@ def find(name: str) -> Runtime:
     return _micropython(path, path)
 
 
-def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:
+def python_path(library: Path) -> str:
+    """The library before what is on the path already: this very l3host, where it is run from its sources."""
+    return os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
+
+
+def execute(
+    runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None
+) -> subprocess.CompletedProcess:
     """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
-    python_path = os.pathsep.join([str(library), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path}
+    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path(library)}
     command = runtime.command(script, library, folder, heap)
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 
