@@ -20,6 +20,8 @@ from l3host.reference import fixed
 from l3host.sound import synth
 from l3mote.kernels import FIXED as KERNELS
 
+SIGNED = ("odd widths", "dense", "sparse")  # whose activations are also taken as they come, without a ReLU
+
 
 @pytest.fixture(params=qemu.MACHINES)
 def core(request):
@@ -28,12 +30,12 @@ def core(request):
 
 @pytest.fixture(scope="module")
 def cases():
-    """Shape -> (model, window, the reference's integers)."""
+    """(shape, activation) -> (model, window, the reference's integers)."""
     result = {}
-    for shape in SHAPES:
-        graph = graph_of(shape)
+    for shape, activation in [(shape, "relu") for shape in SHAPES] + [(shape, "none") for shape in SIGNED]:
+        graph = graph_of(shape, activation)
         pcm = noise(graph.frontend, 1)
-        result[shape] = to_bytes(graph), pcm[0], in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+        result[shape, activation] = to_bytes(graph), pcm[0], in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
     return result
 
 
@@ -46,19 +48,19 @@ def test_random_layers_of_every_shape(core, cases, tmp_path):
     folder, library = tmp_path / "job", tmp_path / "lib"
     mpy.package(architecture(core.name), library)
     shutil.copy(SCRIPT, library / "fixed_board.py")
-    names = {f"{i}-{kernel}": (shape, kernel) for i, shape in enumerate(cases) for kernel in KERNELS}
-    for name, (shape, kernel) in names.items():
+    names = {f"{i}-{kernel}": (case, kernel) for i, case in enumerate(cases) for kernel in KERNELS}
+    for name, (case, kernel) in names.items():
         (folder / name).mkdir(parents=True)
-        model, pcm, _ = cases[shape]
+        model, pcm, _ = cases[case]
         (folder / name / "model.l3m").write_bytes(model)
         pcm.astype("<i2").tofile(folder / name / "audio.pcm")
         (folder / name / "job.json").write_text(json.dumps({"kernel": kernel, "heap": None}))
     (folder / "job.json").write_text(json.dumps(list(names)))
     done = runtimes.execute(core, BOARD / "cores.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name, (shape, kernel) in names.items():
+    for name, (case, kernel) in names.items():
         found = np.fromfile(folder / name / "integers.i16", "<i2")
-        assert (found == cases[shape][2]).all(), (shape, kernel)
+        assert (found == cases[case][2]).all(), (case, kernel)
 
 
 def test_the_app_hears_what_the_reference_hears(core, tmp_path):
