@@ -43,6 +43,7 @@ COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     },
     "ulab": {
         "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
+        "rv32": (260, 7_400_000, "guess: the RP2040's cycles, for there is no FPU either"),
         None: (20, 400_000, "guess: single-precision FPU, no measurement"),
     },
     "python": {None: (5_000, 100_000_000, "guess: interpreted, 270 ns a MAC on a PC")},
