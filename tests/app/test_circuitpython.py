@@ -129,7 +129,7 @@ def test_code_py_hears_what_the_reference_hears(circuitpython, tmp_path):
     for line, event in zip(found, expected, strict=False):
         assert (line["event"], line["label"]) == (event["event"], event["label"]), lines
         assert line["t"] == pytest.approx(event["t"] + skipped, abs=2e-3)
-        assert line["score"] == pytest.approx(event["score"], abs=2e-4)
+        assert line["score"] == pytest.approx(event["score"], abs=1e-3)  # ulab's samples are within 1 of the integers'
     assert len(found) >= len(expected) - 1  # the last sound ends with the recording, which ends with Ctrl-C
 
 
