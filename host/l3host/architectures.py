@@ -38,7 +38,7 @@ ARCHITECTURES = {
     "armv7emsp": Architecture("Cortex-M4, M7 and M33 with FPU (RP2350)", *_ARM, ("m4", "m33")),
     # at -O2 its gcc copies a struct of more than 16 bytes by memcpy, which a module has not
     "xtensawin": Architecture(
-        "Xtensa LX6 and LX7 (ESP32, ESP32-S3)", "xtensa-esp32-elf-gcc", "make emulators PARTS=xtensa", ("lx7", "lx7-wifi"),
+        "Xtensa LX7 (ESP32-S3)", "xtensa-esp32-elf-gcc", "make emulators PARTS=xtensa", ("lx7", "lx7-wifi"),
         flags="-O3", libgcc=False,
     ),  # fmt: skip
     "rv32imc": Architecture(
