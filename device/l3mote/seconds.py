@@ -10,6 +10,9 @@ class Seconds:
     def __init__(self, samples, rate):
         self.ms = (1000 * samples + rate // 2) // rate
 
+    def __eq__(self, other):
+        return isinstance(other, Seconds) and self.ms == other.ms
+
     def __repr__(self):
         return "%d.%03d" % (self.ms // 1000, self.ms % 1000)
 

@@ -226,7 +226,8 @@ def test_the_real_i2s_driver_does_not_wait_and_its_losses_are_counted(tmp_path):
     copy_library(library)
     done = runtimes.execute(runtime, BOARD / "i2s.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    for samples, longest, values, lost in json.loads((folder / "found.json").read_text()):
+    for samples, longest, values, lost, first in json.loads((folder / "found.json").read_text()):
+        assert first == 0  # the driver ran for 0.3 s, which is 4,800 samples
         assert samples and set(values) == {0}
         assert longest < 20000  # microseconds, a collection among them; 512 samples are 32000
         assert 8000 - 1600 - 512 <= lost <= 8000 + 800  # the driver may hold 1,600

@@ -21,6 +21,7 @@ def test_a_hundred_years_are_counted_to_the_millisecond():
             assert str(Seconds(seconds * 8000 + extra, 8000)) == str(seconds) + "." + said
     assert str(Seconds(YEARS * 8000 + 7996, 8000)) == "3155760001.000"
     assert str(Seconds(YEARS * 15625 + 1, 15625)) == "3155760000.000"
+    assert Seconds(16001, 16000) == Seconds(8000, 8000) != Seconds(8008, 8000)  # to the millisecond
     assert log.text({"t": Seconds(YEARS * 48000 + 48, 48000), "event": "level"}) == '{"event": "level", "t": 3155760000.001}'
 
 

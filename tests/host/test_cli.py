@@ -461,7 +461,8 @@ def test_heap_too_small_says_how_many_bytes_are_missing(refusal):
 
 def test_unknown_runtime(refusal):
     said = refusal("emulate", "tiny.l3m", "noise.wav", "--runtime", "abacus")
-    assert said == "unknown runtime 'abacus': one of wasm, unix, cpython, qemu, rp2040, or the path of a MicroPython executable"
+    named = "wasm, unix, cpython, qemu, m4, m33, rv32, lx7, rp2040"
+    assert said == f"unknown runtime 'abacus': one of {named}, or the path of a MicroPython executable"
 
 
 def test_unknown_kernel(refusal):

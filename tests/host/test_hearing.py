@@ -74,6 +74,16 @@ def test_a_constant_changes_no_answer(write, l3mote, constant):
     assert list(a["scores"].values()) == pytest.approx(list(b["scores"].values()), abs=0.01)
 
 
+def test_the_listening_app_does_not_know_of_a_recordings_constant(write, l3mote):
+    """Its own capture takes the constant off: the recording comes to it as a driver would give it."""
+    quiet, events = 0.01 * audio.resample(synth.sound("rain", 5.0), synth.RATE, 44100), []
+    for constant in (0, 0.1):
+        heard, err = l3mote("listen", "esc10", write("x.wav", quiet + constant, 44100, "PCM_24"), "--runtime", "unix")
+        assert not err
+        events.append([(e["event"], e["label"], e["t"]) for e in heard["events"] if e["event"] in ("start", "end")])
+    assert ("start", "rain", 0) in events[0] and events[1] == events[0]
+
+
 def test_what_is_heard_is_the_sound_through_scipys_high_pass():
     x = noise(2 * RATE, 2) + 500
     found = hearing.hear(x.astype(np.int16), RATE, RATE)

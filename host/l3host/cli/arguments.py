@@ -7,8 +7,8 @@ import argparse
 from l3mote.kernels import KERNELS
 
 RUNTIME = (
-    "wasm (MicroPython + ulab), unix, in QEMU qemu (Cortex-M3), m4, m33 (Cortex-M4 and M33), rv32 (RISC-V) and lx7 (Xtensa LX7), "
-    "rp2040 (emulated Pico), cpython, or the path of a MicroPython"
+    "wasm (MicroPython + ulab), unix, in QEMU qemu (Cortex-M3), m4, m33 (Cortex-M4 and M33), rv32 (RISC-V), lx7 or lx7-wifi "
+    "(Xtensa LX7), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
 )
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"

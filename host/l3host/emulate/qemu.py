@@ -7,11 +7,12 @@ instructions.
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from l3host.errors import L3Error
@@ -37,7 +38,8 @@ LEAVE = b"import machine; machine.reset()"  # if the start failed; a run ends QE
 class Machine:
     """A board in QEMU. files: what it has beside boot.py, in board/qemu/.
 
-    memory: free for the host; the image of files lies there behind 16 bytes. heap_word: where the firmware reads the heap's bytes.
+    memory: free for the host; the image of files lies there behind 16 bytes. heap_word: where the firmware reads the heap's bytes,
+    and in the next word, if there is one, how many of its own heap's Wi-Fi has.
     """
 
     core: str
@@ -49,6 +51,7 @@ class Machine:
     heap_word: int
     heap: int  # bytes if none are asked for
     most: int  # bytes
+    wifi: int | None = None  # bytes
 
     @property
     def image(self) -> int:
@@ -71,9 +74,10 @@ MACHINES = {
     ),
     "lx7": Machine(
         "Xtensa LX7", "qemu-system-xtensa", "qemu-system-misc", "-machine sim -m 128M -cpu de233_fpu -serial none",
-        ("lx7/trap.py",), 0x4000000, 0x8000, 0, 40 << 20,
+        ("lx7/trap.py",), 0x4000000, 0x8000, 0, 40 << 20, 0,
     ),
 }  # fmt: skip
+MACHINES["lx7-wifi"] = replace(MACHINES["lx7"], wifi=55_000)  # the least that Wi-Fi takes of an ESP32-S3: 55 to 120 kB
 
 
 def program(name: str) -> str:
@@ -85,9 +89,10 @@ def program(name: str) -> str:
 
 
 def firmware(name: str) -> Path:
-    path = emulators() / f"{name}.elf"
+    part = name.partition("-")[0]
+    path = emulators() / f"{part}.elf"
     if not path.exists():
-        raise L3Error(f"runtime {name} needs its firmware: run make emulators, or make emulators PARTS={name}")
+        raise L3Error(f"runtime {name} needs its firmware: run make emulators, or make emulators PARTS={part}")
     return path
 
 
@@ -145,10 +150,12 @@ def image(name: str, script: Path, library: Path, folder: Path) -> bytes:
 
 def command(name: str, heap: int, rom: Path) -> list[str]:
     machine = MACHINES[name]
+    words = {machine.heap_word: heap} | ({} if machine.wifi is None else {machine.heap_word + 4: machine.wifi})
+    loaders = [("-device", f"loader,addr={at:#x},data={word:#x},data-len=4") for at, word in words.items()]
     return [
         program(name), *machine.options.split(), "-display", "none", "-monitor", "none",
         "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", str(firmware(name)),
-        "-device", f"loader,addr={machine.heap_word:#x},data={heap:#x},data-len=4",
+        *itertools.chain(*loaders),
         "-device", f"loader,file={rom},addr={machine.image:#x},force-raw=on",
     ]  # fmt: skip
 
