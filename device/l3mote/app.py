@@ -12,15 +12,15 @@ import gc
 import math
 import sys
 import time
+from array import array
 
-from l3mote.classify import Listener
-from l3mote.mic import open_source
+from l3mote import forget
+from l3mote.memory import GARBAGE, RING, Zeros, collect_after
 from l3mote.model import Model
 from l3mote.output import Output, reason
-from l3mote.ring import SAMPLES
-from l3mote.settings import load
+from l3mote.reader import Reader
 
-SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
+SPARE = 4096  # bytes of heap left beside the model for lines, files and sockets
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
 ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
@@ -28,7 +28,12 @@ ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
 
 def noise_monitor(folder):
     """Listen with a folder's model.l3m and settings.json: what a deployed main.py starts."""
-    listen(folder + "/model.l3m", load(folder + "/settings.json"))
+    from l3mote.settings import load
+
+    settings = load(folder + "/settings.json")
+    del load
+    forget("settings")
+    listen(folder + "/model.l3m", settings)
 
 
 def listen(path, settings, source=None, clock=None, sleep=None):
@@ -62,27 +67,51 @@ def doze(seconds):
         seconds -= 3600
 
 
-def open_model(path):
-    """The model, with a ring, in all of the heap but SPARE."""
+def open_model(path, prepare=None):
+    """The model, with a ring, in all of the heap but SPARE.
+
+    What is large and stays is in the heap before what is small: the window and the ring, then all that prepare() imports and
+    opens, then planes of what is still free. What only opening needs is gone afterwards.
+    """
     gc.collect()
-    spare = bytearray(SPARE)  # a hole of that size stays
-    model = Model(path, ring=SAMPLES)
-    del spare
+    threshold = collect_after(GARBAGE)
+    try:
+        reader = Reader(path)
+        forget("opening")
+        pcm, ring = array("h", Zeros(reader.frontend.window)), array("h", Zeros(RING))
+        if prepare:
+            prepare()
+        gc.collect()
+        spare = bytearray(SPARE)  # a hole of that size stays
+        model = Model(reader, pcm=pcm, ring=ring)
+        del spare
+        forget("plan")
+    finally:
+        collect_after(threshold)
     return model
 
 
 class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
-        self.given = source
-        self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
-        self.model = open_model(path)
+        self.given = self.source = source
+        self.model = open_model(path, self.prepare)
         self.listener = Listener(self.model, self.source, settings, clock)
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
         self.begin()
+
+    def prepare(self):
+        """Import what comes after the large buffers; open the source, whose driver's buffers are on the heap, and MQTT."""
+        global Listener, open_source
+        from l3mote.classify import Listener
+        from l3mote.mic import open_source
+
+        if not self.given:
+            self.source = open_source(self.settings)
+        self.output.connect(self.settings)
 
     def begin(self):
         """Listen to self.source from now on."""

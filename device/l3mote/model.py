@@ -5,29 +5,12 @@ import math
 from array import array
 from binascii import crc32
 
-from l3mote import plan as planning
 from l3mote.format import CONV, SIGMOID, SOFTMAX
 from l3mote.kernels import calibrated, choose
+from l3mote.memory import GARBAGE, HeapError, Zeros, buffer_heap, collect_after, no_room
 from l3mote.reader import Reader
+from l3mote.strips import schedule, spans, vector_sizes
 from l3mote.tolerances import SELFTEST_RELATIVE
-
-GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
-RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
-
-
-def buffer_heap(free):
-    """Bytes that a model's buffers may take of `free` bytes of heap."""
-    return free * 15 // 16 - RESERVE
-
-
-def collect_after(n):
-    """Have garbage collected whenever n more bytes are allocated; returns the setting before. MicroPython alone has this."""
-    threshold = getattr(gc, "threshold", None)
-    if threshold is None:
-        return None
-    before = threshold()
-    threshold(n)
-    return before
 
 
 class Plane:
@@ -54,24 +37,25 @@ class Plane:
 class Model:
     """A .l3m model ready to run.
 
-    source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
+    source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
-    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
+    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
+    Both may be given, in a heap where they would find no room later: then they are not the plan's, nor let go.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None, ring=0):
+    def __init__(self, source, heap=None, kernel=None, ring=0, pcm=None):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel, ring)
+            self._open(source, heap, kernel, ring, pcm)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel, ring):
-        self.reader = Reader(source)
-        self.reader.ring = ring
-        self.ring = None
+    def _open(self, source, heap, kernel, ring, pcm):
+        self.reader = source if isinstance(source, Reader) else Reader(source)
+        self.pcm, self.ring = pcm, None if isinstance(ring, int) else ring
+        self.reader.ring = ring if self.ring is None else len(ring)
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
@@ -89,23 +73,32 @@ class Model:
             raise
 
     def _fit(self, module, heap):
-        """Plan and allocate. When the heap was not given and is in pieces that do not hold the plan, plan for less."""
-        given = True
+        """Plan and allocate. A heap that was not given may be in pieces that do not hold the plan: then plan for less, to the least."""
+        from l3mote import plan as planning  # here, so that forget("plan") gives its memory back
+
+        given = self.pcm, self.ring
+        held = sum([2 * len(buffer) for buffer in given if buffer is not None])
+        limit = heap
         if heap is None and hasattr(gc, "mem_free"):  # CPython's has none
-            given = False
             gc.collect()
-            heap = buffer_heap(gc.mem_free())
+            limit = buffer_heap(gc.mem_free()) + held
         while True:
-            self.plan = planning.plan(self.reader, heap, module)
-            gc.collect()
             try:
+                self.plan = planning.plan(self.reader, limit, module)
+                gc.collect()
                 return self._allocate(module)
-            except MemoryError:
-                if given:
+            except MemoryError as e:  # as a HeapError is
+                if heap is not None or limit is None:
                     raise
-            for name in ("planes", "pcm", "ring", "chunk", "vectors", "logmel", "kernel"):
+                refused = isinstance(e, HeapError)
+            for name in ("planes", "chunk", "vectors", "logmel", "kernel"):
                 setattr(self, name, None)
-            heap = self.plan.heap_bytes * 7 // 8
+            self.pcm, self.ring = given
+            least = planning.least(self.reader, module)
+            if refused or self.plan.heap_bytes <= least:
+                self.plan = None
+                raise no_room(least - held)
+            limit = max(least, self.plan.heap_bytes * 7 // 8)
 
     def close(self):
         self.reader.close()
@@ -116,12 +109,13 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
-            (4 * reader.frontend.window, self._make_pcm),  # twice its size: it is made from a temporary
             (self.plan.chunk_bytes, self._make_chunk),
-            (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
+            (module.itemsize * max(vector_sizes(reader)), self._make_vectors),
         ]
-        if reader.ring:
-            makers.append((4 * reader.ring, self._make_ring))
+        if self.pcm is None:
+            makers.append((2 * reader.frontend.window, self._make_pcm))
+        if reader.ring and self.ring is None:
+            makers.append((2 * reader.ring, self._make_ring))
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
@@ -139,16 +133,16 @@ class Model:
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
     def _make_pcm(self):
-        self.pcm = array("h", bytes(2 * self.reader.frontend.window))
+        self.pcm = array("h", Zeros(self.reader.frontend.window))
 
     def _make_ring(self):
-        self.ring = array("h", bytes(2 * self.reader.ring))
+        self.ring = array("h", Zeros(self.reader.ring))
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)
 
     def _make_vectors(self):
-        self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(self.reader)]
+        self.vectors = [self.kernel.vector(n) for n in vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
         self.logmel = module.frontend(self.reader)
@@ -189,7 +183,7 @@ class Model:
     def network_steps(self):
         """Run the layers on what the log-mel plane holds."""
         for tile in range(self.plan.tiles):
-            self._place(planning.spans(self.convs, tile, self.plan.width))
+            self._place(spans(self.convs, tile, self.plan.width))
             for _ in self._tile_steps():
                 yield
             self._flatten()
@@ -211,7 +205,7 @@ class Model:
 
     def _tile_steps(self):
         kernel, planes = self.kernel, self.planes
-        for i, first, stop in planning.schedule(self.convs, self.plan.heights):
+        for i, first, stop in schedule(self.convs, self.plan.heights):
             layer, src, dst = self.convs[i], planes[i], planes[i + 1]
             if stop == layer.rows:
                 kernel.clear(src, stop - src.top)  # the border below the plane

@@ -22,10 +22,11 @@ class Output:
         self.failing = set()  # what was complained about and has not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
         self.publisher = None
-        if settings["mqtt_host"]:
-            self._open(settings)
 
-    def _open(self, settings):
+    def connect(self, settings):
+        """Open MQTT, if it is set: apart from the rest, because its modules take heap that the model's buffers must have first."""
+        if not settings["mqtt_host"]:
+            return
         try:
             from l3mote.mqtt import publisher
 

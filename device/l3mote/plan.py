@@ -11,14 +11,12 @@ before, nobody needs the other planes, so the front-end works in one of them.
 """
 
 from l3mote.format import CHUNK_BYTES, CONV, align
+from l3mote.memory import HeapError
+from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
 CAPTURE = 6144  # what a Listener has beside its ring, measured on the unix port: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
-
-
-class HeapError(MemoryError):
-    """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
 
 
 def heap_error(needed, heap):
@@ -32,51 +30,6 @@ def heap_error(needed, heap):
 def payload_bytes(layer):
     """Bytes read in one pass over the weights: headers of chunks are read when the file is opened."""
     return layer.length - CHUNK_BYTES * layer.chunks
-
-
-def used_rows(layer):
-    """Rows of the convolution that survive its (floored) pool."""
-    return layer.out_rows * layer.pool_rows
-
-
-def schedule(convs, heights):
-    """Yield (i, first, stop): convolution i computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
-    rows, pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
-    now = last = len(convs) - 1
-    made, wanted = [0] * len(convs), [0] * len(convs)
-    wanted[last] = used_rows(convs[last])
-    while made[last] < wanted[last]:
-        stop = made[now] + heights[now]
-        if stop > wanted[now]:
-            stop = wanted[now]
-        if now:
-            needed = (stop + 1 if stop < rows[now] else stop) * pools[now - 1]
-            if made[now - 1] < needed:
-                now -= 1
-                wanted[now] = needed
-                continue
-        yield now, made[now], stop
-        made[now] = stop
-        while now < last and made[now] >= wanted[now]:
-            now += 1
-
-
-def used_cols(layer):
-    """Columns of the convolution that survive its (floored) pool."""
-    return layer.out_cols * layer.pool_cols
-
-
-def spans(convs, tile, width):
-    """(first, stop) columns that each convolution computes in a tile: what the next one reads, with a neighbour on both sides."""
-    first = tile * width
-    stop = min(first + width, used_cols(convs[-1]))
-    found = [(first, stop)]
-    for i in range(len(convs) - 1, 0, -1):
-        pool = convs[i - 1].pool_cols
-        first, stop = max(first - 1, 0) * pool, min(stop + 1, convs[i].cols) * pool
-        found.append((first, stop))
-    found.reverse()
-    return found
 
 
 def tile_widths(layer):
@@ -183,12 +136,6 @@ class Plan:
         return self
 
 
-def vector_sizes(model):
-    """Lengths of the embedding and of each dense layer's output."""
-    convs = [layer for layer in model.layers if layer.kind == CONV]
-    return [convs[-1].out_size] + [layer.outputs for layer in model.layers[len(convs) :]]
-
-
 def smallest_height(layer):
     """One row, or the pair (or so) that a block's pool takes together."""
     return layer.pool_rows if layer.pool_rows * 4 <= layer.rows else 1
@@ -217,6 +164,11 @@ def lowest(model, heap, kernel, convs):
             if least is None or found.heap_bytes < least.heap_bytes:
                 least = found
     return least
+
+
+def least(model, kernel):
+    """Bytes of the smallest plan's buffers."""
+    return lowest(model, 0, kernel, [layer for layer in model.layers if layer.kind == CONV]).heap_bytes
 
 
 def own_bytes(sizes, room):

@@ -5,9 +5,9 @@ from array import array
 
 from l3mote.filters import lowpass, weighting
 from l3mote.kernels.capture import choose
+from l3mote.memory import RING as SAMPLES
 from l3mote.mic import SoundError
 
-SAMPLES = 8192  # in the ring: 16 kB
 BLOCK = 512  # samples asked of the source at once
 MAX_FACTOR = 12
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
