@@ -14,13 +14,12 @@ import sys
 import time
 from array import array
 
-from l3mote import forget
-from l3mote.memory import GARBAGE, RING, Zeros, collect_after
+from l3mote.kernels import choose
+from l3mote.memory import GARBAGE, RING, HeapError, Zeros, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, reason
 from l3mote.reader import Reader
 
-SPARE = 4096  # bytes of heap left beside the model for lines, files and sockets
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
 ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
@@ -68,27 +67,38 @@ def doze(seconds):
 
 
 def open_model(path, prepare=None):
-    """The model, with a ring, in all of the heap but SPARE.
+    """The model, with a ring.
 
-    What is large and stays is in the heap before what is small: the window and the ring, then all that prepare() imports and
-    opens, then planes of what is still free. What only opening needs is gone afterwards.
+    What is large and stays is in the heap before what is small: the window, the ring and the kernel's code, a place for the
+    smallest plan's other buffers, then all that prepare() imports and opens, then the buffers of a plan for what is still free.
     """
-    gc.collect()
     threshold = collect_after(GARBAGE)
     try:
         reader = Reader(path)
-        forget("opening")
         pcm, ring = array("h", Zeros(reader.frontend.window)), array("h", Zeros(RING))
+        reader.ring = RING
+        place = bytearray(max(0, least_bytes(reader) - 2 * len(pcm) - 2 * RING))
         if prepare:
             prepare()
-        gc.collect()
-        spare = bytearray(SPARE)  # a hole of that size stays
-        model = Model(reader, pcm=pcm, ring=ring)
-        del spare
-        forget("plan")
+        del place
+        return Model(reader, pcm=pcm, ring=ring)
     finally:
         collect_after(threshold)
-    return model
+
+
+def least_bytes(reader):
+    """Bytes of the smallest plan's buffers; the kernel that counts them is imported, and the file's tables for it are read."""
+    module = choose(None, "FIXED" in reader.sections)
+    reader.fixed()
+    from l3mote.plan import CAPTURE, RUN_OBJECTS, plan
+
+    try:
+        return plan(reader, 0, module)
+    except HeapError as e:
+        return e.missing - CAPTURE - RUN_OBJECTS  # which are many small ones
+    finally:
+        del plan
+        forget("plan")
 
 
 class Monitor:
@@ -97,6 +107,7 @@ class Monitor:
         self.given = self.source = source
         self.model = open_model(path, self.prepare)
         self.listener = Listener(self.model, self.source, settings, clock)
+        forget("filters")
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line

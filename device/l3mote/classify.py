@@ -8,13 +8,13 @@ import time
 from array import array
 
 from l3mote.mic import SoundError
+from l3mote.names import PER_LABEL
 from l3mote.ring import BLOCK, SAMPLES, Ring, possible_hop
 
 SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
 CLIPPED = 3  # samples at full scale in a slot that are worth a warning
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
-PER_LABEL = "threshold."  # threshold.dog=0.6: one label's own
 
 
 class Detector:

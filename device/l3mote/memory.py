@@ -4,6 +4,7 @@ MicroPython never moves what it has allocated, so a small object amid a free pie
 """
 
 import gc
+import sys
 
 RING = 8192  # samples that the app keeps while the network runs: 16 kB
 GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
@@ -56,6 +57,14 @@ def collect_after(n):
     return before
 
 
+class Plain:
+    """Another object's attributes without its class, whose module can then be forgotten."""
+
+    def __init__(self, other):
+        for name in other.__dict__:
+            setattr(self, name, getattr(other, name))
+
+
 class Zeros:
     """n zeros for array(), which takes its memory once where the number is known; made from bytes, it takes it twice."""
 
@@ -67,3 +76,14 @@ class Zeros:
 
     def __iter__(self):
         return (0 for _ in range(self.n))
+
+
+def forget(module):
+    """Give back the memory of a module that has done its work, "plan" say. It loads again where it is asked for.
+
+    Only where memory is short: CPython keeps it.
+    """
+    if hasattr(gc, "mem_free"):
+        sys.modules.pop("l3mote." + module, None)
+        sys.modules["l3mote"].__dict__.pop(module, None)
+        gc.collect()

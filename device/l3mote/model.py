@@ -7,7 +7,7 @@ from binascii import crc32
 
 from l3mote.format import CONV, SIGMOID, SOFTMAX
 from l3mote.kernels import calibrated, choose
-from l3mote.memory import GARBAGE, HeapError, Zeros, buffer_heap, collect_after, no_room
+from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader
 from l3mote.strips import schedule, spans, vector_sizes
 from l3mote.tolerances import SELFTEST_RELATIVE
@@ -73,32 +73,42 @@ class Model:
             raise
 
     def _fit(self, module, heap):
-        """Plan and allocate. A heap that was not given may be in pieces that do not hold the plan: then plan for less, to the least."""
-        from l3mote import plan as planning  # here, so that forget("plan") gives its memory back
-
+        """Plan and allocate. What is free may be in pieces that do not hold the plan: then plan for less, to the least."""
         given = self.pcm, self.ring
+        if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
+            self.plan = self._plan(module, heap)
+            return self._allocate(module)
         held = sum([2 * len(buffer) for buffer in given if buffer is not None])
-        limit = heap
-        if heap is None and hasattr(gc, "mem_free"):  # CPython's has none
-            gc.collect()
-            limit = buffer_heap(gc.mem_free()) + held
+        gc.collect()
+        heap, least = buffer_heap(gc.mem_free()) + held, 0
         while True:
             try:
-                self.plan = planning.plan(self.reader, limit, module)
-                gc.collect()
+                self.plan = self._plan(module, heap)
                 return self._allocate(module)
-            except MemoryError as e:  # as a HeapError is
-                if heap is not None or limit is None:
-                    raise
-                refused = isinstance(e, HeapError)
-            for name in ("planes", "chunk", "vectors", "logmel", "kernel"):
-                setattr(self, name, None)
-            self.pcm, self.ring = given
-            least = planning.least(self.reader, module)
-            if refused or self.plan.heap_bytes <= least:
-                self.plan = None
+            except HeapError as e:
+                raise no_room(heap + e.missing - held)
+            except MemoryError:
+                self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
+                self.pcm, self.ring = given
+            least = least or self._least(module)
+            if self.plan.heap_bytes <= least:
                 raise no_room(least - held)
-            limit = max(least, self.plan.heap_bytes * 7 // 8)
+            heap = max(least, self.plan.heap_bytes * 15 // 16)
+
+    def _plan(self, module, heap):
+        from l3mote.plan import plan  # here, because it is forgotten before its plan is allocated
+
+        found = Plain(plan(self.reader, heap, module))
+        del plan
+        forget("plan")
+        return found
+
+    def _least(self, module):
+        """Bytes of the smallest plan."""
+        try:
+            return self._plan(module, 0).heap_bytes
+        except HeapError as e:
+            return e.missing
 
     def close(self):
         self.reader.close()
@@ -120,14 +130,14 @@ class Model:
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
                 makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
-        if self.plan.workplace is None:
+        if self.plan.workplace is None and not self.plan.in_chunk:
             makers.append((module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)))
         makers.sort(key=lambda maker: -maker[0])
         for _, make in makers:
             make()
         self._share_window()
-        if self.plan.workplace is not None:
-            place = memoryview(self.planes[self.plan.workplace].data)
+        if self.plan.in_chunk or self.plan.workplace is not None:
+            place = memoryview(self.chunk if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.frontend(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)

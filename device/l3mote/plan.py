@@ -53,7 +53,7 @@ def shared_planes(sizes, room):
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
     behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
-    in, None if it has memory of its own.
+    in, or None; in_chunk: it works in the chunk's buffer, which is as large as it needs; else it has memory of its own.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
@@ -79,6 +79,9 @@ class Plan:
         for i in range(1, len(self.shapes) if self.room else 0):
             if i not in self.shared and self.sizes[i] >= self.frontend_bytes:
                 self.workplace = i
+        self.in_chunk = bool(self.room) and self.workplace is None
+        if self.in_chunk:
+            self.chunk_bytes = max(self.chunk_bytes, self.frontend_bytes)
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
@@ -114,7 +117,7 @@ class Plan:
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
-        yield "front-end", self.frontend_bytes if self.workplace is None else 0
+        yield "front-end", 0 if self.in_chunk or self.workplace is not None else self.frontend_bytes
         if model.ring:
             yield "ring", 2 * model.ring
             yield "capture", CAPTURE
@@ -164,11 +167,6 @@ def lowest(model, heap, kernel, convs):
             if least is None or found.heap_bytes < least.heap_bytes:
                 least = found
     return least
-
-
-def least(model, kernel):
-    """Bytes of the smallest plan's buffers."""
-    return lowest(model, 0, kernel, [layer for layer in model.layers if layer.kind == CONV]).heap_bytes
 
 
 def own_bytes(sizes, room):

@@ -5,6 +5,7 @@ from binascii import crc32
 
 from l3mote import format as fmt
 from l3mote.format import Chunk, FormatError
+from l3mote.memory import Plain, forget
 
 
 def check(data, crcs, i):
@@ -53,7 +54,7 @@ class Reader(Bytes):
     """
 
     def __init__(self, source):
-        from l3mote.opening import Opening  # here, so that memory.forget("opening") gives its memory back
+        from l3mote.opening import Opening  # here, because it is forgotten afterwards
 
         super().__init__(open(source, "rb") if isinstance(source, str) else source)
         self.check = check  # for chunks as they stream: a kernel may bring a faster one
@@ -64,6 +65,8 @@ class Reader(Bytes):
         except:
             self.close()
             raise
+        del Opening
+        forget("opening")
 
     def close(self):
         self.file.close()
@@ -122,8 +125,10 @@ class Reader(Bytes):
     def fixed(self):
         """The FIXED section, decoded and checked, or None in a file that is not calibrated. Read once, then kept."""
         if "FIXED" in self.sections and self._fixed is None:
-            from l3mote.fixed import Fixed
+            from l3mote.fixed import Fixed  # here, as Opening
 
             offset, data = self._section("FIXED", fmt.FIXED_BYTES, fmt.MAX_TEXT)
-            self._fixed = Fixed(self, offset, data)
+            self._fixed = Plain(Fixed(self, offset, data))
+            del Fixed
+            forget("fixed")
         return self._fixed

@@ -3,7 +3,6 @@
 import math
 from array import array
 
-from l3mote.filters import lowpass, weighting
 from l3mote.kernels.capture import choose
 from l3mote.memory import RING as SAMPLES
 from l3mote.mic import SoundError
@@ -46,6 +45,8 @@ class Meter:
         self.last = None
         self.plain, self.weighted = array("f", [0.0] * keep), array("f", [0.0] * keep)
         self.clipped, self.unmoved = array("i", [0] * keep), array("i", [0] * keep)
+        from l3mote.filters import weighting  # here, because the app forgets it afterwards
+
         coefficients = weighting(rate)
         self.state = kernel.state(coefficients)
         self.p = array("i", [0, 0])
@@ -126,6 +127,8 @@ class Ring:
         if len(self.buffer) < 4 * BLOCK:
             raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 4 * BLOCK))
         self.view = memoryview(self.buffer)
+        from l3mote.filters import lowpass
+
         self.taps = lowpass(self.factor) if self.factor > 1 else array("h", [0])
         self.x = array("h", bytes(2 * (BLOCK + len(self.taps) + self.factor)))
         self.x_view = memoryview(self.x)

@@ -6,7 +6,7 @@ A setting that is None is left to the model file (hop, threshold) or to the sour
 
 import json
 
-from l3mote.classify import PER_LABEL
+from l3mote.names import PER_LABEL
 
 
 class SettingsError(ValueError):

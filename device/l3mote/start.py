@@ -7,6 +7,7 @@ Two slots, /l3/current.0 and .1, each hold one line: sequence, version, CRC-32 o
 its version is whole, else the other. Deploying writes the slot that does not run, so no file system has to replace a file.
 """
 
+import gc
 import json
 import os
 import sys
@@ -124,8 +125,13 @@ def run(root=None):
     folder = enable(root)
     with open(folder + "/" + MANIFEST, "r") as f:
         app = f.readline().strip()
-    if app != NO_APP:
-        getattr(__import__("l3mote.app", None, None, (app,)), app)(folder)
+    if app == NO_APP:
+        return
+    start = getattr(__import__("l3mote.app", None, None, (app,)), app)
+    if hasattr(gc, "mem_free"):  # the starter's own heap, 2 kB, is for the app
+        sys.modules.pop(__name__, None)
+        globals().clear()
+    start(folder)
 
 
 WHOLE = True  # the last line: a file that was cut short does not have it

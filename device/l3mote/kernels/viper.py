@@ -10,7 +10,8 @@ is allowed. On 32 bits it changes nothing.
 
 import micropython
 
-from l3mote.kernels.integer import Integer, IntegerLogMel, frontend_bytes, plane_bytes, workspace
+from l3mote.kernels.integer import frontend_bytes, plane_bytes, workspace
+from l3mote.kernels.loops import IntegerLogMel, Loops
 
 name = "viper"
 arithmetic = "fixed"
@@ -573,7 +574,7 @@ def slide_rows(plane: ptr16, p: ptr32):
         c += 1
 
 
-class Kernel(Integer):
+class Kernel(Loops):
     decode = staticmethod(decode)
     conv_rows = staticmethod(conv_rows)
     pool = staticmethod(pool)
