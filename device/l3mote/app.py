@@ -12,14 +12,13 @@ import gc
 import math
 import sys
 import time
-from array import array
 
-from l3mote.kernels import choose
-from l3mote.memory import GARBAGE, RING, HeapError, Zeros, collect_after, forget
+from l3mote.memory import GARBAGE, RING, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, reason
-from l3mote.reader import Reader
 
+LATER = 40960  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
+SPARE = 1536  # bytes of it in one piece, for files: one that is opened takes 1,200
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
 ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
@@ -42,11 +41,14 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
     output = Output(settings)
+    threshold = collect_after(GARBAGE)
     try:
         monitor = Monitor(path, settings, output, source, clock, sleep or doze)
     except Exception as e:
         output.warn("cannot start: " + reason(e))
         raise
+    finally:
+        collect_after(threshold)
     monitor.run()
 
 
@@ -66,63 +68,34 @@ def doze(seconds):
         seconds -= 3600
 
 
-def open_model(path, prepare=None):
-    """The model, with a ring.
-
-    What is large and stays is in the heap before what is small: the window, the ring and the kernel's code, a place for the
-    smallest plan's other buffers, then all that prepare() imports and opens, then the buffers of a plan for what is still free.
-    """
-    threshold = collect_after(GARBAGE)
-    try:
-        reader = Reader(path)
-        pcm, ring = array("h", Zeros(reader.frontend.window)), array("h", Zeros(RING))
-        reader.ring = RING
-        place = bytearray(max(0, least_bytes(reader) - 2 * len(pcm) - 2 * RING))
-        if prepare:
-            prepare()
-        del place
-        return Model(reader, pcm=pcm, ring=ring)
-    finally:
-        collect_after(threshold)
-
-
-def least_bytes(reader):
-    """Bytes of the smallest plan's buffers; the kernel that counts them is imported, and the file's tables for it are read."""
-    module = choose(None, "FIXED" in reader.sections)
-    reader.fixed()
-    from l3mote.plan import CAPTURE, RUN_OBJECTS, plan
-
-    try:
-        return plan(reader, 0, module)
-    except HeapError as e:
-        return e.missing - CAPTURE - RUN_OBJECTS  # which are many small ones
-    finally:
-        del plan
-        forget("plan")
+def open_model(path):
+    """The model, with a ring, before anything else that stays: the heap holds its buffers in one piece each while it is whole."""
+    return Model(path, ring=RING, later=LATER)
 
 
 class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
-        self.given = self.source = source
-        self.model = open_model(path, self.prepare)
+        self.given = source
+        self.model = open_model(path)
+        spare = bytearray(SPARE)  # a hole of that size stays
+        self.source = source or self.microphone()
+        output.connect(settings)
+        from l3mote.classify import Listener
+
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
+        del spare
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
         self.begin()
 
-    def prepare(self):
-        """Import what comes after the large buffers; open the source, whose driver's buffers are on the heap, and MQTT."""
-        global Listener, open_source
-        from l3mote.classify import Listener
+    def microphone(self):
         from l3mote.mic import open_source
 
-        if not self.given:
-            self.source = open_source(self.settings)
-        self.output.connect(self.settings)
+        return open_source(self.settings)
 
     def begin(self):
         """Listen to self.source from now on."""
@@ -233,5 +206,5 @@ class Monitor:
     def reopen(self):
         self.close()
         if not self.given:
-            self.source = open_source(self.settings)
+            self.source = self.microphone()
         self.begin()

@@ -41,7 +41,7 @@ def no_room(needed):
     free = gc.mem_free()
     error = HeapError(
         "the model needs %d bytes of heap for its buffers and %d beside them: %d are free, the largest piece %d"
-        % (needed, RESERVE + needed // 15, free, piece)
+        % (needed, RESERVE + (needed + RESERVE) // 15, free, piece)
     )
     error.missing = max(0, needed - buffer_heap(free))
     return error
@@ -58,11 +58,12 @@ def collect_after(n):
 
 
 class Plain:
-    """Another object's attributes without its class, whose module can then be forgotten."""
+    """Another object's attributes, but for some, without its class, whose module can then be forgotten."""
 
-    def __init__(self, other):
+    def __init__(self, other, without=()):
         for name in other.__dict__:
-            setattr(self, name, getattr(other, name))
+            if name not in without:
+                setattr(self, name, getattr(other, name))
 
 
 class Zeros:

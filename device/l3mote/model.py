@@ -37,25 +37,25 @@ class Plane:
 class Model:
     """A .l3m model ready to run.
 
-    source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
+    source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
     ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
-    Both may be given, in a heap where they would find no room later: then they are not the plan's, nor let go.
+    later: bytes of heap to leave for what comes after the model, unless only the smallest plan leaves less.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None, ring=0, pcm=None):
+    def __init__(self, source, heap=None, kernel=None, ring=0, later=0):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel, ring, pcm)
+            self._open(source, heap, kernel, ring, later)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel, ring, pcm):
-        self.reader = source if isinstance(source, Reader) else Reader(source)
-        self.pcm, self.ring = pcm, None if isinstance(ring, int) else ring
-        self.reader.ring = ring if self.ring is None else len(ring)
+    def _open(self, source, heap, kernel, ring, later):
+        self.reader = Reader(source)
+        self.reader.ring = ring
+        self.ring = None
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
@@ -67,48 +67,40 @@ class Model:
         try:
             if self.arithmetic == "fixed":
                 calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
-            self._fit(module, heap)
+            self._fit(module, heap, later)
         except Exception:
             self.close()
             raise
 
-    def _fit(self, module, heap):
+    def _fit(self, module, heap, later):
         """Plan and allocate. What is free may be in pieces that do not hold the plan: then plan for less, to the least."""
-        given = self.pcm, self.ring
         if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
             self.plan = self._plan(module, heap)
             return self._allocate(module)
-        held = sum([2 * len(buffer) for buffer in given if buffer is not None])
         gc.collect()
-        heap, least = buffer_heap(gc.mem_free()) + held, 0
+        most, tried = buffer_heap(gc.mem_free()), None
+        heap = most - later
         while True:
             try:
                 self.plan = self._plan(module, heap)
                 return self._allocate(module)
             except HeapError as e:
-                raise no_room(heap + e.missing - held)
+                heap += e.missing  # to the smallest plan
+                if heap > most or heap == tried:
+                    raise no_room(heap)
             except MemoryError:
-                self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
-                self.pcm, self.ring = given
-            least = least or self._least(module)
-            if self.plan.heap_bytes <= least:
-                raise no_room(least - held)
-            heap = max(least, self.plan.heap_bytes * 15 // 16)
+                self.pcm = self.ring = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
+                tried = self.plan.heap_bytes
+                heap = tried * 15 // 16
 
     def _plan(self, module, heap):
         from l3mote.plan import plan  # here, because it is forgotten before its plan is allocated
 
-        found = Plain(plan(self.reader, heap, module))
+        found = plan(self.reader, heap, module)
         del plan
+        found = Plain(found, ("layers", "convs", "columns", "widest", "sizes", "buffers"))  # which only planning needs: 2 kB
         forget("plan")
         return found
-
-    def _least(self, module):
-        """Bytes of the smallest plan."""
-        try:
-            return self._plan(module, 0).heap_bytes
-        except HeapError as e:
-            return e.missing
 
     def close(self):
         self.reader.close()
@@ -119,12 +111,11 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
+            (2 * reader.frontend.window, self._make_pcm),
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(vector_sizes(reader)), self._make_vectors),
         ]
-        if self.pcm is None:
-            makers.append((2 * reader.frontend.window, self._make_pcm))
-        if reader.ring and self.ring is None:
+        if reader.ring:
             makers.append((2 * reader.ring, self._make_ring))
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):

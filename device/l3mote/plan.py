@@ -15,7 +15,7 @@ from l3mote.memory import HeapError
 from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
-CAPTURE = 6144  # what a Listener has beside its ring, measured on the unix port: filters, a block of samples, levels, scores
+CAPTURE = 4096  # what a Listener has beside its ring, measured on the emulated RP2040: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
