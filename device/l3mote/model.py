@@ -98,7 +98,7 @@ class Model:
 
         found = plan(self.reader, heap, module)
         del plan
-        found = Plain(found, ("layers", "convs", "columns", "widest", "sizes", "buffers"))  # which only planning needs: 2 kB
+        found = Plain(found, ("buffers",))  # a list for people: 1 kB
         forget("plan")
         return found
 

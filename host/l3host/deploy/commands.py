@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from l3host import app, show
-from l3host.deploy import facts, payload, steps, targets
+from l3host.deploy import facts, payload, starting, steps, targets
 from l3host.deploy.links import TOOLS, connected
 from l3host.errors import L3Error
 from l3host.files import claim_output
@@ -68,19 +68,25 @@ def deploy(args: argparse.Namespace) -> int:
 def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
     back = f"l3mote deploy --rollback --port {args.port}"
     if args.rollback:
-        result = steps.rollback(target) | {"board": found.name}
-        show.results(args.json, result, lambda: show.say(f"{found.name} starts {result['version']} again, not {result['before']}"))
+        say = show.steps(args.json)
+        result = steps.rollback(target) | {"board": found.name, "started": None}
+        if isinstance(target, targets.Board):
+            result["started"] = starting.check(target, result["version"], say)
+        show.results(args.json, result, lambda: print_rolled_back(result))
         return 0
     kernel, cost = choose(args, found)
     kernels = ["ulab", "python"] if isinstance(target, targets.Drive) else [kernel]  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(found, args.mpy)
     files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
     with show.bars(args.json) as bar:
-        task = bar.add_task(files.version, total=files.bytes)
+        task, say = bar.add_task(files.version, total=files.bytes), show.steps(args.json)
         result = steps.deploy(
             target, files, lambda folder: selftest(target, folder, args.app), found.implementation == "circuitpython",
-            lambda n: bar.advance(task, n),
-        )  # fmt: skip
+            lambda n: bar.advance(task, n), say,
+        ) | {"started": None}  # fmt: skip
+        if isinstance(target, targets.Board) and args.app != start.NO_APP:
+            starting.try_out(target, result, say)
+            result["started"] = True
     result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
     result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
     result |= {"rollback": back if result["before"] else None}
@@ -139,6 +145,23 @@ def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
     return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}")
 
 
+def begins(result: dict) -> str:
+    if result["started"]:
+        return f"{result['version']} has started, and listens"
+    if result["selftest"]:
+        return f"{result['version']} is the board's version now"
+    return f"it starts {result['version']} at its next reset: whether it listens, a drive cannot say; look at its serial port"
+
+
+def instead(result: dict) -> str:
+    return f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
+
+
+def print_rolled_back(result: dict) -> None:
+    verb = "has started again, and listens" if result["started"] else "is its version again"
+    show.say(f"{result['board']}: {result['version']} {verb}{instead(result)}")
+
+
 def print_deployed(result: dict) -> None:
     kind = ".mpy" if result["precompiled"] else ".py"
     show.say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {show.size(result['bytes'])}")
@@ -147,7 +170,6 @@ def print_deployed(result: dict) -> None:
         show.say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
     else:
         show.say("no self-test: the board cannot be asked through its drive; it checks each file whenever it starts")
-    instead = f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
-    show.say(f"it starts {result['version']} now{instead}")
+    show.say(f"{begins(result)}{instead(result)}")
     if result["rollback"]:
         show.say(f"back to the version before: {result['rollback']}")
