@@ -8,8 +8,8 @@ from pathlib import Path
 
 from l3convert import keras_v3, l3shape, legacy_h5
 from l3host.errors import L3Error
-from l3host.graph import Graph
-from l3host.load import load_graph
+from l3host.graph.network import Graph
+from l3host.l3m.load import load_graph
 from l3mote.format import MAGIC
 
 # (first bytes, what it is, its reader: bytes of the file -> list of KerasLayer)

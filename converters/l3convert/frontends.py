@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from l3convert.keras_config import KerasLayer
-from l3host import reference
-from l3host.graph import FRONTENDS, frontend
+from l3host.graph.network import FRONTENDS, frontend
+from l3host.reference import floats
 from l3mote import format as fmt
 
 # What the one front-end that the device computes fixes; kapre's layers can do more.
@@ -106,7 +106,7 @@ def _window(layer: KerasLayer, shape: list) -> int:
 def _check_kernels(layer: KerasLayer, fe: fmt.Frontend) -> None:
     """The DFT kernels and mel matrix of the file (kapre lets them be trained) must be those that the device computes."""
     for name, array in layer.weights.items():
-        expected = reference.mel_matrix(fe) if array.ndim == 2 else _dft(fe, name)
+        expected = floats.mel_matrix(fe) if array.ndim == 2 else _dft(fe, name)
         got = array.reshape(len(array), -1).astype(np.float64)
         if got.shape != expected.shape or _distance(got, expected) > KERNEL_TOLERANCE * expected.max():
             raise layer.error(

@@ -9,7 +9,7 @@ import numpy as np
 
 from l3convert import frontends
 from l3convert.keras_config import MALFORMED, KerasLayer
-from l3host.graph import FRONTENDS, Conv, Dense, Graph, frontend
+from l3host.graph.network import FRONTENDS, Conv, Dense, Graph, frontend
 from l3mote.format import Frontend
 
 SUPPORTED = "supported are a log-mel front-end, 3x3 convolutions, batch norm, ReLU, max-pool, then dense layers"

@@ -6,11 +6,11 @@ import numpy as np
 
 from l3convert.keras_config import KerasLayer
 from l3host.errors import L3Error
-from l3host.graph import FRONTENDS, frontend
+from l3host.graph.l3 import POOLED
+from l3host.graph.network import FRONTENDS, frontend
 from l3mote.format import SCALE_MEL
 
 CONVS = 8
-POOLED = (2, 4, 6)  # convolutions that a 2x2 max-pool follows
 
 
 def architecture(weights: list[tuple[str, dict[str, np.ndarray]]]) -> list[KerasLayer]:

@@ -13,9 +13,12 @@ import math
 import sys
 import time
 
-from l3mote.memory import GARBAGE, RING, collect_after, forget
+from l3mote.limits import RING
+from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, reason
+from l3mote.reader import Reader
+from l3mote.seconds import samples
 
 LATER = 40960  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
 SPARE = 1536  # bytes of it in one piece, for files: one that is opened takes 1,200
@@ -58,7 +61,8 @@ def doze(seconds):
         from alarm import light_sleep_until_alarms
         from alarm import time as alarms
 
-        return light_sleep_until_alarms(alarms.TimeAlarm(monotonic_time=time.monotonic() + seconds))
+        # whole seconds since an epoch: the monotonic clock is a float, which after a year knows no seconds
+        return light_sleep_until_alarms(alarms.TimeAlarm(epoch_time=time.time() + math.ceil(seconds)))
     try:
         from machine import lightsleep
     except ImportError:
@@ -68,16 +72,18 @@ def doze(seconds):
         seconds -= 3600
 
 
-def open_model(path):
-    """The model, with a ring, before anything else that stays: the heap holds its buffers in one piece each while it is whole."""
-    return Model(path, ring=RING, later=LATER)
+def open_model(source):
+    """The model, with a ring, before anything else that stays: its buffers find one piece each while the heap is whole."""
+    return Model(source, ring=RING, later=LATER)
 
 
 class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
         self.given = source
-        self.model = open_model(path)
+        reader = Reader(path)
+        self._check(reader)
+        self.model = open_model(reader)
         spare = bytearray(SPARE)  # a hole of that size stays
         self.source = source or self.microphone()
         output.connect(settings)
@@ -90,7 +96,15 @@ class Monitor:
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
+        self.feed, self.fed = lambda: None, 0  # the watchdog, and the samples there were when it was fed last
         self.begin()
+
+    def _check(self, reader):
+        from l3mote.settings import suit
+
+        suit(dict(self.settings, mic="callback") if self.given else self.settings, reader)
+        del suit
+        forget("settings")
 
     def microphone(self):
         from l3mote.mic import open_source
@@ -99,7 +113,7 @@ class Monitor:
 
     def begin(self):
         """Listen to self.source from now on."""
-        self.listener.restart(self.source, SETTLE if self.settings["mic"] == "i2s" and not self.given else 0)
+        self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
             self.output.serve(self.listener.ring.service)
 
@@ -110,6 +124,7 @@ class Monitor:
     def steps(self):
         """The same as run, as a generator that gives control back after every window (or cycle)."""
         turn = self.cycle if self.settings["mode"] == "every" else self.window
+        self.watch()
         self.status("listening")
         pause, broken = PAUSE[0], False
         while True:
@@ -129,6 +144,23 @@ class Monitor:
         self.status("end of the recording")
         self.close()
         self.output.drain(1)
+
+    def watch(self):
+        """Start the watchdog, if one is set."""
+        if self.settings["watchdog"]:
+            try:
+                from l3mote import watchdog
+
+                self.feed = watchdog.start(self.settings["watchdog"])
+            except Exception as e:  # firmware without one
+                self.output.warn("no watchdog: " + reason(e))
+
+    def alive(self):
+        """Feed the watchdog if sound has come since it was last fed."""
+        total = self.listener.ring.total
+        if total != self.fed:
+            self.fed = total
+            self.feed()
 
     def status(self, label):
         plan = self.model.plan
@@ -151,17 +183,19 @@ class Monitor:
                 self.emit(listener.finish())
                 raise EOFError
             listener.idle()
+            self.alive()
         self.emit(listener.warned())
         if self.wanted():
             self.emit(listener.infer())
         else:
             listener.pass_over()
-        output.t = round(listener.t, 3)
+        output.t = listener.t
         self.level()
         output.service()
 
     def emit(self, events):
         for event in events:
+            self.alive()
             if event:
                 self.output.event(event)
 
@@ -182,9 +216,9 @@ class Monitor:
             self.slots += 1
         self.slot = meter.slots
         every = self.settings["level_every"]
-        if every and self.slots * listener.slot >= every * listener.rate:
+        if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
-            record["event"], record["t"] = "level", round(self.slot * listener.slot / listener.rate, 3)
+            record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
             record["level"] = round(10 * math.log10(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
@@ -194,9 +228,18 @@ class Monitor:
         for _ in range(self.answer):
             self.window()
         self.close()
+        self.output.serve(self.feed)  # no sound is taken now, on purpose
         self.output.drain(ONLINE)
-        self.sleep(self.settings["every"])
+        self.rest(self.settings["every"])
         self.reopen()
+
+    def rest(self, seconds):
+        """Sleep, in pieces that are short enough for the watchdog."""
+        piece = self.settings["watchdog"] / 2 or seconds
+        while seconds > 0:
+            self.feed()
+            self.sleep(min(seconds, piece))
+            seconds -= piece
 
     def close(self):
         self.output.serve(None)

@@ -1,15 +1,15 @@
 """Listening: windows at every hop of a source, a model's scores of them, and the events that follow.
 
-An event is a dict: event ("start", "end" or "warning"), label, score, level (A-weighted Leq, dB of full scale) and t, in seconds of
-sound since the beginning: samples counted, no clock read.
+An event is a dict: event ("start", "end" or "warning"), label, score, level (A-weighted Leq, dB of full scale) and t (Seconds), the
+time of sound since the beginning: samples counted, no clock read.
 """
 
 import time
 from array import array
 
-from l3mote.mic import SoundError
-from l3mote.names import PER_LABEL
-from l3mote.ring import BLOCK, SAMPLES, Ring, possible_hop
+from l3mote.limits import BLOCK, SoundError, kept_rate, possible_hop, thresholds
+from l3mote.ring import SAMPLES, Ring
+from l3mote.seconds import Seconds, samples
 
 SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
@@ -104,17 +104,18 @@ def ones(n):
 
 
 class Faults:
-    """The same warning again only after QUIET_FOR seconds without its fault."""
+    """The same warning again only after `quiet` samples without its fault."""
 
-    def __init__(self):
+    def __init__(self, quiet):
+        self.quiet = quiet
         self.last = {}  # type: dict
 
     def due(self, name, fault, now):
-        """Is there a fault that is to be told of? now: seconds of sound."""
+        """Is there a fault that is to be told of? now: samples."""
         last = self.last.get(name)
         if fault:
             self.last[name] = now
-        return fault and (last is None or now - last >= QUIET_FOR)
+        return fault and (last is None or now - last >= self.quiet)
 
 
 class Listener:
@@ -123,7 +124,7 @@ class Listener:
     model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
     thresholds that it lacks or has as None come from the model. clock: see steps().
     hop: samples from one window to the next, the window's own length where the ring cannot hold an overlap.
-    slot: samples of the meter's slots.
+    slot: samples of the meter's slots. rate: samples a second of the ring: the model's, but for what the source's is off.
     windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
     """
@@ -131,24 +132,25 @@ class Listener:
     def __init__(self, model, source, settings=None, clock=None):
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
-        self.rate, self.window = fe.sample_rate, fe.window
-        hop = max(1, int(get("hop") * fe.sample_rate + 0.5)) if get("hop") else fe.hop
+        self.rate, self.window = kept_rate(source.rate, fe.sample_rate), fe.window
+        hop = max(1, samples(get("hop"), self.rate)) if get("hop") else fe.hop
         self.hop = possible_hop(self.window, hop)
         if not model.labels:
             raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
+        least = thresholds(model.labels, model.reader.thresholds, settings or {})
         self.detector = Detector(
-            thresholds(model, settings or {}), self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
-            int((get("refractory") or 0) * self.rate),
+            least, self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
+            samples(get("refractory") or 0, self.rate),
         )  # fmt: skip
         buffer = model.ring or array("h", bytes(2 * SAMPLES))
         self.slot = max(1, self.window // SLOTS)
-        self.ring = Ring(source, self.rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
+        self.ring = Ring(source, fe.sample_rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
         self.pcm = memoryview(model.pcm)
         self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
         self.covered = 0  # samples up to here were in a window, or were not to be
         self.windows = self.skipped = self.lost = 0
         self.slots = self.told = 0  # slots and losses that warnings were given for
-        self.faults = Faults()
+        self.faults = Faults(QUIET_FOR * self.rate)
 
     # -- sound
 
@@ -176,8 +178,8 @@ class Listener:
 
     def restart(self, source, settle=0):
         """Go on with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
-        self.source = self.ring.source = source
-        self.ring.ended = False
+        self.source = source
+        self.ring.restart(source)
         self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
         self.covered, self.have = self.start, 0
 
@@ -190,8 +192,12 @@ class Listener:
 
     @property
     def t(self):
-        """Seconds of sound so far."""
-        return self.ring.total / self.rate
+        """The time of sound so far, as Seconds."""
+        return self.seconds(self.ring.total)
+
+    def seconds(self, sample):
+        """When a sample (at the model's rate) was heard."""
+        return Seconds(sample * self.ring.factor, self.source.rate)
 
     def levels(self):
         """(dB of full scale, A-weighted Leq) of the last SLOTS slots: of so much sound as a window has."""
@@ -205,16 +211,16 @@ class Listener:
         """What happened so far, for a status line."""
         plain, weighted = self.levels()
         return {
-            "t": round(self.t, 3), "level": round(weighted, 1), "dbfs": round(plain, 1), "windows": self.windows,
+            "t": self.t, "level": round(weighted, 1), "dbfs": round(plain, 1), "windows": self.windows,
             "skipped": self.skipped, "lost": self.lost, "overruns": self.source.overruns,
         }  # fmt: skip
 
     # -- events
 
-    def _event(self, kind, label, score, level, t):
+    def _event(self, kind, label, score, level, sample):
         return {
             "event": kind, "label": label, "score": None if score is None else round(score, 4), "level": round(level, 1),
-            "t": round(t, 3),
+            "t": self.seconds(sample),
         }  # fmt: skip
 
     def infer(self):
@@ -232,22 +238,22 @@ class Listener:
             yield event
 
     def _named(self, found):
-        return [self._event(kind, self.model.labels[i], score, level, at / self.rate) for kind, i, score, level, at in found]
+        return [self._event(kind, self.model.labels[i], score, level, at) for kind, i, score, level, at in found]
 
     def warned(self):
         """Warnings that are due: a list of events."""
         meter, found = self.ring.meter, []
         while self.slots < meter.slots:
             self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
-            t, level = self.slots * self.slot / self.rate, meter.level(self.slots - 1, self.slots)[1]
+            now, level = self.slots * self.slot, meter.level(self.slots - 1, self.slots)[1]
             i = (self.slots - 1) % meter.kept
-            if self.faults.due("clipping", meter.clipped[i] >= CLIPPED, t):
-                found.append(self._event("warning", "clipping", meter.clipped[i], level, t))
-            if self.faults.due("silent", meter.unmoved[i] >= STILL * self.source.rate, t):
-                found.append(self._event("warning", "silent", None, level, t))
+            if self.faults.due("clipping", meter.clipped[i] >= CLIPPED, now):
+                found.append(self._event("warning", "clipping", meter.clipped[i], level, now))
+            if self.faults.due("silent", meter.unmoved[i] >= STILL * self.source.rate, now):
+                found.append(self._event("warning", "silent", None, level, now))
             lost = self.lost + self.source.overruns // self.ring.factor
-            if self.faults.due("overrun", lost > self.told, t):
-                found.append(self._event("warning", "overrun", lost, level, t))
+            if self.faults.due("overrun", lost > self.told, now):
+                found.append(self._event("warning", "overrun", lost, level, now))
             self.told = lost
         return found
 
@@ -289,18 +295,3 @@ class Listener:
     def finish(self):
         """Ends of what is still heard, when listening stops."""
         return self._named(self.detector.finish())
-
-
-def thresholds(model, settings):
-    """A threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
-    found = array("f", model.reader.thresholds)
-    for i in range(len(found)):
-        if settings.get("threshold") is not None:
-            found[i] = settings["threshold"]
-    for key in settings:
-        if key.startswith(PER_LABEL) and settings[key] is not None:
-            label = key[len(PER_LABEL) :]
-            if label not in model.labels:
-                raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(model.labels)))
-            found[model.labels.index(label)] = settings[key]
-    return found

@@ -1,4 +1,4 @@
-"""The FIXED section: power-of-two scales and the tables of the integer front-end (FORMAT.md; arithmetic: host/l3host/fixed.py)."""
+"""The FIXED section: power-of-two scales, tables of the integer front-end (FORMAT.md, host/l3host/reference/fixed.py)."""
 
 import struct
 from array import array

@@ -1,6 +1,6 @@
 """Events on flash: append-only JSON lines with a CRC-32 each, in two files that take turns.
 
-A line is a JSON object whose last key is its checksum: {"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}. That is 8
+A line is a JSON object whose last key is its checksum: {"event": "start", "label": "dog", "t": 3.500, "crc": "144ebfca"}. That is 8
 hex digits, of the line's bytes before `, "crc"`. Each file begins with a line of its own, {"log": N, ...}: the file of the greater
 N is the one that is written.
 
@@ -14,15 +14,26 @@ import os
 import sys
 from binascii import crc32
 
+from l3mote.seconds import Seconds
+
 MOST = 1024  # bytes of a line: what reading a damaged file may take
 CRC = ', "crc": "%08x"}'
 CRC_BYTES = 20
 
 
 def seal(record):
-    """The line, without its end, of a record (a dict that is not empty): keys in order, MicroPython's dicts have none."""
-    body = "{" + ", ".join(["%s: %s" % (json.dumps(key), json.dumps(record[key])) for key in sorted(record)])
+    """The line, without its end, of a record (a dict that is not empty)."""
+    body = text(record)[:-1]
     return body + CRC % crc32(body.encode())
+
+
+def text(record):
+    """A dict as JSON: keys in order, because MicroPython's dicts have none, and Seconds as they print."""
+    return "{" + ", ".join(["%s: %s" % (json.dumps(key), _value(record[key])) for key in sorted(record)]) + "}"
+
+
+def _value(value):
+    return repr(value) if isinstance(value, Seconds) else json.dumps(value)
 
 
 def unseal(line):

@@ -6,7 +6,6 @@ MicroPython never moves what it has allocated, so a small object amid a free pie
 import gc
 import sys
 
-RING = 8192  # samples that the app keeps while the network runs: 16 kB
 GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
 RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
 

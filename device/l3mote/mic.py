@@ -1,10 +1,10 @@
 """Where sound comes from. Every source has the same few names:
 
-- rate: samples a second
+- rate: samples a second, as many as really come where a driver rounds what it was asked for
 - readinto(x): writes samples to x, a buffer of int16, without waiting; returns how many: 0 when there is none yet, -1 when the
   sound is over
 - live: sound goes on whether it is read or not (a file waits)
-- overruns: samples that the driver lost, as far as it can tell
+- overruns: samples that the driver lost since the first look at it, as far as it can tell
 - close()
 """
 
@@ -12,16 +12,13 @@ import struct
 import sys
 from array import array
 
-RATE = 16000  # of a microphone, unless the settings say another: what every driver and microphone can, and twice the models' 8,000
-
-
-class SoundError(ValueError):
-    """One line: what is wrong with a source of sound, and what to do."""
+from l3mote.limits import RATE, SOURCES, SoundError
 
 
 class Wav:
-    """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean).
+    """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean, rounded down).
 
+    One whose writer could not go back to note its length, because the power went or it wrote to a pipe, is read to its end.
     file: a path, or a binary file object. Raises SoundError, OSError.
     """
 
@@ -47,15 +44,18 @@ class Wav:
         head = self.file.read(12)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
             raise self.error("not a WAV file")
+        end, at = 8 + struct.unpack("<I", head[4:8])[0], 12
         self.rate = 0
         while True:
             head = self.file.read(8)
+            at += 8
             if len(head) < 8:
                 raise self.error("no sound in it: the WAV file has no data chunk")
             size = struct.unpack("<I", head[4:])[0]
             if head[:4] == b"data":
                 break
             skip = size + (size & 1)
+            at += skip
             if head[:4] == b"fmt ":
                 data = self.file.read(min(size, 40))
                 skip -= len(data)
@@ -63,6 +63,8 @@ class Wav:
             self.file.seek(skip, 1)
         if not self.rate:
             raise self.error("its sound comes before its format")
+        if not size and not at < end <= 0xFFFFFFFF:  # nothing is said to be behind: the length was never noted
+            size = 0xFFFFFFFF
         self.left = size // (2 * self.channels)
 
     def _read_format(self, data, size):
@@ -83,7 +85,8 @@ class Wav:
         if self.channels == 1:
             n = self.file.readinto(memoryview(x)[:n]) // 2
         else:
-            pairs = array("h", self.file.read(4 * n)[: 4 * n])
+            data = self.file.read(4 * n)
+            pairs = array("h", data[: len(data) // 4 * 4])  # the file may end in the middle of one
             n = len(pairs) // 2
             for i in range(n):
                 x[i] = (pairs[2 * i] + pairs[2 * i + 1]) >> 1
@@ -108,24 +111,30 @@ class Callback:
 def open_source(settings):
     """The source that the app's settings name. Raises SoundError, OSError and what a driver raises."""
     kind = settings["mic"]
+    missing = [name for name in SOURCES[kind] if settings.get(name) in (None, "")]
+    if missing:
+        raise SoundError("%s not set: mic=%s needs %s" % (", ".join(missing), kind, ", ".join(SOURCES[kind])))
     if kind == "wav":
         return Wav(settings["wav"])
     if kind == "callback":
         raise SoundError("mic is callback: give your own source to the app, for example mic.Callback(function, rate)")
-    pins = ("sck", "sd") if kind == "pdm" else ("sck", "ws", "sd")
-    missing = [name for name in pins if settings.get(name) is None]
-    if missing:
-        raise SoundError("%s not set: mic=%s needs the microphone's pins" % (", ".join(missing), kind))
-    sck, sd, rate = settings["sck"], settings["sd"], settings.get("rate") or RATE
     try:
-        if kind == "pdm":
-            from l3mote.mic_circuitpython import PDM
-
-            return PDM(sck, sd, rate)
-        if sys.implementation.name == "circuitpython":
-            from l3mote.mic_circuitpython import I2SIn as I2S
-        else:
-            from l3mote.mic_machine import I2S
-        return I2S(sck, settings["ws"], sd, rate, settings.get("bits") or 32, settings.get("channel") or "left")
+        return _microphone(kind, settings)
     except ImportError as e:
         raise SoundError("this firmware has no %s input (%s): mic=wav and mic=callback work everywhere" % (kind, e))
+
+
+def _microphone(kind, settings):
+    sck, sd, rate = settings["sck"], settings["sd"], settings.get("rate") or RATE
+    if kind == "pdm":
+        from l3mote.mic_circuitpython import PDM
+
+        return PDM(sck, sd, rate)
+    ws, bits, channel = settings["ws"], settings.get("bits") or 32, settings.get("channel") or "left"
+    if sys.implementation.name == "circuitpython":
+        from l3mote.mic_circuitpython import I2SIn
+
+        return I2SIn(sck, ws, sd, rate, bits, channel)
+    from l3mote.mic_machine import I2S
+
+    return I2S(sck, ws, sd, rate, bits, channel, number=settings.get("i2s_id") or 0)

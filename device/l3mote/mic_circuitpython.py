@@ -1,4 +1,4 @@
-"""Microphones on CircuitPython: audioi2sin.I2SIn (CircuitPython 10) and audiobusio.PDMIn. Their record() waits for its samples.
+"""Microphones on CircuitPython: audioi2sin.I2SIn (CircuitPython 10.3) and audiobusio.PDMIn. Their record() waits for its samples.
 
 I2SIn goes on recording in the background, so asking it only for samples that are due costs no time. PDMIn records while record()
 runs and not otherwise: it hears nothing while a model runs.
@@ -10,7 +10,7 @@ from array import array
 import board
 
 from l3mote.kernels.capture import choose
-from l3mote.mic import SoundError
+from l3mote.limits import OFF_RATE, SoundError
 
 FRAMES = 256  # recorded at once
 
@@ -23,32 +23,49 @@ def pin(name):
 
 
 class Recorder:
-    """What both have in common. driver.record(raw, n) fills raw with n samples."""
+    """What both have in common. driver.record(raw, n) fills raw with n samples, or fewer, and returns how many.
 
-    def __init__(self, driver, words, first, is_unsigned):
+    rate: what was asked for; the driver's own is taken where that is near. Overruns count from the first look on.
+    Raises SoundError.
+    """
+
+    def __init__(self, driver, rate, words, first, is_unsigned):
         self.driver, self.words = driver, words
         self.rate = driver.sample_rate
+        if 100 * abs(self.rate - rate) > OFF_RATE * rate:
+            driver.deinit()
+            raise SoundError("the microphone's driver gives %d Hz for a rate of %d Hz: set another rate" % (self.rate, rate))
         self.overruns = 0
         self.kernel = choose()[1]
         self.p = array("i", [first, words, FRAMES, is_unsigned])  # see capture.take
         self.raw = array("H" if is_unsigned else "h", bytes(2 * FRAMES * words))
-        self.since = time.monotonic_ns()
-        self.got = 0
+        self.since, self.got = None, 0
 
     def due(self):
         """Samples since the last of them was taken."""
-        return (time.monotonic_ns() - self.since) * self.rate // 1000000000 - self.got
+        if self.since is None:
+            self.since = time.monotonic_ns()
+        return self.samples(self.since) - self.got
+
+    def samples(self, since):
+        return (time.monotonic_ns() - since) * self.rate // 1000000000
 
     def record(self, x):
-        self.driver.record(self.raw, FRAMES * self.words)
+        n = self.driver.record(self.raw, FRAMES * self.words) // self.words
+        self.p[2] = n  # what is behind is old sound
         self.kernel.take(self.raw, x, self.p)
+        self.overruns += FRAMES - n
         self.got += FRAMES
-        return FRAMES
+        return n
+
+    def go_on(self):
+        """Count from now."""
+        self.since, self.got = time.monotonic_ns(), 0
 
     def lose(self, samples):
-        """Some were not recorded: go on from now."""
+        """Some were not recorded."""
         self.overruns += max(1, samples)
-        self.since, self.got = time.monotonic_ns(), 0
+        self.go_on()
 
     def close(self):
         self.driver.deinit()
@@ -60,22 +77,34 @@ class I2SIn(Recorder):
     live = True
 
     def __init__(self, sck, ws, sd, rate=16000, bits=32, channel="left"):
-        import audioi2sin
-
+        try:
+            import audioi2sin
+        except ImportError:
+            raise SoundError("this firmware has no I2S input: CircuitPython 10.3 and later have audioi2sin, on some boards")
         stereo = channel == "right"
         driver = audioi2sin.I2SIn(
             pin(sck), pin(ws), pin(sd), sample_rate=rate, bit_depth=bits, output_bit_depth=16, mono=not stereo
         )
-        Recorder.__init__(self, driver, 1 + stereo, int(stereo), 0)
+        Recorder.__init__(self, driver, rate, 1 + stereo, int(stereo), 0)
+        self.says_overflow = hasattr(driver, "overflow")  # later than audioi2sin itself, whose record() then brings less
 
     def readinto(self, x):
+        if self.since is None:
+            self.overflowed()  # before, nobody asked for its samples
         due = self.due()
         if len(x) < FRAMES or due < FRAMES:
             return 0
+        before = time.monotonic_ns()
         n = self.record(x)
-        if self.driver.overflow:
+        if self.overflowed():
             self.lose(due - FRAMES)
+        elif self.samples(before) > FRAMES // 2:
+            self.go_on()  # it had to wait: its clock is slower than ours
         return n
+
+    def overflowed(self):
+        """Has the driver dropped samples since it was last asked?"""
+        return self.says_overflow and self.driver.overflow
 
 
 class PDM(Recorder):
@@ -87,7 +116,7 @@ class PDM(Recorder):
         import audiobusio
 
         driver = audiobusio.PDMIn(pin(clock), pin(data), sample_rate=rate, bit_depth=16)
-        Recorder.__init__(self, driver, 1, 0, 1)
+        Recorder.__init__(self, driver, rate, 1, 0, 1)
 
     def readinto(self, x):
         if len(x) < FRAMES:

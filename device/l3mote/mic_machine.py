@@ -18,7 +18,8 @@ DRIVER_FRAME = 8  # ...in two slots of 32 bits, whatever is asked of it; RP2 tak
 class I2S:
     """sck, ws, sd: pins (numbers or names). bits: of a slot, 16 or 32 (24-bit microphones: 32); the upper 16 are taken.
 
-    The left channel is the driver's MONO; the right one is picked from its STEREO. ibuf: bytes that the driver holds.
+    The left channel is the driver's MONO; the right one is picked from its STEREO. ibuf: bytes that the driver holds. number: of
+    the port's I2S: 0 or 1 on ESP32 and RP2, 1 or 2 on STM32 and i.MX RT. Overruns count from the first readinto() on.
     Raises what the driver raises: ValueError, OSError.
     """
 
@@ -40,9 +41,11 @@ class I2S:
         poll = select.poll()
         poll.register(self.driver, select.POLLIN)
         poll.poll(0)  # from the first poll on, readinto() does not wait
-        self.since, self.got = time.ticks_us(), 0
+        self.since, self.got = None, 0
 
     def readinto(self, x):
+        if self.since is None:  # what the driver dropped before, nobody asked for
+            self.since = time.ticks_us()
         n = min(len(x), FRAMES)
         done = (self.driver.readinto(self.view[: n * self.frame // 2]) or 0) // self.frame
         if done:

@@ -37,7 +37,7 @@ class Plane:
 class Model:
     """A .l3m model ready to run.
 
-    source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
+    source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
     ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
@@ -53,13 +53,13 @@ class Model:
             collect_after(threshold)
 
     def _open(self, source, heap, kernel, ring, later):
-        self.reader = Reader(source)
+        self.reader = source if isinstance(source, Reader) else Reader(source)
         self.reader.ring = ring
         self.ring = None
         module = choose(kernel, "FIXED" in self.reader.sections)
         self.kernel_name = module.name
         self.arithmetic = module.arithmetic
-        self.reader.check = getattr(module, "check", self.reader.check)
+        self.check = module.check
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
@@ -129,7 +129,7 @@ class Model:
         self._share_window()
         if self.plan.in_chunk or self.plan.workplace is not None:
             place = memoryview(self.chunk if self.plan.in_chunk else self.planes[self.plan.workplace].data)
-            self.logmel = module.frontend(reader, place[: self.plan.frontend_bytes])
+            self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -146,7 +146,7 @@ class Model:
         self.vectors = [self.kernel.vector(n) for n in vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
-        self.logmel = module.frontend(self.reader)
+        self.logmel = module.FrontEnd(self.reader)
 
     def _plane_maker(self, i, shape):
         def make():
@@ -210,7 +210,7 @@ class Model:
             layer, src, dst = self.convs[i], planes[i], planes[i + 1]
             if stop == layer.rows:
                 kernel.clear(src, stop - src.top)  # the border below the plane
-            for chunk in self.reader.chunks(layer, self.chunk):
+            for chunk in self.reader.chunks(layer, self.chunk, self.check):
                 kernel.conv(chunk, self.chunk, src, dst, first, stop)
                 yield
             if self.observer:
@@ -225,17 +225,7 @@ class Model:
         column = plane.first * plane.step
         at = column // layer.pool_cols * layer.out_rows * plane.channels
         opening = column % layer.pool_cols == 0  # where a group's rest has a tile of its own, the tile has no other column
-        getattr(self.kernel, "flatten", self._flatten_rows)(plane, self.vectors[0], layer.out_rows, at, opening)
-
-    def _flatten_rows(self, plane, embedding, rows, at, opening):
-        channels, row = plane.channels, self.kernel.row
-        for c in range(channels):
-            for t in range(rows):
-                to = at + t * channels + c
-                for value in row(plane, c, t):
-                    if opening or value > embedding[to]:
-                        embedding[to] = value
-                    to += rows * channels
+        self.kernel.flatten(plane, self.vectors[0], layer.out_rows, at, opening)
 
     def _head(self):
         """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
@@ -244,7 +234,7 @@ class Model:
             self.output = self.embedding
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
-            for chunk in self.reader.chunks(layer, self.chunk):
+            for chunk in self.reader.chunks(layer, self.chunk, self.check):
                 self.kernel.dense(chunk, self.chunk, x, y)
                 yield
             self.output = self.kernel.floats(y, n + i)
@@ -267,7 +257,7 @@ class Model:
             error = max(error, abs(output[i] - expected[i]))
         error = error / scale if scale else error
         if self.arithmetic == "fixed":
-            return crc32(bytes(self.vectors[-1])) == self.kernel.fixed.check, error
+            return crc32(bytes(self.vectors[-1])) == self.reader.fixed().check, error
         return error <= SELFTEST_RELATIVE, error
 
 

@@ -1,6 +1,8 @@
 """Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
 
 from l3mote.log import Log, seal
+from l3mote.memory import forget
+from l3mote.seconds import Seconds
 
 REASONS = {
     28: "the flash is full",
@@ -15,25 +17,37 @@ def reason(error):
 
 
 class Output:
-    """Each line is a sealed record (log.seal), the same everywhere. t: seconds of audio heard, for warnings."""
+    """Each line is a sealed record (log.seal), the same everywhere. t: the time of sound (Seconds), for warnings."""
 
     def __init__(self, settings):
-        self.t = 0
+        self.t = Seconds(0, 1)
         self.failing = set()  # what was complained about and has not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
         self.publisher = None
+        self.mqtt = settings["mqtt_host"] and self._suits(settings)
+
+    def _suits(self, settings):
+        """Does the firmware have what MQTT needs?"""
+        from l3mote.settings import SettingsError, importable, suit_network
+
+        try:
+            suit_network(settings, importable)
+            return True
+        except SettingsError as e:
+            self.warn("no MQTT: " + reason(e))
+            return False
+        finally:
+            forget("settings")
 
     def connect(self, settings):
         """Open MQTT, if it is set: apart from the rest, because its modules take heap that the model's buffers must have first."""
-        if not settings["mqtt_host"]:
+        if not self.mqtt:
             return
         try:
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)
-        except ImportError as e:
-            self.warn("no MQTT: %s. MicroPython gets it by: mpremote mip install umqtt.simple" % e)
-        except Exception as e:
+        except Exception as e:  # no sockets, no network
             self.warn("no MQTT: " + reason(e))
 
     def event(self, record):
@@ -56,7 +70,7 @@ class Output:
     def serve(self, function):
         """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
         if self.publisher:
-            self.publisher.client.between = function or (lambda: None)
+            self.publisher.between = function or (lambda: None)
 
     def service(self):
         """What MQTT does between windows: for half a second at most."""

@@ -57,7 +57,6 @@ class Reader(Bytes):
         from l3mote.opening import Opening  # here, because it is forgotten afterwards
 
         super().__init__(open(source, "rb") if isinstance(source, str) else source)
-        self.check = check  # for chunks as they stream: a kernel may bring a faster one
         self.ring = 0  # samples that a Listener keeps: plan.plan counts them
         self._fixed = None
         try:
@@ -80,33 +79,33 @@ class Reader(Bytes):
         self.palette, self.chunk_bytes = opening.palette, opening.chunk_bytes
         self.chunk_values, self.max_values = opening.chunk_values, opening.max_values
 
-    def chunks(self, layer, buffer):
+    def chunks(self, layer, buffer, check=check):
         """Read the layer's chunks one after the other into buffer (at least chunk_bytes); yield one Chunk, updated each time.
 
-        A palette is read first, to where chunk.palette says.
+        A palette is read first, to where chunk.palette says. check: of their CRCs; kernels may have a quicker one.
         """
         chunk, view, parts = Chunk(layer), memoryview(buffer), self.parts
         i, stop = layer.first_chunk, layer.first_chunk + layer.chunks
         at = self.sections["WEIGHTS"][0] + layer.offset + fmt.CHUNK_BYTES
         if layer.palette:
             chunk.palette, chunk.at = self.palette, at
-            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], i)
+            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], i, check)
             at += fmt.PALETTE_BYTES + fmt.CHUNK_BYTES
             i += 1
         while i < stop:
             chunk.at, payload = at, parts[4 * i]
-            self._read_payload(chunk, view[:payload], i)
+            self._read_payload(chunk, view[:payload], i, check)
             chunk.locate(parts[4 * i + 1], parts[4 * i + 2], parts[4 * i + 3])
             yield chunk
             chunk.first += chunk.filters
             at += payload + fmt.CHUNK_BYTES
             i += 1
 
-    def _read_payload(self, chunk, part, i):
+    def _read_payload(self, chunk, part, i, check):
         """Chunk number i of the file."""
         self.file.seek(chunk.at)
         self._readinto(part, chunk.at, chunk.layer.name)
-        if not self.check(part, self.crcs, i):
+        if not check(part, self.crcs, i):
             raise chunk.error("crc32 differs: the file is damaged")
 
     def expected(self):

@@ -1,28 +1,13 @@
-"""From a source to the model's rate: the last samples in a ring, and the level of all that came by."""
+"""From a source to the model's rate: the last samples in a ring, without their offset, and the level of all that came by."""
 
 import math
 from array import array
 
-from l3mote.kernels.capture import choose
-from l3mote.memory import RING as SAMPLES
-from l3mote.mic import SoundError
+from l3mote.kernels.capture import OFFSET_FOUND, choose
+from l3mote.limits import BLOCK, SoundError, decimation
+from l3mote.limits import RING as SAMPLES
 
-BLOCK = 512  # samples asked of the source at once
-MAX_FACTOR = 12
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
-
-
-def possible_hop(window, hop):
-    """hop; or the window, where the ring could not hold what two windows share: they then follow one another."""
-    return hop if window - hop <= SAMPLES - BLOCK else window
-
-
-def decimation(rate, wanted):
-    """rate / wanted. Raises SoundError unless it is a whole number from 1 to MAX_FACTOR."""
-    if rate < wanted or rate % wanted or rate // wanted > MAX_FACTOR:
-        rates = ", ".join([str(wanted * k) for k in (1, 2, 3, 4, 6)])
-        raise SoundError("the sound has %d Hz, the model takes %d: use a rate of %s Hz" % (rate, wanted, rates))
-    return rate // wanted
 
 
 def decibels(square):
@@ -31,15 +16,16 @@ def decibels(square):
 
 
 class Meter:
-    """Levels of a source's samples, slot by slot: mean squares, plain and A-weighted, at the source's own rate.
+    """Takes the offset off a source's samples and measures them, slot by slot, at the source's own rate.
 
-    slots: how many are done; kept: of how many there is, by slot % kept: the mean squares plain and weighted, the number of clipped
-    samples, and how long the sound was unmoved when it ended, in samples of one and the same value.
+    slots: how many are done; kept: of how many there is, by slot % kept: the mean squares plain and weighted, both without the
+    offset; of the samples as they came, the number of clipped ones, and how long the sound was unmoved when the slot ended, in
+    samples of one and the same value.
     A-weighting is right up to 0.45 of the source's rate (filters.weighting): sound above is not in the level.
     """
 
     def __init__(self, kernel, rate, slot, keep):
-        self.kernel = kernel
+        self.kernel, self.rate = kernel, rate
         self.slot, self.kept = slot, keep
         self.slots = self.filled = self.still = 0
         self.last = None
@@ -52,15 +38,21 @@ class Meter:
         self.p = array("i", [0, 0])
         self.gain = -gain(coefficients, rate, 1000) - 6.0206  # measured are twice the samples
         self._open()
+        self.restart()
+
+    def restart(self):
+        """What follows may have another offset."""
+        self.offset = self.kernel.offset_memory(self.rate)
 
     def _open(self):
         self.filled = self.sum = self.weighted_sum = self.clips = 0
 
     def add(self, x, first, stop):
-        """Measure samples first to stop - 1 of x."""
+        """Take the offset off samples first to stop - 1 of x, in place, and measure them."""
         while first < stop:
             n = min(stop - first, self.slot - self.filled)
             self.p[0], self.p[1] = first, first + n
+            self.kernel.remove_offset(x, self.offset, self.p)
             self.kernel.measure(x, self.state, self.p)
             self._count(n)
             first += n
@@ -68,7 +60,8 @@ class Meter:
                 self._close()
 
     def _count(self, n):
-        high, low, a_high, a_low, least, largest, clips = self.kernel.found(self.state)
+        high, low, a_high, a_low = self.kernel.found(self.state)
+        least, largest, clips = self.offset[OFFSET_FOUND:]
         self.sum += (high << 16) + low
         self.weighted_sum += (a_high << 16) + a_low
         self.clips += clips
@@ -112,11 +105,11 @@ def gain(c, rate, hertz):
 
 
 class Ring:
-    """The last samples of a source, at `rate` Hz.
+    """The last samples of a source, without their offset, at source.rate / factor Hz, which is about `rate`.
 
     buffer: array('h') to keep them in. slot: samples (at `rate`) of the meter's slots, keep: how many it remembers.
     total: samples so far; those from `oldest` on are here. ended: the source said that the sound is over.
-    Raises SoundError for a source whose rate is no multiple.
+    Raises SoundError for a source of another rate than decimation() allows.
     """
 
     def __init__(self, source, rate, buffer=None, slot=None, keep=1, kernel=None):
@@ -138,6 +131,11 @@ class Ring:
         self.meter = Meter(self.kernel, source.rate, (slot or rate) * self.factor, keep)
         self.total = 0
         self.ended = False
+
+    def restart(self, source):
+        """Go on with another source of the same rate."""
+        self.source, self.ended = source, False
+        self.meter.restart()
 
     @property
     def oldest(self):

@@ -2,15 +2,20 @@
 `deploy --set key=value` goes through the same functions.
 
 A setting that is None is left to the model file (hop, threshold) or to the source (rate).
+Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 """
 
 import json
 
-from l3mote.names import PER_LABEL
+from l3mote.limits import BLOCK, PER_LABEL, RATE, RING, SOURCES, SoundError, decimation, possible_hop, thresholds
+from l3mote.seconds import samples
+
+SECRET = ("mqtt_password", "wifi_password")  # never shown
+SHOWN = 60  # characters of a wrong value that a message shows, at most
 
 
 class SettingsError(ValueError):
-    """One line: the setting, what was given, and what it must be."""
+    """One line: the setting, what was given, and what it must be or what to change."""
 
 
 def number(least, most, unit=""):
@@ -41,17 +46,71 @@ def _number(value):
     return value
 
 
-def text(most=128):
+def text(most=128, least=0, without=""):
     def check(value):
-        if not isinstance(value, str) or len(value) > most or "\n" in value:
+        if not isinstance(value, str) or not least <= len(value.encode()) <= most or not plain(value):
             raise ValueError
+        for c in without:
+            if c in value:
+                raise ValueError
         return value
 
-    return check, "text of at most %d characters" % most
+    size = "%d to %d" % (least, most) if least else "at most %d" % most
+    return check, "text of %s octets without %scontrol characters" % (size, " ".join(without) + " and " if without else "")
+
+
+def plain(value):
+    """Is a text free of control characters and halves of surrogate pairs?"""
+    for c in value:
+        n = ord(c)
+        if n < 32 or 127 <= n < 160 or 0xD800 <= n < 0xE000:
+            return False
+    return True
+
+
+def path(value):
+    """A file's path, of characters that FAT takes."""
+    value = text()[0](value)
+    for c in value:
+        if c in '\\:*?"<>|':
+            raise ValueError
+    return value
+
+
+def log(value):
+    value = path(value)
+    if value.endswith("/"):
+        raise ValueError
+    return value
+
+
+def host(value):
+    """A name or an address: "mqtt://broker" and "broker:1883" are neither; two colons and more are IPv6's."""
+    value = text(253)[0](value).strip()
+    for c in value:
+        if not ("a" <= c.lower() <= "z" or "0" <= c <= "9" or c in "-._:%"):
+            raise ValueError
+    if value.count(":") == 1:
+        raise ValueError
+    return value
+
+
+def wifi_key(value):
+    """A WPA passphrase, or the key itself."""
+    value = text(64)[0](value)
+    size = len(value.encode())
+    if 0 < size < 8:
+        raise ValueError
+    if size == 64:
+        for c in value.lower():
+            if c not in "0123456789abcdef":
+                raise ValueError
+    return value
 
 
 def choice(*names):
     def check(value):
+        value = value.strip() if isinstance(value, str) else value
         if value not in names:
             raise ValueError
         return value
@@ -68,7 +127,8 @@ def bits(value):
 
 def pin(value):
     """A pin's number, or its name as the board's firmware spells it ("GP16", "IO4")."""
-    if isinstance(value, str) and value[:1].isalpha() and len(value) <= 32:
+    value = value.strip() if isinstance(value, str) else value
+    if isinstance(value, str) and value[:1].isalpha() and plain(value) and len(value.encode()) <= 32:
         return value
     return integer(0, 255)[0](value)
 
@@ -76,10 +136,11 @@ def pin(value):
 SECONDS = " seconds"
 PIN = (pin, "a pin's number or name")
 SHARE = number(0, 1)
+PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 
 # name: default, (check, what it must be)
 SETTINGS = {
-    "name": ("l3mote", text(64)),
+    "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
     # listening; hop and thresholds come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),
     "threshold": (None, SHARE),
@@ -87,31 +148,42 @@ SETTINGS = {
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
+    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
     # microphone
-    "mic": ("i2s", choice("i2s", "wav", "callback")),
-    "wav": ("", text()),
+    "mic": ("i2s", choice(*SOURCES)),
+    "wav": ("", PATH),
     "rate": (None, integer(8000, 96000)),
     "sck": (None, PIN),
     "ws": (None, PIN),
     "sd": (None, PIN),
     "bits": (32, (bits, "16 or 32")),
     "channel": ("left", choice("left", "right")),
+    "i2s_id": (0, integer(0, 15)),  # which of the port's: 1 or 2 on STM32 and i.MX RT
     # where events go
-    "log": ("events", text()),  # events.0.jsonl and events.1.jsonl; "": no log
+    "log": ("events", (log, PATH[1])),  # events.0.jsonl and events.1.jsonl; "": no log
     "log_bytes": (65536, integer(4096, 16777216)),
-    "mqtt_host": ("", text()),  # "": no MQTT
+    "mqtt_host": ("", (host, "a name or an address, without mqtt:// and port")),  # "": no MQTT
     "mqtt_port": (1883, integer(1, 65535)),
-    "mqtt_topic": ("l3mote", text()),
-    "mqtt_user": ("", text()),
-    "mqtt_password": ("", text()),
+    "mqtt_topic": ("l3mote", text(256, 0, "+#")),
+    "mqtt_user": ("", text(1024)),
+    "mqtt_password": ("", text(1024)),
     "wifi_ssid": ("", text(32)),
-    "wifi_password": ("", text(64)),
+    "wifi_password": ("", (wifi_key, "text of 8 to 63 octets, or 64 hexadecimal digits")),
 }
+
+
+# settings that mean nothing unless another one is set: name, or beginning of names -> (the other, what it must be; None: anything)
+ONLY_WITH = {
+    "mqtt_": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
+    "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
+}  # fmt: skip
+# what suit() asks of a board's firmware: a module, or a name in one
+FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")
 
 
 def check_one(key, value):
@@ -122,35 +194,139 @@ def check_one(key, value):
         check, must = SETTINGS[key][1]
     else:
         names = ", ".join(sorted(SETTINGS))
-        raise SettingsError('unknown setting "%s": choose from %s, threshold.LABEL' % (key, names))
+        raise SettingsError("unknown setting %s: choose from %s, threshold.LABEL" % (shown(key), names))
     try:
         return check(value)
     except (ValueError, TypeError, OverflowError):
-        raise SettingsError("setting %s is %s: must be %s" % (key, json.dumps(value), must))
+        given = "not shown" if key in SECRET else shown(value)
+        raise SettingsError("setting %s is %s: must be %s" % (key, given, must))
+
+
+def shown(value):
+    text = json.dumps(value)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
 
 
 def parse(pair):
     """("key", value) of "key=value". Raises SettingsError."""
     key, sign, value = pair.partition("=")
+    key = key.strip()
     if not sign:
-        raise SettingsError('"%s" is no setting: write key=value' % pair)
-    return key.strip(), check_one(key.strip(), value.strip())
+        n = 0  # of the name: a password may stand behind it
+        while n < len(key) and (key[n].isalpha() or key[n] in "_."):
+            n += 1
+        raise SettingsError('"%s" is not a setting: write key=value' % key[: min(n, SHOWN)])
+    return key, check_one(key, value)
 
 
-def check(values):
-    """Every setting: those of values (a dict), the others' defaults. Raises SettingsError."""
+def check(values, reader=None, has=None):
+    """Every setting: those of values (a dict), the others' defaults. reader, has: see suit(). Raises SettingsError."""
     if not isinstance(values, dict):
-        raise SettingsError("settings are %s: must be a JSON object" % json.dumps(values))
+        raise SettingsError("settings are of type %s: must be a JSON object" % type(values).__name__)
     found = {key: SETTINGS[key][0] for key in SETTINGS}  # type: dict
     for key in values:
         found[key] = check_one(key, values[key])
     if found["of"] is not None and found["votes"] > found["of"]:
         raise SettingsError("setting votes is %d: must be at most of, which is %d" % (found["votes"], found["of"]))
-    needed = {"i2s": ("sck", "ws", "sd"), "wav": ("wav",)}.get(found["mic"], ())
-    missing = [key for key in needed if found[key] in (None, "")]
+    missing = [key for key in SOURCES[found["mic"]] if found[key] in (None, "")]
     if missing:
         raise SettingsError("mic=%s needs %s set" % (found["mic"], ", ".join(missing)))
+    suit(found, reader, has)
     return found
+
+
+def suit(found, reader=None, has=None):
+    """Raise SettingsError unless all settings (check's answer) go together, and with model and firmware.
+
+    reader: the model's Reader. has(name): does the firmware have a name of FIRMWARE? Without one of them its part is left out.
+    """
+    together(found)
+    if reader:
+        suit_model(found, reader)
+    if has:
+        suit_microphone(found, has)
+        suit_network(found, has)
+
+
+def together(found):
+    for key in found:
+        needed = ONLY_WITH.get(key) or ONLY_WITH.get(key[:5])
+        if needed and key != needed[0] and found[key] != SETTINGS[key][0]:
+            other, value = needed
+            if found[other] != value if value else not found[other]:
+                must = "%s=%s" % (other, value) if value else other
+                raise SettingsError("setting %s is set, but nothing uses it without %s: set %s or leave it out" % (key, must, must))
+    pins = [found[key] for key in ("sck", "ws", "sd") if found[key] is not None]
+    if len(pins) != len(set(pins)):
+        raise SettingsError("settings sck, ws and sd name a pin twice: each has its own")
+    if found["mqtt_host"] and found["log"].split("/")[-1] == "mqtt":
+        raise SettingsError("setting log is %s: the queue for MQTT has files of that name, choose another" % shown(found["log"]))
+
+
+def suit_model(found, reader):
+    """reader: anything with frontend, labels and thresholds."""
+    fe = reader.frontend
+    try:
+        thresholds(reader.labels, reader.thresholds, found)
+    except SoundError as e:
+        raise SettingsError("setting %s" % e)
+    try:
+        if found["mic"] not in ("wav", "callback"):  # which have their own rate
+            decimation(found["rate"] or RATE, fe.sample_rate)
+    except SoundError as e:
+        raise SettingsError("setting rate: %s" % e)
+    hop = samples(found["hop"], fe.sample_rate) if found["hop"] else fe.window
+    if possible_hop(fe.window, hop) != hop:
+        least = -(-1000 * (fe.window - RING + BLOCK) // fe.sample_rate) / 1000
+        raise SettingsError(
+            "setting hop is %g: windows of %g seconds can overlap from a hop of %g seconds on, a board holds no more sound; "
+            "leave it out and they follow one another" % (found["hop"], fe.window / fe.sample_rate, least)
+        )
+
+
+def suit_microphone(found, has):
+    if found["mic"] == "pdm" and not has("audiobusio.PDMIn"):
+        raise SettingsError("setting mic is pdm, but this firmware has no PDM input: CircuitPython has one on some boards")
+    if found["mic"] != "i2s":
+        return
+    if not has("machine.I2S") and not has("audioi2sin"):
+        raise SettingsError("setting mic is i2s, but this firmware has no I2S input: set mic=wav or use another board")
+    if has("rp2") and gpio(found["ws"]) != gpio(found["sck"]) + 1:
+        raise SettingsError("settings sck=%s, ws=%s: on this board ws must be the pin after sck" % (found["sck"], found["ws"]))
+
+
+def gpio(pin):
+    """The number of an RP2's pin, which is called 16 or "GP16"."""
+    try:
+        return int(pin[2:] if pin[:2] == "GP" else "") if isinstance(pin, str) else pin
+    except ValueError:
+        raise SettingsError('pin %s: on this board pins are numbers, or names as "GP16"' % shown(pin))
+
+
+def suit_network(found, has):
+    if not found["mqtt_host"]:
+        return
+    if not has("socket"):
+        raise SettingsError(
+            "setting mqtt_host is set, but this firmware has no network for it: leave it out, "
+            "or use MicroPython on a board with Wi-Fi"
+        )
+    if found["wifi_ssid"] and not has("network.WLAN"):
+        raise SettingsError("setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out, or use a board with Wi-Fi")
+
+
+def importable(name):
+    """Does this firmware have a module, or a name in one? suit()'s has(), on the board itself."""
+    module, _, inner = name.partition(".")
+    try:
+        __import__(name)
+        return True
+    except ImportError:
+        pass
+    try:
+        return hasattr(__import__(module), inner)
+    except ImportError:
+        return False
 
 
 def load(path):

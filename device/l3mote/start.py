@@ -5,6 +5,9 @@ whose others are "CRC-32 bytes path" of each file. CRC is that of the manifest, 
 
 Two slots, /l3/current.0 and .1, each hold one line: sequence, version, CRC-32 of the line so far. The higher sequence runs if
 its version is whole, else the other. Deploying writes the slot that does not run, so no file system has to replace a file.
+
+A drive's slots and manifests are read by the computer that deploys to it as well, and somebody may have written them to harm it:
+what they name has to be a version, or a file in one, and its size is looked at before it is read.
 """
 
 import gc
@@ -15,6 +18,8 @@ from binascii import crc32
 
 ROOT = "/l3"  # below the flash's folder, which is / or, on STM32 and nRF, /flash
 MANIFEST = "manifest"
+MANIFEST_BYTES = 16384  # at most
+VERSION_BYTES = 1 << 26  # of all files of a version, at most
 NO_APP = "none"
 
 
@@ -33,8 +38,26 @@ def slot_line(sequence, version):
     return text + b"%08x\n" % crc32(text)
 
 
+def is_version(name):
+    """Is this NAME-CRC, and nothing of a path?"""
+    if not 10 <= len(name) <= 64 or name[-9] != "-" or name[0] == ".":
+        return False
+    for c in name:
+        if not ("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c in ".+-_"):
+            return False
+    return all([c in "0123456789abcdef" for c in name[-8:]])
+
+
+def is_inside(path):
+    """Does this relative path lead into its folder, on any system?"""
+    for part in path.split("/"):
+        if part in ("", ".", ".."):
+            return False
+    return all([c not in ":\\" and ord(c) >= 32 for c in path])
+
+
 def read_slot(root, slot):
-    """(sequence, version), or None where the slot is missing or damaged."""
+    """(sequence, version), or None where the slot is missing or damaged, or names what is not a version."""
     try:
         with open(slot_path(root, slot), "rb") as f:
             data = f.read(256)
@@ -42,7 +65,7 @@ def read_slot(root, slot):
         found = int(sequence), version.decode()
     except (OSError, ValueError):  # UnicodeError is a ValueError
         return None
-    return found if slot_line(*found) == data else None
+    return found if is_version(found[1]) and slot_line(*found) == data else None
 
 
 def slots(root):
@@ -72,15 +95,19 @@ def check(path):
 def damage(root, version):
     """The file of a version that is missing or damaged, or None when it is whole."""
     folder = root + "/" + version + "/"
-    name = MANIFEST
+    name, left = MANIFEST, VERSION_BYTES
     try:
-        if "%08x" % check(folder + MANIFEST)[0] != version[-8:]:
+        if os.stat(folder + MANIFEST)[6] > MANIFEST_BYTES or "%08x" % check(folder + MANIFEST)[0] != version[-8:]:
             return MANIFEST
         with open(folder + MANIFEST, "r") as f:
             f.readline()
             for line in f:
                 crc, size, name = line.strip().split(" ", 2)
-                if check(folder + name) != (int(crc, 16), int(size)):
+                size = int(size)
+                left -= size
+                if not is_inside(name) or left < 0 or os.stat(folder + name)[6] != size:
+                    return name
+                if check(folder + name) != (int(crc, 16), size):
                     return name
     except (OSError, ValueError):
         return name

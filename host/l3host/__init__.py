@@ -1,7 +1,18 @@
 """Host side of l3mote: write, read, run, train and emulate .l3m models."""
 
-from l3host.embed import get_embedding
 from l3host.errors import L3Error
-from l3mote import __version__
 
 __all__ = ["L3Error", "__version__", "get_embedding"]
+
+
+def __getattr__(name: str):
+    """Import NumPy and the device package when they are asked for, not whenever pytest loads the plugin."""
+    if name == "get_embedding":
+        from l3host.embed import get_embedding
+
+        return get_embedding
+    if name == "__version__":
+        from l3mote import __version__
+
+        return __version__
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
@@ -13,32 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from l3host import audio, reference
 from l3host.errors import L3Error
-from l3host.graph import Graph
-from l3host.load import load_graph
-from l3mote.format import Frontend
+from l3host.graph.network import Graph
+from l3host.l3m.load import load_graph
+from l3host.reference import floats
+from l3host.sound import audio
+from l3host.sound.windows import recording_windows
 
 BATCH_BYTES = 8_000_000  # im2col columns of one batch stay near the processor's cache
-
-
-def windows_of(signal: np.ndarray, length: int, hop: int, center: bool) -> np.ndarray:
-    """Cut a signal into overlapping windows (N, length), padded so that every sample is in one.
-
-    center: pad half a window before, so that a timestamp is the middle of its window (published convention).
-    """
-    if center:
-        signal = np.pad(signal, (length // 2, 0))
-    missing = length - len(signal) if len(signal) < length else -(len(signal) - length) % hop
-    signal = np.pad(signal, (0, missing))
-    return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
-
-
-def recording_windows(signal: np.ndarray, fe: Frontend, hop: int, center: bool = False) -> np.ndarray:
-    """windows_of a recording at the front-end's rate; warns when it is shorter than one window."""
-    if len(signal) < fe.window:
-        warnings.warn("audio is shorter than one window: padded with zeros", stacklevel=3)
-    return windows_of(signal, fe.window, hop, center)
 
 
 def batch_size(graph: Graph) -> int:
@@ -67,7 +48,7 @@ def run_windows(
     size = batch_size(graph)
     batches = (windows[start : start + size] for start in range(0, len(windows), size))
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for run in pool.map(lambda batch: reference.run(graph, batch / unit, dtype), batches):
+        for run in pool.map(lambda batch: floats.run(graph, batch / unit, dtype), batches):
             embeddings.append(run.embedding)
             outputs.append(run.output)
             if progress:

@@ -28,6 +28,14 @@ def write_json(path: Path, value) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path):
+    """Raises L3Error if it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise L3Error(f"cannot read {path}: {e}") from None
+
+
 def claim_output(path: str, force: bool) -> Path:
     """A file about to be written. Raises L3Error if it is a directory or device, has no folder, or exists without `force`."""
     out = Path(path)

@@ -54,11 +54,11 @@ class Board:
 
     def emulate(self, model: str, audio: str, heap: int | None = None, kernel: str | None = None) -> Emulation:
         """Every window of an audio file through the device package, compared with the reference. heap: bytes. Raises L3Error."""
-        from l3host.commands import pcm_windows
         from l3host.emulate import emulate
-        from l3host.load import load_graph
+        from l3host.l3m.load import load_graph
+        from l3host.sound.windows import pcm_windows
 
-        return emulate(model, pcm_windows(load_graph(model), audio), self.runtime, heap=heap, kernel=kernel)
+        return emulate(model, pcm_windows(load_graph(model).frontend, audio), self.runtime, heap=heap, kernel=kernel)
 
     def listen(self, model: str, audio: str, **settings) -> Heard:
         """The listening app on an audio file. settings: the app's (threshold=0.4, hop=0.5...). Raises L3Error."""

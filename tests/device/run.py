@@ -5,7 +5,7 @@ work() yields after each test, because MicroPython in WebAssembly collects garba
 
 import sys
 
-MODULES = ("test_values", "test_running", "test_mishaps", "test_capture", "test_listening", "test_lines")
+MODULES = ("test_values", "test_running", "test_contract", "test_mishaps", "test_capture", "test_listening", "test_lines")
 
 
 def tests(folder):

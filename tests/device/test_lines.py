@@ -1,15 +1,16 @@
 """The app's lines and settings on this interpreter: the same bytes and the same words everywhere."""
 
-from test_values import raises
+from helpers import raises
 
 from l3mote.log import seal, unseal
-from l3mote.settings import SettingsError, check, parse
+from l3mote.seconds import Seconds
+from l3mote.settings import SettingsError, check, importable, parse
 
-LINE = '{"event": "start", "label": "dog", "t": 3.5, "crc": "59941cfc"}'
+LINE = '{"event": "start", "label": "dog", "t": 3.500, "crc": "144ebfca"}'
 
 
 def test_a_line_has_its_keys_in_order_and_a_checksum():
-    assert seal({"t": 3.5, "label": "dog", "event": "start"}) == LINE
+    assert seal({"t": Seconds(28000, 8000), "label": "dog", "event": "start"}) == LINE
     assert unseal(LINE.encode()) == {"t": 3.5, "label": "dog", "event": "start"}
     assert seal({"label": 'a "b"\n', "n": None}).startswith('{"label": "a \\"b\\"\\n", "n": null, "crc": "')
 
@@ -30,3 +31,9 @@ def test_settings_are_checked():
     assert raises(SettingsError, parse, "every=1e9").endswith("must be a number from 1 to 86400 seconds")
     assert "whole number" in raises(SettingsError, check, {"votes": 2.5})
     assert "needs ws, sd set" in raises(SettingsError, check, {"sck": 0})
+    assert parse("wifi_ssid=two words ") == ("wifi_ssid", "two words ")
+    for pair in ("name=kitchen #2", "wifi_ssid=" + 20 * "\u00fc", "mqtt_topic=a\0b", "wifi_password=short", "mqtt_host=mqtt://h"):
+        assert " must be " in raises(SettingsError, parse, pair), pair
+    assert "short" not in raises(SettingsError, parse, "wifi_password=short")
+    assert importable("json") and importable("json.loads") and not importable("sys.nowhere") and not importable("nowhere.x")
+    assert "without mqtt_host" in raises(SettingsError, check, {"mic": "callback", "wifi_ssid": "net"})

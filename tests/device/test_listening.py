@@ -2,12 +2,12 @@
 
 from array import array
 
-from test_values import raises
+from helpers import raises
 from where import SMALL
 
 from l3mote import Model
 from l3mote.classify import Detector, Faults, Listener, ones
-from l3mote.kernels import choose
+from l3mote.kernels import capture, choose
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
 from l3mote.paced import Clock, Paced
@@ -65,13 +65,13 @@ def test_votes_that_make_no_sense_are_refused():
 
 
 def test_a_warning_comes_again_after_ten_seconds_without_its_fault():
-    faults = Faults()
+    faults = Faults(10)
     said = [t for t in range(40) if faults.due("clipping", t in (3, 4, 9, 12, 25, 26), t)]
     assert said == [3, 25]
 
 
 class Scores:
-    """A model whose score of its only label is the window's first sample, in thousandths; `steps` steps long."""
+    """A model whose score of its only label is 1 if the window's first sample is beyond 500, else 0; `steps` steps long."""
 
     labels = ["tone"]
     ring = None
@@ -91,7 +91,7 @@ class Scores:
         for k in range(self.count):
             if k == min(1, self.count - 1):
                 self.seen.append((self.pcm[0], self.pcm[3999]))
-                self.output = [self.pcm[0] / 1000]
+                self.output = [float(abs(self.pcm[0]) > 500)]
                 for i in range(4000):
                     self.pcm[i] = -1  # as a model may that uses the window's memory for its own
             yield
@@ -113,42 +113,95 @@ class Sound:
         return n if n else -1
 
 
-def thousandths(n):
-    """1000 in seconds 2 and 3, else 0: with the sample's number below, so that no two windows are alike."""
-    return (1000 if 16000 <= n < 32000 else 0) + n % 3
+def tone(n):
+    """1,000 and -1,000 by turns in seconds 2 and 3, else less than 10 with its number below, so that no two windows are alike."""
+    return (1000 if 16000 <= n < 32000 else n // 2000 % 10) * (1 - 2 * (n & 1))
+
+
+def ends(function, samples):
+    """(first, last sample) of every window of 4,000 at a hop of 2,000, of a function's samples without their offset."""
+    memory, x, blocks = capture.offset_memory(8000), array("h", bytes(2 * 2000)), []
+    for start in range(0, samples, 2000):
+        for n in range(2000):
+            x[n] = function(start + n)
+        capture.remove_offset(x, memory, array("i", [0, 2000]))
+        blocks.append((x[0], x[1999]))
+    return [(a[0], b[1]) for a, b in zip(blocks, blocks[1:])]
 
 
 def test_events_of_a_sound():
     model = Scores()
-    listener = Listener(model, Sound(thousandths, 6), {"threshold": 0.9})
+    listener = Listener(model, Sound(tone, 6), {"threshold": 0.9})
     events = list(listener.run())
-    assert [(e["event"], e["label"], e["t"]) for e in events] == [("start", "tone", 2.0), ("end", "tone", 4.25)]
+    assert [(e["event"], e["label"], str(e["t"])) for e in events] == [("start", "tone", "2.000"), ("end", "tone", "4.250")]
     # windows at every hop of 2,000 samples, each whole
-    assert model.seen == [(thousandths(k), thousandths(k + 3999)) for k in range(0, 48000 - 4000 + 1, 2000)]
+    assert model.seen == ends(tone, 48000)
     assert listener.windows == 23 and listener.skipped == listener.lost == 0
-    assert set(events[0]) == {"event", "label", "score", "level", "t"} and events[0]["score"] == 1.0 or events[0]["score"] == 1.001
+    assert set(events[0]) == {"event", "label", "score", "level", "t"} and events[0]["score"] == 1.0
+
+
+def test_an_offset_of_a_tenth_changes_no_event():
+    events = []
+    for constant in (0, 98, 3277, -3277):
+        listener = Listener(Scores(), Sound(lambda n, constant=constant: tone(n) + constant, 6), {"threshold": 0.9})
+        events.append(list(listener.run()))
+    assert len(events[0]) == 2 and events[1:] == [events[0]] * 3
+
+
+def test_another_source_may_have_another_offset():
+    model = Scores()
+    listener = Listener(model, Sound(lambda n: 3000, 0.25), {"threshold": 0.9})
+    assert list(listener.run()) == []
+    listener.restart(Sound(lambda n: -3000, 1))
+    assert list(listener.run()) == [] and model.seen == [(0, 0)] * 3
+
+
+def test_a_rounded_rate_counts_in_times_and_levels():
+    # 15,625 Hz for 16,000: the ring has 7,812.5 a second, the tone of samples 31,250 to 62,499 is in seconds 2 and 3
+    source = Sound(lambda n: 0 if n < 31250 or n >= 62500 else 1000 if (n + 1) & 4 else -1000, 0)
+    source.rate, source.end = 15625, 6 * 15625
+    listener = Listener(Scores(), source, {"threshold": 0.9, "hop": 0.25, "refractory": 1.0})
+    events = list(listener.run())
+    assert listener.ring.factor == 2 and listener.rate == 7813 and listener.hop == 1953 and listener.detector.refractory == 7813
+    assert [e["event"] for e in events] == ["start", "end"] and listener.ring.meter.rate == 15625
+    # the first window that begins with the tone is number 9, of sample 17,577: 2.250 s; the last number 16, to sample 35,248
+    assert [e["t"] for e in events] == [2.25, 4.512] and abs(listener.t - 6) < 1e-3
 
 
 def test_settings_stand_above_the_model():
-    source = Sound(thousandths, 1)
+    source = Sound(tone, 1)
     listener = Listener(Scores(), source, {"hop": 0.1, "threshold.tone": 0.75, "threshold": None, "smooth": None, "refractory": 2})
     assert listener.hop == 800 and list(listener.detector.thresholds) == [0.75] and listener.detector.refractory == 16000
+    # 1.001 * 8000 is a little less than 8,008 in some floats
+    assert Listener(Scores(), source, {"refractory": 1.001}).detector.refractory == 8008
     assert "no label dog, but tone" in raises(SoundError, Listener, Scores(), source, {"threshold.dog": 0.5})
     silent = Scores()
     silent.labels = []
     assert "no labels" in raises(SoundError, Listener, silent, source)
 
 
+NOISE = array("h", bytes(2 * 16000))
+fill_signal(NOISE, 77)
+
+
 def paced(seconds_a_window, seconds, held=None, steps=20):
     model, clock = Scores(steps), Clock(seconds_a_window, steps)
-    source = Paced(Sound(lambda n: n % 32000, seconds), clock, held)
+    source = Paced(Sound(lambda n: NOISE[n % 16000], seconds), clock, held)
     return model, Listener(model, source, {"threshold": 99}, clock)
+
+
+def begins(model, seconds):
+    """First sample of each window that a model of paced() has seen. Raises ValueError if one is not whole."""
+    wanted, found = ends(lambda n: NOISE[n % 16000], int(8000 * seconds)), []
+    for pair in model.seen:
+        found.append(2000 * wanted.index(pair, found[-1] // 2000 + 1 if found else 0))
+    return found
 
 
 def test_a_model_that_keeps_up_hears_every_window():
     model, listener = paced(0.2, 8)
     assert list(listener.run()) == []
-    assert [first for first, _ in model.seen] == [k % 32000 for k in range(0, 60001, 2000)]
+    assert begins(model, 8) == list(range(0, 60001, 2000))
     assert listener.status()["skipped"] == listener.lost == 0
 
 
@@ -158,10 +211,8 @@ def test_a_model_that_is_a_little_slow_leaves_windows_out_but_no_sample():
     events = list(listener.run())
     assert events == [] and listener.lost == 0
     assert listener.skipped > 10 and listener.windows + listener.skipped >= 59
-    starts = [first for first, _ in model.seen]
-    for (first, last), following in zip(model.seen, starts[1:]):
-        assert (last - first) % 32000 == 3999  # whole, though its ring went on
-        assert (following - first) % 32000 <= 4000
+    starts = begins(model, 16)
+    assert max([b - a for a, b in zip(starts, starts[1:])]) <= 4000
 
 
 def test_a_model_that_is_much_too_slow_is_told_of():
@@ -169,7 +220,8 @@ def test_a_model_that_is_much_too_slow_is_told_of():
     model, listener = paced(1.5, 20)
     events = list(listener.run())
     assert events[0]["event"] == "warning" and events[0]["label"] == "overrun" and 0 < events[0]["score"] <= listener.lost
-    gaps = [(b[0] - a[0]) % 32000 - 4000 for a, b in zip(model.seen, model.seen[1:])]
+    starts = begins(model, 20)
+    gaps = [b - a - 4000 for a, b in zip(starts, starts[1:])]
     assert listener.lost == sum([max(0, gap) for gap in gaps]) > 20000
     assert listener.skipped >= listener.lost // 2000
     assert listener.source.overruns == 0
@@ -189,7 +241,7 @@ def test_windows_that_share_more_than_the_ring_holds_do_not_overlap():
     model.reader.frontend.window, model.reader.frontend.hop = 20000, 5000
     model.pcm = array("h", bytes(40000))
     try:
-        listener = Listener(model, Sound(thousandths, 11))
+        listener = Listener(model, Sound(tone, 11))
         list(listener.run())
     finally:
         model.reader.frontend.window, model.reader.frontend.hop = 4000, 2000
@@ -204,14 +256,14 @@ def test_a_silent_microphone_and_a_clipping_one_are_warned_of():
     listener = Listener(Scores(), Sound(sound, 20), {"threshold": 99})
     events = list(listener.run())
     assert [(e["event"], e["label"]) for e in events] == [("warning", "silent"), ("warning", "clipping")]
-    assert events[0]["t"] == 10 and events[0]["level"] < -60
-    assert abs(events[1]["t"] - 12.5625) < 1e-3 and events[1]["score"] == 10  # a slot has 500 samples
+    assert events[0]["t"].ms == 10000 and events[0]["level"] < -60
+    assert str(events[1]["t"]) == "12.563" and events[1]["score"] == 10  # a slot has 500 samples
 
 
 def test_an_error_in_the_model_leaves_the_listener_usable():
     model = Scores()
     good = model.steps
-    listener = Listener(model, Sound(thousandths, 6), {"threshold": 0.9})
+    listener = Listener(model, Sound(tone, 6), {"threshold": 0.9})
 
     def bad():
         yield
@@ -222,7 +274,7 @@ def test_an_error_in_the_model_leaves_the_listener_usable():
     model.steps = bad
     raises(MemoryError, list, listener.infer())
     model.steps = good
-    assert [e["t"] for e in listener.run()] == [2.0, 4.25] and listener.windows == 22
+    assert [e["t"].ms for e in listener.run()] == [2000, 4250] and listener.windows == 22
 
 
 def test_a_real_model_says_the_same_as_window_by_window():
@@ -231,9 +283,11 @@ def test_a_real_model_says_the_same_as_window_by_window():
     assert sizes["ring"] == 16384 == 2 * len(model.ring) and sizes["capture"] == CAPTURE
     sound = array("h", bytes(2 * 8000))
     fill_signal(sound, 4321)
-    listener = Listener(model, Sound(lambda n: sound[n], 1), {"threshold": 0.0})
+    raw = array("h", sound)
+    listener = Listener(model, Sound(lambda n: raw[n], 1), {"threshold": 0.0})
     events = list(listener.run())
     scores = []
+    capture.remove_offset(sound, capture.offset_memory(8000), array("i", [0, 8000]))
     for start in range(0, 8000 - WINDOW + 1, HOP):
         model.pcm[:] = sound[start : start + WINDOW]
         scores.append(list(model.run()))
@@ -242,5 +296,5 @@ def test_a_real_model_says_the_same_as_window_by_window():
         column = [row[model.labels.index(event["label"])] for row in scores]
         wanted = column[0] if event["event"] == "start" else max(column)
         assert abs(event["score"] - wanted) < 1e-3, (event, wanted)
-        assert event["t"] == (0 if event["event"] == "start" else round((HOP * (len(scores) - 1) + WINDOW) / 8000, 3))
+        assert event["t"].ms == (0 if event["event"] == "start" else (HOP * (len(scores) - 1) + WINDOW) / 8)
     model.close()

@@ -1,7 +1,6 @@
 """What goes wrong in the middle of a window is one clear exception, and the board can go on."""
 
-from test_running import Damaged, contents, kernels
-from test_values import raises
+from helpers import Damaged, contents, kernels, raises
 from where import SMALL
 
 from l3mote import FormatError, Model

@@ -3,25 +3,13 @@
 import io
 from array import array
 
-from test_values import raises
+from helpers import Damaged, contents, kernels, raises
 from where import SMALL
 
 from l3mote import FormatError, HeapError, KernelError, Model, Reader
-from l3mote.kernels import FIXED, KERNELS, choose
+from l3mote.kernels import FIXED, choose
 from l3mote.model import test_signal as fill_signal
 from l3mote.plan import plan
-
-
-def kernels():
-    """The kernels that load here; python always does."""
-    found = []
-    for name in KERNELS:
-        try:
-            found.append(choose(name).name)
-        except KernelError as e:
-            assert "python" in str(e)
-    assert "python" in found
-    return found
 
 
 def smallest(kernel):
@@ -119,11 +107,6 @@ def test_unknown_kernel_is_refused():
     assert "choose from" in raises(KernelError, Model, SMALL, None, "fast")
 
 
-def contents():
-    with open(SMALL, "rb") as f:
-        return f.read()
-
-
 def test_a_truncated_file_is_refused():
     data = contents()
     for n in (0, 10, 16, 87, 88, 200, len(data) // 2, len(data) - 1):
@@ -142,30 +125,6 @@ def test_damage_is_found_at_opening_and_while_streaming():
     file.damage = False
     fill_signal(model.pcm, 777)
     assert close(list(model.run()), run(None, "python")[0], 1e-6)
-
-
-class Damaged:
-    """A file in memory whose last weights go bad on demand, as worn-out flash does."""
-
-    def __init__(self, data):
-        self.file = io.BytesIO(data)
-        self.end = sum(Reader(SMALL).sections["WEIGHTS"])
-        self.damage = False
-
-    def seek(self, *args):
-        return self.file.seek(*args)
-
-    def read(self, n):
-        return self.file.read(n)
-
-    def readinto(self, view):
-        n = self.file.readinto(view)
-        if self.damage and self.file.seek(0, 1) == self.end:
-            view[len(view) - 8] ^= 64
-        return n
-
-    def close(self):
-        self.file.close()
 
 
 def test_window_buffer_is_int16():

@@ -2,17 +2,11 @@
 
 from array import array
 
+from helpers import raises
+
 from l3mote.format import FormatError, Frontend, half
 from l3mote.model import activate
 from l3mote.model import test_signal as fill_signal
-
-
-def raises(kind, function, *args):
-    try:
-        function(*args)
-    except kind as e:
-        return str(e)
-    raise AssertionError("no %s" % kind)
 
 
 def test_half_literals():

@@ -1,4 +1,35 @@
-"""Kernels: the arithmetic. choose() is the one place where one is picked, and the name of what was picked is kept."""
+"""Kernels: the arithmetic, a module each. choose() is the one place where one is picked, and the name of what was picked is kept.
+
+A kernel module offers what follows; tests/device/test_contract.py checks every one. A plane is a model.Plane.
+
+Of the module itself:
+    name                         as choose() calls it
+    arithmetic                   "float", or "fixed": integers, for files with scales (calibrated())
+    itemsize                     bytes of an activation; planes of 2-byte items may stand in the memory of the window's samples
+Bytes that plan.Plan asks for before anything is allocated:
+    plane_bytes(channels, size)  of a plane's data: size elements a channel
+    block_bytes(channels, size)  of the largest single allocation of it
+    workspace(plan)              of a Kernel
+    frontend_bytes(fe)           of a FrontEnd, without the file's tables
+Model opens with:
+    Kernel(plan, reader)
+    FrontEnd(reader, work=None)  work: frontend_bytes to work in, given only where itemsize is 2; None: its own
+    plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
+    flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements
+For each window it calls, of the FrontEnd first, then of the Kernel:
+    steps(pcm, plane)                            fill the log-mel plane from the samples, yield after each frame
+    clear(plane, first, rows=1)                  zero stored rows first to first + rows - 1
+    conv(chunk, buffer, src, dst, first, stop)   rows first to stop - 1 of the chunk's filters, through ReLU and pool, into dst
+    slide(plane, rows)                           the two stored rows from `rows` on become the first
+    flatten(plane, embedding, rows, at, opening) a plane into the embedding: see flatten_rows()
+    dense(chunk, buffer, x, y)                   the chunk's outputs of a dense layer
+    floats(vector, index)                        layer index's output as numbers
+and the Reader, for each chunk:
+    check(data, crcs, i)                         is crcs[i] the CRC-32 of data?
+An observer and tests may call row(plane, c, index): the elements of channel c's stored row that a layer filled.
+
+capture.py has what a form of the capture offers.
+"""
 
 import sys
 
@@ -7,34 +38,9 @@ class KernelError(RuntimeError):
     """The kernel asked for does not run here; the message says why and what does."""
 
 
-def _ulab():
-    from l3mote.kernels import ulab
-
-    return ulab
-
-
-def _native():
-    from l3mote.kernels import native
-
-    return native
-
-
-def _viper():
-    from l3mote.kernels import viper
-
-    return viper
-
-
-def _python():
-    from l3mote.kernels import python
-
-    return python
-
-
-KERNELS = {"native": _native, "ulab": _ulab, "viper": _viper, "python": _python}
+KERNELS = ("native", "viper", "ulab", "python")  # the one to prefer first, on boards without an FPU
+KERNELS_WITH_FPU = ("native", "ulab", "viper", "python")
 FIXED = ("native", "viper")  # only for files with fixed-point scales
-ORDER = ("native", "viper", "ulab", "python")
-ORDER_WITH_FPU = ("native", "ulab", "viper", "python")
 
 # Names of the architecture numbers of .mpy files, and whose native module runs on boards that have none of their own.
 ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
@@ -53,22 +59,43 @@ def order(mpy):
 
     mpy: its sys.implementation._mpy.
     """
-    return ORDER_WITH_FPU if architecture(mpy) in WITH_FPU else ORDER
+    return KERNELS_WITH_FPU if architecture(mpy) in WITH_FPU else KERNELS
+
+
+def loading(what, names, name=None, file=str):
+    """Yield (name, module) of each of `names` that loads here, or of the one called `name`. Raises KernelError when there is none.
+
+    what: they are, for messages. file: a name -> its module's in this folder.
+    """
+    if name is not None:
+        if name not in names:
+            raise KernelError("no %s is called %s: choose from %s" % (what, name, ", ".join(names)))
+        names = (name,)
+    reason, some = None, False
+    for name in names:
+        try:
+            module = __import__("l3mote.kernels." + file(name), None, None, (file(name),))
+        except (ImportError, SyntaxError, TypeError, ValueError) as e:
+            reason = e  # a port without native code refuses viper's decorator as a syntax error, an old emitter what it cannot type
+            continue
+        some = True
+        yield name, module
+    if not some:
+        raise KernelError("%s %s does not load here (%s): the %s 'python' runs everywhere" % (what, name, reason, what))
+
+
+def candidates(name=None, calibrated=False):
+    """Yield the kernel modules that load here, the one to prefer first (FIXED: for a calibrated file), or the one called `name`."""
+    names = KERNELS
+    if name is None:
+        names = [k for k in order(getattr(sys.implementation, "_mpy", 0)) if calibrated or k not in FIXED]
+    for _, module in loading("kernel", names, name):
+        yield module
 
 
 def choose(name=None, calibrated=False):
-    """The kernel module called `name`, or the first that loads (FIXED: for a calibrated file). Raises KernelError."""
-    if name is not None and name not in KERNELS:
-        raise KernelError("no kernel is called %s: choose from %s" % (name, ", ".join(ORDER)))
-    reason = None
-    for candidate in order(getattr(sys.implementation, "_mpy", 0)) if name is None else (name,):
-        if name is None and candidate in FIXED and not calibrated:
-            continue
-        try:
-            return KERNELS[candidate]()
-        except (ImportError, SyntaxError, TypeError, ValueError) as e:
-            reason = e  # a port without native code refuses viper's decorator as a syntax error, an old emitter what it cannot type
-    raise KernelError("kernel %s does not load here (%s): the kernel 'python' runs everywhere" % (name, reason))
+    """The first of candidates(). Raises KernelError."""
+    return next(candidates(name, calibrated))
 
 
 def calibrated(reader):
@@ -77,3 +104,18 @@ def calibrated(reader):
     if fixed is None:
         raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
     return fixed
+
+
+def flatten_rows(self, plane, embedding, rows, at, opening):
+    """The method flatten, for kernels that have nothing quicker: column after column, row after row, all channels, from `at` on.
+
+    opening: values replace what stands there, else only what is less (tiles that share a group of the pool leave the greatest).
+    """
+    channels = plane.channels
+    for c in range(channels):
+        for t in range(rows):
+            to = at + t * channels + c
+            for value in self.row(plane, c, t):
+                if opening or value > embedding[to]:
+                    embedding[to] = value
+                to += rows * channels

@@ -1,16 +1,23 @@
 """What a microphone's samples go through, in plain Python: the specification of the native and viper forms, bit for bit.
 
-Buffers are int16 (raw, x, taps, ring) or int32 (state, p). The coefficients are those of filters.py. choose() picks a form.
+Buffers are int16 (raw, x, taps, ring) or int32 (offset, state, p). The coefficients are those of filters.py. choose() picks a form.
+
+In this order: take() a channel from what a driver wrote, remove_offset(), measure() the level, decimate() to the model's rate. The
+host's hearing.py gives recordings the same remove_offset() at the model's rate.
 """
 
 from array import array
 
-from l3mote.kernels import KernelError
+from l3mote.kernels import loading
 
 FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
+# Places in remove_offset's memory: shift, mean, samples so far (counted while it starts), shift by now; what was found.
+OFFSET_FOUND, OFFSET = 4, 7
+OFFSET_FRACTION = 13  # bits of the mean's fraction: more than its shift, or the mean could not come back to 0
+MOST_SHIFT = 12
 # Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
-MEMORY, FOUND, STATE = 9, 17, 24
+MEMORY, FOUND, STATE = 9, 17, 21
 LAG = 2048  # 1 of the low pass's coefficients
 FULL, FRACTION = 1 << 18, 10  # a section's value has 2 bits of fraction, its level 10 more
 HIGH_PASSES = ((9, 0), (10, 0), (11, 2), (12, 4))  # level and coefficient of each section
@@ -19,14 +26,18 @@ LOW_PASSES = (13, 15)
 
 def choose(name=None):
     """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
-    reason = "choose from " + ", ".join(FORMS)
-    for form in FORMS if name is None else (name,):
-        module = "capture" if form == "python" else "capture_" + form
-        try:
-            return form, __import__("l3mote.kernels." + module, None, None, (module,))
-        except (ImportError, SyntaxError, TypeError, ValueError) as e:  # as kernels.choose says
-            reason = e
-    raise KernelError("the %s form of the capture does not load here (%s): 'python' runs everywhere" % (name, reason))
+    return next(loading("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form))
+
+
+def offset_memory(rate):
+    """What remove_offset() works with, at a rate in Hz: the shift whose corner, rate / (2 pi 2^shift), is from 2.5 to 5.1 Hz.
+
+    MOST_SHIFT is enough up to 131 kHz; at twelve times 48 kHz the corner is 22 Hz.
+    """
+    shift = 0
+    while shift < MOST_SHIFT and 32 << shift <= rate:
+        shift += 1
+    return array("i", [shift] + [0] * (OFFSET - 1))
 
 
 def state(coefficients):
@@ -35,7 +46,7 @@ def state(coefficients):
 
 
 def found(state):
-    """What measure() found, the seven numbers that it names."""
+    """What measure() found, the four numbers that it names."""
     return state[FOUND:]
 
 
@@ -72,6 +83,29 @@ def decimate(x, taps, ring, p):
     return made
 
 
+def remove_offset(x, memory, p):
+    """Subtract from samples p[0] to p[1] - 1 of x, in place, the mean of the sound so far, in which old samples count less.
+
+    A first-order high pass: mean += (x - mean) / 2^shift. It starts as the mean of few samples: with shifts 0, 1, 1, 2, 2, 2, 2, 3
+    and so on. A constant added to all samples is added to the mean, to the bit: what comes out does not know of it, from the first
+    sample on. Finds of the samples as they came: least, largest, how many at full scale.
+    """
+    # memory: 0 shift in the end, 1 mean, 2 samples so far, 3 shift by now, OFFSET_FOUND least, largest, clipped
+    last, mean, seen, shift = memory[0], memory[1], memory[2], memory[3]
+    least, largest, clipped = 32767, -32768, 0
+    for i in range(p[0], p[1]):
+        v = x[i]
+        least, largest = v if v < least else least, v if v > largest else largest
+        clipped += v >= 32767 or v <= -32768
+        if shift < last:
+            seen += 1
+            shift += seen >> (shift + 1)
+        mean += ((v << OFFSET_FRACTION) - mean) >> shift
+        x[i] = limited(v - ((mean + (1 << (OFFSET_FRACTION - 1))) >> OFFSET_FRACTION), 32768)
+    for i, v in enumerate((mean, seen, shift, least, largest, clipped)):
+        memory[1 + i] = v
+
+
 def limited(v, most):
     return -most if v < -most else most - 1 if v > most - 1 else v
 
@@ -79,18 +113,14 @@ def limited(v, most):
 def measure(x, state, p):
     """Level of samples p[0] to p[1] - 1 of x, at most 32,767 of them, plain and A-weighted; the sections remember, in state.
 
-    Finds: sum of squares, the same of twice the A-weighted samples (each as two sums, of the squares' high and low 16 bits), least
-    and largest sample, samples at full scale.
+    Finds: sum of squares, the same of twice the A-weighted samples; each as two sums, of the squares' high and low 16 bits.
     """
-    plain = plain_low = weighted = weighted_low = clipped = 0
-    least, largest = 32767, -32768
+    plain = plain_low = weighted = weighted_low = 0
     for i in range(p[0], p[1]):
         v = x[i]
         square = v * v
         plain += square >> 16
         plain_low += square & 65535
-        least, largest = min(least, v), max(largest, v)
-        clipped += v >= 32767 or v <= -32768
         v *= 4
         for k, j in HIGH_PASSES:
             state[k] += ((v - (state[k] >> FRACTION)) * state[j]) >> (state[j + 1] - FRACTION)
@@ -103,5 +133,5 @@ def measure(x, state, p):
         square = v * v
         weighted += square >> 16
         weighted_low += square & 65535
-    for i, v in enumerate((plain, plain_low, weighted, weighted_low, least, largest, clipped)):
+    for i, v in enumerate((plain, plain_low, weighted, weighted_low)):
         state[FOUND + i] = v

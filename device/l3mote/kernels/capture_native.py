@@ -1,10 +1,10 @@
-"""capture.py in C (device/native/listen.h), bit for bit."""
+"""capture.py in C (device/native/capture.c), bit for bit."""
 
-from l3mote.kernels.capture import found, state
+from l3mote.kernels.capture import found, offset_memory, state
 from l3mote.kernels.native import module
 
-__all__ = ("take", "decimate", "measure", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
 
-if not hasattr(module, "measure"):
-    raise ImportError("the native module is older than this package: it has no capture functions")
-take, decimate, measure = module.take, module.decimate, module.measure
+if not hasattr(module, "remove_offset"):
+    raise ImportError("the native module is older than this package: it cannot remove an offset")
+take, remove_offset, decimate, measure = module.take, module.remove_offset, module.decimate, module.measure

@@ -4,11 +4,14 @@ There is no form with the same bits: ulab has no 32-bit integers, and a sum of p
 """
 
 from ulab import numpy as np
-from ulab.scipy.signal import sosfilt
+from ulab import scipy
 
-from l3mote.kernels.capture import LAG, take
+from l3mote.kernels.capture import LAG, OFFSET_FOUND, OFFSET_FRACTION, offset_memory, take
+from l3mote.kernels.capture import remove_offset as start
 
-__all__ = ("take", "decimate", "measure", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
+
+sosfilt = scipy.signal.sosfilt
 
 
 def state(coefficients):
@@ -23,6 +26,20 @@ def state(coefficients):
 
 def found(state):
     return state[2]
+
+
+def remove_offset(x, memory, p):
+    if memory[3] < memory[0]:  # the first moment, in integers
+        return start(x, memory, p)
+    v = np.frombuffer(x, dtype=np.int16)[p[0] : p[1]]
+    least, largest = int(np.min(v)), int(np.max(v))
+    clipped = sum([s in (32767, -32768) for s in v]) if largest == 32767 or least == -32768 else 0
+    a, unit, last = 1 / (1 << memory[0]), 1 << OFFSET_FRACTION, v[len(v) - 1]
+    y, z = sosfilt(np.array([[1 - a, a - 1, 0, 1, a - 1, 0]]), v * 1.0, zi=np.array([[(a - 1) * memory[1] / unit, 0]]))
+    memory[1] = int((last - y[len(y) - 1]) * unit)
+    v[:] = np.clip(y, -32768, 32767)  # rounds
+    for i, value in enumerate((least, largest, clipped)):
+        memory[OFFSET_FOUND + i] = value
 
 
 def decimate(x, taps, ring, p):
@@ -45,10 +62,7 @@ def decimate(x, taps, ring, p):
 
 
 def measure(x, state, p):
-    x = np.frombuffer(x, dtype=np.int16)[p[0] : p[1]]
-    least, largest = int(np.min(x)), int(np.max(x))
-    clipped = sum([v in (32767, -32768) for v in x]) if largest == 32767 or least == -32768 else 0
-    x = x * 1.0
+    x = np.frombuffer(x, dtype=np.int16)[p[0] : p[1]] * 1.0
     y, state[1] = sosfilt(state[0], x, zi=state[1])
     plain, weighted = int(np.dot(x, x)), int(4 * np.dot(y, y))
-    state[2] = (plain >> 16, plain & 65535, weighted >> 16, weighted & 65535, least, largest, clipped)
+    state[2] = (plain >> 16, plain & 65535, weighted >> 16, weighted & 65535)

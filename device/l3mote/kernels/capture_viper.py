@@ -2,9 +2,9 @@
 
 import micropython
 
-from l3mote.kernels.capture import found, state
+from l3mote.kernels.capture import found, offset_memory, state
 
-__all__ = ("take", "decimate", "measure", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
 
 
 @micropython.viper
@@ -21,6 +21,49 @@ def take(raw: ptr16, out: ptr16, p: ptr32):
         out[i] = int(raw[at]) ^ flip
         at += step
         i += 1
+
+
+@micropython.viper
+def remove_offset(x: ptr16, s: ptr32, p: ptr32):
+    # p: 0 first sample, 1 the one after the last; s: see capture.remove_offset
+    one = 1
+    sign = one << 31
+    mask = (sign << 1) - 1
+    last = int(s[0])
+    mean = ((int(s[1]) & mask) ^ sign) - sign
+    seen = int(s[2])
+    shift = int(s[3])
+    least = 32767
+    largest = -32768
+    clipped = 0
+    i = int(p[0])
+    stop = int(p[1])
+    while i < stop:
+        v = (int(x[i]) ^ 0x8000) - 0x8000
+        if v < least:
+            least = v
+        if v > largest:
+            largest = v
+        if v == 32767 or v == -32768:
+            clipped += 1
+        if shift < last:
+            seen += 1
+            shift += seen >> (shift + 1)
+        mean += ((v << 13) - mean) >> shift
+        v -= (mean + 4096) >> 13
+        if v < -32768:
+            v = -32768
+        if v > 32767:
+            v = 32767
+        x[i] = v
+        i += 1
+    k = 1
+    s[k] = mean
+    s[k + 1] = seen
+    s[k + 2] = shift
+    s[k + 3] = least
+    s[k + 4] = largest
+    s[k + 5] = clipped
 
 
 @micropython.viper
@@ -77,9 +120,6 @@ def measure(x: ptr16, s: ptr32, p: ptr32):
     plain_low = 0
     weighted = 0
     weighted_low = 0
-    least = 32767
-    largest = -32768
-    clipped = 0
     i = int(p[0])
     stop = int(p[1])
     while i < stop:
@@ -87,12 +127,6 @@ def measure(x: ptr16, s: ptr32, p: ptr32):
         square = v * v
         plain += square >> 16
         plain_low += square & 65535
-        if v < least:
-            least = v
-        if v > largest:
-            largest = v
-        if v == 32767 or v == -32768:
-            clipped += 1
         v <<= 2
         k = 9  # the high passes' levels are s[9] to s[12], their coefficients s[0], s[0], s[2], s[4]
         j = 0
@@ -127,10 +161,8 @@ def measure(x: ptr16, s: ptr32, p: ptr32):
         weighted += (square >> 16) & 65535
         weighted_low += square & 65535
         i += 1
-    s[17] = plain
-    s[18] = plain_low
-    s[19] = weighted
-    s[20] = weighted_low
-    s[21] = least
-    s[22] = largest
-    s[23] = clipped
+    k = 17
+    s[k] = plain
+    s[k + 1] = plain_low
+    s[k + 2] = weighted
+    s[k + 3] = weighted_low

@@ -4,8 +4,10 @@ import struct
 from array import array
 
 from l3mote.format import RELU
+from l3mote.kernels import flatten_rows
 
 itemsize = 2
+PLANES = "<5i"  # planes_t in C, and viper's p: channels size pitch first rows
 LEVEL_OFFSET = 42  # doublings of power subtracted from a level, so that every level fits int16
 
 
@@ -63,12 +65,14 @@ class Integer:
         return struct.unpack_from("<%dh" % plane.cols, plane.data, at)
 
     def clear(self, plane, first, rows=1):
-        struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, first, rows)
+        struct.pack_into(PLANES, self.part, 0, plane.channels, plane.size, plane.pitch, first, rows)
         self.clear_rows(plane.data, self.part)
 
     def slide(self, plane, rows):
-        struct.pack_into("<5i", self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
+        struct.pack_into(PLANES, self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
         self.slide_rows(plane.data, self.part)
+
+    flatten = flatten_rows
 
     def _limits(self, layer):
         _, _, _, bits, signed = self.filters[layer.name]

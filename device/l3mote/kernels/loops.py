@@ -7,7 +7,7 @@ import struct
 from array import array
 
 from l3mote.format import log2
-from l3mote.kernels.integer import LEVEL_OFFSET, Integer, frontend_bytes
+from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes
 
 
 def rounded_bias(bits, shift):
@@ -30,7 +30,7 @@ class Loops(Integer):
     """decode, conv_rows, pool, clear_rows and slide_rows come from the subclass."""
 
     def _make_workspace(self, plan):
-        self.part = array("i", bytes(4 * 5))  # of a plane
+        self.part = array("i", bytes(struct.calcsize(PLANES)))  # of a plane
         self.taps = bytearray(8 * plan.max_values + 2 * plan.strip)
         self.rows = memoryview(self.taps)[8 * plan.max_values :]
         self.p = array("i", [0] * 19)

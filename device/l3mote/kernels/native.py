@@ -1,12 +1,14 @@
 """The integer kernels in C: the same integers as viper.py, from a prebuilt native module for this board's architecture.
 
-C source, and how the modules were built: device/native/. The parameters packed here are conv_t, frame_t, rows_t and planes_t of
-conv.h and mel.h, in their order; C checks each of them against the buffers and raises ValueError.
+C source, and how the modules were built: device/native/. The parameters packed here are structs of
+its include/l3native.h; C checks each of them against the buffers and raises ValueError.
 """
 
 import struct
 import sys
 from array import array
+
+from micropython import const
 
 from l3mote.format import RELU
 from l3mote.kernels import STAND_INS, architecture
@@ -16,6 +18,42 @@ name = "native"
 arithmetic = "fixed"
 itemsize = 2
 block_bytes = plane_bytes
+
+# The slots of conv_t in C, and the formats and slots of structs that are packed whole: tests/kernels/test_slots.py compares them
+# with l3native.h. MicroPython keeps no const whose name begins with _, so that these cost no heap.
+_CONV_FILTERS = const(0)
+_CONV_BIASES = const(1)
+_CONV_COUNTS = const(2)
+_CONV_VALUES = const(3)
+_CONV_POSITIONS = const(4)
+_CONV_END = const(5)
+_CONV_FIRST_SHIFT = const(6)
+_CONV_TO = const(7)
+_CONV_PALETTE = const(8)
+_CONV_CODE = const(9)
+_CONV_TAPS = const(10)
+_CONV_EXPONENT = const(11)
+_CONV_OUT_EXPONENT = const(12)
+_CONV_LEAST = const(13)
+_CONV_MOST = const(14)
+_CONV_IS_SIGNED = const(15)
+_CONV_PITCH = const(16)
+_CONV_SIZE = const(17)
+_CONV_FIRST = const(18)
+_CONV_ROWS = const(19)
+_CONV_COLUMNS = const(20)
+_CONV_OUT_PITCH = const(21)
+_CONV_OUT_SIZE = const(22)
+_CONV_POOL_ROWS = const(23)
+_CONV_POOL_COLUMNS = const(24)
+_CONV_WITHIN = const(25)
+_CONV_OUT_COLUMNS = const(26)
+_CONV_SLOTS = const(27)
+_COLUMNS = const("<8i")  # columns_t: channels size pitch inset rows columns to opening
+_ROWS = const("<4i")  # rows_t: rows columns pitch loudest
+_FRAME = const("<7i")  # frame_t: n_fft start bits to offset bands silence
+_FRAME_START = const(1)
+_FRAME_TO = const(3)
 
 
 def load():
@@ -35,7 +73,7 @@ def load():
 
 module = load()
 native_conv, native_frame, pack_into = module.conv, module.frame, struct.pack_into  # looked up once, for boards' sake
-check = module.check  # for the reader
+check = module.check
 
 
 def workspace(plan):
@@ -58,24 +96,24 @@ class Kernel(Integer):
 
     def flatten(self, plane, embedding, rows, at, opening):
         """A plane's columns into the embedding from element `at` on; opening: whatever is there, else if they are greater."""
-        pack_into("<8i", self.part, 0, plane.channels, plane.size, plane.pitch, plane.inset, rows, plane.cols, at, opening)
+        pack_into(_COLUMNS, self.part, 0, plane.channels, plane.size, plane.pitch, plane.inset, rows, plane.cols, at, opening)
         module.flatten(plane.data, embedding, self.part)
 
     def _make_workspace(self, plan):
         self.scratch = bytearray(workspace(plan))
-        self.p = array("i", bytes(4 * 27))
-        self.part = array("i", bytes(4 * 8))  # of a plane
+        self.p = array("i", bytes(4 * _CONV_SLOTS))
+        self.part = array("i", bytes(struct.calcsize(_COLUMNS)))  # of a plane
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
-        p[0] = n
-        p[2] = chunk.counts
-        p[3] = chunk.values
-        p[4] = positions
-        p[5] = positions + chunk.n_position_bytes
-        p[6] = self.shift_at + chunk.first
-        p[7] = to
-        p[8] = chunk.palette
+        p[_CONV_FILTERS] = n  # whose biases stand at 0
+        p[_CONV_COUNTS] = chunk.counts
+        p[_CONV_VALUES] = chunk.values
+        p[_CONV_POSITIONS] = positions
+        p[_CONV_END] = positions + chunk.n_position_bytes
+        p[_CONV_FIRST_SHIFT] = self.shift_at + chunk.first
+        p[_CONV_TO] = to
+        p[_CONV_PALETTE] = chunk.palette
         done = native_conv(buffer, self.shifts, x, y, self.scratch, p)
         if done < n:
             chunk.bias(buffer, done)  # tells of a bias that is not finite
@@ -87,9 +125,9 @@ class Kernel(Integer):
             layer = chunk.layer
             at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
             self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
-            self.shift_at, self.p[9:16] = self.constants[layer.name]
+            self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[layer.name]
             pack_into(
-                "<11i", self.p, 64, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
+                "<11i", self.p, 4 * _CONV_PITCH, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
                 layer.pool_rows, dst.step, first % layer.pool_rows, dst.cols,
             )  # fmt: skip
         self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
@@ -97,20 +135,19 @@ class Kernel(Integer):
     def dense(self, chunk, buffer, x, y):
         """The chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
-            self.shift_at, self.p[9:16] = self.constants[chunk.layer.name]
-            pack_into("<11i", self.p, 64, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+            self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[chunk.layer.name]
+            pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
 
-class frontend:
-    """The integer front-end."""
+class FrontEnd:
 
     def __init__(self, reader, work=None):
         """work: frontend_bytes to work in, None: its own."""
         self.fe = reader.frontend
         self.fixed = reader.fixed()
         self.work = bytearray(frontend_bytes(self.fe)) if work is None else work
-        self.p = array("i", bytes(4 * 7))
+        self.p = array("i", bytes(struct.calcsize(_FRAME)))
 
     def steps(self, pcm, plane):
         """Fill the plane from a window of int16 samples; yield after each frame."""
@@ -118,15 +155,15 @@ class frontend:
         n, hop, bits, bands, pitch = fe.n_fft, fe.hop_length, fixed.frame_bits, fe.bands, plane.pitch
         data, work = plane.data, self.work
         cos, hann, log2, first, count, weights = fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights
-        pack_into("<7i", p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands, fixed.silence)
+        pack_into(_FRAME, p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands, fixed.silence)
         loudest = -32768
         for _ in range(fe.frames):
             level = native_frame(pcm, data, work, cos, hann, log2, first, count, weights, p)
             if level > loudest:
                 loudest = level
-            p[1] += hop
-            p[3] += pitch
+            p[_FRAME_START] += hop
+            p[_FRAME_TO] += pitch
             yield
-        pack_into("<4i", p, 0, fe.frames, fe.bands, plane.pitch, loudest)
+        pack_into(_ROWS, p, 0, fe.frames, fe.bands, plane.pitch, loudest)
         module.normalise(plane.data, fixed.scale, p)
         yield

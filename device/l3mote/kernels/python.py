@@ -10,7 +10,9 @@ from array import array
 
 from l3mote.format import RELU, half
 from l3mote.frontend import LogMel
+from l3mote.kernels import flatten_rows
 from l3mote.positions import unpack
+from l3mote.reader import check as check
 
 name = "python"
 arithmetic = "float"
@@ -35,11 +37,6 @@ def block_bytes(channels, size):
 def frontend_bytes(fe):
     """Half a cosine, real and imaginary parts, and the bands' weights (each bin is in two bands at most) and places."""
     return 14 * fe.n_fft + 8 * fe.bands
-
-
-def frontend(reader):
-    """The log-mel front-end of a model."""
-    return LogMel(reader.frontend, Spectrum(reader.frontend.n_fft))
 
 
 def zeros(n, typecode="f", itemsize=4):
@@ -87,6 +84,8 @@ class Kernel:
         for channel in plane.data:
             for i in range(2 * plane.pitch):
                 channel[i] = channel[skip + i]
+
+    flatten = flatten_rows
 
     def _decode(self, chunk, buffer, f, value_at, position_at):
         """Fill weights and positions with filter f; return (count, next value_at, next position_at)."""
@@ -223,3 +222,8 @@ class Spectrum:
 
     def power(self, k):
         return self.re[k]
+
+
+class FrontEnd(LogMel):
+    def __init__(self, reader, work=None):
+        super().__init__(reader.frontend, Spectrum(reader.frontend.n_fft))

@@ -8,7 +8,9 @@ import math
 
 from l3mote.format import PALETTE_BYTES, RELU
 from l3mote.frontend import LogMel
+from l3mote.kernels import flatten_rows
 from l3mote.positions import unpack
+from l3mote.reader import check as check
 
 try:
     from ulab import numpy as np
@@ -54,11 +56,6 @@ block_bytes = plane_bytes  # it is one allocation
 def frontend_bytes(fe):
     """Window, frame, magnitudes, ulab's scratchpad of two frames, and the bands' weights."""
     return (5 * itemsize + 8) * fe.n_fft
-
-
-def frontend(reader):
-    """The log-mel front-end of a model."""
-    return LogMel(reader.frontend, Spectrum(reader.frontend.n_fft))
 
 
 def zeros(shape):
@@ -121,6 +118,8 @@ class Kernel:
         n = plane.pitch
         for i in range(2):
             plane.data[:, i * n : (i + 1) * n] = plane.data[:, (rows + i) * n : (rows + i + 1) * n]
+
+    flatten = flatten_rows
 
     def _decode(self, chunk, buffer):
         """All values of the chunk into self.weights."""
@@ -261,3 +260,8 @@ class Spectrum:
 
     def power(self, k):
         return self.out[k]
+
+
+class FrontEnd(LogMel):
+    def __init__(self, reader, work=None):
+        super().__init__(reader.frontend, Spectrum(reader.frontend.n_fft))

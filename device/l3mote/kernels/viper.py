@@ -1,7 +1,7 @@
 """The integer kernels in viper: int16 activations, int32 sums, on stock firmware of any architecture with a native emitter.
 
-Specification, bit for bit: host/l3host/fixed.py and host/l3host/fixed_mel.py. `p` is an array of int32 parameters; its slots are named beside
-each function. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
+Specification, bit for bit: host/l3host/reference/fixed.py and fixed_mel.py. `p` is an array of int32 parameters, its slots named
+beside each function. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
 
 A viper integer is a machine word: 32 bits on boards, 64 on a PC, where loads through ptr32 do not extend the sign. So what may be
 negative goes through ((v & mask) ^ sign) - sign, with sign = 2^31 and mask = 2^32 - 1 made from a variable: no constant that big
@@ -12,6 +12,7 @@ import micropython
 
 from l3mote.kernels.integer import frontend_bytes, plane_bytes, workspace
 from l3mote.kernels.loops import IntegerLogMel, Loops
+from l3mote.reader import check
 
 name = "viper"
 arithmetic = "fixed"
@@ -582,7 +583,7 @@ class Kernel(Loops):
     slide_rows = staticmethod(slide_rows)
 
 
-class frontend(IntegerLogMel):
+class FrontEnd(IntegerLogMel):
     load_frame = staticmethod(load_frame)
     dft = staticmethod(dft)
     spectrum = staticmethod(spectrum)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from l3host.errors import L3Error
-from l3host.train import networks
-from l3host.train.backend import keras
+from l3host.networks import build
+from l3host.networks.backend import keras
 
 DEPTHS = range(5, 9)
 
@@ -19,7 +19,7 @@ def depth(model: keras.Model, convolutions: int) -> keras.Model:
     The embedding has that convolution's batch norm and ReLU if, and only if, the model's own has them (Table III: neither).
     Raises L3Error for a depth that is not 5 ... 8 or more than there is.
     """
-    shape = networks.architecture(model)
+    shape = build.architecture(model)
     if convolutions not in DEPTHS or convolutions > len(shape.filters):
         raise L3Error(f"depth {convolutions}: choose from {DEPTHS[0]} to {min(DEPTHS[-1], len(shape.filters))} convolutions")
     return _cut(model, [np.arange(width) for width in shape.filters[:convolutions]])
@@ -31,8 +31,8 @@ def width(model: keras.Model, filters: Sequence[int]) -> keras.Model:
     Norms are taken on the whole kernels, before anything is cut (Li et al., "Pruning filters for efficient convnets", 2017,
     independent pruning). Raises L3Error for a list of the wrong length, and a layer that would be empty or grow.
     """
-    convs = networks.convolutions(model)
-    networks.architecture(model)
+    convs = build.convolutions(model)
+    build.architecture(model)
     if len(filters) != len(convs):
         raise L3Error(f"{len(filters)} widths for {len(convs)} convolutions: give one for each")
     for conv, count in zip(convs, filters, strict=True):
@@ -49,8 +49,8 @@ def _strongest(kernel: np.ndarray, count: int) -> np.ndarray:
 
 def _cut(model: keras.Model, kept: list[np.ndarray]) -> keras.Model:
     """A network of the filters kept in each convolution: a convolution loses the inputs that the one before has lost."""
-    shape = networks.architecture(model)
-    small = networks.audio(shape.frontend, [len(k) for k in kept], shape.final_norm, shape.use_bias)
+    shape = build.architecture(model)
+    small = build.audio(shape.frontend, [len(k) for k in kept], shape.final_norm, shape.use_bias)
     small.get_layer("mel_bn").set_weights(model.get_layer("mel_bn").get_weights())
     inputs = np.arange(1)
     for i, outputs in enumerate(kept, 1):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from l3host.errors import L3Error
-from l3host.train.backend import keras, tf
+from l3host.networks.backend import keras, tf
 
 
 def reestimate(model: keras.Model, inputs: np.ndarray, batch: int = 32) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from l3host import palette
 from l3host.errors import L3Error
-from l3host.half import to_half
-from l3host.train import networks
-from l3host.train.backend import keras, tf
-from l3host.train.networks import convolutions
+from l3host.graph import palette
+from l3host.graph.half import to_half
+from l3host.networks import build
+from l3host.networks.backend import keras, tf
+from l3host.networks.build import convolutions
 
 
 class Shared(keras.constraints.Constraint):
@@ -36,8 +36,8 @@ def fold(model: keras.Model) -> keras.Model:
     Those batch norms become the identity and, like the input's, are no longer trained: sharing by value would not survive
     another scale for each filter.
     """
-    shape = networks.architecture(model)
-    folded = networks.audio(shape.frontend, shape.filters, shape.final_norm)
+    shape = build.architecture(model)
+    folded = build.audio(shape.frontend, shape.filters, shape.final_norm)
     folded.get_layer("mel_bn").set_weights(model.get_layer("mel_bn").get_weights())
     folded.get_layer("mel_bn").trainable = False
     for i, conv in enumerate(convolutions(model), 1):

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from l3host.errors import L3Error
-
-L3_FILTERS = (64, 64, 128, 128, 256, 256, 512, 512)  # Table I
-POOLED = (2, 4, 6)  # convolutions that a 2x2 max-pool follows; the last one's pool takes the whole plane
+from l3host.graph.l3 import L3_FILTERS
 
 # Table II: per cent of each kernel that is zeroed, conv1 ... conv8, by the reduction of all kernels together (no biases).
 TABLE_II: dict[str, tuple[float, ...]] = {

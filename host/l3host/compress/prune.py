@@ -9,8 +9,8 @@ import numpy as np
 from l3host.compress import masks
 from l3host.compress.masks import Target
 from l3host.errors import L3Error
-from l3host.train.backend import keras, tf
-from l3host.train.networks import convolutions
+from l3host.networks.backend import keras, tf
+from l3host.networks.build import convolutions
 
 
 class Masked(keras.constraints.Constraint):

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from l3host import fixed, reference, synth
-from l3host.audio import resample, to_pcm
 from l3host.compress.masks import masks
-from l3host.compress.plans import L3_FILTERS, POOLED, find
+from l3host.compress.plans import find
 from l3host.errors import L3Error
-from l3host.graph import Conv, Graph, frontend
-from l3host.half import rounded
+from l3host.graph.l3 import L3_FILTERS, POOLED
+from l3host.graph.network import Conv, Graph, frontend
+from l3host.l3m.finish import finish
+from l3host.reference import floats
+from l3host.sound import synth
+from l3host.sound.hearing import hear
 from l3mote.format import Frontend
 
 INPUT_NORM = 1 / 40, 1.0  # scale and shift of the input batch norm: 80 dB become -1 to 1
@@ -34,22 +36,19 @@ def random_edgel3(plan: str, seed: int, encoding: str = "auto") -> Graph:
     fe.norm_scale, fe.norm_shift = INPUT_NORM
     provenance = {"source": f"random weights, seed {seed}", "passes": [f"pruned by magnitude to Table II's plan {plan}"]}
     windows = one_window_each(fe)
-    graph = rounded(Graph(fe, layers(fe, percents, windows, seed), provenance=provenance), encoding)
-    graph.fixed = fixed.calibrate(graph, windows)
-    graph.provenance["passes"].append("fixed-point scales calibrated on synthetic sounds")
-    return graph
+    graph = Graph(fe, layers(fe, percents, windows, seed), provenance=provenance)
+    return finish(graph, encoding, windows, "synthetic sounds")
 
 
 def one_window_each(fe: Frontend) -> np.ndarray:
     """int16 windows (N, window), one of each synthetic sound."""
-    signals = [resample(synth.sound(name, 1.0), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]
-    return np.stack([to_pcm(signal)[: fe.window] for signal in signals])
+    return np.stack([hear(synth.sound(name, 1.0), synth.RATE, fe.sample_rate)[: fe.window] for name in synth.CALIBRATION])
 
 
 def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: int) -> list[Conv]:
     """He weights, pruned, batch norm folded: measured on what the layers before make of the windows."""
     rng = np.random.default_rng(seed)
-    x = reference.normalised(Graph(fe, []), windows / 32768, np.float32)[..., None]
+    x = floats.normalised(Graph(fe, []), windows / 32768, np.float32)[..., None]
     found: list[Conv] = []
     for i, (filters, percent) in enumerate(zip(L3_FILTERS, percents, strict=True), 1):
         name, last = f"conv{i}", i == len(L3_FILTERS)
@@ -57,8 +56,8 @@ def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: i
         weights *= masks({name: weights}, [percent])[name]
         pool = x.shape[1:3] if last else (2, 2) if i in POOLED else (1, 1)
         layer = Conv(name, weights, np.zeros(filters), "none" if last else "relu", pool)
-        sums = np.concatenate([reference.conv3x3(window[None], layer) for window in x])
-        x = reference.max_pool(reference.activate(normalise(layer, sums, rng), layer.activation), pool)
+        sums = np.concatenate([floats.conv3x3(window[None], layer) for window in x])
+        x = floats.max_pool(floats.activate(normalise(layer, sums, rng), layer.activation), pool)
         found.append(layer)
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from l3host.compress import prune
 from l3host.files import replace
-from l3host.train.backend import keras
+from l3host.networks.backend import keras
 
 PERCENTS = (20, 30, 40, 50, 60, 70, 80, 85, 90, 95)
 FIRST_UP_TO = 60  # conv1 is pruned no further

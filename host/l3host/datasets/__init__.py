@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from l3host.datasets import layouts, sonyc
@@ -9,7 +11,31 @@ from l3host.datasets.check import refuse, usable
 from l3host.datasets.dataset import Clip, Dataset, chosen_folds, fingerprint
 from l3host.errors import L3Error
 
-__all__ = ["Clip", "Dataset", "chosen_folds", "fingerprint", "load", "refuse"]
+__all__ = ["KNOWN", "Clip", "Dataset", "chosen_folds", "fingerprint", "load", "recognised", "refuse"]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A published data set. read(root, subset) -> its clips, unchecked."""
+
+    name: str
+    table: str  # the file below the data set's folder by which it is recognised
+    read: Callable[[Path, str | None], Dataset]
+    subsets: tuple[str, ...] = ()
+
+
+ESC = ("esc10",)
+KNOWN = (
+    Known("ESC-50", "meta.csv", lambda root, subset: layouts.esc50(root / "meta.csv", root, subset), ESC),
+    Known("ESC-50", "meta/esc50.csv", lambda root, subset: layouts.esc50(root / "meta" / "esc50.csv", root / "audio", subset), ESC),
+    Known("UrbanSound8K", "metadata/UrbanSound8K.csv", lambda root, _: layouts.urbansound8k(root)),
+    Known("SONYC-UST", "annotations.csv", lambda root, _: sonyc.read(root)),
+)
+
+
+def recognised(root: Path) -> Known | None:
+    """The row of the data set in a folder, None if its clips have no table that we know."""
+    return next((known for known in KNOWN if (root / known.table).exists()), None)
 
 
 def load(path: str, subset: str | None = None, skip_bad: bool = False) -> Dataset:
@@ -25,19 +51,14 @@ def load(path: str, subset: str | None = None, skip_bad: bool = False) -> Datase
     root = Path(path)
     if not root.is_dir():
         raise L3Error(f"no such data set directory: {path}")
-    if subset not in (None, "esc10"):
-        raise L3Error(f"unknown subset {subset!r}: only esc10 is known")
-    return usable(_read(root, subset), skip_bad)
-
-
-def _read(root: Path, subset: str | None) -> Dataset:
-    for table, audio in ((root / "meta.csv", root), (root / "meta" / "esc50.csv", root / "audio")):
-        if table.exists():
-            return layouts.esc50(table, audio, subset)
-    if subset:
-        raise L3Error(f"subset {subset} needs ESC-50: neither meta.csv nor meta/esc50.csv is in {root}")
-    if (root / "metadata" / "UrbanSound8K.csv").exists():
-        return layouts.urbansound8k(root)
-    if (root / "annotations.csv").exists():
-        return sonyc.read(root)
-    return layouts.folder_per_class(root)
+    subsets = sorted({subset for known in KNOWN for subset in known.subsets})
+    if subset not in (None, *subsets):
+        raise L3Error(f"unknown subset {subset!r}: known are {', '.join(subsets)}")
+    known = recognised(root)
+    if subset and not (known and subset in known.subsets):
+        owners = [row for row in KNOWN if subset in row.subsets]
+        raise L3Error(f"subset {subset} needs {owners[0].name}: {root} has none of {', '.join(row.table for row in owners)}")
+    if known:
+        return usable(known.read(root, subset), skip_bad)
+    tables = ", ".join(f"{row.table} ({row.name})" for row in KNOWN)
+    return usable(layouts.folder_per_class(root, expected=tables), skip_bad)

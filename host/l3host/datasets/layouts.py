@@ -67,15 +67,18 @@ def urbansound8k(root: Path) -> Dataset:
     return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", f"UrbanSound8K: {URBANSOUND_CREDIT}")
 
 
-def folder_per_class(root: Path) -> Dataset:
-    """One folder of clips for each class; folds 1 to 4 in turn, over each class's clips sorted by name."""
+def folder_per_class(root: Path, expected: str) -> Dataset:
+    """One folder of clips for each class; folds 1 to 4 in turn, over each class's clips sorted by name.
+
+    expected: what else the folder might have had, for the L3Error when it has no two classes either.
+    """
     entries = []
     for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         clips = sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
         entries += [(clip, folder.name, i % FOLDS + 1) for i, clip in enumerate(clips)]
     if len({label for _, label, _ in entries}) < 2:
         raise L3Error(
-            f"{root} is no known data set: expected meta.csv or meta/esc50.csv (ESC-50), metadata/UrbanSound8K.csv, "
-            f"annotations.csv (SONYC-UST), or at least two folders of clips ({', '.join(AUDIO_SUFFIXES)}), one for each class"
+            f"{root} is not a known data set: expected {expected}, "
+            f"or at least two folders of clips ({', '.join(AUDIO_SUFFIXES)}), one for each class"
         )
     return _dataset(root.resolve().name, entries)

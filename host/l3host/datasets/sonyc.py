@@ -24,7 +24,7 @@ CREDIT = "M. Cartwright et al., 'SONYC-UST-V2: An Urban Sound Tagging Dataset wi
 
 
 def read(root: Path) -> Dataset:
-    """SONYC-UST as published: annotations.csv, clips in audio/ or, as unpacked from several archives, audio-*/."""
+    """SONYC-UST as published: annotations.csv, clips in `audio/` or, as unpacked from several archives, in `audio-*/`."""
     table = root / "annotations.csv"
     rows = table_rows(table, ("split", "audio_filename", "annotator_id"))
     columns = [column for column in rows[0] if COARSE.fullmatch(column or "")]

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import l3mote
-from l3host import boards
+from l3host.boards import estimates
+from l3host.boards.table import BOARDS
 from l3host.deploy import targets
 from l3host.errors import L3Error
 from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
 from l3mote.kernels import python as floats
 from l3mote.reader import Reader
+from l3mote.settings import FIRMWARE, importable
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
+BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What board/probe.py prints. heap: bytes free before anything is imported; None where it cannot be asked."""
+    """What board/probe.py prints; a drive's firmware may lack ulab and I2S.
+
+    heap: bytes free before anything is imported; None where it cannot be asked.
+    """
 
     implementation: str
     version: tuple[int, ...]
@@ -35,6 +42,10 @@ class Facts:
     folder: str  # where its flash is: / or /flash
     flash: int  # bytes free
     writable: bool
+    names: tuple[str, ...] = ()  # of settings.FIRMWARE, those that it has
+
+    def has(self, name: str) -> bool:
+        return name in self.names
 
     @property
     def name(self) -> str:
@@ -64,7 +75,8 @@ class Facts:
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
     try:
-        facts = Facts(**board.fresh((targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")))
+        probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
+        facts = Facts(**board.fresh(f"FIRMWARE = {FIRMWARE!r}\n{inspect.getsource(importable)}{probe}"))
     except (SyntaxError, ValueError, TypeError, IndexError):
         raise L3Error(f"what answers on {board.link.port} is no MicroPython or CircuitPython board") from None
     check(facts)
@@ -90,15 +102,15 @@ def is_drive(port: str) -> bool:
 
 def of_drive(folder: str, free: int) -> Facts:
     """What boot_out.txt says of a CIRCUITPY drive. Its heap is that of its chip's entry in boards.py, if it has one."""
-    text = (Path(folder) / "boot_out.txt").read_text(encoding="utf-8", errors="replace")
-    match = BOOT_OUT.search(text)
+    with (Path(folder) / "boot_out.txt").open(encoding="utf-8", errors="replace") as f:
+        match = BOOT_OUT.search(f.read(BOOT_OUT_CHARACTERS))
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
     *version, machine = match.groups()
-    chip = next((b for name, b in boards.BOARDS.items() if name in machine.lower().replace("-", "")), None)
+    chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
         "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
-        heap=chip and chip.heap, folder=folder, flash=free, writable=True,
+        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True, names=("audioi2sin",),
     )  # fmt: skip
 
 
@@ -115,8 +127,8 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it nevertheless"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, dict | None]:
-    """The kernel that will run the model, and boards.will_it_run's answer for it (None: the heap is not known).
+def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, estimates.Fit | None]:
+    """The kernel that will run the model, and estimates.will_it_run's answer for it (None: the heap is not known).
 
     listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
     """
@@ -127,7 +139,7 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, d
             break
         if facts.heap is None:
             return name, None
-        answer = boards.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
+        answer = estimates.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
         if answer["fits"]:
             return name, answer
         if nearest is None or answer["missing"] < nearest["missing"]:

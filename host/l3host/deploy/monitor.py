@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
+import math
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -19,40 +20,82 @@ from rich.text import Text
 from l3host import show
 from l3host.deploy.links import BAUD, check_port
 from l3host.errors import L3Error
+from l3host.text import cell, clean
 
 FIELDS = ("event", "label", "score", "level", "t")
 SILENT = 10  # seconds after which the screen says that nothing came
 BARS = " ▁▂▃▄▅▆▇█"
 LOWEST, LEVELS, EVENTS = -80.0, 60, 12  # dB at the foot of the bars; bars and events on the screen
+MOST_LINE = 1 << 14  # bytes: the app's own have a few hundred
+MOST_NESTED = 20  # brackets in a line that is an event
+MOST_SOUNDING = 50  # labels at once
+MOST_SHOWN = 200  # characters of a column
 STYLES = {"start": "bold green", "end": "green", "warning": "bold yellow", "text": "dim"}
 
 
 def parsed(line: bytes) -> dict | None:
     """An event of one line; a line of anything else (a traceback) as the event "text"; None of an empty one."""
-    text = line.decode(errors="replace").strip()
-    with contextlib.suppress(ValueError):
-        value = json.loads(text)
-        if isinstance(value, dict) and "event" in value:
-            return value
+    text = line.decode(errors="replace").strip(" \t\r\n\0")
+    if text.count("[") + text.count("{") <= MOST_NESTED:
+        with contextlib.suppress(ValueError):
+            value = json.loads(text, parse_constant=finite, parse_float=finite)
+            if isinstance(value, dict) and isinstance(value.get("event"), str):
+                return value
     return {"event": "text", "label": text} if text else None
 
 
+def finite(text: str) -> float:
+    """A number of JSON, which has neither NaN nor infinity. Raises ValueError."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def received(line) -> Iterator[bytes | None]:
+    """Lines of an open serial port as they come, cut at MOST_LINE bytes; None where nothing came in the port's timeout."""
+    buffer, cut = b"", False
+    while True:
+        data = line.read(max(1, line.in_waiting))
+        if not data:
+            yield None
+        *whole, buffer = (buffer + data).split(b"\n")
+        for one in whole:
+            if not cut:
+                yield one[:MOST_LINE]
+            cut = False
+        if len(buffer) > MOST_LINE:
+            if not cut:
+                yield buffer[:MOST_LINE]
+            buffer, cut = b"", True
+
+
 def events(port: str) -> Iterator[dict | None]:
-    """The events of a board, without ever writing to it; None twice a second when there is none. Raises L3Error."""
+    """The events of a board; None twice a second without one. Raises L3Error."""
+    for found in lines(port):
+        yield found and found[0]
+
+
+def lines(port: str) -> Iterator[tuple[dict, str] | None]:
+    """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
+
+    Nothing is ever written to the board. Raises L3Error.
+    """
     check_port(port)
     import serial
 
     try:
-        with serial.serial_for_url(port, BAUD, timeout=0.5, exclusive=True) as line:
-            buffer, first = b"", True
-            while True:
-                buffer += line.read_until(b"\n")
-                if not buffer.endswith(b"\n"):
+        with serial.serial_for_url(port, BAUD, timeout=0.5, exclusive=True) as board:
+            first = True
+            for line in received(board):
+                if line is None:
                     yield None
                     continue
-                event, buffer = parsed(buffer), b""
-                if event and not (first and event["event"] == "text"):  # the rest of a line that began before we listened
-                    yield event
+                event, text = parsed(line), line.decode(errors="replace").strip()
+                if event and event["event"] != "text":
+                    yield event, text if text.isprintable() else json.dumps(event)
+                elif event and not first:  # the first may be the rest of a line that began before we listened
+                    yield event, json.dumps(event)
                 first = False
     except OSError as e:
         raise L3Error(f"{port}: the board is gone ({e.strerror or e})") from None
@@ -70,12 +113,13 @@ class Screen:
 
     def add(self, event: dict) -> None:
         self.heard = time.monotonic()
-        if isinstance(event.get("level"), (int, float)):
-            self.levels.append(event["level"])
-        if event["event"] == "start":
-            self.sounding[event.get("label", "?")] = event.get("score")
+        level, label = number(event.get("level")), str(event.get("label", "?"))[:MOST_SHOWN]
+        if level is not None:
+            self.levels.append(level)
+        if event["event"] == "start" and len(self.sounding) < MOST_SOUNDING:
+            self.sounding[label] = number(event.get("score"))
         elif event["event"] == "end":
-            self.sounding.pop(event.get("label", "?"), None)
+            self.sounding.pop(label, None)
         if event["event"] != "level":
             self.events.append((datetime.now().strftime("%H:%M:%S"), event))
 
@@ -98,31 +142,47 @@ def bar(level: float) -> int:
     return round(max(0.0, min(1.0, 1 - level / LOWEST)) * (len(BARS) - 1))
 
 
+def number(value) -> float | None:
+    """A value as a number that can be shown, or None."""
+    try:
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
+
+
 def cells(event: dict) -> list[str]:
     """An event as text, column by column; what has no column is added to the label."""
     values = dict(event)
     row = {name: values.pop(name, None) for name in FIELDS}
     more = " ".join(f"{name}={value}" for name, value in values.items())
     row["label"] = " ".join(str(part) for part in (row["label"], more) if part)
-    digits = {"score": 2, "level": 1, "t": 1}
-    return [f"{v:.{digits[k]}f}" if k in digits and isinstance(v, (int, float)) else str(v or "") for k, v in row.items()]
+    digits = {"score": 2, "level": 1, "t": 3}
+    return [shown(value, digits.get(name)) for name, value in row.items()]
+
+
+def shown(value, digits: int | None) -> str:
+    """digits: of a column of numbers. A line break would be a second event."""
+    value = "" if value is None else value
+    exact = number(value) if digits else None
+    return clean(str(value))[:MOST_SHOWN] if exact is None else f"{exact:.{digits}f}"
 
 
 def monitor(port: str, table: Path | None, as_json: bool) -> None:
     """Show events until Ctrl-C, which leaves the board running. table: a CSV file to write. Raises L3Error when the board goes."""
-    live = not as_json and show.out.is_terminal
+    live = not as_json and show.out().is_terminal
     screen = Screen(port)
     with contextlib.ExitStack() as stack:
-        rows = csv.writer(file := stack.enter_context(table.open("w", newline=""))) if table else None
+        rows = csv.writer(file := stack.enter_context(table.open("w", newline="", encoding="utf-8"))) if table else None
         if rows:
             rows.writerow(("time", *FIELDS))
-        view = stack.enter_context(Live(screen, console=show.out, refresh_per_second=4)) if live else None
+        view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for event in events(port):
+            for found in lines(port):
+                event, line = found or (None, "")
                 if event and rows:
-                    rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(event.get(name) for name in FIELDS)))
+                    rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
                     file.flush()
                 if event and view:
                     screen.add(event)
                 elif event:
-                    show.say(json.dumps(event) if as_json else "  ".join(filter(None, cells(event))))
+                    show.say(line if as_json else "  ".join(filter(None, cells(event))))

@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from l3host.deploy.facts import Facts
-from l3host.emulate import mpy
-from l3host.emulate.runtimes import copy_library
 from l3host.errors import L3Error
-from l3host.load import find
+from l3host.l3m.load import find
+from l3host.package import mpy
+from l3host.package.library import copy_for_board
 from l3mote import __version__, start
-from l3mote.kernels import KERNELS
-
-NOT_IN_VERSIONS = (*mpy.NOT_FOR_BOARDS, "start.py")  # the starter lies outside of them
-ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py"), "circuitpython": ("mic_circuitpython.py",)}
 
 
 @dataclass(frozen=True)
@@ -60,26 +57,18 @@ def can_precompile(facts: Facts, asked: bool) -> bool:
     return reason is None
 
 
-def package(facts: Facts, kernels: list[str], precompiled: bool) -> dict[str, bytes]:
+def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str, bytes]:
     """The device package with these kernels and no others, as l3mote/... -> bytes."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         folder = Path(temporary)
-        copy_library(folder)
-        others = [name for kind, names in ONLY_FOR.items() if kind != facts.implementation for name in names]
-        for name in (*NOT_IN_VERSIONS, *others):
-            (folder / "l3mote" / name).unlink()
-        for name in set(KERNELS) - set(kernels):
-            for module in (f"{name}.py", f"capture_{name}.py"):
-                (folder / "l3mote" / "kernels" / module).unlink(missing_ok=True)
-        for module in (folder / "l3mote" / "kernels").glob("l3native_*.mpy"):
-            if "native" not in kernels or module.stem != f"l3native_{facts.arch}":
-                module.unlink()
+        copy_for_board(folder, facts.implementation, kernels, facts.arch)
+        (folder / "l3mote" / "start.py").unlink()  # the starter lies outside of the versions
         if precompiled:
             mpy.compile_folder(folder, facts.arch)
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def build(facts: Facts, model: str, kernels: list[str], app: str, settings: dict, precompiled: bool) -> Payload:
+def build(facts: Facts, model: str, kernels: Sequence[str], app: str, settings: dict, precompiled: bool) -> Payload:
     """A version: package, model.l3m, settings.json."""
     files = package(facts, kernels, precompiled)
     files["model.l3m"] = find(model).read_bytes()

@@ -6,7 +6,6 @@ files of the new version, which nothing refers to yet -> compared with ours -> s
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,6 @@ from l3host.deploy.targets import Target
 from l3host.errors import L3Error
 from l3mote import start
 
-VERSION = re.compile(r".+-[0-9a-f]{8}")
 STARTER = "/lib/l3start.py"
 NEXT_STARTER = "/lib/l3start_next.py"  # there while STARTER is replaced
 PROGRAM = b"""\
@@ -55,7 +53,7 @@ def remove_leftovers(target: Target, keep: list[str]) -> None:
     """Version folders not in `keep`: older ones, and what an interrupted deployment of something else left."""
     root = target.root + start.ROOT
     for name in target.call("names", root):
-        if VERSION.fullmatch(name) and name not in keep:
+        if start.is_version(name) and name not in keep:
             target.call("remove_tree", f"{root}/{name}")
 
 

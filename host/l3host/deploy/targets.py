@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,10 +16,13 @@ from l3mote import start
 
 HERE = Path(__file__).parent
 PART = 1500  # bytes sent at a time: the board holds their base64 and the compiled line
+MOST_BYTES = 1 << 26  # of a file on a drive; of its files in /l3 there are at most so many, so deep:
+MOST_FILES, MOST_DEPTH = 10_000, 8
+NO_PATHS = ("sync", "more", "end", "space")  # functions whose arguments are none, or the drive itself
 
 
 class Target:
-    """root: what board paths begin with ("" on a board). call(name, *arguments) runs a function of files.py or start.py there."""
+    """root: what board paths begin with ("" on a board). `call(name, *arguments)` runs a function of files.py or start.py there."""
 
     root = ""
 
@@ -46,6 +50,7 @@ class Board(Target):
     def reset(self) -> None:
         if not self.clean:
             self.link.reset()
+        self.link.exec((HERE / "board" / "feed.py").read_text(encoding="utf-8"))
         self.clean = self.prepared = False  # it will not be clean for long
 
     def restarted(self) -> None:
@@ -72,12 +77,57 @@ class Board(Target):
 
 
 class Drive(Target):
+    """A folder that is never left: no link in it is followed, whatever the drive's files say."""
+
     def __init__(self, folder: str):
-        self.root = os.path.abspath(folder)
+        self.root = os.path.realpath(folder)
 
     def call(self, name, *arguments):
         function = getattr(files, name, None) or getattr(start, name)
         try:
+            if name not in NO_PATHS:
+                for path in [argument for argument in arguments if isinstance(argument, str) and os.path.isabs(argument)]:
+                    self.guard(path)
             return function(*arguments)
         except OSError as e:
             raise L3Error(f"{self.root}: {e.strerror or e}: is the drive still there, and is it writable?") from None
+
+    def guard(self, path: str) -> None:
+        """Raise L3Error unless a path is inside and it, what leads there and what is below are files and folders of a sane size."""
+        inner = os.path.relpath(os.path.normpath(path), self.root)
+        if inner == os.curdir or inner.split(os.sep)[0] == os.pardir:
+            raise L3Error(f"{path}: outside of the drive {self.root}")
+        at = self.root
+        for part in inner.split(os.sep):
+            at = os.path.join(at, part)
+            if not os.path.lexists(at):
+                return
+            check_kind(at)
+        if os.path.isdir(at):
+            check_below(at)
+
+
+def check_kind(path: str) -> None:
+    """Raises L3Error for anything but a folder or a file that may be read."""
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        raise L3Error(f"{path} is a link, and none is followed on a drive: delete it")
+    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
+        raise L3Error(f"{path} is neither a file nor a folder: delete it")
+    if stat.S_ISREG(found.st_mode) and found.st_size > MOST_BYTES:
+        raise L3Error(f"{path} has {found.st_size} bytes, files of a board have at most {MOST_BYTES}: delete it")
+
+
+def check_below(folder: str) -> None:
+    """check_kind() of all that is below a folder, which is not deep and does not hold much."""
+    count, waiting = 0, [(folder, 0)]
+    while waiting:
+        at, depth = waiting.pop()
+        names = os.listdir(at)
+        count += len(names)
+        if count > MOST_FILES or depth > MOST_DEPTH:
+            raise L3Error(f"{folder} holds more than l3mote has ever written there: delete it")
+        for path in [os.path.join(at, name) for name in names]:
+            check_kind(path)
+            if os.path.isdir(path):
+                waiting.append((path, depth + 1))

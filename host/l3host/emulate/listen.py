@@ -10,16 +10,19 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from l3host import app, audio
 from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
-from l3host.load import load_graph
+from l3host.graph.network import Graph
+from l3host.l3m.load import load_graph
+from l3host.package import app_settings
+from l3host.sound import hearing
 from l3mote.log import unseal
 
 SCRIPT = Path(__file__).parent / "board" / "listen.py"
 EXPECTATION = re.compile(r"(?P<label>.+)@(?P<first>\d+(\.\d+)?)-(?P<last>\d+(\.\d+)?)")
-OURS = {"mic": "wav", "wav": "sound.wav", "log": "", "mqtt_host": ""}  # settings that say where sound comes from and lines go
+# settings that say where sound comes from and lines go
+OURS = {"mic": "wav", "wav": "sound.wav", "log": "", "mqtt_host": "", "wifi_ssid": "", "wifi_password": ""}
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,12 @@ class Heard:
         return {"runtime": self.runtime, "hop": self.hop, "events": self.events, **self.facts}
 
 
-def settings_of(given: dict, labels: list[str], model: str) -> dict:
-    """The app's settings for a recording. Raises L3Error for one of where sound comes from or lines go, and as app.check does."""
+def settings_of(given: dict, graph: Graph, model: str) -> dict:
+    """The app's settings for a recording. Raises L3Error for one that this decides, and as app_settings.check does."""
     taken = sorted(OURS.keys() & given.keys())
     if taken:
         raise L3Error(f"setting {taken[0]}: a recording is heard and its events are printed here, leave it out")
-    app.check(given | OURS, labels, model)
+    app_settings.check(given | OURS, graph, model)
     return given | OURS
 
 
@@ -91,10 +94,9 @@ def listen(model: str, recording: str, runtime: str, settings: dict | None = Non
     Raises L3Error.
     """
     graph = load_graph(model)
-    given = settings_of(settings or {}, graph.labels, model)
+    given = settings_of(settings or {}, graph, model)
     fe = graph.frontend
-    with audio.naming(recording):
-        pcm = audio.to_pcm(audio.load(recording, fe.sample_rate))
+    pcm = hearing.load_pcm(recording, fe.sample_rate)  # the app takes the offset off
     where = runtimes.find(runtime)
     with job_folder(model, np.zeros((0, fe.window), np.int16), settings=given) as (library, folder):
         soundfile.write(folder / "sound.wav", pcm, fe.sample_rate, subtype="PCM_16")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from l3host import fixed, reference
-from l3host.graph import Conv, Graph
+from l3host.graph.network import Conv, Graph
+from l3host.reference import fixed, floats
 from l3mote.tolerances import LAYER_RELATIVE
 
 
@@ -59,7 +59,7 @@ def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerPari
 
     What no later layer reads (cut off by a floored pool) is not computed on the device and not compared.
     """
-    outputs = reference.network(graph, plane[None].astype(np.float64)).outputs
+    outputs = floats.network(graph, plane[None].astype(np.float64)).outputs
     return _compared(data, graph, outputs, LAYER_RELATIVE)
 
 

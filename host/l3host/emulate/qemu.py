@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from l3host.emulate.parts import emulators
 from l3host.errors import L3Error
+from l3host.programs import emulators
 
 HERE = Path(__file__).parent
 QEMU = "qemu-system-arm"

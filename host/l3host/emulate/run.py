@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import reference
 from l3host.embed import Answers, run_windows
 from l3host.emulate import parity, runtimes
-from l3host.graph import Graph
-from l3host.load import find, load_graph
+from l3host.graph.network import Graph
+from l3host.l3m.load import find, load_graph
+from l3host.package.library import copy_library
+from l3host.reference import floats
 
 
 @dataclass
@@ -78,7 +79,7 @@ def loudest(windows: np.ndarray) -> int:
 
 def write_plane(folder: Path, graph: Graph, pcm: np.ndarray) -> np.ndarray:
     """Write the log-mel of one window (window,); return it: the plane (bands, frames), float32, that layers are compared on."""
-    plane = reference.normalised(graph, pcm[None] / 32768)[0].astype(np.float32)
+    plane = floats.normalised(graph, pcm[None] / 32768)[0].astype(np.float32)
     plane.T.astype("<f4").tofile(folder / "plane.f32")
     return plane
 
@@ -92,7 +93,7 @@ def job_folder(model: str, pcm: np.ndarray, **job) -> Iterator[tuple[Path, Path]
         library, folder = Path(temporary, "lib"), Path(temporary, "job")
         library.mkdir()
         folder.mkdir()
-        runtimes.copy_library(library)
+        copy_library(library)
         shutil.copyfile(find(model), folder / "model.l3m")
         pcm.astype("<i2").tofile(folder / "audio.pcm")
         (folder / "job.json").write_text(json.dumps(settings))

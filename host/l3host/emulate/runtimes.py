@@ -11,10 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import l3mote
 from l3host.emulate import qemu, rp2040
-from l3host.emulate.parts import npm_package, venv_tool
 from l3host.errors import L3Error
+from l3host.programs import npm_package, venv_tool
 
 HERE = Path(__file__).parent
 JOB = HERE / "board" / "job.py"
@@ -108,12 +107,6 @@ def find(name: str) -> Runtime:
     if path is None:
         raise L3Error(f"unknown runtime {name!r}: one of {', '.join(RUNTIMES)}, or the path of a MicroPython executable")
     return _micropython(path, path)
-
-
-def copy_library(to: Path) -> None:
-    """The device package as a board gets it: /lib/l3mote."""
-    source = Path(l3mote.__file__).parent
-    shutil.copytree(source, to / "l3mote", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
 
 
 def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import __version__, audio, files
+from l3host import __version__, files
 from l3host.datasets import Clip, Dataset, fingerprint
-from l3host.embed import run_windows, windows_of
+from l3host.embed import run_windows
 from l3host.errors import L3Error
-from l3host.load import find, load_graph
+from l3host.l3m.load import find, load_graph
+from l3host.sound import hearing
+from l3host.sound.windows import windows_of
 from l3mote.format import Frontend
 
 HOP = 0.5  # seconds between frames
@@ -73,8 +75,8 @@ def _block(clips: Sequence[Clip], embed: Embedder, fe: Frontend, step: int) -> l
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent clip is a clip
         for clip in clips:
-            windows.append(windows_of(audio.load(clip.path, fe.sample_rate).astype(np.float32), fe.window, step, center=False))
-    found = np.asarray(embed(np.concatenate(windows)), np.float32)
+            windows.append(windows_of(hearing.load(clip.path, fe.sample_rate), fe.window, step, center=False))
+    found = np.asarray(embed(np.concatenate(windows) / np.float32(32768)), np.float32)
     block = np.split(found, np.cumsum([len(w) for w in windows])[:-1])
     for clip, frames in zip(clips, block, strict=True):
         if not np.isfinite(frames).all():

@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from l3host.datasets import Dataset, chosen_folds
 from l3host.errors import L3Error
 from l3host.evaluate import metrics
+from l3host.evaluate.crossval import summary
 from l3host.evaluate.probes import PROBES, Set
-from l3host.train.report import summary
 
 Told = Callable[[int], None]  # is told probes trained
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
-from l3host.graph import FRONTENDS
+from l3host.graph.l3 import L3_FILTERS
+from l3host.graph.network import FRONTENDS
+from l3host.l3m.writer import ENCODINGS
 from l3host.pipeline import tables
 from l3host.train import settings
-from l3host.writer import ENCODINGS
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 RANDOM = "random"
@@ -31,7 +32,7 @@ class Source:
     final_norm: bool | None = None  # None: the file's
     video: str | None = None  # the other half of the AVC net, a .keras file as an AVC recipe leaves it in its run folder
     frontend: str = "mel256"  # these two of "random" alone
-    filters: tuple[int, ...] = plans.L3_FILTERS
+    filters: tuple[int, ...] = L3_FILTERS
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from l3host import datasets
+from l3host.datasets.clips import CACHE
 from l3host.errors import L3Error
 from l3host.pipeline import sounds
 from l3host.pipeline.recipe import Recover, target
@@ -18,12 +19,11 @@ from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
 
 APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
 VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
-FINAL = "final"  # the training on all folds, beside those that leave one out
 
 
 def recover(run: Run, number: int) -> dict:
     """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
-    from l3host.train import backend
+    from l3host.networks import backend
 
     step = run.recipe.recover[number - 1]
     name = f"recover-{number}"
@@ -33,7 +33,7 @@ def recover(run: Run, number: int) -> dict:
         model, note = METHODS[step.method](run, step, before, run.folder / name)
     run.save(model, name)
     backend.meet()  # nobody reads these any more
-    (run.folder / name / sounds.CACHE).unlink(missing_ok=True)
+    (run.folder / name / CACHE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
     return {"method": step.method, "data": step.data, **note}
 
@@ -69,16 +69,16 @@ def by_kd(run: Run, step: Recover, model, folder: Path):
 def by_palette(run: Run, step: Recover, model, folder: Path):
     """Weights that share a value in the file learn, sharing it, what the network said before; a head stays as it is."""
     from l3host.compress import palette
-    from l3host.train import networks
+    from l3host.networks import build
     from l3host.train import recover as training
 
     found = unlabelled(run, step)
     pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
     folded = palette.fold(model)
     palette.share(folded, palette.groups(folded))
-    teacher = networks.embedding(model, networks.architecture(model).final_norm)
+    teacher = build.embedding(model, build.architecture(model).final_norm)
     folded = training.kd(teacher, folded, pcm, step.settings, folder, progress(run, folder.name, step))
-    return networks.like(model, folded), credit(found) | history(folder)
+    return build.like(model, folded), credit(found) | history(folder)
 
 
 def by_sea(run: Run, step: Recover, model, folder: Path):
@@ -98,7 +98,8 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
     Every tenth video is kept apart for the accuracy, if there are enough of them. A video network that was trained is saved
     as video.keras, for recipes that freeze it.
     """
-    from l3host.train import avc, networks, videos
+    from l3host.networks import build
+    from l3host.train import avc, videos
     from l3host.train import recover as training
 
     video = run.video()
@@ -121,14 +122,14 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
             "dataset": "AVC", "data": step.data, "clips": len(unseen), "labels": ["another", "the same"], "probe": "unseen videos",
             "seeds": [run.recipe.seed], "folds": [f"every {APART}th"], "accuracy_mean": reached, "accuracy_per_fold": {},
         }  # fmt: skip
-    return networks.embedding(model, final_norm=False), note
+    return build.embedding(model, final_norm=False), note
 
 
 def by_labels(run: Run, step: Recover, model, folder: Path):
     """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
+    from l3host.evaluate import crossval
     from l3host.train import fit
     from l3host.train import recover as training
-    from l3host.train.report import summary
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
     if dataset.multilabel:
@@ -138,23 +139,20 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
     histories, tested = {}, {}
     start = model.get_weights()
     for fold in [*datasets.chosen_folds(dataset, None), None]:
-        what = FINAL if fold is None else f"fold-{fold}"
-        train, test = ([i for i, clip in enumerate(dataset.clips) if (clip.fold == fold) == wanted] for wanted in (False, True))
-        labels = [clip.label for clip in dataset.clips]
+        part = crossval.split(dataset, fold)
         model.set_weights(start)
         classifier = training.labels(
-            model, [pcm[i] for i in train], [labels[i] for i in train], len(dataset.labels), step.settings, folder / what,
-            progress(run, f"{folder.name} {what}", step), gradual(run, folder),
+            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), step.settings, folder / part.name,
+            progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
-        histories[what] = history(folder / what)
-        if test:
-            scores = fit.clip_scores(classifier, [pcm[i] for i in test], fe)
-            tested[str(fold)] = {"confusion": fit.confusion([labels[i] for i in test], scores)}
+        histories[part.name] = history(folder / part.name)
+        if part.test:
+            tested[str(fold)] = fit.tested(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
     evaluation = {
         "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
-        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **summary(dataset.labels, tested),
+        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **crossval.summary(dataset.labels, tested),
     }  # fmt: skip
-    note = credit(sounds.of_dataset(dataset)) | histories[FINAL] | {"folds": histories}
+    note = credit(sounds.of_dataset(dataset)) | histories[crossval.FINAL] | {"folds": histories}
     return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
 
 

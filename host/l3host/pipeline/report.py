@@ -9,13 +9,14 @@ from pathlib import Path
 
 from l3host.compress import paper
 from l3host.errors import L3Error
+from l3host.files import read_json
 from l3host.pipeline import figures
 from l3host.pipeline.figures import Point
-from l3host.pipeline.folder import NOTE, RESULT, read_json
+from l3host.pipeline.result import Result
+from l3host.runs import NOTE, RESULT
 from l3host.show import seconds
 
 EMULATED = "emulated.json"  # what `l3mote emulate RUN/model.l3m SOUND --json` printed, if it was put into the run folder
-NEEDED = ("name", "version", "recipe", "before", "after", "evaluations", "layers", "boards", "estimate", "macs", "bytes")
 TEMPLATE = "report.html"
 
 
@@ -24,7 +25,7 @@ class Finished:
     """A run as the report sees it. emulated: figures of an emulated board, if there are any."""
 
     name: str
-    result: dict
+    result: Result
     emulated: dict | None
 
     @property
@@ -58,12 +59,12 @@ class Finished:
             said = f"{ours:.3f} MB; the float16 file with everything in it {whole:.3f} MB"
             lines.append(("float32 values of non-zero weights (MB of 2^20 bytes)", f"{theirs:.3f} MB", said))
         for evaluation in self.result["evaluations"]:
-            name, ours = evaluation["dataset"], figures_of(evaluation)
-            if name in row.accuracy and "accuracy" in ours:
-                lines.append((f"accuracy, {title(evaluation)}", f"{row.accuracy[name]:.3f}", f"{ours['accuracy']:.3f}"))
-            if name in row.auprc and "auprc_micro" in ours:
+            name, reached = evaluation["dataset"], figures_of(evaluation)
+            if name in row.accuracy and "accuracy" in reached:
+                lines.append((f"accuracy, {title(evaluation)}", f"{row.accuracy[name]:.3f}", f"{reached['accuracy']:.3f}"))
+            if name in row.auprc and "auprc_micro" in reached:
                 for key, theirs in zip(("auprc_micro", "auprc_macro"), row.auprc[name], strict=True):
-                    lines.append((f"{NAMES[key]}, {title(evaluation)}", f"{theirs:.3f}", f"{ours[key]:.3f}"))
+                    lines.append((f"{NAMES[key]}, {title(evaluation)}", f"{theirs:.3f}", f"{reached[key]:.3f}"))
         return lines
 
 
@@ -75,7 +76,7 @@ def read(folder: Path) -> Finished:
         name = read_json(folder / NOTE)["recipe"]["name"]
         raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} goes on with it")
     result = read_json(folder / RESULT)
-    missing = [key for key in NEEDED if key not in result]
+    missing = sorted(Result.__required_keys__ - set(result))
     if missing:
         raise L3Error(f"{folder / RESULT} has no {missing[0]}: it is not what this version of l3mote compress writes")
     emulated = read_json(folder / EMULATED) if (folder / EMULATED).exists() else None
@@ -218,7 +219,7 @@ def measure(runs: Sequence[Finished], column: str) -> str:
 
 def details(run: Finished) -> dict:
     """Pictures of one run."""
-    from l3host.train.report import draw_confusion
+    from l3host.evaluate.crossval import draw_confusion
 
     result = run.result
     curves = {f"{i}. {s['method']}": s["losses"] for i, s in enumerate(result["recover"], 1) if "losses" in s}

@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from l3host import __version__, files
 from l3host.errors import L3Error
+from l3host.files import read_json
 from l3host.pipeline import recover, stages
-from l3host.pipeline.folder import RESULT, claimed, read_json
+from l3host.pipeline.inputs import inputs
 from l3host.pipeline.recipe import Recipe
+from l3host.pipeline.result import Result, Weights
 from l3host.pipeline.stages import Run, Told
+from l3host.runs import RESULT, claimed
 
 NEEDS = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
 
@@ -30,7 +34,7 @@ def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
     return found | {"convert": stages.convert, "plan": stages.plan}
 
 
-def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total: None) -> dict:
+def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total: None) -> Result:
     """Run a recipe in a folder of its own and return what result.json then holds; model.l3m stands beside it.
 
     A call on the folder of a run that was killed goes on with the stage, and in a training with the epoch, that was not
@@ -38,13 +42,13 @@ def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total
     (backend.join()) the chief does all this and the others only their shares of the trainings; all see the same folder.
     Raises L3Error: a folder of another recipe or in use, whatever a stage refuses; what was finished stays.
     """
-    from l3host.train import backend
+    from l3host.networks import backend
 
     if backend.is_chief():
-        with claimed(folder, recipe) as inputs:
+        with claimed(folder, lambda: {"recipe": recipe.told(), "inputs": inputs(recipe)}, "recipe") as mine:
             backend.meet()
             if not (folder / RESULT).exists():
-                lead(Run(recipe, folder, inputs, told))
+                lead(Run(recipe, folder, mine["inputs"], told))
     else:
         assist(Run(recipe, folder, {}, told))
     backend.meet()
@@ -67,7 +71,7 @@ def lead(run: Run) -> None:
 
 def assist(run: Run) -> None:
     """A share of each training that has no note yet."""
-    from l3host.train import backend
+    from l3host.networks import backend
 
     numbers = range(1, len(run.recipe.recover) + 1)
     todo = [number for number in numbers if not (run.folder / f"recover-{number}.json").exists()]
@@ -81,7 +85,7 @@ def one_thread() -> None:
     for module, name in NEEDS.items():
         if not importlib.util.find_spec(module):
             raise L3Error(f"compressing needs {name}: pip install 'l3mote[train]'")
-    from l3host.train import backend
+    from l3host.networks import backend
 
     backend.one_thread()
 
@@ -89,12 +93,17 @@ def one_thread() -> None:
 def together() -> None:
     """one_thread(), and with the other workers that TF_CONFIG names."""
     one_thread()
-    from l3host.train import backend
+    from l3host.networks import backend
 
     backend.join()
 
 
-def gather(run: Run, notes: dict[str, dict]) -> dict:
+def weights_of(note: dict) -> Weights:
+    """What stages.figures put into a note."""
+    return cast(Weights, {key: note[key] for key in Weights.__annotations__})
+
+
+def gather(run: Run, notes: dict[str, dict]) -> Result:
     """Everything that a report needs, ready for JSON."""
     steps = [note for name, note in notes.items() if name.startswith("recover-")]
     evaluations = [note for name, note in notes.items() if name.startswith("evaluate-")]
@@ -105,8 +114,8 @@ def gather(run: Run, notes: dict[str, dict]) -> dict:
         "recipe": run.recipe.told(),
         "source": notes["load"]["source"],
         "inputs": run.inputs,
-        "before": {key: notes["load"][key] for key in notes["cut"] if key != "seconds"},
-        "after": {key: notes["cut"][key] for key in notes["cut"] if key != "seconds"},
+        "before": weights_of(notes["load"]),
+        "after": weights_of(notes["cut"]),
         "recover": steps,
         "evaluations": evaluations + [step["evaluation"] for step in steps if "evaluation" in step],
         "sensitivity": notes.get("sensitivity"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +9,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio, datasets, files
+from l3host import datasets
+from l3host.datasets import clips as cached
 from l3host.datasets.check import undecodable
 from l3host.datasets.layouts import AUDIO_SUFFIXES
-from l3host.embed import windows_of
 from l3host.errors import L3Error
+from l3host.sound.windows import windows_of
 from l3mote.format import Frontend
 
-CACHE = "clips.npz"
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
-TABLES = ("meta.csv", "meta/esc50.csv", "metadata/UrbanSound8K.csv", "annotations.csv")
 
 
 def labelled(path: str, subset: str | None, folds: Sequence[int] | None, skip_bad: bool) -> datasets.Dataset:
@@ -48,7 +46,7 @@ def recordings(
     Raises L3Error for files that do not decode, naming the first few, unless skip_bad and others are left.
     """
     root = Path(path)
-    if subset or folds or any((root / table).exists() for table in TABLES):
+    if subset or folds or datasets.recognised(root):
         return of_dataset(labelled(path, subset, folds, skip_bad))
     found = sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
     if not found:
@@ -75,21 +73,9 @@ def films(path: str) -> list[str]:
 
 def clips(paths: Sequence[str], rate: int, folder: Path) -> list[np.ndarray]:
     """int16 recordings at `rate` Hz, decoded once: folder/clips.npz keeps them until the stage that needs them is finished."""
-    cache = folder / CACHE
-    if not cache.exists():
-        folder.mkdir(exist_ok=True)
-        pcm = [decoded(path, rate) for path in paths]
-        with files.replace(cache) as temporary, open(temporary, "wb") as file:
-            np.savez(file, pcm=np.concatenate(pcm), lengths=[len(p) for p in pcm])
-    with np.load(cache) as saved:
-        return np.split(saved["pcm"], np.cumsum(saved["lengths"])[:-1])
-
-
-def decoded(path: str, rate: int) -> np.ndarray:
-    """Raises L3Error for a file that does not decode."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a silent recording is one
-        return audio.to_pcm(audio.load(path, rate))
+    folder.mkdir(exist_ok=True)
+    cached.prepare(folder / cached.CACHE, paths, rate)
+    return cached.read(folder / cached.CACHE)
 
 
 def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.ndarray:
@@ -100,6 +86,6 @@ def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.nda
     out = []
     for i in drawn:
         if i not in at:
-            at = {i: windows_of(decoded(paths[i], fe.sample_rate), fe.window, fe.window // 4, center=False)}
+            at = {i: windows_of(cached.decoded(paths[i], fe.sample_rate), fe.window, fe.window // 4, center=False)}
         out.append(at[i][rng.integers(len(at[i]))])
     return np.stack(out)

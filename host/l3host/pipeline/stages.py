@@ -13,14 +13,15 @@ from pathlib import Path
 
 import numpy as np
 
-from l3host import boards, files
+from l3host import files
+from l3host.boards import estimates
 from l3host.errors import L3Error
-from l3host.graph import frontend
-from l3host.half import rounded
-from l3host.load import open_reader
+from l3host.files import read_json
+from l3host.graph.network import frontend
+from l3host.l3m.load import open_reader
 from l3host.pipeline import sounds
-from l3host.pipeline.folder import read_json
 from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, target, width
+from l3host.pipeline.result import Weights
 
 WINDOWS = 16  # that a network sees at once outside training
 BATCHNORM_WINDOWS = 512  # for re-estimated statistics
@@ -43,14 +44,14 @@ class Run:
 
     def network(self, name: str):
         """A network that an earlier stage saved."""
-        from l3host.train import layers  # noqa: F401  (a .keras file names LogMel)
-        from l3host.train.backend import keras
+        from l3host.networks import layers  # noqa: F401  (a .keras file names LogMel)
+        from l3host.networks.backend import keras
 
         return keras.saving.load_model(self.folder / f"{name}.keras")
 
     def save(self, model, name: str) -> None:
         """Write NAME.keras, if this worker is the one that writes."""
-        from l3host.train import backend
+        from l3host.networks import backend
 
         if not backend.is_chief():
             return
@@ -67,8 +68,8 @@ class Run:
 
     def video(self):
         """The source's video network, or a new one. Raises L3Error for a file that is none."""
-        from l3host.train import networks
-        from l3host.train.backend import keras
+        from l3host.networks import build
+        from l3host.networks.backend import keras
 
         path = self.recipe.source.video
         if path is not None:
@@ -80,7 +81,7 @@ class Run:
                 raise L3Error(f"{path}: no video network: its input is {model.input_shape}, not (batch, side, side, 3)")
             return model
         keras.utils.set_random_seed(self.recipe.seed)
-        return networks.video()
+        return build.video()
 
     def note(self, name: str) -> dict:
         """What a finished stage said."""
@@ -92,13 +93,13 @@ class Run:
 
 def load(run: Run) -> dict:
     """The source, as a network that can be trained: source.keras."""
-    from l3host.train import networks, weights
-    from l3host.train.backend import keras
+    from l3host.networks import build, weights
+    from l3host.networks.backend import keras
 
     source = run.recipe.source
     if source.weights == RANDOM:
         keras.utils.set_random_seed(run.recipe.seed)
-        model = networks.audio(frontend(source.frontend), source.filters, bool(source.final_norm))
+        model = build.audio(frontend(source.frontend), source.filters, bool(source.final_norm))
     else:
         model = weights.load(source.weights, source.final_norm)
     run.save(model, SOURCE)
@@ -108,24 +109,24 @@ def load(run: Run) -> dict:
 def cut(run: Run) -> dict:
     """What is to be the result, before any training: cut.keras."""
     from l3host.compress import ablate, prune
-    from l3host.train import networks
-    from l3host.train.backend import keras
+    from l3host.networks import build
+    from l3host.networks.backend import keras
 
     recipe = run.recipe
     model = run.network(SOURCE)
     if recipe.student:
         keras.utils.set_random_seed(recipe.seed)
-        model = networks.audio(frontend(recipe.student.frontend), recipe.student.filters, recipe.student.final_norm)
+        model = build.audio(frontend(recipe.student.frontend), recipe.student.filters, recipe.student.final_norm)
     if recipe.ablate:
         convs, filters = depth(recipe.ablate), width(recipe.ablate)
         model = ablate.depth(model, convs) if convs else ablate.width(model, filters)
     if recipe.prune and not recipe.prune.gradual:
         prune.zero(model, target(recipe.prune))
     run.save(model, CUT)
-    return figures(model)
+    return dict(figures(model))
 
 
-def figures(model) -> dict:
+def figures(model) -> Weights:
     """Filters and density of each convolution, and the counts that the papers' reductions are made of."""
     from l3host.compress import prune
 
@@ -179,10 +180,10 @@ def evaluate(run: Run, number: int) -> dict:
 def judged(model, dataset, part: Evaluate, kept: Path | None = None, told: Callable[[int], None] = lambda clips: None) -> dict:
     """protocol.evaluate on a network's embeddings; a head is left out. kept: folder of those computed; told: clips embedded."""
     from l3host.evaluate import embeddings, protocol
-    from l3host.train import networks
+    from l3host.networks import build
 
     protocol.planned(dataset, part.probe, part.folds, part.seeds)
-    network = networks.embedding(model, networks.architecture(model).final_norm)
+    network = build.embedding(model, build.architecture(model).final_norm)
     done = 0
 
     def heard(clips: int) -> None:
@@ -218,31 +219,29 @@ def headline(result: dict) -> tuple[str, float]:
 
 def convert(run: Run) -> dict:
     """model.l3m, calibrated for fixed point. The note says how far float16 moved the embedding."""
-    from l3host.fixed import calibrate
-    from l3host.train import networks, weights
-    from l3host.writer import to_bytes
+    from l3host.l3m.finish import finish
+    from l3host.l3m.writer import to_bytes
+    from l3host.networks import build, weights
 
     model = run.network(run.last)
     graph = weights.to_graph(model, **provenance(run))
     for number, step in enumerate(run.recipe.recover, 1):
         if step.method == "labels":
             graph.labels = run.note(f"recover-{number}")["labels"]
-    pcm, sort = calibration(run, run.recipe.convert, graph)
-    graph = rounded(graph, run.recipe.convert.encoding)  # scales are measured with the weights that the file holds
-    graph.fixed = calibrate(graph, pcm)
-    graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run), f"fixed-point scales calibrated on {sort}"]
-    data = to_bytes(graph, run.recipe.convert.encoding)
+    graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run)]
+    pcm, sounds_of = calibration(run, run.recipe.convert, graph)
+    data = to_bytes(finish(graph, run.recipe.convert.encoding, pcm, sounds_of), run.recipe.convert.encoding)
     files.write_bytes(run.folder / MODEL, data)
-    network = networks.embedding(model, networks.architecture(model).final_norm)
+    network = build.embedding(model, build.architecture(model).final_norm)
     return {"bytes": len(data), "cosine_to_keras": cosine(network, run.folder / MODEL, pcm[:: max(1, len(pcm) // 8)])}
 
 
 def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:
     """int16 windows, and what they are of."""
     if part.calibrate is None:
-        from l3host.commands import calibration_windows
+        from l3host.sound.windows import calibration_windows
 
-        return calibration_windows(graph, []), "synthetic sounds"
+        return calibration_windows(graph.frontend), "synthetic sounds"
     paths = sounds.recordings(run.recipe.data[part.calibrate], skip_bad=run.recipe.skip_bad).paths
     return sounds.windows(paths, graph.frontend, CALIBRATION_WINDOWS, run.recipe.seed), part.calibrate
 
@@ -259,13 +258,10 @@ def provenance(run: Run) -> dict[str, str]:
 
 def passes(run: Run) -> list[str]:
     """What was done to the network, one line each."""
-    from l3host.commands import PALETTE_PASS
-
     recipe = run.recipe
     cuts = [("student", recipe.student), ("ablate", recipe.ablate), ("prune", recipe.prune)]
     lines = [f"{name} {said(vars(part))}" for name, part in cuts if part]
-    lines += [f"recover by {step.method} on {step.data}" for step in recipe.recover]
-    return lines + ([PALETTE_PASS] if recipe.convert.encoding == "palette" else [])
+    return lines + [f"recover by {step.method} on {step.data}" for step in recipe.recover]
 
 
 def said(values: dict) -> str:
@@ -277,7 +273,7 @@ def said(values: dict) -> str:
 def cosine(network, model: Path, pcm: np.ndarray) -> float:
     """The smallest cosine between a network's embeddings and those of the file made of it."""
     from l3host.embed import run_windows
-    from l3host.load import load_graph
+    from l3host.l3m.load import load_graph
 
     waves = pcm / np.float32(32768)
     ours, files_ = embedder(network)(waves), run_windows(load_graph(str(model)), waves)[0]
@@ -287,12 +283,12 @@ def cosine(network, model: Path, pcm: np.ndarray) -> float:
 
 def plan(run: Run) -> dict:
     """Layers, bytes, multiply-accumulates, and what the file needs on each board. estimate: a time even where it does not fit."""
-    from l3host.describe import describe
+    from l3host.l3m.describe import describe
 
     reader = open_reader(str(run.folder / MODEL))
     try:
         found = describe(reader)
-        seconds, basis = boards.estimate_seconds(KERNEL, BOARD, found["macs_nonzero"], reader)
+        seconds, basis = estimates.estimate_seconds(KERNEL, BOARD, found["macs_nonzero"], reader)
         return found | {"estimate": {"board": BOARD, "kernel": KERNEL, "seconds": seconds, "basis": basis}}
     finally:
         reader.close()

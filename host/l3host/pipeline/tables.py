@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
+import tomllib
 import types
 import typing
 from collections.abc import Sequence
@@ -16,13 +16,6 @@ SAID = {str: "a text", int: "a whole number", float: "a number", bool: "true or 
 
 def read(path: Path) -> dict:
     """The tables of a TOML file. Raises L3Error; for a syntax error it says the line."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        try:
-            import tomli as tomllib
-        except ImportError:
-            raise L3Error("recipes need tomli on Python 3.10: pip install 'l3mote[train]'") from None
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as e:

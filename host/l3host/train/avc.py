@@ -13,8 +13,9 @@ import numpy as np
 from l3host.compress import prune
 from l3host.compress.masks import Target
 from l3host.errors import L3Error
-from l3host.train import loop, networks, videos
-from l3host.train.backend import keras, tf
+from l3host.networks import build
+from l3host.networks.backend import keras, tf
+from l3host.train import loop, videos
 from l3host.train.settings import Avc
 from l3host.train.videos import FPS, Recording
 
@@ -53,7 +54,7 @@ def avc(
     folder: of this training alone; calling again with the same arguments goes on there (loop.run).
     Raises L3Error for fewer than 2 recordings, and another rate.
     """
-    fe = networks.architecture(audio).frontend
+    fe = build.architecture(audio).frontend
     videos.check(recordings)
     rates = {recording.rate for recording in recordings} - {fe.sample_rate}
     if rates:
@@ -67,7 +68,7 @@ def avc(
     }
     video.trainable = settings.train_video
     keras.utils.set_random_seed(settings.seed)
-    net = networks.avc(audio, video)
+    net = build.avc(audio, video)
     pruning = prune.while_training(audio, gradual, settings.epochs)
     return loop.run(Correspond(net, recordings, settings), settings, folder, progress, about, pruning).model
 

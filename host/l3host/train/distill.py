@@ -16,8 +16,9 @@ from l3host.compress import batchnorm, prune
 from l3host.compress.masks import Target
 from l3host.errors import L3Error
 from l3host.files import replace
-from l3host.train import loop, networks, points
-from l3host.train.backend import keras, tf
+from l3host.networks import build
+from l3host.networks.backend import keras, tf
+from l3host.train import loop, points
 from l3host.train.points import Points
 from l3host.train.settings import Kd, Schedule, Sea
 
@@ -32,7 +33,7 @@ class Match:
 
     def __init__(self, student: keras.Model, clips: Sequence[np.ndarray], where: Points, targets: np.ndarray, settings: Schedule):
         self.model, self.clips, self.where, self.targets, self.settings = student, clips, where, targets, settings
-        self.frontend = networks.architecture(student).frontend
+        self.frontend = build.architecture(student).frontend
 
     def batches(self, epoch: int):
         rng = np.random.default_rng([self.settings.seed, epoch])
@@ -61,7 +62,7 @@ def kd(
     at the networks' rate. folder: of this training alone; calling again with the same arguments goes on there (loop.run).
     Raises L3Error for networks that do not hear the same or differ in embedding, and no clips.
     """
-    fe, student_fe = (networks.architecture(net).frontend for net in (teacher, student))
+    fe, student_fe = (build.architecture(net).frontend for net in (teacher, student))
     if (fe.sample_rate, fe.window) != (student_fe.sample_rate, student_fe.window):
         raise L3Error(f"the teacher hears {heard(fe)}, the student {heard(student_fe)}: sea teaches across rates, kd does not")
     if teacher.output_shape != student.output_shape:
@@ -93,7 +94,7 @@ def sea(
     Resumable as kd. Raises L3Error for windows of different length in seconds, a student's embedding above the teacher's, an
     unknown sampling, no clips.
     """
-    fe, student_fe = (networks.architecture(net).frontend for net in (teacher, student))
+    fe, student_fe = (build.architecture(net).frontend for net in (teacher, student))
     seconds = fe.window / fe.sample_rate
     if seconds != student_fe.window / student_fe.sample_rate:
         raise L3Error(f"the teacher hears {heard(fe)}, the student {heard(student_fe)}: they must be equally long")
@@ -152,7 +153,7 @@ def embeddings(teacher: keras.Model, clips: Sequence[np.ndarray], where: Points,
     kept.mkdir(parents=True, exist_ok=True)
     run = tf.function(lambda waves: teacher(waves, training=False), reduce_retracing=True)
     found = []
-    for number, windows in enumerate(blocks(clips, where, networks.architecture(teacher).frontend)):
+    for number, windows in enumerate(blocks(clips, where, build.architecture(teacher).frontend)):
         path = kept / f"{number:06d}.npy"
         if not path.exists():
             values = [run(tf.constant(windows[at : at + BATCH])).numpy() for at in range(0, len(windows), BATCH)]
@@ -169,7 +170,7 @@ def reduced(found: np.ndarray, student: keras.Model) -> np.ndarray:
         return found
     mean, components = points.principal(found, size)
     targets = (found - mean) @ components.T
-    if networks.architecture(student).final_norm:
+    if build.architecture(student).final_norm:
         targets -= targets.min(axis=0)
     return targets.astype(np.float32)
 
@@ -180,7 +181,7 @@ def fit_scale(student: keras.Model, windows: np.ndarray, targets: np.ndarray) ->
     Exact but for the ReLU: with positive scales the pool's maximum stands at the same place.
     """
     batchnorm.reestimate(student, windows)
-    shape = networks.architecture(student)
+    shape = build.architecture(student)
     last = student.get_layer(f"{'bn' if shape.final_norm else 'conv'}{len(shape.filters)}")
     peak = keras.Model(student.input, keras.layers.GlobalMaxPooling2D()(last.output))
     values = np.concatenate([peak.predict_on_batch(windows[at : at + BATCH]) for at in range(0, len(windows), BATCH)])

@@ -2,8 +2,8 @@
 
 from l3convert import convert
 from l3host.datasets import Dataset
+from l3host.l3m.writer import to_bytes
 from l3host.train.settings import Settings
-from l3host.writer import to_bytes
 
 THRESHOLD = 0.5  # of every label
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from l3host.compress import prune
 from l3host.compress.masks import Target
-from l3host.embed import windows_of
 from l3host.errors import L3Error
-from l3host.graph import frontend
+from l3host.graph.network import frontend
+from l3host.networks.backend import keras, tf
+from l3host.networks.build import audio, classifier
+from l3host.sound.windows import windows_of
 from l3host.train import augment, loop
-from l3host.train.backend import keras, tf
-from l3host.train.networks import audio, classifier
 from l3host.train.settings import Labels, Settings
 from l3mote.format import Frontend
 
@@ -107,6 +107,11 @@ def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:
 def clip_scores(model: keras.Model, clips: Sequence[np.ndarray], fe: Frontend) -> np.ndarray:
     """Mean of the windows' probabilities for each clip, (clips, labels)."""
     return np.stack([model.predict_on_batch(clip_windows(clip, fe)).mean(axis=0) for clip in clips])
+
+
+def tested(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], fe: Frontend) -> dict:
+    """What crossval.summary takes of a fold held out."""
+    return {"confusion": confusion(labels, clip_scores(model, clips, fe))}
 
 
 def confusion(truth: Sequence[int], scores: np.ndarray) -> list[list[int]]:

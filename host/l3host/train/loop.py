@@ -19,8 +19,8 @@ import numpy as np
 
 from l3host.errors import L3Error
 from l3host.files import replace
-from l3host.train import backend
-from l3host.train.backend import keras, tf
+from l3host.networks import backend
+from l3host.networks.backend import keras, tf
 from l3host.train.settings import Schedule
 
 CHECKPOINT = "checkpoint.npz"

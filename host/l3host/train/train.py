@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,30 +11,31 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from l3host import datasets
-from l3host.datasets import Dataset, chosen_folds, fingerprint
+from l3host.datasets import Dataset, chosen_folds, clips, fingerprint
 from l3host.errors import L3Error
-from l3host.files import write_bytes, write_json
-from l3host.graph import frontend
-from l3host.train import clips, jobs, report
+from l3host.evaluate import crossval
+from l3host.evaluate.crossval import FINAL, Split
+from l3host.files import read_json, write_bytes, write_json
+from l3host.graph.network import frontend
+from l3host.runs import RESULT, claimed
+from l3host.train import jobs
 from l3host.train.settings import Settings
 
-FINAL = "final"
 DEFAULTS = Settings()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training run on the clips of all folds but `held_out`, which it is then tested on (None: on all, untested)."""
+    """One training of a cross-validation, in a folder of its own below the run folder."""
 
     run: Path
-    name: str
     dataset: Dataset
     settings: Settings
-    held_out: int | None
+    split: Split
 
     @property
     def folder(self) -> Path:
-        return self.run / self.name
+        return self.run / self.split.name
 
 
 def train(
@@ -67,45 +67,32 @@ def train(
     held_out = chosen_folds(dataset, folds)
     run = Path(run_dir or Path(out).with_suffix(".run"))
     clips_sha256 = fingerprint(dataset)
-    claim(run, {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings))
-    plan = {FINAL: Job(run, FINAL, dataset, settings, None)}  # the longest job first
-    plan |= {f"fold {fold}": Job(run, f"fold-{fold}", dataset, settings, fold) for fold in held_out}
-    results = finish(run, dataset, settings, plan)
-    metrics = gather(dataset, settings, results)
-    write_json(run / "metrics.json", metrics)
-    if held_out:
-        title = f"{dataset.name}: {100 * metrics['accuracy_mean']:.1f} % of clips, cross-validated over {len(held_out)} folds"
-        report.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
-    from l3host.train.export import export
+    plan = {FINAL: Job(run, dataset, settings, crossval.split(dataset, None))}  # the longest job first
+    plan |= {f"fold {fold}": Job(run, dataset, settings, crossval.split(dataset, fold)) for fold in held_out}
+    about = {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings)
+    with claimed(run, lambda: about, "training"):
+        results = finish(run, dataset, settings, plan)
+        metrics = gather(dataset, settings, results)
+        write_json(run / "metrics.json", metrics)
+        if held_out:
+            title = f"{dataset.name}: {100 * metrics['accuracy_mean']:.1f} % of clips, cross-validated over {len(held_out)} folds"
+            crossval.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
+        from l3host.train.export import export
 
-    write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
+        write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
     return metrics
-
-
-def claim(run: Path, mine: dict) -> None:
-    """Make the run directory and note in it what it is for; raise L3Error if it belongs to a training of something else."""
-    mine = json.loads(json.dumps(mine))  # tuples to lists, as the file gives them back
-    note = run / "run.json"
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        if not note.exists():
-            write_json(note, mine)
-        theirs = json.loads(note.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
-        raise L3Error(f"cannot use the run directory {run}: {e}") from None
-    different = [key for key in mine if mine[key] != theirs.get(key)]
-    if different:
-        raise L3Error(f"{run} holds another training (other {', '.join(different)}): choose another run directory or delete it")
 
 
 def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]) -> dict[str, dict]:
     """Do the jobs that have no result yet, with a progress bar each; return all results by name."""
-    open_jobs = {name: job for name, job in plan.items() if not (job.folder / "result.json").exists()}
-    cache = run / "clips.npz"
+    open_jobs = {name: job for name, job in plan.items() if not (job.folder / RESULT).exists()}
+    cache = run / clips.CACHE
     if open_jobs:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns, console=Console(stderr=True)) as progress:
-            clips.prepare(cache, dataset, frontend(settings.frontend).sample_rate, progress)
+            decoding = progress.add_task("clips", total=len(dataset.clips))
+            paths, rate = [clip.path for clip in dataset.clips], frontend(settings.frontend).sample_rate
+            clips.prepare(cache, paths, rate, lambda: progress.advance(decoding))
             tasks = {name: progress.add_task(name, total=settings.epochs, start=False) for name in open_jobs}
 
             def heard(name: str, message: tuple[int, float]) -> None:
@@ -114,28 +101,26 @@ def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]
 
             jobs.run(work, open_jobs, str(run / "log.txt"), heard)
         cache.unlink()
-    return {name: json.loads((job.folder / "result.json").read_text(encoding="utf-8")) for name, job in plan.items()}
+    return {name: read_json(job.folder / RESULT) for name, job in plan.items()}
 
 
 def work(job: Job, send: jobs.Send) -> None:
     """In a child process: train, test on the fold held out, write the result."""
-    from l3host.train import backend, fit
+    from l3host.networks import backend
+    from l3host.train import fit
 
     backend.one_thread()
     job.folder.mkdir(exist_ok=True)
-    pcm = clips.read(job.run / "clips.npz")
-    train = [i for i, clip in enumerate(job.dataset.clips) if clip.fold != job.held_out]
-    test = [i for i, clip in enumerate(job.dataset.clips) if clip.fold == job.held_out]
-    labels = [clip.label for clip in job.dataset.clips]
+    pcm = clips.read(job.run / clips.CACHE)
     trainer = fit.fit(
-        [pcm[i] for i in train], [labels[i] for i in train], len(job.dataset.labels), job.settings, job.folder,
+        *crossval.chosen(job.dataset, pcm, job.split.train), len(job.dataset.labels), job.settings, job.folder,
         lambda epochs, loss: send((epochs, loss)),
     )  # fmt: skip
     result = {"seconds": round(trainer.seconds, 1)}
-    if test:
-        scores = fit.clip_scores(trainer.model, [pcm[i] for i in test], frontend(job.settings.frontend))
-        result["confusion"] = fit.confusion([labels[i] for i in test], scores)
-    write_json(job.folder / "result.json", result)
+    if job.split.test:
+        held_out = crossval.chosen(job.dataset, pcm, job.split.test)
+        result |= fit.tested(trainer.model, *held_out, frontend(job.settings.frontend))
+    write_json(job.folder / RESULT, result)
 
 
 def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> dict:
@@ -148,4 +133,4 @@ def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> di
         "seconds": {name: result["seconds"] for name, result in results.items()},
     }
     tested = {name.removeprefix("fold "): result for name, result in results.items() if name != FINAL}
-    return metrics | report.summary(dataset.labels, tested) if tested else metrics
+    return metrics | crossval.summary(dataset.labels, tested) if tested else metrics

@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from l3host import audio
 from l3host.datasets import refuse
 from l3host.errors import L3Error
 from l3host.files import replace
+from l3host.sound import audio, hearing
 
 FPS = 4  # frames kept of each second
 MARGIN = 8 / 7  # L3 scales the smaller side to 256 and crops 224 of it
@@ -97,7 +97,7 @@ def decode(path: str, rate: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     if not samples.any():
         raise L3Error(f"{path} (no sound)")
     with audio.naming(path):
-        sound = audio.to_pcm(audio.prepare(samples, own_rate, rate))
+        sound = hearing.hear(samples, own_rate, rate)
     return sound, np.stack(frames[: -(-len(sound) * FPS // rate)])  # none is shown without sound
 
 

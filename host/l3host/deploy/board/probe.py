@@ -1,4 +1,4 @@
-"""Runs on a board, right after a soft reset: what it is, as one printed dict."""
+"""Runs on a board, right after a soft reset: what it is, as one printed dict. FIRMWARE and importable() are set before."""
 
 import gc
 import os
@@ -6,14 +6,6 @@ import sys
 
 gc.collect()
 free = gc.mem_free()
-
-
-def loads(module):
-    try:
-        __import__(module)
-    except ImportError:
-        return False
-    return True
 
 
 def emits(decorator):
@@ -51,13 +43,14 @@ print(
             "machine": getattr(sys.implementation, "_machine", sys.platform),
             "mpy": getattr(sys.implementation, "_mpy", 0),
             "float_bits": float_bits(),
-            "ulab": loads("ulab"),
+            "ulab": importable("ulab"),
             "viper": emits("viper"),
-            "hashlib": loads("hashlib"),
+            "hashlib": importable("hashlib"),
             "heap": free,
             "folder": os.getcwd(),
             "flash": os.statvfs(os.getcwd())[1] * os.statvfs(os.getcwd())[3],
             "writable": writable(),
+            "names": tuple([name for name in FIRMWARE if importable(name)]),
         }
     )
 )

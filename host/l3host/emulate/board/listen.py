@@ -8,6 +8,7 @@ import sys
 import time
 
 from l3mote.app import Monitor
+from l3mote.log import text
 from l3mote.mic import Wav
 from l3mote.output import Output
 from l3mote.settings import check
@@ -38,7 +39,7 @@ def work(folder):
     facts = monitor.listener.status()
     facts["kernel"], facts["us"] = monitor.model.kernel_name, us
     with open(folder + "/result.json", "w") as f:
-        json.dump(facts, f)
+        f.write(text(facts))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from l3host.emulate.parts import emulators, npm_package, venv_tool
 from l3host.errors import L3Error
+from l3host.programs import emulators, npm_package, venv_tool
 
 HERE = Path(__file__).parent
 PACKAGE = "rp2040js"

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from l3host.emulate import rp2040
-from l3host.emulate.mpy import compile_folder
+from l3host.package.mpy import compile_folder
 
 HERE = Path(__file__).parent
 MARK = "\x04"  # main.py prints it on both sides of the status

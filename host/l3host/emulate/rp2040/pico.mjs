@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { install } from './bootrom.mjs';
 
 const FLASH = 0x10000000;
+const WATCHDOG = 0x40058; // where it is, in pages
 export const FILES = 0xa0000; // where the RPI_PICO firmware keeps its LittleFS
 const SLICE_CYCLES = 1_000_000;
 const LONGEST_SLEEP_NS = 1e6;
@@ -27,6 +28,7 @@ export class Pico {
     this.filesBytes = files.length;
     this.mcu.core.PC = FLASH;
     this.mcu.core.registers[14] = 0;
+    this.mcu.peripherals[WATCHDOG].onWatchdogTrigger = () => { throw new Error('reset by the watchdog, or by code'); }; // the end of a run
     this.connectSerial(USBCDC);
   }
 

@@ -1,0 +1,34 @@
+// Cortex-M0 and M0+: what sums.S and weights.S want of the C files. For l3native.h, which includes it.
+#ifndef L3_ARCH_H
+#define L3_ARCH_H
+
+#define POOLS_IN_C 0 // sums.S has done the common ones
+
+// What weights.S multiplies with.
+typedef struct {
+    int32_t shift;
+    int32_t tiny; // largest exponent of what rounds to zero
+    int32_t of[64]; // by sign and exponent: 2^16 times the value of a mantissa's unit; 0 for what is rare
+    int32_t from, to; // the exponents that are not rare
+    int32_t channels;
+} factors_t;
+
+// There is no instruction for it.
+ALWAYS_INLINE int bit_length(uint32_t x) {
+    int n = 0;
+    if (x >> 16) {
+        x >>= 16, n = 16;
+    }
+    if (x >> 8) {
+        x >>= 8, n += 8;
+    }
+    if (x >> 4) {
+        x >>= 4, n += 4;
+    }
+    if (x >> 2) {
+        x >>= 2, n += 2;
+    }
+    return n + (int)(x - (x >> 1 & x)); // 0, 1, 2, 3 -> 0, 1, 2, 2
+}
+
+#endif

@@ -1,0 +1,74 @@
+// The C side of weights.S: the table that it multiplies with, and what is left to decode.c.
+#include "l3native.h"
+
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_rows(
+    const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, int32_t along, int32_t on);
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_list(const uint8_t *values, int32_t *list, int32_t *end,
+    const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size);
+extern __attribute__((visibility("hidden"))) int32_t l3_decode_palette(const uint8_t *values, int32_t *list, int32_t *end,
+    const int32_t *factors, const position_t *positions, int32_t pitch, int32_t size, const uint16_t *palette);
+
+// Here, once a chunk, because divisions are slow
+L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
+    for (int32_t i = 0; i < 64; i++) {
+        q->of[i] = 0;
+    }
+    q->shift = 64; // no filter's
+    q->from = q->to = 0;
+    q->channels = p->taps / 9;
+}
+
+// Entries are zero but those of the exponents between what rounds to zero and what int16 does not hold.
+static void set_factors(factors_t *q, int32_t shift) {
+    for (int32_t *of = q->of + q->from, *end = q->of + q->to; of <= end; of++) {
+        of[0] = of[32] = 0;
+    }
+    q->shift = shift;
+    q->tiny = 13 - shift < 30 ? 13 - shift : 30;
+    q->from = 14 - shift < 1 ? 1 : 14 - shift;
+    q->to = 29 - shift < 30 ? 29 - shift : 30;
+    if (q->from > q->to) {
+        q->from = q->to = 0;
+        return;
+    }
+    int32_t factor = 1 << (q->from + shift - 9);
+    for (int32_t *of = q->of + q->from, *end = q->of + q->to; of <= end; of++, factor *= 2) {
+        of[0] = factor;
+        of[32] = -factor;
+    }
+}
+
+static int32_t *decode_rows_quickly(const conv_t *p, weights_t *d, int32_t *list, const factors_t *q) {
+    int32_t along = 2 * p->pitch, on = 2 * (p->size - 2 * p->pitch), *end = list + 12 * q->channels;
+    if (!l3_decode_rows(d->values, list, end, q->of, along, on)) {
+        return NULL;
+    }
+    list[3] = 0;
+    d->values += 2 * p->taps;
+    return end;
+}
+
+static int32_t *decode_list_quickly(const conv_t *p, weights_t *state, int32_t n, int32_t *list, const factors_t *q, size_t room) {
+    weights_t d = *state; // unchanged if the C has to do it
+    position_t *positions = waiting(list, room, n);
+    int32_t *end = list + 2 * n, pitch = 2 * p->pitch, size = 2 * p->size;
+    if (n == 0
+        || !unpack(&d, p->code, p->taps, n, positions)
+        || !(d.palette ? l3_decode_palette(d.values, list, end, q->of, positions, pitch, size, d.palette)
+                       : l3_decode_list(d.values, list, end, q->of, positions, pitch, size))) {
+        return NULL;
+    }
+    state->values += d.palette ? n : 2 * n;
+    state->positions = d.positions;
+    return end;
+}
+
+L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
+    if (!p->pitch || (by_rows && (p->code != ALL || d->palette))) {
+        return NULL;
+    }
+    if (q->shift != d->shift) {
+        set_factors(q, d->shift);
+    }
+    return by_rows ? decode_rows_quickly(p, d, list, q) : decode_list_quickly(p, d, n, list, q, room);
+}

@@ -1,0 +1,251 @@
+// What the native module's C files share: the parameters that Python packs, the buffers that they speak of, and the functions
+// that one file offers the others. All but module.c is plain C that knows nothing of MicroPython: a PC builds it with sanitizers.
+//
+// Unless a field says otherwise, offsets and distances into planes and vectors count elements (int16), those into a chunk bytes.
+// Each ..._allowed() checks every field against its range and against the buffers' lengths: nothing outside of them is touched,
+// whatever the parameters are.
+#ifndef L3_NATIVE_H
+#define L3_NATIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOINLINE __attribute__((noinline)) // all in one function, the inner loops run out of registers
+
+// What one file offers another: static where module.c makes one translation unit of all of them, which lets the compiler inline
+// across files; external where each is compiled alone.
+#ifndef L3_LOCAL
+#define L3_LOCAL
+#endif
+
+// An architecture's own code stands in its folder: its arch.h here, what it computes at the end of this file.
+#ifdef __ARM_ARCH_6M__
+#define L3_ARMV6M 1
+#include "../armv6m/arch.h"
+#else
+#define L3_ARMV6M 0
+#include "../portable/arch.h"
+#endif
+
+// Parameters come as an array of int32_t from Python, which counts its slots: kernels/native.py, tests/kernels/test_slots.py.
+#define L3_SLOTS(type, n) _Static_assert(sizeof(type) == 4 * (n), #type " and the slots that Python packs differ in number")
+
+// ---- crc.c
+
+// CRC-32 of n bytes, as binascii has it.
+L3_LOCAL uint32_t crc32(const uint8_t *data, size_t n);
+
+// ---- conv.c: one chunk of filters
+
+enum {
+    MAX_TAPS = 9 * 4096,
+    PALETTE_BYTES = 512, // of 256 float16
+};
+
+enum { ALL, BYTE_GAPS, NIBBLE_GAPS, BITMAP }; // position codes
+
+typedef struct {
+    // The chunk.
+    int32_t filters; // 1..65535
+    int32_t biases; // byte where they stand: a float32 each
+    int32_t counts; // byte where they stand: a uint16 each, the filter's values; unused with ALL
+    int32_t values; // byte where they stand: float16, at an even address; with a palette a uint8 each
+    int32_t positions; // byte where they stand, as `code` says
+    int32_t end; // byte where they end
+    int32_t first_shift; // of the first filter: element of conv_buffers_t.shifts
+    int32_t to; // of the first filter: element of conv_buffers_t.out where its results begin
+    int32_t palette; // byte where its 256 float16 stand, at an even address; 0: the values are float16 themselves
+    // The layer.
+    int32_t code; // ALL..BITMAP
+    int32_t taps; // of a filter, zeros included: 9 for each channel, or a dense layer's inputs; 1..MAX_TAPS
+    int32_t exponent; // an input is its int16 times 2^-exponent; -128..127
+    int32_t out_exponent; // the same of an output
+    int32_t least; // an output saturates here: -32768..most, and 0 with a ReLU
+    int32_t most; // and here: least..32767
+    int32_t is_signed; // 0: inputs come from a ReLU, so that none is negative
+    // The input: a plane, or the vector that a dense layer reads.
+    int32_t pitch; // from row to row, 0..2^28; 0: a dense layer, which has one row and one column
+    int32_t size; // from channel to channel, 0..2^28
+    int32_t first; // upper left neighbour of the first pixel, 0..2^28
+    int32_t rows; // that are computed, 1..65535
+    int32_t columns; // that are computed, 1..65535
+    // The output.
+    int32_t out_pitch; // from row to row, not negative
+    int32_t out_size; // from filter to filter, not negative
+    int32_t pool_rows; // in a group, at least 1
+    int32_t pool_columns; // in a group, at least 1
+    int32_t within; // the first row's place in its group, 0..pool_rows - 1
+    int32_t out_columns; // groups of columns, at least 1 and no more than columns / pool_columns
+} conv_t;
+
+L3_SLOTS(conv_t, 27);
+_Static_assert(offsetof(conv_t, code) == 4 * 9 && offsetof(conv_t, pitch) == 4 * 16, "Python packs these two parts by themselves");
+
+typedef struct {
+    const uint8_t *chunk;
+    size_t chunk_bytes;
+    const int8_t *shifts; // a filter's weights are its integers times 2^-shift
+    size_t n_shifts;
+    const uint16_t *in;
+    size_t n_in;
+    int16_t *out;
+    size_t n_out;
+    int32_t *scratch; // the list of one filter, two words a weight, then two lines of sums
+    size_t n_scratch;
+} conv_buffers_t;
+
+// A filter as the inner loops read it (sums.h).
+typedef struct {
+    const int32_t *list, *end;
+    uint32_t bias; // with the rounding of the shift
+    bool by_rows; // rows of three weights, else single ones
+} filter_t;
+
+// Everything that conv_chunk relies on.
+L3_LOCAL bool conv_allowed(const conv_t *p, const conv_buffers_t *b);
+
+// The chunk's filters, one after the other. Returns how many were done: fewer than filters if the next one is bad.
+L3_LOCAL int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b);
+
+// Does the last element of a * b + c * d + rest (all of them not negative) stand before n?
+L3_LOCAL bool inside(int32_t a, int32_t b, int32_t c, int32_t d, int32_t rest, size_t n);
+
+// ---- decode.c: the weights of a filter
+
+typedef uint16_t __attribute__((may_alias)) position_t; // positions wait in the memory that the list grows into
+
+// Where the next filter's parts stand, and the shift of its weights.
+typedef struct {
+    const uint8_t *values, *positions, *end;
+    const uint16_t *palette; // NULL: the values are float16 themselves
+    int32_t shift;
+} weights_t;
+
+// Do a list of rows and n positions behind it find place in `room` words? Rows of three weights are 8/3 half words a tap.
+ALWAYS_INLINE bool rows_fit(int32_t taps, int32_t n, size_t room) {
+    return 8 * (size_t)taps + 3 * (size_t)n <= 6 * room;
+}
+
+// Where a filter's n positions wait: at the end of the list's room.
+ALWAYS_INLINE position_t *waiting(int32_t *list, size_t room, int32_t n) {
+    return (position_t *)(list + room) - n;
+}
+
+// The taps of a filter's n weights, ascending.
+L3_LOCAL bool unpack(weights_t *d, int32_t code, int32_t taps, int32_t n, position_t *to);
+
+// One filter of n weights into a list of `room` words, two a weight at least. Returns the list's end, or NULL for bad data.
+L3_LOCAL int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, size_t room);
+
+// A float32, given as its bytes, times 2^shift, rounded half up. False if it is not finite or does not fit.
+L3_LOCAL bool integer_bias(const uint8_t *b, int32_t shift, int32_t *bias);
+
+// ---- planes.c: rows and columns of channel planes
+
+// Some rows of every channel.
+typedef struct {
+    int32_t channels; // 1..65535
+    int32_t size; // from channel to channel, not negative
+    int32_t pitch; // from row to row, at least 1
+    int32_t first; // row, 0..2^28 - 1
+    int32_t rows; // 0..2^28 - 1
+} planes_t;
+
+L3_SLOTS(planes_t, 5);
+
+// Columns of a plane, into the embedding.
+typedef struct {
+    int32_t channels; // 1..65535
+    int32_t size; // from channel to channel, not negative
+    int32_t pitch; // from row to row, not negative
+    int32_t inset; // the first column, 0..2^28 - 1
+    int32_t rows; // 1..65535
+    int32_t columns; // 1..65535
+    int32_t to; // element of the embedding, not negative
+    int32_t opening; // 0: values there stay where they are greater
+} columns_t;
+
+L3_SLOTS(columns_t, 8);
+
+L3_LOCAL bool planes_allowed(const planes_t *p, size_t n);
+
+// The rows become their channel's first.
+L3_LOCAL void planes_slide(const planes_t *p, uint16_t *plane);
+
+// The rows become zero.
+L3_LOCAL void planes_clear(const planes_t *p, uint16_t *plane);
+
+L3_LOCAL bool columns_allowed(const columns_t *p, size_t n, size_t n_out);
+
+// Column after column, row after row, all channels.
+L3_LOCAL void flatten(const columns_t *p, const int16_t *plane, int16_t *out);
+
+// ---- mel.c: the log-mel front-end. A level is the log2 of a power in 1/512.
+
+enum { LOG2_ENTRIES = 65 };
+
+// One frame.
+typedef struct {
+    int32_t n_fft; // samples: a power of two, 16..32768
+    int32_t start; // first sample; samples outside the window are zero; within 2^28 of 0
+    int32_t bits; // of the largest windowed sample once it is shifted, 1..31
+    int32_t to; // element of the plane where its levels begin, not negative
+    int32_t offset; // added to each level, within 2^28 of 0
+    int32_t bands; // not negative
+    int32_t silence; // the least level, -32768..32767
+} frame_t;
+
+L3_SLOTS(frame_t, 7);
+_Static_assert(offsetof(frame_t, start) == 4 * 1 && offsetof(frame_t, to) == 4 * 3, "Python moves these two from frame to frame");
+
+typedef struct {
+    const int16_t *pcm;
+    int16_t *plane;
+    uint32_t *work; // n_fft words of the DFT, n_fft / 2 + 1 words of power and as many bytes of their shifts
+    const int32_t *cos;
+    const uint16_t *hann, *log2, *first, *count, *weights;
+    size_t n_pcm, n_plane, work_words, n_cos, n_hann, n_log2, n_first, n_count, n_weights;
+} frame_buffers_t;
+
+// All rows of levels, which become the network's input.
+typedef struct {
+    int32_t rows; // at least 1
+    int32_t columns; // 1..pitch - 1
+    int32_t pitch; // from row to row
+    int32_t loudest; // the window's largest level
+} rows_t;
+
+L3_SLOTS(rows_t, 4);
+
+// Words of frame_buffers_t.work.
+L3_LOCAL size_t frame_work_words(int32_t n_fft);
+
+// Everything that log_mel_frame relies on, but for the bands' places, which it checks as it goes.
+L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b);
+
+// One row of levels; *best becomes the largest. False if the tables are bad.
+L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best);
+
+// scale: floor (of a level less the loudest), factor, offset, shift (0..31).
+L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane);
+
+// scale: copied, so that no plane can change it
+L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, int16_t *plane);
+
+// ---- what an architecture's folder has: portable/arch.c, or armv6m/conv.c and armv6m/decode.c
+
+// Sums of one row of pixels.
+L3_LOCAL void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed);
+
+// A filter's whole output without lines of sums between. False where this layer is none of those that it does.
+L3_LOCAL bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out);
+
+// What all filters of a chunk share in decode_quickly.
+L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p);
+
+// decode() for common weights. NULL where decode() has to do it.
+L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room);
+
+#endif

@@ -1,0 +1,316 @@
+// The integer log-mel, one frame at a time: window, DFT, power, bands, log2. The same integers, bit for bit, as
+// host/l3host/reference/fixed_mel.py, which says why each value fits. Sums and products are uint32_t: hostile tables wrap around.
+#include "l3native.h"
+
+// What a frame's integers leave out: a constant, and a right shift.
+typedef struct {
+    int32_t level, moved;
+} rest_t;
+
+ALWAYS_INLINE uint32_t asr(uint32_t x, int shift) {
+    return (uint32_t)((int32_t)x >> shift);
+}
+
+ALWAYS_INLINE uint32_t magnitude(uint32_t x) {
+    uint32_t sign = asr(x, 31);
+    return (x ^ sign) - sign;
+}
+
+// ---- window
+
+// The sample that all of the frame's middle half is equal to, else 0.
+static int32_t resting_level(const frame_t *p, const frame_buffers_t *b) {
+    int32_t first = p->start + (p->n_fft >> 2), stop = first + (p->n_fft >> 1);
+    if (first < 0 || stop > (int32_t)b->n_pcm) {
+        return 0; // zeros are a part of it
+    }
+    int16_t level = b->pcm[first];
+    while (first < stop && b->pcm[first] == level) {
+        first++;
+    }
+    return first == stop ? level : 0;
+}
+
+// Samples less the level times window from z to end, step 1 or -1 through the symmetric window. Returns all magnitudes' bits.
+ALWAYS_INLINE uint32_t window_part(
+    const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
+    uint32_t all = 0;
+    for (; z < end; hann += step) {
+        uint32_t v = ((uint32_t)*pcm++ - level) * *hann;
+        *z++ = v;
+        all |= magnitude(v);
+    }
+    return all;
+}
+
+ALWAYS_INLINE int32_t within(int32_t x, int32_t least, int32_t most) {
+    return x < least ? least : x > most ? most : x;
+}
+
+// The same of zeros, for i..stop-1 of a frame of n.
+static uint32_t window_zeros(uint32_t level, const uint16_t *hann, int32_t n, int32_t i, int32_t stop, uint32_t *z) {
+    uint32_t all = 0;
+    for (; i < stop; i++) {
+        z[i] = (0 - level) * hann[i <= n - i ? i : n - i];
+        all |= magnitude(z[i]);
+    }
+    return all;
+}
+
+// Windowed samples of one frame into z, of zeros outside pcm. Returns the bits of all magnitudes together.
+static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_t level, uint32_t *z) {
+    int32_t n = p->n_fft, half = n >> 1;
+    int32_t first = within(-p->start, 0, n), stop = within((int32_t)b->n_pcm - p->start, first, n);
+    int32_t middle = within(half, first, stop);
+    uint32_t all = window_zeros(level, b->hann, n, 0, first, z) | window_zeros(level, b->hann, n, stop, n, z);
+    if (first == stop) {
+        return all;
+    }
+    const int16_t *pcm = b->pcm + (p->start + first);
+    all |= window_part(pcm, level, b->hann + first, 1, z + first, z + middle);
+    return all | window_part(pcm + (middle - first), level, b->hann + (n - middle), -1, z + middle, z + stop);
+}
+
+// A frame less its resting level, windowed and shifted until its largest value has p->bits bits.
+static NOINLINE rest_t load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
+    int32_t level = resting_level(p, b);
+    int shift = bit_length(window_frame(p, b, (uint32_t)level, z)) - p->bits;
+    uint32_t half = shift > 0 ? 1u << shift >> 1 : 0, *end = z + p->n_fft;
+    if (shift > 0) {
+        for (; z < end; z++) {
+            *z = asr(*z + half, shift);
+        }
+    } else {
+        for (; z < end; z++) {
+            *z <<= -shift;
+        }
+    }
+    return (rest_t){level, shift};
+}
+
+// ---- DFT
+
+// (re + j im) * (c - j s) / 2^17, rounded.
+ALWAYS_INLINE void rotate(uint32_t re, uint32_t im, uint32_t c, uint32_t s, uint32_t *out_re, uint32_t *out_im) {
+    uint32_t rh = asr(re, 13), rl = re & 0x1FFF, ih = asr(im, 13), il = im & 0x1FFF;
+    *out_re = asr(rh * c + ih * s + asr(rl * c, 13) + asr(il * s, 13) + 8, 4);
+    *out_im = asr(ih * c - rh * s + asr(il * c, 13) - asr(rl * s, 13) + 8, 4);
+}
+
+// Butterflies of one twiddle factor; by 1 and by -j the rotation is exact, so it is left out.
+ALWAYS_INLINE void butterflies(uint32_t *a, uint32_t *end, int32_t size, uint32_t c, uint32_t s, int kind) {
+    for (; a < end; a += 2 * size) {
+        uint32_t *b = a + size;
+        uint32_t ar = a[0], ai = a[1], br = b[0], bi = b[1], re = ar - br, im = ai - bi;
+        a[0] = ar + br;
+        a[1] = ai + bi;
+        if (kind == 0) {
+            b[0] = re, b[1] = im;
+        } else if (kind == 1) {
+            b[0] = im, b[1] = 0 - re;
+        } else {
+            rotate(re, im, c, s, b, b + 1);
+        }
+    }
+}
+
+// The last two stages in one: four points, no rotation but -j.
+static void last_stages(uint32_t *z, uint32_t *end) {
+    for (; z < end; z += 8) {
+        uint32_t sr = z[0] + z[4], si = z[1] + z[5], dr = z[0] - z[4], di = z[1] - z[5];
+        uint32_t tr = z[2] + z[6], ti = z[3] + z[7], er = z[3] - z[7], ei = z[6] - z[2];
+        z[0] = sr + tr, z[1] = si + ti, z[2] = sr - tr, z[3] = si - ti;
+        z[4] = dr + er, z[5] = di + ei, z[6] = dr - er, z[7] = di - ei;
+    }
+}
+
+// n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order.
+static NOINLINE void dft(uint32_t *z, const int32_t *cos, int32_t n) {
+    int32_t quarter = n >> 2, stride = 2;
+    uint32_t *end = z + n;
+    for (int32_t size = n >> 1; size > 4; size >>= 1, stride <<= 1) {
+        int32_t half = size >> 1;
+        butterflies(z, end, size, 0, 0, 0);
+        butterflies(z + half, end, size, 0, 0, 1);
+        for (int32_t k = 1, turn = stride; k < half >> 1; k++, turn += stride) {
+            uint32_t c = (uint32_t)cos[turn], s = (uint32_t)cos[quarter - turn];
+            butterflies(z + 2 * k, end, size, c, s, 2);
+            butterflies(z + half + 2 * k, end, size, 0 - s, c, 2); // a quarter turn further
+        }
+    }
+    last_stages(z, end);
+}
+
+// ---- power
+
+// re^2 + im^2 as mantissa << (2 * shift).
+ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k) {
+    int shift = bit_length(magnitude(re) | magnitude(im)) - 14;
+    shift = shift > 0 ? shift : 0;
+    re = asr(re, shift);
+    im = asr(im, shift);
+    power[k] = re * re + im * im;
+    shifts[k] = (uint8_t)shift;
+}
+
+// Bin 0 or 1 with the resting level, Hann-windowed, put back.
+static NOINLINE void put_line(
+    uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
+    int32_t unit = bit_length((uint32_t)half) + 2 - k - rest->moved; // of the level in 13 bits more, against the frame's
+    int32_t up = within(unit, 0, 31), down = within(-unit, 0, 31);
+    uint32_t level = (uint32_t)(k ? -rest->level : rest->level) << 13;
+    put_power(asr(re, up) + asr(level, down), asr(im, up), power, shifts, k);
+    shifts[k] = (uint8_t)(shifts[k] + up);
+}
+
+// Bins 0..n/2 of the real signal from the half-size complex one, as powers. a, b: the bit-reversed places of bins k and -k.
+static NOINLINE void spectrum(
+    const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
+    int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
+    for (int32_t k = 0; k <= quarter; k++) {
+        uint32_t ar = z[2 * a], ai = z[2 * a + 1], br = z[2 * b], bi = z[2 * b + 1];
+        uint32_t even_re = asr(ar + br, 1), even_im = asr(ai - bi, 1), odd_re = asr(ai + bi, 1), odd_im = asr(br - ar, 1);
+        if (k) {
+            rotate(odd_re, odd_im, (uint32_t)cos[k], (uint32_t)cos[quarter - k], &odd_re, &odd_im);
+        }
+        put_power(even_re - odd_re, odd_im - even_im, power, shifts, half - k);
+        if (k < 2 && rest->level) {
+            put_line(even_re + odd_re, even_im + odd_im, power, shifts, k, rest, half);
+        } else {
+            put_power(even_re + odd_re, even_im + odd_im, power, shifts, k);
+        }
+        int32_t bit = quarter;
+        for (; a & bit; bit >>= 1) {
+            a ^= bit;
+        }
+        a |= bit;
+        for (bit = quarter; bit && !(b & bit); bit >>= 1) {
+            b ^= bit;
+        }
+        b = k ? b ^ bit : half - 1;
+    }
+}
+
+// ---- bands
+
+// How far a power moves to the right in a band whose largest shift is top / 2. By 31 no bit is left of it.
+ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
+    int d = top - 2 * (int32_t)shift;
+    return d > 31 ? 31 : d;
+}
+
+// Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
+static NOINLINE uint32_t band_power(
+    const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
+    int32_t top = 0;
+    for (int32_t k = 0; k < n; k++) {
+        top = shifts[k] > top ? shifts[k] : top;
+    }
+    uint32_t all = 0, total = 0;
+    for (int32_t k = 0; k < n; k++) {
+        all |= power[k] >> below(2 * top, shifts[k]);
+    }
+    int extra = bit_length(all) - 15;
+    extra = extra > 0 ? extra : 0;
+    for (int32_t k = 0; k < n; k++) {
+        total += ((power[k] >> below(2 * top + extra, shifts[k])) * weights[k]) >> 8;
+    }
+    *exponent = extra + 2 * top;
+    return total;
+}
+
+// log2 of 1 <= x < 2^31 in 2^-16.
+static int32_t log2_q16(uint32_t x, const uint16_t *table) {
+    int exponent = bit_length(x) - 1;
+    uint32_t fraction = ((x << (31 - exponent)) & 0x7FFFFFFF) >> 15;
+    int32_t a = table[fraction >> 10], step = table[(fraction >> 10) + 1] - a;
+    return (exponent << 16) + a + ((step * (int32_t)(fraction & 1023)) >> 10);
+}
+
+// One row of levels into the plane. False if a band leaves the spectrum or the weights.
+static NOINLINE bool levels(
+    const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
+    uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;
+    *best = -32768;
+    for (int32_t i = 0; i < p->bands; i++) {
+        uint32_t first = b->first[i], count = b->count[i];
+        if (first + count > bins || at + count > b->n_weights) {
+            return false;
+        }
+        int32_t exponent, v = p->silence;
+        uint32_t total = band_power(power + first, shifts + first, b->weights + at, (int32_t)count, &exponent);
+        if (total) {
+            v = (log2_q16(total, b->log2) >> 7) + (exponent + 2 * shift) * 512 + p->offset;
+            v = v < p->silence ? p->silence : v;
+        }
+        b->plane[p->to + i] = (int16_t)v;
+        *best = v > *best ? v : *best;
+        at += count;
+    }
+    return true;
+}
+
+// ---- a frame
+
+L3_LOCAL size_t frame_work_words(int32_t n_fft) {
+    size_t bins = (size_t)n_fft / 2 + 1;
+    return (size_t)n_fft + bins + (bins + 3) / 4;
+}
+
+L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
+    const int32_t most = 1 << 28;
+    return p->n_fft >= 16
+        && p->n_fft <= 32768
+        && (p->n_fft & (p->n_fft - 1)) == 0
+        && b->n_pcm <= (size_t)most
+        && p->start > -most
+        && p->start < most
+        && p->silence >= -32768
+        && p->silence <= 32767
+        && p->bits >= 1
+        && p->bits <= 31
+        && p->offset > -most
+        && p->offset < most
+        && p->bands >= 0
+        && p->to >= 0
+        && (size_t)p->to + (size_t)p->bands <= b->n_plane
+        && b->work_words >= frame_work_words(p->n_fft)
+        && b->n_cos >= (size_t)p->n_fft / 4 + 1
+        && b->n_hann >= (size_t)p->n_fft / 2 + 1
+        && b->n_log2 >= LOG2_ENTRIES
+        && b->n_first >= (size_t)p->bands
+        && b->n_count >= (size_t)p->bands;
+}
+
+L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best) {
+    uint32_t *z = b->work, *power = z + p->n_fft;
+    uint8_t *shifts = (uint8_t *)(power + p->n_fft / 2 + 1);
+    rest_t rest = load_frame(p, b, z);
+    dft(z, b->cos, p->n_fft);
+    spectrum(z, b->cos, power, shifts, &rest, p->n_fft);
+    return levels(p, b, power, shifts, rest.moved, best);
+}
+
+// ---- all rows of levels -> the network's input
+
+L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane) {
+    return n_scale >= 4
+        && scale[3] >= 0
+        && scale[3] <= 31
+        && p->rows >= 1
+        && p->columns >= 1
+        && p->columns < p->pitch
+        && inside(p->rows, p->pitch, 0, 0, p->columns, n_plane);
+}
+
+L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, int16_t *plane) {
+    for (int32_t y = 1; y <= p->rows; y++) {
+        int16_t *x = plane + (size_t)y * p->pitch + 1, *end = x + p->columns;
+        for (; x < end; x++) {
+            int32_t d = (int32_t)((uint32_t)*x - (uint32_t)p->loudest);
+            d = d < scale[0] ? scale[0] : d;
+            int32_t v = (int32_t)((uint32_t)d * (uint32_t)scale[1] + (uint32_t)scale[2]) >> scale[3];
+            *x = (int16_t)(v > 32767 ? 32767 : v < -32768 ? -32768 : v);
+        }
+    }
+}

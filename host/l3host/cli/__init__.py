@@ -1,0 +1,85 @@
+"""The command line `l3mote`: its commands, one catch at the top, exit status 0 (well), 1 (not), 2 (wrong usage).
+
+Each command is a module of this package: HELP, EXAMPLE, arguments(parser), run(args) -> exit status, and what it prints. What is
+heavy it imports when it runs, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+
+from l3host.cli import (
+    bench,
+    classify,
+    compress,
+    convert,
+    deploy,
+    embed,
+    emulate,
+    evaluate,
+    inspect,
+    listen,
+    make_random,
+    monitor,
+    report,
+    selftest,
+    sweep,
+    train,
+)  # fmt: skip
+from l3host.errors import L3Error
+from l3host.text import clean
+from l3mote import FormatError, KernelError, __version__
+
+COMMANDS = (  # in the order of the help
+    convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
+    bench, selftest,
+)  # fmt: skip
+
+
+def name_of(command) -> str:
+    """What is typed: make-random for l3host.cli.make_random."""
+    return command.__name__.rpartition(".")[2].replace("_", "-")
+
+
+def parser() -> argparse.ArgumentParser:
+    text = "L3 audio networks for microcontrollers: convert, inspect, run, train, emulate, deploy."
+    top = argparse.ArgumentParser(prog="l3mote", description=text)
+    top.add_argument("--version", action="version", version=f"l3mote {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            name_of(command), help=command.HELP, description=command.HELP, epilog=f"example: {command.EXAMPLE}"
+        )
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        sub.add_argument("--json", action="store_true", help="print the result as JSON")
+        command.arguments(sub)
+        sub.set_defaults(handler=command.run)  # not "run": report has an argument of that name
+    return top
+
+
+def warn(message, category, filename, lineno, file=None, line=None) -> None:
+    print(f"l3mote: warning: {clean(str(message))}", file=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    args = parser().parse_args(argv)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = warn
+        try:
+            return args.handler(args)
+        except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except (L3Error, FormatError, KernelError, MemoryError, OSError) as e:
+            if args.debug:
+                raise
+            print(f"l3mote: {clean(str(e)) or type(e).__name__}", file=sys.stderr)
+            return 1
+        except KeyboardInterrupt:
+            print("l3mote: interrupted", file=sys.stderr)
+            return 1

@@ -1,0 +1,63 @@
+"""What several commands share of their arguments: texts of the help, and the types that argparse calls."""
+
+from __future__ import annotations
+
+import argparse
+
+from l3mote.kernels import ORDER
+
+RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
+MODEL = "a .l3m file, or esc10, which ships with l3mote"
+AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
+KERNEL = f"{', '.join(ORDER[:-1])} or {ORDER[-1]} (default: the first that loads)"
+PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
+SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
+
+
+def byte_count(text: str) -> int:
+    """'192k', '2M' or plain bytes; k and M are 1,024 and its square, as MicroPython's heapsize takes them."""
+    factor = {"k": 1024, "m": 1024**2}.get(text[-1:].lower(), 1)
+    try:
+        value = int(text[:-1] if factor > 1 else text) * factor
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes (192k, 2M, 196608)") from None
+    if value <= 0:
+        raise argparse.ArgumentTypeError("a heap has more than 0 bytes")
+    return value
+
+
+def fold_list(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of folds (1,2,3)") from None
+
+
+def named_path(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PATH")
+    return name, path
+
+
+def setting(text: str) -> tuple[str, object]:
+    """(key, value) of the app's setting KEY=VALUE."""
+    from l3mote import settings
+
+    try:
+        return settings.parse(text)
+    except settings.SettingsError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def encoding(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--encoding", choices=["auto", "f16", "palette"], default="auto",
+        help="weights: auto loses nothing (default), f16 writes no palette, palette takes 256 values a layer, one byte each",
+    )  # fmt: skip
+
+
+def tool(sub: argparse.ArgumentParser) -> None:
+    from l3host.deploy.links import TOOLS
+
+    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")

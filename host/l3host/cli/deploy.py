@@ -1,0 +1,145 @@
+"""`l3mote deploy`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from l3host.cli.arguments import PORT, setting, tool
+from l3host.errors import L3Error
+from l3host.show import bars, results, say, size
+from l3host.show import steps as show_steps
+from l3mote import start
+
+if TYPE_CHECKING:
+    from l3host.boards.estimates import Fit
+    from l3host.deploy import facts, targets
+
+HELP = "Bring package and model to a board, verified; unplugged on the way, it starts what it started before."
+EXAMPLE = "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18"
+APPS = ("noise_monitor", start.NO_APP)
+
+
+def arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", nargs="?", help="a .l3m file, or esc10, which ships with l3mote")
+    sub.add_argument("--port", required=True, help=PORT)
+    tool(sub)
+    sub.add_argument("--app", choices=APPS, default=APPS[0], help=f"what main.py starts (default {APPS[0]}); none: yours")
+    sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
+    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
+
+
+def run(args: argparse.Namespace) -> int:
+    from l3host.deploy import facts
+    from l3host.deploy.links import connected
+
+    if bool(args.model) == args.rollback:
+        raise L3Error("name a model to deploy, or --rollback and no model")
+    if facts.is_drive(args.port):
+        return deployed(args, *target_of(args.port, None))
+    with connected(args.port, args.tool) as link:
+        return deployed(args, *target_of(args.port, link))
+
+
+def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
+    from l3host.deploy import payload, starting, steps, targets
+    from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
+
+    tell = show_steps(args.json)
+    back = f"l3mote deploy --rollback --port {args.port}"
+    if args.rollback:
+        result = steps.rollback(target) | {"board": found.name, "started": None}
+        if isinstance(target, targets.Board):
+            result["started"] = starting.check(target, result["version"], tell)
+        results(args.json, result, lambda: print_rolled_back(result))
+        return 0
+    kernel, cost = choose(args, found)
+    kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
+    precompiled = payload.can_precompile(found, args.mpy)
+    files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
+    with bars(args.json) as bar:
+        task = bar.add_task(files.version, total=files.bytes)
+        result = steps.deploy(
+            target, files, lambda folder: selftest(target, folder, args.app), found.implementation == "circuitpython",
+            lambda n: bar.advance(task, n), tell,
+        ) | {"started": None}  # fmt: skip
+        if isinstance(target, targets.Board) and args.app != start.NO_APP:
+            starting.try_out(target, result, tell)
+            result["started"] = True
+    result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
+    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
+    result |= {"rollback": back if result["before"] else None}
+    results(args.json, result, lambda: print_deployed(result))
+    return 0
+
+
+def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | None]:
+    """facts.choose_kernel's answer, once model and settings are known to be sound. Raises L3Error, FormatError."""
+    from l3host.deploy import facts
+    from l3host.l3m.load import open_reader
+    from l3host.package import app_settings
+    from l3mote.verify import verify
+
+    listening, given = args.app != start.NO_APP, dict(args.set)
+    reader = open_reader(args.model)
+    try:
+        verify(reader)
+        if listening:
+            app_settings.check(given, reader, args.model, found.has)
+        return facts.choose_kernel(found, reader, listening)
+    finally:
+        reader.close()
+
+
+def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
+    """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
+    from l3host.deploy import targets
+
+    if not isinstance(target, targets.Board):
+        return None
+    script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
+    return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}")
+
+
+def begins(result: dict) -> str:
+    if result["started"]:
+        return f"{result['version']} has started, and listens"
+    if result["selftest"]:
+        return f"{result['version']} is the board's version now"
+    return f"it starts {result['version']} at its next reset; whether it listens, a drive cannot say: look at its serial port"
+
+
+def instead(result: dict) -> str:
+    return f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
+
+
+def print_rolled_back(result: dict) -> None:
+    verb = "has started again, and listens" if result["started"] else "is its version again"
+    say(f"{result['board']}: {result['version']} {verb}{instead(result)}")
+
+
+def print_deployed(result: dict) -> None:
+    kind = ".mpy" if result["precompiled"] else ".py"
+    say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {size(result['bytes'])}")
+    say(f"copied {size(result['bytes_copied'])}; every file reads back as sent")
+    if result["selftest"]:
+        say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
+    else:
+        say("no self-test: the board cannot be asked through its drive; it checks each file whenever it starts")
+    say(begins(result) + instead(result))
+    if result["rollback"]:
+        say(f"back to the version before: {result['rollback']}")
+
+
+def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:
+    """The board at the end of a link, or the drive (link is None), and what it is."""
+    from l3host.deploy import facts, targets
+
+    if link is None:
+        drive = targets.Drive(port)
+        return drive, facts.of_drive(port, drive.call("space", drive.root)[0])
+    board = targets.Board(link)
+    found = facts.of_board(board)
+    board.root = "" if found.folder == "/" else found.folder
+    return board, found

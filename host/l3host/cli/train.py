@@ -1,0 +1,53 @@
+"""`l3mote train`."""
+
+from __future__ import annotations
+
+import argparse
+
+from l3host.cli.arguments import SKIP_BAD, fold_list
+from l3host.files import claim_output
+from l3host.show import results, say
+from l3host.train.settings import Settings
+
+HELP = "Train a small network on a labelled data set and write it as .l3m."
+EXAMPLE = "l3mote train ESC-50-master --subset esc10 -o mine.l3m"
+
+
+def arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")
+    sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
+    sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
+    sub.add_argument("--epochs", type=int, default=Settings.epochs, help="passes over the clips (default %(default)s)")
+    sub.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
+    sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
+    sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
+    sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run goes on from there")
+    sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+
+
+def run(args: argparse.Namespace) -> int:
+    from l3host.train.train import train
+
+    out = claim_output(args.output, args.force)
+    settings = Settings(epochs=args.epochs, seed=args.seed)
+    folds = [] if args.no_cv else args.folds
+    metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad)
+    results(args.json, metrics, lambda: trained(metrics, str(out)))
+    return 0
+
+
+def trained(metrics: dict, path: str) -> None:
+    skipped(metrics["skipped"])
+    for fold, accuracy in metrics.get("accuracy_per_fold", {}).items():
+        say(f"fold {fold}: {accuracy:.3f}")
+    if "accuracy_mean" in metrics:
+        spread = f"standard deviation {metrics['accuracy_std']:.3f}"
+        say(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
+    say(f"{path}: trained on all folds")
+
+
+def skipped(lines: list[str]) -> None:
+    """Print the clips that --skip-bad left out."""
+    for line in lines:
+        say(f"skipped: {line}")

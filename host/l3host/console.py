@@ -1,0 +1,18 @@
+"""The console that everything is printed to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from l3host.text import clean
+
+
+class Clean(Console):
+    """One on which no text of others can do more than be read."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=clean(segment.text, keep="\n"))

@@ -1,0 +1,76 @@
+"""Cross-validation: which clips train and which test; accuracy per fold and per class, confusion matrix and its picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from l3host.datasets import Dataset
+
+FINAL = "final"  # the training on all clips, beside those that leave a fold out
+
+
+class Split(NamedTuple):
+    """A training of a cross-validation: indices of the clips that it learns from, and of the fold that it is tested on."""
+
+    name: str
+    fold: int | None  # None: trained on all, tested on none
+    train: list[int]
+    test: list[int]
+
+
+def split(dataset: Dataset, fold: int | None) -> Split:
+    """Hold out one fold, or None."""
+    train, test = ([i for i, clip in enumerate(dataset.clips) if (clip.fold == fold) == held] for held in (False, True))
+    return Split(FINAL if fold is None else f"fold-{fold}", fold, train, test)
+
+
+def chosen(dataset: Dataset, pcm: Sequence[np.ndarray], indices: Sequence[int]) -> tuple[list[np.ndarray], list[int]]:
+    """Samples and labels of some of the clips. pcm: of all of them."""
+    return [pcm[i] for i in indices], [dataset.clips[i].label for i in indices]
+
+
+def accuracy(confusion: np.ndarray) -> float:
+    """Share of the counts [true][predicted] on the diagonal."""
+    return float(np.trace(confusion) / confusion.sum())
+
+
+def summary(labels: list[str], results: dict[str, dict]) -> dict:
+    """Accuracies from each fold's confusion counts; mean and standard deviation over folds, the rest over all clips.
+
+    A class without a clip in the folds has the accuracy None.
+    """
+    folds = {name: accuracy(np.array(result["confusion"])) for name, result in results.items()}
+    total = np.sum([result["confusion"] for result in results.values()], axis=0)
+    clips = total.sum(axis=1)
+    per_class = {label: float(total[i, i] / clips[i]) if clips[i] else None for i, label in enumerate(labels)}
+    return {
+        "accuracy_per_fold": folds,
+        "accuracy_mean": float(np.mean(list(folds.values()))),
+        "accuracy_std": float(np.std(list(folds.values()))),
+        "accuracy_per_class": per_class,
+        "confusion": total.tolist(),
+    }
+
+
+def draw_confusion(path: Path, labels: list[str], confusion: list[list[int]], title: str) -> None:
+    """Write the confusion matrix as a PNG picture: rows are the true labels."""
+    from matplotlib.figure import Figure
+
+    counts = np.array(confusion)
+    side = 2 + 0.45 * len(labels)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(counts):
+        if count:
+            axes.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
+    names = [label.replace("_", " ") for label in labels]
+    axes.set_xticks(range(len(labels)), names, rotation=90)
+    axes.set_yticks(range(len(labels)), names)
+    axes.set(xlabel="predicted", ylabel="true", title=title)
+    figure.savefig(path, dpi=100)

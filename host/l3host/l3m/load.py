@@ -1,0 +1,120 @@
+""".l3m -> Graph, through the device's own reader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from l3host.errors import L3Error
+from l3host.graph.fixed_point import FixedPoint, LayerScale, Scale, Tables
+from l3host.graph.half import F16_TINY
+from l3host.graph.network import ACTIVATIONS, Conv, Dense, Graph
+from l3mote import format as fmt
+from l3mote.positions import unpack
+from l3mote.reader import Reader
+
+NAMES = {number: name for name, number in ACTIVATIONS.items()}
+MAX_WEIGHTS = 1 << 26  # a sparse layer of a few bytes may stand for gigabytes of zeros
+SHIPPED = Path(__file__).parents[1] / "models"
+
+
+def find(model: str) -> Path:
+    """The path of a model: a file, or the bare name of one that ships with the package."""
+    path = Path(model)
+    if path.is_file():
+        return path
+    shipped = SHIPPED / f"{model}.l3m"
+    if path.name == model and shipped.exists():
+        return shipped
+    if path.is_dir():
+        raise L3Error(f"{model} is a directory, not a model file")
+    raise L3Error(f"no such model: {model} (a path, or the name of a shipped one: esc10)")
+
+
+def open_reader(model: str) -> Reader:
+    """The device's reader on a model file; L3Error if it cannot be opened, FormatError if it is not valid."""
+    path = find(model)
+    try:
+        return Reader(str(path))
+    except fmt.FormatError as e:
+        raise L3Error(f"{path}: {e}") from None
+    except OSError as e:
+        raise L3Error(f"cannot read {path}: {e.strerror}") from None
+
+
+def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.ndarray, np.ndarray]:
+    """(filters, taps) and biases, decoded with NumPy (l3mote.verify is the readable way, this the fast one)."""
+    rows = np.zeros((layer.outputs, layer.taps), np.float32)
+    bias = np.zeros(layer.outputs, np.float32)
+    positions = np.zeros(layer.taps, np.uint16)
+    for chunk in reader.chunks(layer, buffer):
+        values = _values(chunk, buffer)
+        at, first = chunk.positions, 0
+        for f in range(chunk.filters):
+            n = chunk.count(buffer, f)
+            bias[chunk.first + f] = chunk.bias(buffer, f)
+            if layer.code:
+                at = unpack(chunk, buffer, at, n, positions)
+                rows[chunk.first + f, positions[:n]] = values[first : first + n]
+            else:
+                rows[chunk.first + f] = values[first : first + n]
+            first += n
+        if at != chunk.positions + chunk.n_position_bytes:
+            raise chunk.error("position bytes are left over")
+    return rows, bias
+
+
+def _values(chunk: fmt.Chunk, buffer: bytearray) -> np.ndarray:
+    """All values of a chunk, one filter's after the other's."""
+    if chunk.layer.palette:
+        palette = np.frombuffer(buffer, "<f2", fmt.PALETTE_BYTES // 2, chunk.palette)
+        values = palette[np.frombuffer(buffer, np.uint8, chunk.n_values, chunk.values)]
+    else:
+        values = np.frombuffer(buffer, "<f2", chunk.n_values, chunk.values)
+    values = values.astype(np.float32)
+    if not (np.isfinite(values) & ((values == 0) | (np.abs(values) >= F16_TINY))).all():
+        raise chunk.error("a weight is not a normal number")
+    return values
+
+
+def _layer(layer: fmt.Layer, rows: np.ndarray, bias: np.ndarray):
+    activation = NAMES[layer.activation]
+    if layer.kind == fmt.DENSE:
+        return Dense(layer.name, rows.T.copy(), bias, activation)
+    kernel = rows.reshape(layer.outputs, layer.inputs, 3, 3).transpose(3, 2, 1, 0).copy()
+    return Conv(layer.name, kernel, bias, activation, (layer.pool_cols, layer.pool_rows))
+
+
+def _fixed_point(reader: Reader) -> FixedPoint | None:
+    section = reader.fixed()
+    if section is None:
+        return None
+    ends = np.cumsum([layer.outputs for layer in reader.layers])
+    shifts = np.split(np.array(section.shifts, np.int64), ends[:-1])
+    layers = [LayerScale(*scales) for scales in zip(section.exponents, section.bits, shifts, strict=True)]
+    names = ("hann", "cos", "log2", "first", "count", "weights")
+    arrays = {name: np.array(getattr(section, name), np.int64) for name in names}
+    tables = Tables(**arrays, silence=section.silence)
+    return FixedPoint(section.input_exponent, section.input_bits, layers, tables, Scale(*section.scale))
+
+
+def load_graph(model: str) -> Graph:
+    """Read a .l3m file (path or shipped name) into a Graph. Raises L3Error with the file's name and the reason."""
+    reader = open_reader(model)
+    try:
+        weights = sum(layer.outputs * layer.taps for layer in reader.layers)
+        if weights > MAX_WEIGHTS:
+            raise L3Error(f"{model}: {weights} weights, most of them zero: more than {MAX_WEIGHTS} are not unpacked")
+        buffer = bytearray(reader.chunk_bytes)
+        layers = [_layer(layer, *_weights(reader, layer, buffer)) for layer in reader.layers]
+        provenance = json.loads(reader.provenance())
+        if not isinstance(provenance, dict):
+            raise fmt.FormatError(f"PROVENANCE at byte {reader.sections['PROVENANCE'][0]} is not a JSON object")
+        fixed = _fixed_point(reader)
+    except (fmt.FormatError, json.JSONDecodeError, RecursionError) as e:
+        raise L3Error(f"{model}: {e}") from None
+    finally:
+        reader.close()
+    return Graph(reader.frontend, layers, reader.labels, list(reader.thresholds), provenance, fixed)

@@ -1,0 +1,33 @@
+"""What a recipe is made from, by contents: a run goes on only with the same."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from l3host.errors import L3Error
+from l3host.pipeline.recipe import RANDOM, VIDEO, WEIGHTS, Recipe
+
+
+def inputs(recipe: Recipe) -> dict[str, str]:
+    """SHA-256 by name of the source's files and of each data set (names and contents of all its files)."""
+    files = {WEIGHTS: recipe.source.weights, VIDEO: recipe.source.video}
+    names = {name: Path(file) for name, file in files.items() if file not in (None, RANDOM)}
+    names |= {name: Path(recipe.data[name]) for name in recipe.needs()}
+    try:
+        return {name: contents(path) for name, path in names.items()}
+    except OSError as e:
+        raise L3Error(f"cannot read {e.filename}: {e.strerror}") from None
+
+
+def contents(path: Path) -> str:
+    """SHA-256 of a file, or of the names and contents of all files in a folder but hidden ones."""
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    digest = hashlib.sha256()
+    for file in files:
+        if path.is_dir():
+            digest.update(f"{file.relative_to(path).as_posix()}\n".encode())
+        with open(file, "rb") as opened:
+            while block := opened.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Sounds: read and resampled, synthesised, and cut into windows."""

@@ -1,0 +1,21 @@
+"""Text that others wrote (labels, layer and file names, provenance, what a board prints) on its way to a terminal or a table."""
+
+from __future__ import annotations
+
+import re
+
+# control characters, what turns the direction of a line, line separators, and halves of surrogate pairs, which no encoding takes
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(text: str, keep: str = "") -> str:
+    r"""Text without anything that a terminal would obey: such characters as escapes (\x1b), but for those to keep."""
+    return UNSEEN.sub(lambda found: found[0] if found[0] in keep else found[0].encode("unicode_escape").decode(), text)
+
+
+def cell(value) -> str:
+    """A value of a CSV file: clean, and never a formula to a spreadsheet. Numbers stay numbers."""
+    if isinstance(value, (int, float)):
+        return str(value)
+    text = clean("" if value is None else str(value))
+    return "'" + text if text.startswith(("=", "+", "-", "@")) else text

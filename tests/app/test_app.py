@@ -1,0 +1,262 @@
+"""The noise monitor: as its example runs it in MicroPython, and its duty cycles and mishaps in CPython."""
+
+import errno
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from make_small import PATH as SMALL
+from support import ROOT, require
+
+from l3host.l3m.load import load_graph
+from l3host.programs import venv_tool
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
+from l3mote import app, settings
+from l3mote.log import Log, unseal
+from l3mote.mic import Callback
+
+MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
+EXAMPLES = ROOT / "device" / "examples"
+RATE = 8000
+
+
+def sound():
+    """Near silence for 13 seconds, with 4 of a chainsaw from second 3 on, at the model's rate."""
+    quiet = 1e-3 * np.random.default_rng(1).normal(size=13 * RATE)
+    quiet[3 * RATE : 7 * RATE] = resample(synth.sound("chainsaw", 4.0), synth.RATE, RATE)
+    return to_pcm(quiet)
+
+
+def micropython(folder, *command):
+    path = venv_tool("micropython")
+    require(path, "MicroPython is not installed: run make setup")
+    command = [path, "-X", "heapsize=400k", *map(str, command)]
+    environment = {"MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What deploying leaves on a board, with a WAV file for a microphone."""
+    shutil.copy(MODEL, tmp_path / "model.l3m")
+    shutil.copy(EXAMPLES / "noise_monitor.py", tmp_path / "main.py")
+    soundfile.write(tmp_path / "clip.wav", sound(), RATE, subtype="PCM_16")
+    write(tmp_path, mic="wav", wav="clip.wav", threshold=1.0, **{"threshold.chainsaw": 0.5}, level_every=2)
+    return tmp_path
+
+
+def write(folder, **values):
+    (folder / "settings.json").write_text(json.dumps(values))
+
+
+def records(text):
+    found = [unseal(line.encode()) for line in text.splitlines()]
+    assert None not in found, text
+    return found
+
+
+def expected(pcm, label, threshold):
+    """(start, its score, end, greatest score) of each run of windows whose score reaches the threshold, by the reference."""
+    graph = load_graph(str(MODEL))
+    fe = graph.frontend
+    starts = range(0, len(pcm) - fe.window + 1, fe.window)  # the ring has no room for its overlap
+    output = fixed.run(graph, graph.fixed, np.stack([pcm[s : s + fe.window] for s in starts])).output
+    scores = output[:, graph.labels.index(label)]
+    found, first = [], None
+    for i, score in enumerate([*scores, 0]):
+        if first is None and score >= threshold:
+            first = i
+        elif first is not None and score < threshold:
+            run = scores[first:i]
+            end = starts[i - 1] + fe.window
+            found.append((starts[first] / RATE, run[0], end / RATE, run.max()))
+            first = None
+    return found
+
+
+def test_the_example_hears_what_the_reference_hears(folder):
+    done = micropython(folder, "main.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = records(done.stdout)
+    assert lines[0]["event"] == lines[-1]["event"] == "status"
+    assert (lines[0]["label"], lines[-1]["label"]) == ("listening", "end of the recording")
+    assert lines[0]["kernel"] in ("native", "viper") and lines[0]["free"] > 8192 and lines[0]["heap"] > 50_000
+    heard = [r for r in lines if r["event"] in ("start", "end")]
+    reference = expected(sound(), "chainsaw", 0.5)
+    assert len(reference) == 1 and 2 <= reference[0][0] <= 4 and 6 <= reference[0][2] <= 8
+    assert [(r["event"], r["label"]) for r in heard] == [("start", "chainsaw"), ("end", "chainsaw")]
+    found = (heard[0]["t"], heard[0]["score"], heard[1]["t"], heard[1]["score"])
+    assert found == pytest.approx(reference[0], abs=1e-4)
+    levels = [r for r in lines if r["event"] == "level"]
+    assert [r["t"] for r in levels] == [2, 4, 6, 8, 10, 12]
+    assert levels[2]["level"] > levels[0]["level"] + 30  # only the third has nothing but the chainsaw
+    assert lines[-1]["windows"] == 6 and lines[-1]["lost"] == lines[-1]["skipped"] == 0
+    logged = [line for line, _ in Log(str(folder / "events"), 65536).lines()]
+    assert logged == [line for line, r in zip(done.stdout.splitlines(), lines, strict=True) if r["event"] != "level"]
+
+
+def test_classify_wav(folder):
+    done = micropython(folder, EXAMPLES / "classify_wav.py", "model.l3m", "clip.wav")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "'label': 'chainsaw'" in done.stdout and done.stdout.count("\n") >= 2
+
+
+def test_code_for_circuitpython_is_the_same_app():
+    main, code = ((EXAMPLES / name).read_text().split('"""')[2] for name in ("noise_monitor.py", "code.py"))
+    assert main == code
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"wav": "nowhere.wav"}, "cannot start: OSError: "),
+        ({"wav": "model.l3m"}, "cannot start: SoundError: model.l3m: not a WAV file"),
+        ({"wav": "clip.wav", "threshold.cat": 0.5}, "cannot start: SettingsError: setting threshold.cat: the model has no label "),
+        ({"wav": "clip.wav", "hop": 0.5}, "cannot start: SettingsError: setting hop is 0.5: windows of 2 seconds can overlap "),
+    ],
+)
+def test_what_does_not_start_is_said_and_logged(values, said, folder):
+    write(folder, mic="wav", **values)
+    done = micropython(folder, "main.py")
+    assert done.returncode == 1 and "Traceback" in done.stdout + done.stderr
+    (line,) = records(done.stdout.splitlines()[0])
+    assert line["event"] == "warning" and line["label"].startswith(said)
+    assert [record for _, record in Log(str(folder / "events"), 65536).lines()] == [line]
+
+
+READ_ONLY = """\
+import os, vfs
+class Flash:
+    image = bytearray(512 * 128)
+    def readblocks(self, block, buffer, offset=0):
+        at = block * 512 + offset
+        buffer[:] = self.image[at : at + len(buffer)]
+    def writeblocks(self, block, buffer, offset=0):
+        at = block * 512 + offset
+        self.image[at : at + len(buffer)] = buffer
+    def ioctl(self, op, argument):
+        return {4: 128, 5: 512}.get(op, 0)
+os.VfsFat.mkfs(Flash())
+vfs.mount(os.VfsFat(Flash()), "/drive", readonly=True)
+"""
+
+
+def test_a_drive_that_code_cannot_write_is_said_once_and_the_app_goes_on(folder):
+    write(folder, mic="wav", wav="clip.wav", log="/drive/events")
+    (folder / "main.py").write_text(READ_ONLY + (EXAMPLES / "noise_monitor.py").read_text())
+    done = micropython(folder, "main.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = records(done.stdout)
+    assert [r["label"] for r in lines if r["event"] == "warning" and "log" in r["label"]] == [
+        "log: the flash is read-only for code: a computer has it mounted as a drive (boot.py can give it to code)"
+    ]
+    assert lines[-1]["label"] == "end of the recording" and lines[-1]["windows"] == 6
+
+
+# -- duty cycles and mishaps: a source and a sleep of ours
+
+
+class Microphone(Callback):
+    """Sound from an array that waits to be read, `step` samples a call; errors by the number of the call."""
+
+    live = False
+
+    def __init__(self, pcm, errors=(), step=2000):
+        super().__init__(self.read, RATE)
+        self.pcm, self.errors, self.step = pcm, dict(errors), step
+        self.at = self.calls = self.closed = 0
+
+    def read(self, x):
+        self.calls += 1
+        if self.calls in self.errors:
+            raise self.errors.pop(self.calls)
+        n = min(len(x), self.step, len(self.pcm) - self.at)
+        x[:n] = memoryview(self.pcm[self.at : self.at + n].tobytes()).cast("h")
+        self.at += n
+        return n or -1
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.fixture
+def heard(tmp_path, capsys):
+    """Runs the app on a source; returns its lines and what it slept."""
+
+    def run(source, path=MODEL, **values):
+        slept = []
+        every = settings.check({"mic": "callback", "log": str(tmp_path / "events"), **values})
+        app.listen(str(path), every, source, sleep=slept.append)
+        return records(capsys.readouterr().out), slept
+
+    return run
+
+
+def test_every_listens_for_an_answer_and_sleeps(heard):
+    lines, slept = heard(Microphone(np.tile(sound(), 2)), mode="every", every=30, votes=2, of=3)
+    assert 3 <= len(slept) <= 4 and set(slept) == {30.0}  # three windows take 6 of the 26 seconds, and none goes across a sleep
+    assert 3 * len(slept) <= lines[-1]["windows"] < 3 * len(slept) + 3
+
+
+def test_wake_runs_the_network_on_loud_windows_only(heard):
+    quiet, _ = heard(Microphone(sound()), mode="wake", wake_level=0, threshold=0.9)
+    assert quiet[-1]["windows"] == 0 and quiet[-1]["lost"] == 0
+    lines, _ = heard(Microphone(sound()), mode="wake", wake_level=-40, votes=2, **{"threshold.chainsaw": 0.5}, threshold=1)
+    events = [(r["event"], r["label"]) for r in lines if r["event"] in ("start", "end")]
+    assert events == [("start", "chainsaw"), ("end", "chainsaw")]
+    # three windows touch the chainsaw; the end takes one without votes
+    assert 4 <= lines[-1]["windows"] <= 5
+    assert lines[-1]["lost"] == lines[-1]["skipped"] == 0
+
+
+def test_errors_are_warnings_and_listening_goes_on(heard, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(app.time, "sleep", lambda seconds: pauses.append(seconds) if seconds >= 1 else None)
+    errors = {5: OSError(errno.EIO), 6: RuntimeError("loose wire"), 30: MemoryError("heap")}
+    lines, _ = heard(Microphone(sound(), errors), SMALL)
+    warnings = [r["label"] for r in lines if r["event"] == "warning" and r["label"].startswith("listening stops")]
+    assert warnings == [
+        f"listening stops for 1 s: OSError: {errno.EIO}",
+        "listening stops for 2 s: RuntimeError: loose wire",
+        "listening stops for 1 s: MemoryError: heap",
+    ]
+    assert pauses == [1, 2, 1]
+    assert lines[-1]["label"] == "end of the recording" and lines[-1]["windows"] >= 6
+
+
+def test_a_microphone_that_does_not_open_again_is_tried_again(heard, monkeypatch):
+    pauses, first, last = [], Microphone(sound(), {5: OSError(errno.EIO)}), Microphone(sound())
+    opened = iter([first, OSError(errno.ENODEV), OSError(errno.ENODEV), last])
+
+    def open_source(_):
+        source = next(opened)
+        if isinstance(source, OSError):
+            raise source
+        return source
+
+    monkeypatch.setattr(app, "open_source", open_source)
+    monkeypatch.setattr(app.time, "sleep", pauses.append)
+    lines, _ = heard(None, SMALL)
+    warnings = [r["label"] for r in lines if r["event"] == "warning" and r["label"].startswith("listening stops")]
+    expected = ((1, errno.EIO), (2, errno.ENODEV), (4, errno.ENODEV))
+    assert warnings == [f"listening stops for {seconds} s: OSError: {number}" for seconds, number in expected]
+    assert pauses == [1, 2, 4] and first.closed and lines[-1]["label"] == "end of the recording"
+
+
+def test_a_keyboard_interrupt_ends_it(heard):
+    with pytest.raises(KeyboardInterrupt):
+        heard(Microphone(sound(), {3: KeyboardInterrupt()}), SMALL)
+
+
+def test_a_folder_without_settings_is_refused(tmp_path):
+    with pytest.raises(OSError):
+        app.noise_monitor(str(tmp_path))
+    Path(tmp_path / "settings.json").write_text('{"hopp": 1}')
+    with pytest.raises(settings.SettingsError, match="settings.json: unknown setting"):
+        app.noise_monitor(str(tmp_path))

@@ -1,0 +1,390 @@
+"""Events by MQTT: MicroPython against a real Mosquitto, which comes and goes."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile
+from make_small import PATH as SMALL
+from support import BOARD, ROOT, require
+
+from l3host.programs import venv_tool
+from l3mote.log import unseal
+
+SCRIPT = BOARD / "mqtt.py"
+SBIN = os.environ.get("PATH", "") + ":/usr/sbin"
+TOPIC = "yard/noise"
+LIMIT = 500 + 250  # ms that a call may take: mqtt.SECONDS, and as much again for a machine that is busy
+
+
+@pytest.fixture(autouse=True)
+def parts():
+    require(venv_tool("micropython"), "MicroPython is not installed: run make setup")
+    for program, package in (("mosquitto", "mosquitto"), ("mosquitto_sub", "mosquitto-clients")):
+        require(shutil.which(program, path=SBIN), f"{program} is not installed: apt-get install {package}")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait(condition, what):
+    for _ in range(200):
+        if condition():
+            return
+        time.sleep(0.05)
+    pytest.fail(f"waited 10 s for {what}")
+
+
+def answers(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Broker:
+    """Mosquitto on a port, and what a subscriber of everything hears."""
+
+    def __init__(self, folder, port, extra="allow_anonymous true"):
+        self.folder, self.port = folder, port
+        (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\n{extra}\n")
+        self.heard = folder / "heard"
+
+    def __enter__(self):
+        self.process = subprocess.Popen([shutil.which("mosquitto", path=SBIN), "-c", str(self.folder / "mosquitto.conf")])
+        wait(lambda: answers(self.port), "mosquitto")
+        with self.heard.open("ab") as f:
+            command = ["mosquitto_sub", "-p", str(self.port), "-q", "1", "-v", "-t", "#", "-u", "u", "-P", "secret", "-d"]
+            self.subscriber = subprocess.Popen(["stdbuf", "-oL", *command], stdout=f)
+        wait(lambda: "SUBACK" in self.text() or "Subscribed" in self.text(), "mosquitto_sub")
+        return self
+
+    def text(self):
+        return self.heard.read_text()
+
+    def __exit__(self, *_):
+        for process in (self.subscriber, self.process):
+            process.kill()
+            process.wait()
+
+    def payloads(self):
+        return [line[len(TOPIC) + 1 :] for line in self.text().splitlines() if line.startswith(TOPIC + " ")]
+
+    def numbers(self):
+        return [json.loads(line)["n"] for line in self.payloads()]
+
+
+class Board:
+    def __init__(self, folder, port, **settings):
+        given = {"mic": "callback", "name": "noise", "mqtt_host": "127.0.0.1", "mqtt_port": port, "mqtt_topic": "yard", **settings}
+        environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
+        command = [venv_tool("micropython"), str(SCRIPT), str(folder), json.dumps(given)]
+        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.state = self.answer()
+
+    def answer(self, patience=60):
+        watch = threading.Timer(patience, self.process.kill)
+        watch.start()
+        line = self.process.stdout.readline()
+        watch.cancel()
+        assert line, "the board stopped, or did not answer in time"
+        return json.loads(line)
+
+    def __call__(self, command, patience=60):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.answer(patience)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdin.close()
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def port():
+    return free_port()
+
+
+def test_lines_arrive_at_once_when_there_is_a_broker(tmp_path, port):
+    with Broker(tmp_path, port) as broker, Board(tmp_path, port) as board:
+        assert board("service 1")["connected"]
+        assert board("send 0 20")["waiting"] == 0
+        assert not list(tmp_path.glob("queue*"))  # never touched the flash
+        wait(lambda: len(broker.numbers()) == 20, "20 lines")
+        assert broker.numbers() == list(range(20))
+        assert unseal(broker.payloads()[19].encode()) == {"event": "start", "n": 19}
+
+
+def test_a_broker_that_goes_and_comes_loses_no_line(tmp_path, port):
+    with Board(tmp_path, port) as board:
+        assert board("send 0 3")["waiting"] == 3
+        with Broker(tmp_path, port) as broker:
+            assert board("drain")["waiting"] == 0
+            board("send 3")
+            wait(lambda: len(broker.numbers()) == 4, "4 lines")
+        state = board("send 4 5")
+        assert state["waiting"] == 5 and state["error"].startswith("OSError")
+        with Broker(tmp_path, port) as broker:
+            state = board("drain")
+            assert (state["waiting"], state["dropped"], state["error"]) == (0, 0, None)
+            wait(lambda: len(broker.numbers()) == 9, "9 lines")
+            assert broker.numbers() == list(range(9))
+            assert not list(tmp_path.glob("queue*"))  # an empty queue leaves no file to be sent again
+
+
+def test_an_hour_without_a_broker(tmp_path, port):
+    with Board(tmp_path, port) as board:
+        result = board("hour 10")
+        gaps = [b - a for a, b in zip(result["tries"], result["tries"][1:], strict=False)]
+        assert gaps[:9] == [1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000, 256000] and set(gaps[9:]) == {300000}
+        assert result["waiting"] == 360
+        with Broker(tmp_path, port) as broker:
+            assert board("drain")["waiting"] == 0
+            wait(lambda: len(broker.numbers()) == 360, "360 lines")
+            assert broker.numbers() == list(range(360))
+
+
+def test_a_full_queue_drops_its_oldest_and_counts_them(tmp_path, port):
+    with Board(tmp_path, port, log_bytes=4096) as board:
+        state = board("send 0 200")
+        assert state["dropped"] > 50 and state["waiting"] + state["dropped"] == 200
+        assert sum(path.stat().st_size for path in tmp_path.glob("queue*")) <= 4096
+        with Broker(tmp_path, port) as broker:
+            board("drain")
+            wait(lambda: len(broker.numbers()) == state["waiting"], "the lines that are left")
+            assert broker.numbers() == list(range(state["dropped"], 200))
+
+
+def test_lines_outlive_the_board(tmp_path, port):
+    with Board(tmp_path, port) as board:
+        board("send 0 10")
+    with Broker(tmp_path, port) as broker:
+        with Board(tmp_path, port) as board:
+            assert board.state["waiting"] == 10
+            assert board("service 5")["waiting"] == 6  # one step to connect, four lines
+        with Board(tmp_path, port) as board:
+            board("drain")
+        wait(lambda: 9 in broker.numbers(), "the last line")
+        assert broker.numbers() == [*range(4), *range(10)]  # none lost; those of a file that was not done come again
+
+
+def test_the_noise_monitor_publishes_what_it_prints(tmp_path, port):
+    soundfile.write(tmp_path / "clip.wav", np.zeros(16000, np.int16), 8000)
+    given = {"mic": "wav", "wav": "clip.wav", "name": "noise", "mqtt_host": "127.0.0.1", "mqtt_port": port, "mqtt_topic": "yard"}
+    (tmp_path / "settings.json").write_text(json.dumps({**given, "level_every": 0.5}))
+    shutil.copy(SMALL, tmp_path / "model.l3m")
+    environment = {"MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
+    command = [venv_tool("micropython"), ROOT / "device" / "examples" / "noise_monitor.py"]
+
+    def run():
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()
+
+    without = run()
+    assert [line for line in without if '"label": "MQTT: OSError: ' in line]
+    with Broker(tmp_path, port) as broker:
+        lines = without + run()
+        wait(lambda: len(broker.payloads()) == len(lines), "every line")
+        assert broker.payloads() == lines
+
+
+WIFI = """
+from l3mote import mqtt
+class WLAN:
+    tried = []
+    up = False
+    def __init__(self, kind):
+        assert kind == 7
+    def active(self, flag):
+        self.tried.append(flag)
+    def isconnected(self):
+        return self.up
+    def connect(self, *names):
+        self.tried.append(names)
+        if len(self.tried) > 2:
+            raise OSError("Wifi Internal State Error")
+class network:
+    STA_IF = 7
+network.WLAN = WLAN
+import sys
+sys.modules["network"] = network
+online = mqtt.wifi("yard", "secret")
+print(online(), online(), WLAN.tried)
+WLAN.up = True
+print(online(), len(WLAN.tried))
+"""
+
+
+def test_wifi_is_tried_without_waiting(tmp_path):
+    """A stand-in for `network`: no runtime here has it."""
+    environment = {"MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
+    done = subprocess.run([venv_tool("micropython"), "-c", WIFI], env=environment, capture_output=True, text=True)
+    assert done.stdout == "False False [True, ('yard', 'secret'), ('yard', 'secret')]\nTrue 3\n", done.stdout + done.stderr
+
+
+def test_a_broker_that_refuses_gets_nothing(tmp_path, port):
+    passwords = tmp_path / "passwords"
+    passwords.write_text("u:secret\n")
+    subprocess.run(["mosquitto_passwd", "-U", str(passwords)], check=True)
+    extra = f"allow_anonymous false\npassword_file {passwords}\nuser root"  # or root's mosquitto could not read it
+    with Broker(tmp_path, port, extra) as broker:
+        with Board(tmp_path, port, mqtt_user="u", mqtt_password="wrong") as board:
+            state = board("service 3")
+            assert not state["connected"] and state["error"] == "ProtocolError: the broker refuses: not authorised"
+            assert board("send 0")["waiting"] == 1
+        with Board(tmp_path, port, mqtt_user="u", mqtt_password="secret") as board:
+            board("drain")
+        wait(lambda: broker.numbers() == [0], "the line")
+
+
+def test_packet_numbers_begin_again_after_65535(tmp_path, port):
+    with Broker(tmp_path, port) as broker, Board(tmp_path, port) as board:
+        board("number 65000")
+        board("service 1")
+        state = board("send 0 1000")
+        assert (state["waiting"], state["error"], state["number"]) == (0, None, 465)  # there is no number 0
+        wait(lambda: len(broker.numbers()) == 1000, "1,000 lines")
+        assert broker.numbers() == list(range(1000))
+
+
+def test_200_000_lines_are_acknowledged_one_by_one(tmp_path, port):
+    extra = "allow_anonymous true\nmax_queued_messages 0"  # for a subscriber that is slower than the board
+    with Broker(tmp_path, port, extra) as broker, Board(tmp_path, port) as board:
+        board("service 1")
+        for first in range(0, 200_000, 50_000):
+            state = board(f"send {first} 50000", 300)
+            assert (state["waiting"], state["dropped"], state["error"]) == (0, 0, None)
+        assert state["number"] == 200_000 - 3 * 65_535
+        wait(lambda: broker.text().count("\n") >= 200_000 and len(broker.payloads()) == 200_000, "200,000 lines")
+        assert broker.numbers() == list(range(200_000))
+
+
+CONNACK = b"\x20\x02\0\0"
+HTTP = b"HTTP/1.1 400 Bad Request\r\n\r\n"
+
+
+@contextlib.contextmanager
+def server(serve):
+    """Serve each connection in a thread of its own: the port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def run(connection):
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError), connection:
+                serve(connection)
+
+        def accept():
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=run, args=(listening.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield listening.getsockname()[1]
+
+
+def hung(*answers):
+    """A server that gives these answers, one for each packet, then none."""
+
+    def serve(connection):
+        for answer in answers:
+            connection.recv(1024)
+            connection.sendall(answer)
+        while connection.recv(1024):
+            pass
+
+    return server(serve)
+
+
+@pytest.mark.parametrize("answers", [(), (b"\x20",), (HTTP,), (CONNACK,), (CONNACK, b"\x40"), (CONNACK, b"\x40\x02\0\x09")])
+def test_a_broker_that_hangs_holds_nobody_up(answers, tmp_path):
+    with hung(*answers) as port, Board(tmp_path, port) as board:
+        slowest = board("service 1")["slowest"]
+        state = board("send 0 3")
+        assert state["waiting"] == 3
+        slowest = max(slowest, state["slowest"], board("service 5")["slowest"])
+        assert slowest < LIMIT
+        assert board("state")["waiting"] == 3
+
+
+STREAMS = {  # what comes after the first line, what then comes again and again, and ms in between
+    "PINGRESP": (b"", 500 * b"\xd0\0", 0),
+    "acknowledgements for another": (b"", 500 * b"\x40\x02\xff\xfe", 0),
+    "now and then an acknowledgement for another": (b"", b"\x40\x02\xff\xfe", 3),
+    "a length that never ends": (b"\x30", 1000 * b"\xff", 0),
+    "a length that never ends, slowly": (b"\x30", b"\xff", 3),
+    "a length of noughts": (b"\x30", b"\x80", 3),
+    "a message of 1,000 bytes, slowly": (b"\x30\xe8\x07", b"z", 3),
+    "a message of 256 MB": (b"\x30\xff\xff\xff\x7f", 60000 * b"z", 0),
+    "messages that nobody asked for": (b"", 100 * b"\x30\x04\0\x01tx", 0),
+    "noise": (b"", bytes(range(255, -1, -1)), 0),
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_no_stream_of_bytes_holds_the_loop_and_the_microphone_is_served(name, tmp_path):
+    first, data, pause = STREAMS[name]
+
+    def serve(connection):
+        connection.recv(1024)
+        connection.sendall(CONNACK)
+        connection.recv(1024)
+        connection.sendall(first)
+        while True:
+            connection.sendall(data)
+            time.sleep(pause / 1000)
+
+    with server(serve) as port, Board(tmp_path, port) as board:
+        before = board("service 1")
+        state = board("send 0")
+        assert state["served"] > before["served"]
+        slowest = max(before["slowest"], state["slowest"], board("service 20")["slowest"])
+        assert slowest < LIMIT and board("state")["waiting"] == 1
+
+
+def test_a_slow_broker_is_waited_for_and_gets_each_line_once(tmp_path):
+    """Its answers take longer than a call may."""
+    came = []
+
+    def serve(connection):
+        while data := connection.recv(1024):
+            time.sleep(0.8)
+            if data[0] == 0x10:
+                connection.sendall(CONNACK)
+            else:
+                came.append(data)
+                number = data[4 + len(TOPIC) : 6 + len(TOPIC)]
+                connection.sendall(b"\x40\x02" + number)
+
+    with server(serve) as port, Board(tmp_path, port) as board:
+        assert not board("service 1")["connected"]
+        state = board("service 3")
+        assert state["connected"] and state["slowest"] < LIMIT
+        state = board("send 0 3")
+        assert state["waiting"] == 3 and state["slowest"] < LIMIT
+        state = board("drain")
+        assert (state["waiting"], state["error"]) == (0, None) and state["slowest"] < LIMIT
+    assert len(came) == 3
+
+
+def test_a_broker_that_goes_is_noticed_without_a_line_to_send(tmp_path):
+    def serve(connection):
+        connection.recv(1024)
+        connection.sendall(CONNACK)
+
+    with server(serve) as port, Board(tmp_path, port) as board:
+        assert board("service 1")["served"]
+        assert board("service 20")["error"].startswith("OSError")

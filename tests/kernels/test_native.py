@@ -1,0 +1,239 @@
+"""The native kernels: bit for bit viper's and the reference's integers, safe with hostile parameters, refused where unfit."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+from integers import SCRIPT, in_device_order, sounds
+from models import in_palettes
+from shapes import SHAPES, graph_of, noise
+from support import ROOT, micropython, require, runtime_of
+
+from l3host.emulate import runtimes
+from l3host.graph.half import rounded
+from l3host.l3m.load import load_graph
+from l3host.l3m.writer import LOSSLESS, to_bytes
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
+from l3mote import plan
+from l3mote.kernels import integer
+from l3mote.reader import Reader
+
+TESTS = ROOT / "tests" / "native"
+NATIVE = ROOT / "device" / "native"
+PACKAGE = ROOT / "device"
+MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
+FUZZ_CALLS = 30000
+WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{NATIVE}", f"-I{NATIVE / 'include'}"]
+
+
+def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None):
+    """What board/fixed.py computes, in tiles of `width` if given."""
+    folder.mkdir()
+    (folder / "model.l3m").write_bytes(to_bytes(graph, encoding))
+    pcm.astype("<i2").tofile(folder / "audio.pcm")
+    (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap, "width": width}))
+    done = runtimes.execute(runtime_of("unix"), SCRIPT, package, folder)
+    assert done.returncode == 0, done.stderr + done.stdout
+    if width is not None:
+        last = Reader(BytesIO(to_bytes(graph))).layers[len(graph.convs) - 1]
+        assert int(done.stdout) == -(-plan.used_cols(last) // width)
+    return np.fromfile(folder / "integers.i16", "<i2")
+
+
+class Sizes:
+    """What either integer kernel allocates at most."""
+
+    itemsize = 2
+    plane_bytes = staticmethod(integer.plane_bytes)
+    workspace = staticmethod(lambda p: max(integer.workspace(p), 8 * p.max_values + 8 * p.max_cols))
+    frontend_bytes = staticmethod(integer.frontend_bytes)
+
+
+def smallest_heaps(graph):
+    """(width, bytes) of a tile and what strips of one row need with it, for each width that there is."""
+    reader = Reader(BytesIO(to_bytes(graph)))
+    convs = reader.layers[: len(graph.convs)]
+    heights = [plan.used_rows(convs[0])] + [1] * (len(convs) - 1)
+    return [(width, plan.Plan(reader, Sizes, heights, width).heap_bytes) for width in plan.tile_widths(convs[-1])]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_random_layers_in_strips_of_one_row_and_in_tiles(shape, tmp_path):
+    graph = graph_of(shape)
+    pcm = noise(graph.frontend, 1)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    for kernel in ("native", "viper"):
+        for width, heap in smallest_heaps(graph):
+            found = integers(graph, pcm[0], kernel, tmp_path / f"{kernel}-{width}", heap, width=width)
+            assert (found == expected).all(), (kernel, width)
+
+
+@pytest.mark.parametrize("shape", ["odd widths", "dense", "sparse", "pool of three"])
+def test_random_layers_at_once_and_with_signed_activations(shape, tmp_path):
+    graph = graph_of(shape, "none")
+    pcm = noise(graph.frontend, 1)
+    run = fixed.run(graph, graph.fixed, pcm)
+    assert any((x < 0).any() for x in run.outputs[:-1])
+    expected = in_device_order(graph, run)
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm[0], kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("rotation", range(len(LOSSLESS)))
+@pytest.mark.parametrize("shape", ["odd widths", "narrow planes", "nearly empty", "nearly dense", "more than 255 taps apart"])
+def test_random_layers_in_every_encoding(shape, rotation, tmp_path):
+    """Each layer has another encoding, and over the rotations every one."""
+    graph = in_palettes(graph_of(shape))
+    pcm = noise(graph.frontend, 1)
+    graph.fixed = fixed.calibrate(graph, pcm)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    encodings = [LOSSLESS[(i + rotation) % len(LOSSLESS)] for i in range(len(graph.layers))]
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm[0], kernel, tmp_path / kernel, None, PACKAGE, encodings) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("sound", ["rain", "clock_tick"])
+def test_shipped_model(sound, tmp_path):
+    graph = rounded(load_graph("esc10"))
+    graph.fixed = fixed.calibrate(graph, sounds(graph))
+    fe = graph.frontend
+    pcm = to_pcm(resample(synth.sound(sound), synth.RATE, fe.sample_rate))[: fe.window]
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    assert (integers(graph, pcm, "native", tmp_path / "job") == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["silence", "full scale", "one sample", "last sample", "quiet", "at rest", "steps", "far from 0"])
+def test_front_end_at_its_edges(kind, tmp_path):
+    graph = graph_of("sparse")
+    n = graph.frontend.window
+    pcm = {
+        "silence": np.zeros(n),
+        "full scale": np.where(np.arange(n) // 7 % 2, 32767, -32768),
+        "one sample": np.arange(n) == 100,
+        "last sample": -32768 * (np.arange(n) == n - 1),
+        "quiet": np.random.default_rng(0).integers(-2, 3, n),
+        "at rest": np.full(n, -3),
+        "steps": 3 - np.arange(n) // 250,
+        "far from 0": np.where(np.arange(n) % 230 < 200, -32768, 32767),
+    }[kind].astype(np.int16)
+    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    for kernel in ("native", "viper"):
+        assert (integers(graph, pcm, kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+def copy_of_package(folder):
+    shutil.copytree(PACKAGE / "l3mote", folder / "l3mote", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+CHOOSE = "from l3mote.kernels import choose, KernelError\nprint(choose(None, True).name)\n"
+INSIST = "try:\n    choose('native')\nexcept KernelError as e:\n    print(e)\n"
+
+
+@pytest.mark.parametrize("fault", ["of another architecture", "of another version", "missing"])
+def test_a_module_that_does_not_fit_is_passed_over(fault, tmp_path):
+    module = copy_of_package(tmp_path) / "l3mote" / "kernels" / MODULE.name
+    if fault == "of another architecture":
+        shutil.copy(module.with_name("l3native_armv6m.mpy"), module)
+    elif fault == "of another version":
+        module.write_bytes(b"M\x05" + module.read_bytes()[2:])
+    else:
+        module.unlink()
+    name, reason = micropython(CHOOSE + INSIST, tmp_path).splitlines()[:2]
+    assert name != "native"
+    assert "kernel native does not load here" in reason and "l3native_x64.mpy" in reason
+
+
+def test_parameters_are_checked_before_anything_is_touched():
+    code = """
+import struct
+from l3mote.kernels.native import module
+p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
+def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
+    buffers = [bytes(chunk), bytes(shifts), memoryview(bytearray(x + at))[at:], bytearray(out), bytearray(scratch)]
+    try:
+        return module.conv(*buffers, struct.pack("<%di" % len(p), *p))
+    except ValueError as e:
+        return str(e)
+print(call(p))
+print(call(p, scratch=132))
+for short in ({"chunk": 21}, {"shifts": 0}, {"x": 98}, {"out": 46}, {"scratch": 60}):
+    print(call(p, **short))
+print(call(p[:8] + [22] + p[9:], chunk=22 + 511))  # a palette that ends outside
+print(call(p[:9] + [4] + p[10:]))  # an unknown position code
+print(call(p[:-1]))
+print(call(p, at=1))
+for i in range(len(p)):
+    for v in (-1, 1 << 30, -(1 << 31), (1 << 31) - 1):
+        call(p[:i] + [v] + p[i + 1:])
+"""
+    lines = micropython(code).splitlines()
+    assert lines[:2] == ["1", "0"]  # no room for the filter's list: not done
+    assert lines[2:10] == ["parameters reach outside a buffer"] * 8
+    assert lines[10] == "buffer not aligned"
+
+
+def test_checksums():
+    code = """
+from array import array
+from l3mote.kernels.native import check
+data = bytes([i * 97 %% 251 for i in range(1000)])
+parts, crcs = %r, array("I", %r)
+print([[check(memoryview(data)[a:b], crcs, i) for i in range(len(crcs))] for a, b in parts])
+for i in (len(crcs), -1):
+    try:
+        check(data, crcs, i)
+    except ValueError as e:
+        print(e)
+"""
+    data = bytes(i * 97 % 251 for i in range(1000))
+    parts = [(0, 1000), (1, 1000), (3, 998), (2, 3), (5, 5)]
+    expected = [zlib.crc32(data[a:b]) for a, b in parts]
+    equal = [[i == j for j in range(len(parts))] for i in range(len(parts))]
+    assert micropython(code % (parts, expected)).splitlines() == [str(equal)] + 2 * ["parameters reach outside a buffer"]
+
+
+@pytest.mark.parametrize(
+    ("compiler", "package", "folder", "flags"),
+    [("gcc", "gcc", "portable", ""), ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus")],
+)
+def test_each_c_file_compiles_alone_without_a_warning(compiler, package, folder, flags):
+    """module.c aside, which needs MicroPython's headers and is compiled with -Werror whenever a module is built."""
+    require(shutil.which(compiler), f"compiling the C needs {compiler} (package {package})")
+    files = sorted(path for path in [*NATIVE.glob("*.c"), *(NATIVE / folder).glob("*.c")] if path.name != "module.c")
+    assert len(files) >= 7
+    for path in files:
+        subprocess.run([compiler, *WARNINGS, "-Wmissing-prototypes", "-O2", *flags.split(), "-fsyntax-only", path], check=True)
+
+
+def test_c_under_sanitizers(tmp_path):
+    program = tmp_path / "fuzz"
+    flags = [*WARNINGS, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    files = [NATIVE / name for name in ("conv.c", "decode.c", "planes.c", "mel.c", "portable/arch.c")]
+    require(shutil.which("gcc") and sys.platform == "linux", "building the C with sanitizers needs gcc (package gcc)")
+    subprocess.run(["gcc", *flags, TESTS / "fuzz.c", *files, "-o", program], check=True)
+    done = subprocess.run([program, str(FUZZ_CALLS), "1"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert min(int(n) for n in done.stdout.split()) > FUZZ_CALLS / 20
+
+
+def test_assembly_equals_c(tmp_path):
+    program = tmp_path / "asm.elf"
+    require(shutil.which("arm-none-eabi-gcc"), "checking the M0+ assembly needs arm-none-eabi-gcc (package gcc-arm-none-eabi)")
+    require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
+    flags = "-mthumb -mcpu=cortex-m0plus -O2 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
+    places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
+    sources = [TESTS / "asm.c", NATIVE / "armv6m" / "sums.S", NATIVE / "armv6m" / "weights.S"]
+    subprocess.run(
+        ["arm-none-eabi-gcc", *WARNINGS, *flags.split(), *places.split(), *sources, "-lgcc", "-o", program], check=True
+    )
+    board = ["qemu-system-arm", "-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]
+    done = subprocess.run([*board, program], capture_output=True, text=True, timeout=60)
+    assert "equal" in done.stdout + done.stderr

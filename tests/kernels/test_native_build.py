@@ -1,0 +1,103 @@
+"""The prebuilt native modules are what their source makes: built again, the same bytes from the same compiler, or the same bits."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from support import ROOT, require
+
+from l3host.emulate import emulate, runtimes
+from l3host.errors import L3Error
+from l3host.l3m import selftest
+from l3host.package.library import copy_library
+from l3host.programs import emulators
+
+NATIVE = ROOT / "device" / "native"
+KERNELS = ROOT / "device" / "l3mote" / "kernels"
+RUN_BY = {"x64": "unix", "armv6m": "rp2040", "armv7m": "qemu"}
+ARCHITECTURES = [path.stem.partition("_")[2] for path in sorted(KERNELS.glob("l3native_*.mpy"))]
+
+
+def build(folder, source):
+    """Run build.sh on a copy of the C; returns the folder of modules and what it said."""
+    shutil.copytree(NATIVE, folder / "native", ignore=shutil.ignore_patterns("build-*", "*.mpy"))
+    (folder / "l3mote" / "kernels").mkdir(parents=True)
+    environment = {**os.environ, "PYTHON": sys.executable}
+    command = ["bash", folder / "native" / "build.sh", source]
+    return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("device")
+    source = emulators() / "micropython"
+    require(source.exists(), "building native modules needs MicroPython's source: run make emulators")
+    for package in ("elftools", "ar"):
+        require(importlib.util.find_spec(package), "building native modules needs pip install pyelftools ar")
+    done = build(folder, source)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stderr
+
+
+def compilers(folder):
+    """Architecture -> the compiler's first line about itself."""
+    return dict(line.split(": ", 1) for line in (folder / "compilers").read_text().splitlines())
+
+
+def test_every_module_names_its_compiler():
+    assert len(ARCHITECTURES) >= 5 and sorted(compilers(NATIVE)) == ARCHITECTURES
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_a_module_built_again_is_the_same(arch, built, monkeypatch):
+    folder, said = built
+    name = f"l3native_{arch}.mpy"
+    module = folder / "l3mote" / "kernels" / name
+    require(module.exists(), next((line for line in said.splitlines() if f" {arch} " in line), said))
+    same = compilers(folder / "native")[arch] == compilers(NATIVE)[arch]
+    if same:
+        assert module.read_bytes() == (KERNELS / name).read_bytes(), f"{name} is not what its source makes: make native"
+    if arch in RUN_BY and (not same or arch == "x64"):
+        assert bits_are_equal(module, RUN_BY[arch], monkeypatch)
+
+
+def bits_are_equal(module, runtime, monkeypatch):
+    """The shipped model gives every bit of the reference with this module in place of the repository's."""
+    try:
+        runtimes.find(runtime)
+    except L3Error as e:
+        require(False, str(e))
+
+    def with_module(to):
+        copy_library(to)
+        shutil.copy(module, to / "l3mote" / "kernels")
+
+    monkeypatch.setattr("l3host.emulate.run.copy_library", with_module)
+    pcm = selftest.signal(16000, 99)[None]
+    facts = emulate("esc10", pcm, runtime, kernel="native").to_json()
+    return facts["bit_exact"] and facts["selftest"]["ok"]
+
+
+def test_without_micropython_s_source_the_build_says_what_to_run(tmp_path):
+    done = build(tmp_path, tmp_path)
+    assert done.returncode == 1 and "run make emulators" in done.stderr
+
+
+def test_a_missing_compiler_is_named_with_its_package(tmp_path):
+    """With no compiler on the PATH nothing is built, and each line says which package brings one."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in ("bash", "dirname", "realpath"):
+        (tools / name).symlink_to(shutil.which(name))
+    shutil.copytree(NATIVE, tmp_path / "native", ignore=shutil.ignore_patterns("build-*", "*.mpy"))
+    (tmp_path / "py").mkdir()
+    (tmp_path / "py" / "dynruntime.mk").touch()
+    command = [shutil.which("bash"), tmp_path / "native" / "build.sh", tmp_path]
+    done = subprocess.run(command, env={"PATH": str(tools)}, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "x64 left as it is: it needs package gcc\n" in done.stderr
+    assert "armv6m left as it is: it needs package gcc-arm-none-eabi\n" in done.stderr
+    assert "xtensawin left as it is: it needs Espressif's gcc\n" in done.stderr

@@ -1,0 +1,86 @@
+"""The parameters that Python packs for C are the C structs': their slots' names, their numbers, and what stands in them."""
+
+import json
+import re
+import shutil
+
+import pytest
+from support import BOARD, ROOT, runtime_of
+
+from l3host.emulate import runtimes
+
+KERNELS = ROOT / "device" / "l3mote" / "kernels"
+HEADER = (ROOT / "device" / "native" / "include" / "l3native.h").read_text()
+NATIVE = (KERNELS / "native.py").read_text()
+INTEGER = (KERNELS / "integer.py").read_text()
+
+
+def fields(struct):
+    """Names of a C struct's fields in their order, all of them int32_t."""
+    body = re.search(rf"typedef struct {{\n([^}}]*)}} {struct};", HEADER)[1]
+    code = [re.sub(r"//.*", "", line).strip() for line in body.splitlines()]
+    names = [re.fullmatch(r"int32_t (\w+);", line)[1] for line in code if line]
+    assert names
+    return names
+
+
+def consts(prefix):
+    """Numbered names of native.py that begin so."""
+    return {name.lower(): int(value) for name, value in re.findall(rf"^_{prefix}_(\w+) = const\((\d+)\)$", NATIVE, re.M)}
+
+
+def test_slots_of_a_convolution_have_the_names_and_the_order_of_c():
+    names = fields("conv_t")
+    assert consts("CONV") == {**{name: i for i, name in enumerate(names)}, "slots": len(names)}
+
+
+def test_slots_that_move_from_frame_to_frame_have_the_numbers_of_c():
+    names, slots = fields("frame_t"), consts("FRAME")
+    assert slots == {name: names.index(name) for name in ("start", "to")}
+
+
+@pytest.mark.parametrize("struct", ["planes_t", "columns_t", "rows_t", "frame_t"])
+def test_structs_packed_whole_have_the_fields_of_c(struct):
+    count, names = re.search(rf'"<(\d+)i"\)?  # {struct}[^:]*: ([\w ]+)$', INTEGER + NATIVE, re.M).groups()
+    assert names.split() == fields(struct) and int(count) == len(fields(struct))
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    """What board/slots.py packed, by the function that it went to."""
+    folder = tmp_path_factory.mktemp("slots")
+    shutil.copy(ROOT / "tests" / "device" / "small.l3m", folder)
+    done = runtimes.execute(runtime_of("unix"), BOARD / "slots.py", ROOT / "device", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+# What board/slots.py's numbers mean. Rows 7 to 9 of a convolution that pools pairs; the chunk's first filter is the layer's third.
+# Row 7's upper left neighbour is in row 6 of a plane whose first stored row is -1; it is the second of its pair, which is row 3.
+MEANT = {
+    "conv": ("conv_t", {
+        "filters": 3, "biases": 0, "counts": 11, "values": 12, "positions": 13, "end": 20, "first_shift": 52,
+        "to": 3 * 25 + 1 + 2 * 26, "palette": 14,
+        "code": 31, "taps": 32, "exponent": 33, "out_exponent": 34, "least": 35, "most": 36, "is_signed": 37,
+        "pitch": 21, "size": 22, "first": 7 * 21, "rows": 3, "columns": 96,
+        "out_pitch": 25, "out_size": 26, "pool_rows": 2, "pool_columns": 4, "within": 1, "out_columns": 24,
+    }),
+    "clear": ("planes_t", {"channels": 41, "size": 42, "pitch": 43, "first": 46, "rows": 47}),
+    "slide": ("planes_t", {"channels": 41, "size": 42, "pitch": 43, "first": 48, "rows": 2}),
+    "flatten": ("columns_t", {
+        "channels": 41, "size": 42, "pitch": 43, "inset": 44, "rows": 49, "columns": 45, "to": 51, "opening": 1,
+    }),
+    # after the second of two frames
+    "normalise": ("rows_t", {"rows": 2, "columns": 64, "pitch": 43, "loudest": -67}),
+    # the second frame
+    "frame": ("frame_t", {
+        "n_fft": 61, "start": 62 - 63, "bits": 65, "to": 2 * 43 + 1, "offset": -42 * 512, "bands": 64, "silence": -66,
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", MEANT)
+def test_each_slot_holds_what_c_calls_it(function, packed):
+    struct, meant = MEANT[function]
+    names = fields(struct)
+    assert dict(zip(names, packed[function][: len(names)], strict=True)) == meant

@@ -1,0 +1,198 @@
+// The M0+ assembly against the C that it equals, on a Cortex-M in QEMU (semihosting). Prints "equal", or what differs.
+// The files whose inside is compared are included whole.
+#include "decode.c"
+#include "armv6m/conv.c"
+#include "armv6m/decode.c"
+#include "conv.c"
+
+#define TRIALS 400
+#define CHANNELS 5
+#define MOST_CHANNELS 60 // whose filters have room for ways of more than 255
+#define OUT 400
+
+static uint32_t state = 1;
+static uint16_t plane[2000], values[9 * MOST_CHANNELS];
+static uint8_t positions[18 * MOST_CHANNELS];
+static int16_t asm_out[OUT], c_out[OUT];
+static int32_t list[18 * MOST_CHANNELS], c_list[18 * MOST_CHANNELS], lines[2 * 48], asm_line[48];
+
+// What the compiler clears structs with: there is no library.
+void *memset(void *to, int value, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        ((uint8_t *)to)[i] = (uint8_t)value;
+    }
+    return to;
+}
+
+static uint32_t random32(void) {
+    state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+    return state;
+}
+
+static int32_t pick(int32_t n) {
+    return (int32_t)(random32() % (uint32_t)n);
+}
+
+static void semihost(int operation, const void *argument) {
+    register int r0 __asm__("r0") = operation;
+    register const void *r1 __asm__("r1") = argument;
+    __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+static void finish_with(const char *text) {
+    semihost(4, text); // SYS_WRITE0
+    semihost(0x18, (const void *)0x20026); // SYS_EXIT: ADP_Stopped_ApplicationExit
+}
+
+static bool same(const void *a, const void *b, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (((const uint8_t *)a)[i] != ((const uint8_t *)b)[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// A filter of random weights and ways, as lists of rows (groups of four words, three rows a channel) or of taps.
+static filter_t random_filter(void) {
+    filter_t f = {list, NULL, random32() >> 8, pick(2)};
+    int words = f.by_rows ? 12 * (1 + pick(CHANNELS)) : 2 * pick(9 * CHANNELS);
+    f.end = list + words;
+    for (int i = 0; i < words; i++) {
+        bool way = f.by_rows ? i % 4 == 3 : i % 2 == 0;
+        list[i] = way ? 2 * pick(16) : pick(2000) - 1000;
+    }
+    for (int i = 0; i < 2000; i++) {
+        plane[i] = (uint16_t)pick(8192);
+    }
+    return f;
+}
+
+// conv_blocks equals conv_lines: rows, pools, strips that begin within a group, saturation.
+static bool blocks(void) {
+    filter_t f = random_filter();
+    bool pooled = pick(2);
+    int32_t columns = (f.by_rows ? 4 : 8) + pick(40 - 8), rows = 1 + pick(5), pool_rows = pooled ? 1 + pick(3) : 1;
+    conv_t p = {.pool_rows = pool_rows,
+        .pool_columns = pooled ? 2 : 1,
+        .most = (1 << (8 + pick(8))) - 1,
+        .rows = rows,
+        .columns = columns,
+        .pitch = columns + 2,
+        .within = pick(pool_rows),
+        .is_signed = pick(2)};
+    p.out_columns = columns / p.pool_columns, p.out_pitch = p.out_columns + pick(3);
+    int32_t shift = pick(18);
+    for (int i = 0; i < 2000 && p.is_signed; i++) {
+        plane[i] = (uint16_t)(plane[i] - 4096);
+    }
+    for (int i = 0; i < OUT; i++) {
+        asm_out[i] = c_out[i] = (int16_t)pick(p.most + 1);
+    }
+    if (!conv_blocks(&p, &f, shift, plane, asm_out)) { // no whole block in what the pool takes
+        return !has_blocks(&f, p.pool_columns * p.out_columns);
+    }
+    conv_lines(&p, &f, shift, plane, c_out, lines);
+    return same(asm_out, c_out, sizeof(c_out));
+}
+
+// Sums that go to a line, for the pools that conv_blocks does not do
+static bool sums(void) {
+    filter_t f = random_filter();
+    int32_t columns = (f.by_rows ? 4 : 1) + pick(40);
+    bool is_signed = pick(2);
+    for (int i = 0; i < 2000 && is_signed; i++) {
+        plane[i] = (uint16_t)(plane[i] - 4096);
+    }
+    sum_line(&f, plane, columns, asm_line, is_signed);
+    if (is_signed) {
+        sum_row(&f, plane, columns, lines, true);
+    } else {
+        sum_row(&f, plane, columns, lines, false);
+    }
+    return same(asm_line, lines, 4 * (size_t)columns);
+}
+
+static uint16_t random_half(int rare) {
+    static const uint16_t strange[] = {0, 0x8000, 1, 0x83FF, 0x7C00, 0xFC01, 0x0400, 0x7BFF, 0xFBFF};
+    return pick(rare) ? (uint16_t)((random32() & 0x83FF) | (uint32_t)(1 + pick(16)) << 10) : strange[pick(9)];
+}
+
+// Ascending taps of a filter, in one of the position codes; returns its bytes.
+static int32_t encode(int32_t code, const uint8_t *there, int32_t taps) {
+    int32_t at = 0, gap = 0, skip = code == NIBBLE_GAPS ? 15 : 255, nibbles = 0;
+    for (int32_t i = 0; i < taps; i++) {
+        if (code == BITMAP) {
+            positions[i >> 3] = (uint8_t)(i & 7 ? positions[i >> 3] : 0) | (uint8_t)(there[i] << (i & 7));
+            at = (i >> 3) + 1;
+            continue;
+        }
+        bool last = there[i] != 0;
+        if (!last && ++gap < skip) {
+            continue;
+        }
+        if (code == BYTE_GAPS) {
+            positions[at++] = (uint8_t)gap;
+        } else if (nibbles++ & 1) {
+            positions[at++] |= (uint8_t)(gap << 4);
+        } else {
+            positions[at] = (uint8_t)gap;
+        }
+        gap = 0;
+    }
+    return at + (nibbles & 1);
+}
+
+// decode_quickly equals decode where it decodes; *decoded counts.
+static bool decoding(int *decoded) {
+    static uint8_t there[9 * MOST_CHANNELS];
+    static uint16_t palette[256];
+    int32_t channels = 1 + pick(pick(2) ? CHANNELS : MOST_CHANNELS), code = pick(4), taps = 9 * channels, n = 0,
+            share = 1 + pick(100);
+    int rare = pick(4) ? 5000 : 20;
+    for (int32_t i = 0; i < taps; i++) {
+        there[i] = code == ALL || pick(100) < share;
+        n += there[i];
+        values[i] = random_half(rare);
+        palette[i & 255] = random_half(rare);
+    }
+    int32_t bytes = code == ALL ? 0 : encode(code, there, taps), by_rows = code == ALL && pick(2);
+    bytes -= bytes && pick(4) == 0; // too few
+    conv_t p = {.code = code, .taps = taps, .pitch = 3 + pick(60), .size = pick(5000)};
+    weights_t quick = {(const uint8_t *)values, positions, positions + bytes, pick(2) ? palette : NULL, pick(16) - 2}, slow = quick;
+    factors_t factors;
+    size_t room = 2 * (size_t)(pick(2) ? taps : n);
+    prepare_factors(&factors, &p);
+    set_factors(&factors, pick(16) - 2);
+    int32_t *end = decode_quickly(&p, &quick, n, by_rows, list, &factors, room);
+    if (!end) {
+        return true;
+    }
+    ++*decoded;
+    int32_t *c_end = decode(&p, &slow, n, by_rows, c_list, room);
+    return c_end
+        && end - list == c_end - c_list
+        && same(list, c_list, 4 * (size_t)(end - list))
+        && quick.values == slow.values
+        && quick.positions == slow.positions;
+}
+
+void start(void) {
+    int decoded = 0;
+    for (int i = 0; i < TRIALS; i++) {
+        if (!blocks()) {
+            finish_with("conv_blocks differs\n");
+        }
+        if (!sums()) {
+            finish_with("sum_line differs\n");
+        }
+        for (int j = 0; j < 5; j++) {
+            if (!decoding(&decoded)) {
+                finish_with("decode_quickly differs\n");
+            }
+        }
+    }
+    finish_with(decoded > 5 * TRIALS / 4 ? "equal\n" : "hardly anything was decoded\n");
+}
+
+__attribute__((section(".vectors"), used)) static void *const vectors[] = {(void *)0x20010000, (void *)start};

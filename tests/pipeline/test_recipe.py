@@ -1,0 +1,176 @@
+"""Recipes: what a file becomes, the shipped ones, and one line for everything that is wrong in one."""
+
+import pytest
+
+from l3host import cli
+from l3host.compress import paper, plans
+from l3host.errors import L3Error
+from l3host.pipeline import recipe as recipes
+from l3host.pipeline import recover
+from l3host.train import settings
+
+FULL = """
+seed = 3
+paper = "II 95.45"
+[source]
+weights = "teacher.h5"
+[ablate]
+width = "43.14"
+[prune]
+plan = [0, 30.5, 40]
+[[recover]]
+method = "batchnorm"
+data = "street"
+[[recover]]
+method = "kd"
+data = "street"
+epochs = 5
+folds = [1, 2]
+[[evaluate]]
+data = "esc"
+subset = "esc10"
+seeds = 2
+[sensitivity]
+data = "esc"
+[convert]
+calibrate = "street"
+[data]
+street = "sounds"
+"""
+SHAPE = '[source]\nweights = "random"\n'
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """load(text, **data): the recipe of this text, in a folder that has teacher.h5 and sounds/."""
+    (tmp_path / "teacher.h5").write_bytes(b"")
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def do(text, **data):
+        (tmp_path / "my.toml").write_text(text)
+        return recipes.load(str(tmp_path / "my.toml"), data)
+
+    return do
+
+
+def test_every_table(load, tmp_path):
+    found = load(FULL, esc="../sounds")
+    assert (found.name, found.seed, found.paper) == ("my", 3, "II 95.45")
+    assert found.source.weights == str(tmp_path / "teacher.h5")
+    assert recipes.width(found.ablate) == (64, 48, 64, 64, 128, 128, 256, 256) and recipes.depth(found.ablate) is None
+    assert recipes.target(found.prune) == (0.0, 30.5, 40.0)
+    assert found.recover[0] == recipes.Recover("batchnorm", "street")
+    assert found.recover[1] == recipes.Recover("kd", "street", None, (1, 2), settings.Kd(epochs=5, seed=3))
+    assert found.evaluate == (recipes.Evaluate("esc", "esc10", seeds=2),)
+    assert found.sensitivity == recipes.Sensitivity("esc", probe="logistic")
+    assert found.needs() == ["street", "esc"]
+    assert found.data == {"street": str(tmp_path / "sounds"), "esc": str(tmp_path / "sounds")}
+
+
+def test_what_is_told_has_no_paths(load, tmp_path):
+    assert str(tmp_path) not in str(load(FULL, esc=str(tmp_path / "sounds")).told())
+
+
+def test_paths_given_go_before_the_recipes_own(load, tmp_path):
+    (tmp_path / "other.h5").write_bytes(b"")
+    found = load(FULL, esc="../sounds", street="..", weights="../other.h5")
+    assert found.data["street"] == str(tmp_path) and found.source.weights == str(tmp_path / "other.h5")
+
+
+WRONG = {
+    "a = 1\nb = = 2\n": r"my.toml: no valid TOML: .*line 2",
+    "speed = 1\n" + SHAPE: r"my.toml: unknown key 'speed': known are source, seed, paper, student",
+    "[prune]\nsparsity = 5": r"my.toml: table \[source\] is missing",
+    "[source]\n": r"my.toml, \[source\]: key 'weights' is missing",
+    SHAPE + "depth = 3": r"my.toml, \[source\]: unknown key 'depth': known are weights, final_norm, video, frontend, filters",
+    SHAPE + "filters = [4, 2.5]": r"\[source\]: filters = \[4, 2.5\]: must be a list of whole numbers",
+    SHAPE + "filters = []": "must be a list of whole numbers",
+    SHAPE + "final_norm = 1": r"\[source\]: final_norm = 1: must be true or false",
+    SHAPE + 'frontend = "mel"': r"\[source\]: unknown front-end 'mel': choose from sea, mel256",
+    SHAPE + "[prune]\nsparsity = true": r"\[prune\]: sparsity = True: must be a number",
+    SHAPE + "[prune]": r"\[prune\]: give one of plan and sparsity",
+    SHAPE + '[prune]\nplan = "95"': "my.toml: unknown pruning plan '95': choose from 53.49,",
+    SHAPE + '[ablate]\ndepth = "conv7"\nwidth = [1]': r"\[ablate\]: give one of depth and width",
+    SHAPE + '[ablate]\ndepth = "conv2"': "unknown depth 'conv2': choose from conv7",
+    SHAPE + '[[recover]]\nmethod = "magic"': r"method = 'magic': must be one of batchnorm, kd, sea, avc, labels, palette",
+    SHAPE + '[[recover]]\nmethod = "kd"': r"\[\[recover\]\] 1: key 'data' is missing",
+    SHAPE + '[[recover]]\nmethod = "batchnorm"\ndata = "a"\nepochs = 3': r"unknown key 'epochs': known for batchnorm are method",
+    SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nepochs = "3"': r"\[\[recover\]\] 1: epochs = '3': must be a whole number",
+    SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nseed = 3': r"unknown key 'seed'",
+    SHAPE + '[recover]\nmethod = "kd"': r"recover must be a list of tables: \[\[recover\]\]",
+    SHAPE + '[[recover]]\nmethod = "sea"\ndata = "street"': r"by sea teaches a new network: give a \[student\]",
+    SHAPE + '[[recover]]\nmethod = "labels"\ndata = "a"\n[[recover]]\nmethod = "kd"\ndata = "a"': "only palette may come after",
+    SHAPE + '[[recover]]\nmethod = "palette"\ndata = "a"': r"palette is the last step, for \[convert\] encoding = 'palette'",
+    SHAPE + "[prune]\nsparsity = 40\ngradual = true": "gradual needs a training: its first",
+    SHAPE + "[student]\nfilters = [2]": r"\[student\] knows nothing yet",
+    '[source]\nweights = "teacher.h5"\nfilters = [2]': r"\[source\]: filters is for weights = 'random' alone",
+    SHAPE + '[[recover]]\nmethod = "avc"\ndata = "street"': r"by avc needs \[source\] video, a trained",
+    SHAPE + 'video = "v.keras"': r"\[source\]: no such file: .*v.keras; --data video=PATH says where v.keras is",
+    SHAPE + '[convert]\nencoding = "f8"': r"\[convert\]: unknown encoding 'f8': choose from auto, f16, palette",
+    "seed = 1.5\n" + SHAPE: "my.toml: seed = 1.5: must be a whole number",
+    'paper = "II 95"\n' + SHAPE: r"my.toml: unknown row 'II 95' of the papers' tables: choose from L3, II 53.49",
+    SHAPE + '[[evaluate]]\ndata = "street"': r'my.toml needs data .street.: --data street=PATH, or street = "PATH" in its',
+    SHAPE + '[[evaluate]]\ndata = "street"\n[data]\nstreet = "no"': r"data 'street': no such file or directory: .*no",
+    SHAPE + "[data]\nstreet = 3": r"\[data\]: must be a table of paths by name",
+    '[source]\nweights = "no.h5"': r"\[source\]: no such file: .*no.h5; --data weights=PATH says where no.h5 is",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_one_line_says_what_is_wrong(load, text):
+    with pytest.raises(L3Error, match=WRONG[text]) as error:
+        load(text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_recipe_that_is_not_there(tmp_path):
+    with pytest.raises(L3Error, match="no such recipe: table9 .* name of a shipped one: .*table2-95.45-kd"):
+        recipes.load("table9")
+
+
+def test_the_command_refuses_data_that_nothing_uses(load, tmp_path, capsys):
+    load(SHAPE)
+    assert cli.main(["compress", str(tmp_path / "my.toml"), "--data", "street=.."]) == 1
+    assert capsys.readouterr().err == "l3mote: --data street: not used; used are video, weights\n"
+    with pytest.raises(SystemExit):
+        cli.main(["compress", "my", "--data", "street"])
+    assert "'street' is not NAME=PATH" in capsys.readouterr().err
+
+
+# -- the shipped ones
+
+SHIPPED = sorted(path.stem for path in recipes.SHIPPED.glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
+    text = recipes.find(name).read_text()
+    assert text.startswith("# ")
+    (tmp_path / "weights.h5").write_bytes(b"")
+    names = {"weights": str(tmp_path / "weights.h5"), "audio": str(tmp_path), "esc50": str(tmp_path), "videos": str(tmp_path)}
+    names["video"] = names["weights"]
+    found = recipes.load(name, names)
+    for need in found.needs():
+        assert f"--data {need}=" in text
+    assert found.recover or name.startswith("table3")
+
+
+def test_every_row_of_the_tables_is_shipped():
+    data = {name: "." for name in ("audio", "esc50", "videos")} | {"weights": __file__, "video": __file__}
+    rows = {path.stem: recipes.load(path.stem, data).paper for path in recipes.SHIPPED.glob("*.toml")}
+    wanted = {f"II {p}" for p in plans.TABLE_II} | {f"III {p}" for p in plans.TABLE_III} | {f"IV {p}" for p in plans.TABLE_IV}
+    assert wanted | {f"SEA {i}" for i in range(4)} <= set(rows.values())
+    assert len([name for name in rows if name.startswith("table2")]) == 22  # AVC and KD
+
+
+def test_paper_figures_agree_with_each_other():
+    """Table II's megabytes are 4 bytes for each weight that its reduction leaves of L3's 4,684,224."""
+    for name in plans.TABLE_II:
+        left = (1 - float(name) / 100) * 4_684_224 * 4
+        assert paper.ROWS[f"II {name}"].values_bytes == pytest.approx(left, rel=0.01)
+
+
+def test_each_method_of_recovery_has_its_settings_and_its_step():
+    assert set(recover.METHODS) == set(recipes.METHODS)

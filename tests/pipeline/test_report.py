@@ -1,0 +1,206 @@
+"""`l3mote report`: the page holds the figures of the runs and nothing from elsewhere; folders that are no finished runs."""
+
+import importlib.util
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from support import require
+
+from l3host import cli
+from l3host.errors import L3Error
+from l3host.pipeline import figures, report
+from l3host.pipeline.figures import Point
+
+CONFUSION = [[3, 1], [0, 4]]
+
+
+def result(name, size=5000, accuracy=0.875, row=None, **changes):
+    """A result.json with two layers and one evaluation."""
+    evaluation = {
+        "dataset": "ESC-50", "probe": "mlp", "labels": ["dog", "rain"], "clips": 8, "seeds": [1, 2], "folds": [1, 2],
+        "accuracy_mean": accuracy, "accuracy_per_fold": {"1": accuracy - 0.125, "2": accuracy + 0.125},
+        "accuracy_interval": [0.512, 0.987], "confusion": CONFUSION,
+    }  # fmt: skip
+    boards = {
+        "rp2040": {
+            "fits": False, "missing": 4321, "heap_free": 240000, "heap_needed": 244321,
+        },
+        "rp2350": {
+            "fits": True, "missing": 0, "heap_free": 480000, "heap_needed": 244321,
+            "seconds_estimate": {"viper": {"seconds": 2.5, "basis": "guess"}},
+        },
+    }  # fmt: skip
+    return {
+        "name": name, "version": "0.1.0", "source": "teacher.h5",
+        "recipe": {"name": name, "paper": row, "seed": 7, "random": False},
+        "inputs": {"weights": "ab" * 32, "street": "cd" * 32}, "before": {"weights": 4000},
+        "after": {"filters": [2, 4], "density": {"conv1": 1.0, "conv2": 0.125}, "weights": 1000, "nonzeros": 250},
+        "recover": [{"method": "kd", "data": "street", "recordings": 1234, "losses": [2.0, 0.5], "training_seconds": 3.0}],
+        "evaluations": [evaluation], "sensitivity": None, "bytes": size, "values_bytes": 500, "layers": [], "macs": 2_500_000,
+        "boards": boards, "estimate": {"board": "rp2040", "kernel": "native", "seconds": 0.64, "basis": "a cycle model"},
+        "frontend": {"sample_rate": 8000, "bands": 64}, "cosine_to_keras": 0.999999, "seconds": {"load": 1.0, "cut": 2.0},
+        **changes,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def run(tmp_path):
+    """run(name, ...) -> a finished run's folder."""
+
+    def do(name, folder=None, **changes):
+        path = tmp_path / "runs" / (folder or name)
+        path.mkdir(parents=True)
+        found = result(name, **changes)
+        (path / "run.json").write_text(json.dumps({"recipe": found["recipe"], "inputs": found["inputs"]}))
+        (path / "result.json").write_text(json.dumps(found))
+        return path
+
+    return do
+
+
+@pytest.fixture
+def page(run, tmp_path):
+    """page(*folders) -> (text of the HTML file, of the Markdown file)."""
+    for module in ("jinja2", "matplotlib"):
+        require(importlib.util.find_spec(module), f"{module} is not installed")
+
+    def do(*folders):
+        out = tmp_path / "report.html"
+        assert cli.main(["report", *map(str, folders), "-o", str(out), "--force"]) == 0
+        return out.read_text(encoding="utf-8"), out.with_suffix(".md").read_text(encoding="utf-8")
+
+    return do
+
+
+class Page(HTMLParser):
+    """Text, and every address that a browser would follow or load."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.words, self.addresses, self.tags = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attributes if name in ("src", "href", "xlink:href", "action", "data")]
+
+    def handle_data(self, data):
+        self.words.append(data.strip())
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def test_the_page_needs_nothing_else_and_holds_the_figures(page, run):
+    text, _ = page(run("a", row="II 95.45"), run("b", size=9000, accuracy=0.75))
+    found = Page(text)
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in found.addresses)
+    assert not {"script", "link", "iframe"} & set(found.tags)
+    assert not re.findall(r"url\((?!#)", text) and "@import" not in text
+    shown = ("5,000", "9,000", "75.0", "2.5", "244", "0.64", "0.875", "0.750", "12.5", "0.512 – 0.987", "lacks 4,321 bytes")
+    for expected in shown:
+        assert expected in found.text, expected
+    assert "1: 0.750, 2: 1.000" in found.text
+    assert "93.75 % less than the source" in found.text  # 250 of 4,000
+    assert found.tags.count("svg") == 3 and found.tags.count("img") == 2  # Pareto and losses; confusions
+
+
+def test_the_papers_figure_stands_beside_ours(page, run):
+    text, table = page(run("a", row="II 95.45"), run("b", row="II 53.49"))
+    found = Page(text).text
+    for said in ("accuracy, ESC-50, mlp 0.723 0.875", "0.814 MB 0.001 MB; the float16 file with everything in it 0.005 MB"):
+        assert said in found
+    ours = "from teacher.h5; hears 8 kHz, 64 bands; kd on 1,234 recordings of street; ESC-50, mlp: folds 1, 2, 8 clips, 2 seed(s)"
+    assert ours in found and "AudioSet videos at 48 kHz" in found
+    assert ours in table and "the paper (Table II, 95.45 % of weights zeroed) 0.723, ours 0.875" in table
+    assert "accuracy, ESC-50, mlp: the paper (Table II, 53.49" not in table  # which gives none
+
+
+def test_the_markdown_table(page, run):
+    _, table = page(run("a"))
+    assert table.splitlines() == [
+        "| run | zeros % | bytes | values only | M MACs | heap kB | RP2040 s (estimate) | ESC-50, mlp |",
+        "|---|---|---|---|---|---|---|---|",
+        "| a | 75.0 | 5,000 | 500 | 2.5 | 244 | 0.64 | 0.875 |",
+    ]
+
+
+def test_json_names_the_files_that_were_written(run, tmp_path, capsys):
+    for module in ("jinja2", "matplotlib"):
+        require(importlib.util.find_spec(module), f"{module} is not installed")
+    out = tmp_path / "two.html"
+    assert cli.main(["report", str(run("a")), str(run("b")), "-o", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"html": str(out), "markdown": str(tmp_path / "two.md"), "runs": 2}
+
+
+def test_the_same_runs_give_the_same_page(page, run):
+    folder = run("a")
+    assert page(folder) == page(folder)
+
+
+def test_what_runs_may_have_or_lack(page, run):
+    """Sensitivity curves, an emulated board, several labels a clip; no evaluation, no training."""
+    rows = [{"layer": "dense", "percent": 0, "value": 0.8}, {"layer": "conv1", "percent": 20, "value": 0.7}]
+    tags = {"dataset": "SONYC-UST", "probe": "mlp", "labels": ["a", "b"], "clips": 9, "seeds": [1], "folds": [1, 2, 3]}
+    tags |= {f"auprc_{kind}_{what}": v for kind, v in (("micro", 0.801), ("macro", 0.57)) for what, v in (("mean", v),)}
+    tags |= {"auprc_micro_per_fold": {"test": 0.801}, "auprc_macro_per_fold": {"test": 0.57}}
+    study = {"rows": rows, "dataset": "ESC-50", "probe": "logistic"}
+    full = run("full", row="SEA 3", sensitivity=study, evaluations=[tags])
+    emulated = {"runtime": "rp2040", "kernel": "native", "seconds_per_window": 0.777, "heap_peak_bytes": 123456}
+    (full / "emulated.json").write_text(json.dumps(emulated))
+    text, table = page(full, run("bare", evaluations=[], recover=[]))
+    found = Page(text)
+    assert "rp2040, kernel native: 0.777 s a window, heap peak 123,456 bytes" in found.text
+    assert "Sensitivity: each layer pruned alone" in found.text
+    assert "micro AUPRC, SONYC-UST, mlp 0.784 0.801" in found.text and "macro AUPRC, SONYC-UST, mlp 0.559 0.570" in found.text
+    assert table.splitlines()[3].endswith("| - |")
+
+
+def test_names_are_text_not_markup(page, run):
+    text, _ = page(run("<script>x</script>", folder="odd"))
+    assert "script" not in Page(text).tags
+
+
+def test_runs_of_one_name_are_told_apart(run):
+    folders = [run("a"), run("a", folder="again")]
+    assert [found.name for found in report.read_all(folders)] == [str(folder) for folder in folders]
+
+
+def test_pareto_front_by_hand():
+    pairs = {"a": (3, 0.7), "b": (1, 0.5), "c": (2, 0.4), "d": (4, 0.7), "e": (1, 0.3), "f": (9, 0.9)}
+    points = [Point(name, *pair) for name, pair in pairs.items()]
+    assert [point.name for point in figures.front(points)] == ["b", "a", "f"]
+
+
+# -- what is refused
+
+
+def refused(*folders):
+    with pytest.raises(L3Error) as error:
+        report.read_all(list(folders))
+    return str(error.value)
+
+
+def test_folders_that_are_no_finished_run(run, tmp_path):
+    folder = run("a")
+    assert "is no run folder of l3mote compress (it has no run.json)" in refused(tmp_path)
+    assert "no run folder" in refused(tmp_path / "nowhere")
+    assert "a run folder is given twice" in refused(folder, tmp_path / "runs" / ".." / "runs" / "a")
+    (folder / "result.json").write_text('{"name": "a"}')
+    assert "result.json has no version: it is not what this version" in refused(folder)
+    (folder / "result.json").write_text("{")
+    assert "cannot read " in refused(folder)
+    (folder / "result.json").unlink()
+    assert refused(folder) == f"{folder} is not finished: l3mote compress a --run-dir {folder} goes on with it"
+
+
+def test_nothing_is_written_when_a_run_is_refused(run, tmp_path, capsys):
+    out = tmp_path / "report.html"
+    assert cli.main(["report", str(run("a")), str(tmp_path), "-o", str(out)]) == 1
+    assert "no run folder" in capsys.readouterr().err
+    assert not out.exists() and not out.with_suffix(".md").exists()
+    assert cli.main(["report", str(tmp_path / "runs" / "a"), "-o", str(tmp_path / "report.md")]) == 1
+    assert "name it .html" in capsys.readouterr().err

@@ -1,0 +1,239 @@
+"""python tools/bench.py OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
+
+Layers are measured inside a network of three convolutions, models whole; the device package and its kernels are the unchanged ones.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import bench_report
+import numpy as np
+
+from l3host import show
+from l3host.deploy import targets
+from l3host.emulate import runtimes
+from l3host.emulate.run import job_folder
+from l3host.errors import L3Error
+from l3host.files import write_bytes
+from l3host.graph.network import Conv, Graph
+from l3host.l3m.finish import finish
+from l3host.l3m.load import find, load_graph, open_reader
+from l3host.l3m.writer import to_bytes
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3host.sound.audio import resample, to_pcm
+from l3host.sound.windows import calibration_windows
+from l3mote import format as fmt
+from l3mote.kernels import FIXED as KERNELS  # those that are measured
+from l3mote.plan import schedule
+
+SCRIPT = Path(__file__).parent / "board" / "kernels.py"
+# Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
+RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
+SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
+DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
+ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
+SMALL_HEAP = 112_000  # bytes of buffers that leave an RP2040 some 40 kB for other things
+SPARSITY = 0.9  # of the pruned SEA-64
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model file to measure: the whole network, or its layer called "layer" if density says what that one is about."""
+
+    title: str
+    path: Path
+    kernels: tuple[str, ...] = KERNELS
+    density: float | None = None
+    plan_heap: int | None = None  # bytes of heap for the model's buffers, else what the runtime has
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """One layer of a window. cost: in the runtime's unit, with decoding and requantising, without reading the file."""
+
+    name: str
+    shape: str
+    density: float
+    macs: int  # on non-zero weights
+    outputs: int  # sums before the pool
+    cost: float
+
+    @property
+    def per_mac(self) -> float:
+        return self.cost / self.macs
+
+
+@dataclass
+class Result:
+    """What one subject cost in one runtime with one kernel, in the runtime's unit; problem says why it could not run."""
+
+    subject: Subject
+    runtime: str
+    kernel: str
+    problem: str | None = None
+    window: float = 0.0  # of a whole model
+    frame: float = 0.0  # of its log-mel
+    frames: int = 0
+    layers: list[LayerCost] = field(default_factory=list)
+    facts: dict = field(default_factory=dict)  # of board/job.py
+
+    @property
+    def layer(self) -> LayerCost:
+        """The one that a subject with a density is about."""
+        return next(layer for layer in self.layers if layer.name == "layer")
+
+
+# -- what is measured
+
+
+def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph:
+    """A network whose "layer" has this many channels in and out, on planes of this size, and this share of non-zeros.
+
+    One convolution brings the channels, one takes them away: a large embedding costs heap that the layer does not.
+    """
+    rng = np.random.default_rng(0)
+    n_fft = max(64, 2 * bands)
+    window = n_fft * (frames + 1) // 2
+    front = fmt.Frontend(
+        8000, window, window, n_fft, n_fft // 2, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
+    )
+    layers = []
+    shapes = (("first", 1, channels, 1.0, (1, 1)), ("layer", channels, channels, density, (2, 2)))
+    for name, inputs, outputs, share, pool in (*shapes, ("last", channels, 1, 1.0, (bands // 2, frames // 2))):
+        kernel = rng.uniform(0.1, 1.0, (3, 3, inputs, outputs)) * rng.choice([-1, 1], (3, 3, inputs, outputs))
+        empty = rng.permutation(kernel.size)[round(share * kernel.size) :]
+        kernel.flat[empty] = 0
+        layers.append(Conv(name, kernel / np.sqrt(9 * inputs * share), rng.uniform(-0.1, 0.1, outputs), "relu", pool))
+    graph = Graph(front, layers)
+    graph.fixed = fixed.calibrate(graph, rng.integers(-9000, 9000, (2, window)).astype(np.int16))
+    return graph
+
+
+def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
+    """A copy without the smallest of its convolutions' weights: of all together, or of each layer. Nothing is trained again."""
+    weights = [np.abs(conv.kernel).ravel() for conv in graph.convs]
+    common = np.quantile(np.concatenate(weights), sparsity)
+    layers = list(graph.layers)
+    for i, w in enumerate(weights):
+        threshold = common if one_threshold else np.quantile(w, sparsity)
+        layers[i] = replace(layers[i], kernel=np.where(np.abs(layers[i].kernel) >= threshold, layers[i].kernel, 0))
+    return replace(graph, layers=layers, fixed=None)
+
+
+def written(graph: Graph, path: Path) -> Path:
+    if graph.fixed is None:
+        graph = finish(graph, windows=calibration_windows(graph.frontend), sounds="synthetic sounds")
+    path.write_bytes(to_bytes(graph))
+    return path
+
+
+def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
+    """Layers, the shipped model, and SEA-64 where its weights (.h5) are given. Files are written to the folder."""
+    for channels, bands, frames in SHAPES:
+        for density in DENSITIES:
+            title = f"{channels}->{channels}, {bands}x{frames}"
+            path = folder / f"layer-{channels}-{bands}-{density}.l3m"
+            yield Subject(title, written(layer_graph(channels, bands, frames, density), path), density=density)
+    yield Subject("shipped esc10", find("esc10"))
+    if sea:
+        from l3convert import convert
+
+        graph = convert(sea)
+        graphs = {"dense": graph}
+        for how, one_threshold in (("in each layer", False), ("by one threshold", True)):
+            graphs[f"{SPARSITY:.0%} sparse {how}"] = pruned(graph, SPARSITY, one_threshold)
+        for name, variant in graphs.items():
+            yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m"), ("native",))
+        name = f"{SPARSITY:.0%} sparse in each layer"
+        title = f"SEA-64, {name}, {SMALL_HEAP // 1000} kB of buffers"
+        yield Subject(title, folder / f"{name}.l3m", ("native",), plan_heap=SMALL_HEAP)
+
+
+# -- measuring
+
+
+def pixels(path: Path, heights: list[int]) -> list[int]:
+    """Places that each layer's filters are computed at in a window, with the strips of a plan."""
+    reader = open_reader(str(path))
+    convs = [layer for layer in reader.layers if layer.kind == fmt.CONV]
+    counts = [0] * len(convs) + [1] * (len(reader.layers) - len(convs))
+    for i, first, stop in schedule(convs, heights):
+        counts[i] += (stop - first) * convs[i].cols
+    reader.close()
+    return counts
+
+
+def layer_costs(path: Path, heights: list[int], spent: list[float]) -> list[LayerCost]:
+    """spent: of each layer, in any unit."""
+    reader = open_reader(str(path))
+    reader.close()
+    result = []
+    for layer, n, cost in zip(reader.layers, pixels(path, heights), spent, strict=True):
+        density = layer.nonzeros / (layer.outputs * layer.taps)
+        shape = f"{layer.inputs}->{layer.outputs}, {layer.cols}x{layer.rows}"
+        result.append(LayerCost(layer.name, shape, density, n * layer.nonzeros, n * layer.outputs, cost))
+    return result
+
+
+def samples(path: Path, windows: int) -> np.ndarray:
+    """(windows, window) of rain."""
+    fe = load_graph(str(path)).frontend
+    rain = to_pcm(resample(synth.sound("rain"), synth.RATE, fe.sample_rate))
+    return np.resize(rain, (windows, fe.window))
+
+
+def measure(subject: Subject, runtime: str, kernel: str) -> Result:
+    """Run a subject; a runtime that is not here, or a model that does not fit, becomes the result's problem."""
+    try:
+        where = runtimes.find(runtime)
+        attempts = [attempt(subject, where, kernel) for _ in range(ATTEMPTS.get(runtime, 1))]
+    except L3Error as e:
+        return Result(subject, runtime, kernel, str(e))
+    return min(attempts, key=lambda result: result.layer.cost if subject.density else result.window)
+
+
+def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
+    """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
+    windows = 0 if subject.density else 1
+    job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
+    if subject.plan_heap:
+        job["plan_heap"] = subject.plan_heap
+    with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
+        shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
+        shutil.copy(targets.HERE / "board" / "timed.py", library / "timed_model.py")
+        facts, _ = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
+        times = json.loads((folder / "times.json").read_text())
+    per_us = where.hz / 1e6 if where.counts else 1000
+    frames = load_graph(str(subject.path)).frontend.frames
+    layers = layer_costs(subject.path, facts["heights"], [us * per_us for us in times["layers"]])
+    window, frame = times["window"] * per_us, times["frontend"] * per_us / frames
+    return Result(subject, where.name, kernel, None, window, frame, frames, layers, facts)
+
+
+def main(output: str, sea: str | None = None) -> None:
+    """Measure everything and write the report. Raises L3Error if the weights cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, show.bars(False) as bar:
+        found = list(subjects(Path(temporary), sea))
+        cases = [(subject, runtime, kernel) for runtime in RUNTIMES for subject in found for kernel in subject.kernels]
+        task = bar.add_task("bench", total=len(cases))
+        results = []
+        for subject, runtime, kernel in cases:
+            bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
+            results.append(measure(subject, runtime, kernel))
+            bar.advance(task)
+    write_bytes(Path(output), bench_report.markdown(results, sea is not None).encode())
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:3])
+    except L3Error as error:
+        sys.exit(f"bench: {error}")

@@ -1,0 +1,41 @@
+"""python tools/bench_listen.py FOLDER: a folder of clips through the listening app on the emulated RP2040, against the reference.
+
+Prints a table; exit status 1 if the events of one differ.
+"""
+
+import sys
+from pathlib import Path
+
+from l3host import show
+from l3host.emulate.listen import listen
+from l3host.l3m.load import load_graph
+from l3host.reference import listening as reference
+from l3host.sound import hearing
+
+
+def expected(clip, **settings):
+    graph = load_graph("esc10")
+    pcm = hearing.load_pcm(str(clip), graph.frontend.sample_rate)
+    return [(e["event"], e["label"], e["t"]) for e in reference.listen(graph, pcm, graph.frontend.sample_rate, settings)]
+
+
+def reported(heard):
+    return [(e["event"], e["label"], e["t"]) for e in heard.events if e["event"] in ("start", "end")]
+
+
+def main(folder: Path) -> int:
+    table = show.table("Listening, emulated RP2040", "clip", "events", "as the reference", "windows", "seconds a window")
+    same = []
+    for clip in sorted(folder.iterdir()):
+        with show.waiting(clip.name, False):
+            heard = listen("esc10", str(clip), "rp2040")
+        same.append(reported(heard) == expected(clip))
+        facts, events = heard.facts, len(reported(heard))
+        row = clip.stem, events, "yes" if same[-1] else "NO", facts["windows"], f"{facts['seconds_per_window']:.3f}"
+        table.add_row(*map(str, row))
+    show.draw(table)
+    return 0 if all(same) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
