@@ -21,6 +21,8 @@ from l3mote.reader import Reader
 from l3mote.seconds import samples
 
 LATER = 40960  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
+# Where they are not left the plan is small, and its steps are short: 14 ms on a Pico, not 59. Then the driver may hold less, too.
+SHORT_IBUF = 8000
 SPARE = 1536  # bytes of it in one piece, for files: one that is opened takes 1,200
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
@@ -84,14 +86,16 @@ class Monitor:
         reader = Reader(path)
         self._check(reader)
         self.model = open_model(reader)
+        gc.collect()
+        self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
         spare = bytearray(SPARE)  # a hole of that size stays
         self.source = source or self.microphone()
         output.connect(settings)
         from l3mote.classify import Listener
 
+        del spare
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
-        del spare
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
@@ -109,7 +113,7 @@ class Monitor:
     def microphone(self):
         from l3mote.mic import open_source
 
-        return open_source(self.settings)
+        return open_source(self.settings, self.ibuf)
 
     def begin(self):
         """Listen to self.source from now on."""

@@ -9,7 +9,7 @@ from array import array
 
 import board
 
-from l3mote.kernels.capture import choose
+from l3mote.kernels.forms import choose
 from l3mote.limits import OFF_RATE, SoundError
 
 FRAMES = 256  # recorded at once

@@ -85,9 +85,10 @@ class Model:
                 self.plan = self._plan(module, heap)
                 return self._allocate(module)
             except HeapError as e:
-                heap += e.missing  # to the smallest plan
-                if heap > most or heap == tried:
-                    raise no_room(heap)
+                least = heap + e.missing
+                if least > most or least == tried:
+                    raise no_room(least)
+                heap = least if tried else min(least * 65 // 64, most)  # a few bytes may save half of the work
             except MemoryError:
                 self.pcm = self.ring = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
                 tried = self.plan.heap_bytes

@@ -3,9 +3,10 @@
 import math
 from array import array
 
-from l3mote.kernels.capture import OFFSET_FOUND, choose
+from l3mote.kernels.forms import OFFSET_FOUND, choose
 from l3mote.limits import BLOCK, SoundError, decimation
 from l3mote.limits import RING as SAMPLES
+from l3mote.memory import Zeros
 
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
 
@@ -123,7 +124,7 @@ class Ring:
         from l3mote.filters import lowpass
 
         self.taps = lowpass(self.factor) if self.factor > 1 else array("h", [0])
-        self.x = array("h", bytes(2 * (BLOCK + len(self.taps) + self.factor)))
+        self.x = array("h", Zeros(BLOCK + len(self.taps) + self.factor))
         self.x_view = memoryview(self.x)
         # samples in x; zeros before the first one put the filter's middle on it
         self.have = len(self.taps) // 2 if self.factor > 1 else 0
