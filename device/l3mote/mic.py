@@ -28,7 +28,10 @@ class Callback:
 
 
 def open_source(settings, ibuf=None):
-    """The source that the app's settings name. ibuf: bytes that MicroPython's I2S holds, None: mic_machine's own. Raises SoundError, OSError and what a driver raises."""
+    """The source that the app's settings name. ibuf: bytes that MicroPython's I2S holds, None: mic_machine's own.
+
+    Raises SoundError, OSError and what a driver raises.
+    """
     kind = settings["mic"]
     missing = [name for name in SOURCES[kind] if settings.get(name) in (None, "")]
     if missing:

@@ -17,7 +17,7 @@ from l3host.programs import venv_tool
 from l3host.reference import fixed
 from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
-from l3mote import app, settings
+from l3mote import app, mic, settings
 from l3mote.log import Log, unseal
 from l3mote.mic import Callback
 
@@ -234,13 +234,13 @@ def test_a_microphone_that_does_not_open_again_is_tried_again(heard, monkeypatch
     pauses, first, last = [], Microphone(sound(), {5: OSError(errno.EIO)}), Microphone(sound())
     opened = iter([first, OSError(errno.ENODEV), OSError(errno.ENODEV), last])
 
-    def open_source(_):
+    def open_source(_, ibuf):
         source = next(opened)
         if isinstance(source, OSError):
             raise source
         return source
 
-    monkeypatch.setattr(app, "open_source", open_source)
+    monkeypatch.setattr(mic, "open_source", open_source)
     monkeypatch.setattr(app.time, "sleep", pauses.append)
     lines, _ = heard(None, SMALL)
     warnings = [r["label"] for r in lines if r["event"] == "warning" and r["label"].startswith("listening stops")]
