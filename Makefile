@@ -4,14 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := tools/locks
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
-QEMU_HEAPS ?= 200 256 1024
 PYTEST ?= -q
 ARCH ?= armv6m
 C_FILES = $(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h tests/native/*.c)
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +36,8 @@ lock: $(VENV)/.setup ## write the versions and hashes of everything that is inst
 	$(PIP) uv
 	tools/lock.sh $(BIN)
 
-emulators: $(VENV)/.setup ## build MicroPython for QEMU and the emulated RP2040 (Debian; 3 minutes, cached)
-	QEMU_HEAPS="$(QEMU_HEAPS)" tools/emulators.sh $(VENV)/emulators
+emulators: $(VENV)/.setup ## build MicroPython for QEMU's boards and the emulated RP2040 (Debian; 10 minutes, cached; PARTS=lx7 for one)
+	tools/emulators.sh $(VENV)/emulators $(PARTS)
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
 	$(BIN)/python tools/demo.py $(AUDIO)
@@ -48,6 +47,7 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint Python and C, and check how the C is formatted
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
@@ -76,7 +76,7 @@ edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of th
 	$(BIN)/python tools/edgel3.py $(VENV)/edgel3
 
 native: $(VENV)/.setup-dev ## build the native kernels of every architecture whose compiler is here (MPY_DIR=MicroPython's source)
-	PATH="$(CURDIR)/$(BIN):$$PATH" PYTHON=python device/native/build.sh $(or $(MPY_DIR),$(VENV)/emulators/micropython)
+	$(BIN)/python device/native/build.py $(or $(MPY_DIR),$(VENV)/emulators/micropython)
 
 mpy: $(VENV)/.setup ## precompile the device package for a board into build/mpy/ARCH (ARCH=armv6m, xtensawin...)
 	mkdir -p build/mpy/$(ARCH)
@@ -88,6 +88,9 @@ dist: $(VENV)/.setup ## write the wheel, mip's trees and a circup bundle into di
 
 cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
 	L3_CUTS=10 $(BIN)/python -m pytest -q tests/deploy/test_deploy_cuts.py
+
+soak: $(VENV)/.setup-dev ## ten simulated days of the app in MicroPython, with MQTT and its log (half an hour; the tests have an hour of them)
+	L3_SOAK_HOURS=240 $(BIN)/python -m pytest -q -s tests/app/test_soak.py
 
 clean: ## remove .venv and caches
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import bench_report
 import numpy as np
@@ -22,7 +23,7 @@ from l3host.emulate import runtimes
 from l3host.emulate.run import job_folder
 from l3host.errors import L3Error
 from l3host.files import write_bytes
-from l3host.graph.network import Conv, Graph
+from l3host.graph.network import Conv, Dense, Graph
 from l3host.l3m.finish import finish
 from l3host.l3m.load import find, load_graph, open_reader
 from l3host.l3m.writer import to_bytes
@@ -37,6 +38,8 @@ from l3mote.plan import schedule
 SCRIPT = Path(__file__).parent / "board" / "kernels.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
 RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
+# Beside the Cortex-M3: the shipped model, and the layer of one shape natively.
+CORES = {"m4": RUNTIMES["qemu"], "m33": RUNTIMES["qemu"], "rv32": RUNTIMES["qemu"], "lx7": RUNTIMES["qemu"]}
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
 ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
@@ -105,7 +108,7 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
     front = fmt.Frontend(
         8000, window, window, n_fft, n_fft // 2, bands, fmt.SCALE_MEL, fmt.PADDING_VALID, 0.0, 4000.0, 1e-10, 80.0, 0.02, 0.4
     )
-    layers = []
+    layers: list[Conv | Dense] = []
     shapes = (("first", 1, channels, 1.0, (1, 1)), ("layer", channels, channels, density, (2, 2)))
     for name, inputs, outputs, share, pool in (*shapes, ("last", channels, 1, 1.0, (bands // 2, frames // 2))):
         kernel = rng.uniform(0.1, 1.0, (3, 3, inputs, outputs)) * rng.choice([-1, 1], (3, 3, inputs, outputs))
@@ -142,7 +145,7 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
             title = f"{channels}->{channels}, {bands}x{frames}"
             path = folder / f"layer-{channels}-{bands}-{density}.l3m"
             yield Subject(title, written(layer_graph(channels, bands, frames, density), path), density=density)
-    yield Subject("shipped esc10", find("esc10"))
+    yield Subject(bench_report.SHIPPED, find("esc10"))
     if sea:
         from l3convert import convert
 
@@ -203,7 +206,7 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
     windows = 0 if subject.density else 1
-    job = {"kernel": kernel, "heap_enforced": where.heap_enforced, **RUNTIMES[where.name]}
+    job: dict[str, Any] = {"kernel": kernel, "heap_enforced": where.heap_enforced, **(RUNTIMES | CORES)[where.name]}
     if subject.plan_heap:
         job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
@@ -218,14 +221,26 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     return Result(subject, where.name, kernel, None, window, frame, frames, layers, facts)
 
 
+def cases(found: list[Subject]) -> Iterator[tuple[Subject, str, str]]:
+    """(subject, runtime, kernel) of each measurement."""
+    for runtime in RUNTIMES:
+        yield from ((subject, runtime, kernel) for subject in found for kernel in subject.kernels)
+    for runtime in CORES:
+        for subject in found:
+            if subject.title == bench_report.SHIPPED:
+                yield from ((subject, runtime, kernel) for kernel in subject.kernels)
+            elif subject.title == bench_report.CORE_SHAPE and subject.density:
+                yield subject, runtime, "native"
+
+
 def main(output: str, sea: str | None = None) -> None:
     """Measure everything and write the report. Raises L3Error if the weights cannot be read."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, show.bars(False) as bar:
         found = list(subjects(Path(temporary), sea))
-        cases = [(subject, runtime, kernel) for runtime in RUNTIMES for subject in found for kernel in subject.kernels]
-        task = bar.add_task("bench", total=len(cases))
+        todo = list(cases(found))
+        task = bar.add_task("bench", total=len(todo))
         results = []
-        for subject, runtime, kernel in cases:
+        for subject, runtime, kernel in todo:
             bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
             results.append(measure(subject, runtime, kernel))
             bar.advance(task)

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 import numpy as np
 
+import l3mote
+from l3host.architectures import ARCHITECTURES
+from l3host.emulate.qemu import MACHINES
 from l3host.emulate.rp2040 import HZ
 from l3host.programs import emulators
 
 FLOORS = {"dense": 3.5, "sparse": 4.0}  # estimated cycles a multiply-accumulate on a Cortex-M0+
 CYCLES = "rp2040"
+CORE_DENSITIES = (1.0, 0.5, 0.1, 0.05)
 COLUMNS = {"rp2040": "RP2040, cycles", "qemu": "Cortex-M3, instructions", "unix": "unix port, ns"}
+SHIPPED, CORE_SHAPE = "shipped esc10", "32->32, 32x25"
+CORES_HEAD = f"""\
+## Cores
+
+The shipped model and the layer {CORE_SHAPE} on each core in QEMU: instructions, which a board needs more cycles for. The LX7 is
+emulated without caches, flash and PSRAM, and without the ESP32-S3's vector unit; it is not an ESP32-S3.
+"""
 HEAD = """\
 # Benchmarks
 
@@ -75,7 +87,8 @@ def layer_rows(results: list) -> list[list[str]]:
             costs = [by.get((subject, runtime, kernel)) for kernel in subject.kernels]
             row += [short(r.layer.per_mac) if r and not r.problem else "-" for r in costs]
             if runtime == CYCLES:
-                row.insert(3, f"{costs[0].layer.per_mac / floor(subject.density):.2f}" if row[2] != "-" else "-")
+                native = costs[0]
+                row.insert(3, f"{native.layer.per_mac / floor(subject.density):.2f}" if native and row[2] != "-" else "-")
         rows.append(row)
     return rows
 
@@ -96,7 +109,8 @@ def part_rows(results: list) -> list[list[str]]:
     rows = []
     for title, pairs in points.items():
         if len(pairs) > 1:
-            slope, intercept = np.polyfit(*zip(*pairs, strict=True), 1)
+            macs, cycles = zip(*pairs, strict=True)
+            slope, intercept = np.polyfit(macs, cycles, 1)
             rows.append([title, f"{slope:.2f}", f"{slope / FLOORS['sparse']:.2f}", f"{intercept:.1f}"])
     return rows
 
@@ -126,6 +140,30 @@ def model_columns(runtime: str) -> list[str]:
     ]  # fmt: skip
 
 
+def core_rows(results: list) -> list[list[str]]:
+    """A row for each runtime in QEMU: its architecture's module, windows of the shipped model, and a MAC by density."""
+    rows = []
+    for runtime, machine in MACHINES.items():
+        mine = {(r.subject.title, r.subject.density, r.kernel): r for r in results if r.runtime == runtime and not r.problem}
+        native, viper = (mine.get((SHIPPED, None, kernel)) for kernel in ("native", "viper"))
+        if not native or not viper:
+            continue
+        arch = next(name for name, arch in ARCHITECTURES.items() if runtime in arch.runtimes)
+        module = (Path(l3mote.__file__).parent / "kernels" / f"l3native_{arch}.mpy").stat().st_size
+        layers = [r for density in CORE_DENSITIES if (r := mine.get((CORE_SHAPE, density, "native")))]
+        bits = all(r.facts["selftest"] for r in (native, viper, *layers))
+        rows.append([
+            machine.core, f"`{runtime}`", arch, f"{module:,}", *map(short, (native.window, viper.window, native.frame)),
+            *(short(r.layer.per_mac) for r in layers), "equal" if bits else "DIFFERENT",
+        ])  # fmt: skip
+    return rows
+
+
+def core_columns() -> list[str]:
+    shares = [f"a MAC, {'dense' if density == 1 else f'{density:.0%}'}" for density in CORE_DENSITIES]
+    return ["core", "runtime", "module", "its bytes", "window, native", "window, viper", "log-mel frame", *shares, "bits"]
+
+
 def problems(results: list) -> list[str]:
     """A line for each reason that cases did not run, and which."""
     cases: dict[tuple[str, str], list[str]] = {}
@@ -137,9 +175,8 @@ def problems(results: list) -> list[str]:
 
 
 def built_from() -> str:
-    versions = emulators() / "versions"
-    lines = versions.read_text().splitlines() if versions.exists() else []
-    named = [line for line in lines if not line.endswith((".elf", ".bin"))]
+    lines = {line for path in emulators().glob("*.versions") for line in path.read_text().splitlines()}
+    named = sorted(line for line in lines if not line.endswith((".elf", ".bin")))
     return f"Firmware and modules: {'; '.join(named) or 'not built here'}. Unix port on {platform.machine()}.\n"
 
 
@@ -150,6 +187,7 @@ def markdown(results: list, sea: bool) -> str:
     parts += [table(["shape", "cycles a MAC", "x floor", "cycles an output"], part_rows(results)), MODELS]
     for runtime, unit in COLUMNS.items():
         parts += [f"### {unit}\n", table(model_columns(runtime), model_rows(results, runtime))]
+    parts += [CORES_HEAD, table(core_columns(), core_rows(results))]
     failed = problems(results)
     if not sea:
         failed.append("- SEA-64: skipped, its published weights (.h5) are not here")

@@ -14,12 +14,11 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from l3host.architectures import BOARDS
 from l3host.errors import L3Error
 from l3host.package import mpy
 from l3host.package.library import KERNELS_OF_CIRCUITPYTHON, copy_for_board
 from l3mote import __version__
-
-BOARDS = tuple(arch for arch in mpy.ARCHITECTURES if arch not in ("x86", "x64"))
 
 
 def package_json(folder: Path, below: str = "") -> str:

@@ -21,7 +21,10 @@ import l3convert
 import l3host
 import l3mote
 from l3host import cli
-from l3host.boards.table import BOARDS
+from l3host.boards import estimates
+from l3host.boards.table import BOARDS, FIRMWARE
+from l3host.cli.inspect import runs
+from l3host.l3m.load import open_reader
 from l3host.pipeline import recipe
 from l3mote.classify import Listener
 from l3mote.settings import PER_LABEL, SETTINGS, SHARE
@@ -45,6 +48,7 @@ MEANINGS = {
     "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",
     "level_every": "time between two level lines; 0: none",
+    "watchdog": "the board is reset after so many seconds without sound; 0: never",
     "mic": "where sound comes from",
     "wav": "`mic=wav`: the file, on the board",
     "rate": "samples a second of the microphone (default: 16000)",
@@ -99,6 +103,17 @@ def output(*command: str) -> str:
     return fence("\n".join(line.rstrip() for line in printed.getvalue().splitlines()), "text")
 
 
+def firmware_rows() -> str:
+    """Say what each board runs of the shipped model with each firmware, as `inspect` does."""
+    reader = open_reader("esc10")
+    try:
+        boards = estimates.report(reader)
+    finally:
+        reader.close()
+    rows = [[f"`{name}`", *map(runs, board["firmware"].values())] for name, board in boards.items()]
+    return table(["board", *FIRMWARE], rows)
+
+
 def recipe_text(name: str) -> str:
     return fence(recipe.find(name).read_text(encoding="utf-8"), "toml")
 
@@ -133,13 +148,14 @@ def api_of(package: str) -> str:
         for name, member in vars(thing).items() if isinstance(thing, type) else ():
             if not name.startswith("_") and inspect.getdoc(member) and (callable(member) or isinstance(member, property)):
                 called = "" if isinstance(member, property) else "()"
-                members.append(f"- `{name}{called}`: {' '.join(inspect.getdoc(member).split())}")
-        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing), *filter(None, ["\n".join(members)])]
+                members.append(f"- `{name}{called}`: {' '.join(inspect.cleandoc(member.__doc__).split())}")
+        parts += [f"### {thing.__name__}\n{fence(shown, 'text')}", inspect.getdoc(thing) or "", *filter(None, ["\n".join(members)])]
     return "\n\n".join(parts)
 
 
 PARTS: dict[str, Callable[..., str]] = {
     "boards": board_rows,
+    "firmware": firmware_rows,
     "settings": setting_rows,
     "recipe": recipe_text,
     "output": output,

@@ -15,6 +15,7 @@ import zlib
 import h5py
 import numpy as np
 
+from l3convert.hdf5 import opened, unpacked
 from l3convert.keras_config import MALFORMED, KerasLayer, chain
 from l3host.errors import L3Error
 
@@ -23,10 +24,10 @@ def read(data: bytes) -> list[KerasLayer]:
     """Bytes of a .keras file -> its layers in order, with weights. Raises L3Error for a damaged or a foreign file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            model = json.loads(archive.read("config.json"))
-            weights = archive.read("model.weights.h5")
+            model = json.loads(unpacked(archive, "config.json"))
+            weights = unpacked(archive, "model.weights.h5")
         layers = chain(model)
-        with h5py.File(io.BytesIO(weights), "r") as file:
+        with opened(weights) as file:
             groups = _groups(file["layers"], model["config"]["layers"])
             for layer in layers:
                 if layer.name in groups:
@@ -63,10 +64,10 @@ def _named(layer: KerasLayer, variables: h5py.Group) -> dict[str, np.ndarray]:
     """Give the numbered variables the names that they have in an .h5: Keras writes the trainable ones first."""
     config = layer.config
     names = {
-        "Conv2D": ["kernel"] + ["bias"] * config.get("use_bias", True),
-        "Dense": ["kernel"] + ["bias"] * config.get("use_bias", True),
-        "BatchNormalization": ["gamma"] * config.get("scale", True)
-        + ["beta"] * config.get("center", True)
+        "Conv2D": ["kernel"] + ["bias"] * bool(config.get("use_bias", True)),
+        "Dense": ["kernel"] + ["bias"] * bool(config.get("use_bias", True)),
+        "BatchNormalization": ["gamma"] * bool(config.get("scale", True))
+        + ["beta"] * bool(config.get("center", True))
         + ["moving_mean", "moving_variance"],
     }.get(layer.class_name, [])
     if names and len(variables) != len(names):

@@ -6,12 +6,12 @@ attribute weight_names holds the paths of its arrays below it.
 
 from __future__ import annotations
 
-import io
 import json
 
 import h5py
 import numpy as np
 
+from l3convert.hdf5 import opened
 from l3convert.keras_config import MALFORMED, KerasLayer, chain
 from l3convert.published import architecture
 from l3host.errors import L3Error
@@ -20,7 +20,7 @@ from l3host.errors import L3Error
 def read(data: bytes) -> list[KerasLayer]:
     """Bytes of an HDF5 file -> its layers in order, with weights. Raises L3Error for a damaged or a foreign file."""
     try:
-        with h5py.File(io.BytesIO(data), "r") as file:
+        with opened(data) as file:
             return _whole_model(file) if "model_config" in file.attrs else architecture(_weights_only(file))
     except MALFORMED as e:
         raise L3Error(f"damaged or no Keras .h5 file: {type(e).__name__}, {e}") from None

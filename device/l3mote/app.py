@@ -23,7 +23,6 @@ from l3mote.seconds import samples
 LATER = 40960  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
 # Where they are not left the plan is small, and its steps are short: 14 ms on a Pico, not 59. Then the driver may hold less, too.
 SHORT_IBUF = 8000
-SPARE = 1536  # bytes of it in one piece, for files: one that is opened takes 1,200
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
 ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
@@ -88,12 +87,12 @@ class Monitor:
         self.model = open_model(reader)
         gc.collect()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
-        spare = bytearray(SPARE)  # a hole of that size stays
+        output.keep_hole()
         self.source = source or self.microphone()
         output.connect(settings)
         from l3mote.classify import Listener
 
-        del spare
+        __import__("l3mote.filters")  # which a Listener needs, while its file finds a piece to be opened in
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
@@ -215,15 +214,16 @@ class Monitor:
     def level(self):
         """Add up the levels of what was heard; a line of their mean when it is time."""
         meter, listener = self.listener.ring.meter, self.listener
-        for slot in range(max(self.slot, meter.slots - meter.kept), meter.slots):
-            self.power += 10 ** (meter.level(slot, slot + 1)[1] / 10)
+        self.slot = max(self.slot, meter.slots - meter.kept)
+        while self.slot < meter.slots:  # range() has no number beyond 31 bits
+            self.power += 10 ** (meter.level(self.slot, self.slot + 1)[1] / 10)
+            self.slot += 1
             self.slots += 1
-        self.slot = meter.slots
         every = self.settings["level_every"]
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
             record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
-            record["level"] = round(10 * math.log10(self.power / self.slots), 1)
+            record["level"] = round(10 / math.log(10) * math.log(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
 

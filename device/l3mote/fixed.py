@@ -6,6 +6,8 @@ from array import array
 from l3mote import format as fmt
 from l3mote.format import FormatError, align, log2
 
+MOST_WEIGHTS = 1 << 24  # of a band, added up: 32767 times so much, divided by 256, is below 2^31
+
 
 class Fixed:
     """Scales and tables of a calibrated model.
@@ -63,6 +65,12 @@ class Fixed:
         for first, count in zip(self.first, self.count):
             if first + count > fe.n_fft // 2 + 1:
                 raise self.error("a band ends at bin %d of %d" % (first + count, fe.n_fft // 2 + 1))
+        at = 0
+        for band, count in enumerate(self.count):
+            total = sum([self.weights[i] for i in range(at, at + count)])
+            if total >= MOST_WEIGHTS:
+                raise self.error("the weights of band %d add up to %d, at most %d fit" % (band, total, MOST_WEIGHTS - 1))
+            at += count
         at, exponent = 0, self.input_exponent
         for i, layer in enumerate(layers):
             for shift in self.shifts[at : at + layer.outputs]:

@@ -13,6 +13,8 @@ RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is
 class HeapError(MemoryError):
     """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
 
+    missing = 0
+
 
 def buffer_heap(free):
     """Bytes that a model's buffers may take of `free` bytes of heap."""

@@ -6,7 +6,7 @@ from array import array
 from binascii import crc32
 
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.kernels import calibrated, choose
+from l3mote.kernels import calibrated, candidates, first_that_fits
 from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader
 from l3mote.strips import schedule, spans, vector_sizes
@@ -38,7 +38,7 @@ class Model:
     """A .l3m model ready to run.
 
     source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
-    kernel: name of a kernel (None: the first that loads, see kernels.choose); .kernel_name tells which.
+    kernel: name of a kernel (None: the first, in kernels.order, that loads and whose plan fits); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
     ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
     later: bytes of heap to leave for what comes after the model, unless only the smallest plan leaves less.
@@ -54,35 +54,36 @@ class Model:
 
     def _open(self, source, heap, kernel, ring, later):
         self.reader = source if isinstance(source, Reader) else Reader(source)
-        self.reader.ring = ring
         self.ring = None
-        module = choose(kernel, "FIXED" in self.reader.sections)
-        self.kernel_name = module.name
-        self.arithmetic = module.arithmetic
-        self.check = module.check
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            if self.arithmetic == "fixed":
-                calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
-            self._fit(module, heap, later)
+            modules = candidates(kernel, "FIXED" in self.reader.sections)
+            first_that_fits(modules, lambda module: self._use(module, heap, ring, later))
         except Exception:
             self.close()
             raise
 
-    def _fit(self, module, heap, later):
+    def _use(self, module, heap, ring, later):
+        """Plan and allocate for a kernel."""
+        self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
+        if self.arithmetic == "fixed":
+            calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
+        self._fit(module, heap, ring, later)
+
+    def _fit(self, module, heap, ring, later):
         """Plan and allocate. What is free may be in pieces that do not hold the plan: then plan for less, to the least."""
         if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
-            self.plan = self._plan(module, heap)
+            self.plan = self._plan(module, heap, ring)
             return self._allocate(module)
         gc.collect()
         most, tried = buffer_heap(gc.mem_free()), None
         heap = most - later
         while True:
             try:
-                self.plan = self._plan(module, heap)
+                self.plan = self._plan(module, heap, ring)
                 return self._allocate(module)
             except HeapError as e:
                 least = heap + e.missing
@@ -94,10 +95,10 @@ class Model:
                 tried = self.plan.heap_bytes
                 heap = tried * 15 // 16
 
-    def _plan(self, module, heap):
+    def _plan(self, module, heap, ring):
         from l3mote.plan import plan  # here, because it is forgotten before its plan is allocated
 
-        found = plan(self.reader, heap, module)
+        found = plan(self.reader, heap, module, ring)
         del plan
         found = Plain(found, ("buffers",))  # a list for people: 1 kB
         forget("plan")
@@ -116,8 +117,8 @@ class Model:
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(vector_sizes(reader)), self._make_vectors),
         ]
-        if reader.ring:
-            makers.append((2 * reader.ring, self._make_ring))
+        if self.plan.ring:
+            makers.append((2 * self.plan.ring, self._make_ring))
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
@@ -138,7 +139,7 @@ class Model:
         self.pcm = array("h", Zeros(self.reader.frontend.window))
 
     def _make_ring(self):
-        self.ring = array("h", Zeros(self.reader.ring))
+        self.ring = array("h", Zeros(self.plan.ring))
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)

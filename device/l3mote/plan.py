@@ -53,13 +53,15 @@ def shared_planes(sizes, room):
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
     behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
-    in, or None; in_chunk: it works in the chunk's buffer, which is as large as it needs; else it has memory of its own.
+    in, or None; in_chunk: it works in the chunk's buffer, which is as large as it needs; else it has memory of its own. ring:
+    samples that a Listener keeps, 0 without one.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
     """
 
-    def __init__(self, model, kernel, heights, width):
+    def __init__(self, model, kernel, heights, width, ring=0):
+        self.ring = ring
         self.heights = heights
         self.width = width
         self.layers = model.layers
@@ -118,8 +120,8 @@ class Plan:
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
         yield "front-end", 0 if self.in_chunk or self.workplace is not None else self.frontend_bytes
-        if model.ring:
-            yield "ring", 2 * model.ring
+        if self.ring:
+            yield "ring", SAMPLE_BYTES * self.ring
             yield "capture", CAPTURE
         yield "objects", RUN_OBJECTS
 
@@ -154,14 +156,14 @@ def candidate_heights(layer):
         height = min(-(-used // passes // step) * step, height - step)
 
 
-def lowest(model, heap, kernel, convs):
+def lowest(model, heap, kernel, convs, ring):
     """The first of these plans that fits, else the one that needs the least: fewer tiles first (least work), then strips of
     the rows that a pool takes together, then strips of one row (twice the passes)."""
     least = None
     for width in tile_widths(convs[-1]):
         for heights in ([smallest_height(layer) for layer in convs], [1] * len(convs)):
             heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
-            found = Plan(model, kernel, heights, width)
+            found = Plan(model, kernel, heights, width, ring)
             if heap is None or found.heap_bytes <= heap:
                 return found
             if least is None or found.heap_bytes < least.heap_bytes:
@@ -206,15 +208,15 @@ def best_raise(plan, kernel, tried):
     return best
 
 
-def plan(model, heap, kernel):
+def plan(model, heap, kernel, ring=0):
     """A plan that fits `heap` bytes (None: without limit) and reads little flash.
 
-    model: anything with frontend, layers, chunk_bytes, max_values and ring (a reader.Reader). kernel: its module, which knows what
-    it allocates. Starts from the fewest tiles and lowest strips that fit; then raises the strips that save most flash for
-    each byte that they cost, as long as any fit. Raises HeapError.
+    model: anything with frontend, layers, chunk_bytes, chunk_values and max_values (a reader.Reader). kernel: its module, which
+    knows what it allocates. ring: samples that a Listener keeps besides. Starts from the fewest tiles and lowest strips that fit;
+    then raises the strips that save most flash for each byte that they cost, as long as any fit. Raises HeapError.
     """
     convs = [layer for layer in model.layers if layer.kind == CONV]
-    best = lowest(model, heap, kernel, convs)
+    best = lowest(model, heap, kernel, convs, ring)
     if heap is not None and best.heap_bytes > heap:
         raise heap_error(best.heap_bytes, heap)
     tried = set()  # type: set
@@ -222,7 +224,7 @@ def plan(model, heap, kernel):
         found = best_raise(best, kernel, tried)
         if not found:
             return best.count()
-        trial = Plan(model, kernel, found[1], best.width)
+        trial = Plan(model, kernel, found[1], best.width, ring)
         if heap is None or trial.heap_bytes <= heap:
             best = trial
         else:

@@ -57,7 +57,6 @@ class Reader(Bytes):
         from l3mote.opening import Opening  # here, because it is forgotten afterwards
 
         super().__init__(open(source, "rb") if isinstance(source, str) else source)
-        self.ring = 0  # samples that a Listener keeps: plan.plan counts them
         self._fixed = None
         try:
             self._take(Opening(self.file))

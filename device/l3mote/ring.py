@@ -8,12 +8,13 @@ from l3mote.limits import BLOCK, SoundError, decimation
 from l3mote.limits import RING as SAMPLES
 from l3mote.memory import Zeros
 
+DECIBEL = 10 / math.log(10)  # turns a natural logarithm into dB: CircuitPython's boards have no log10
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
 
 
 def decibels(square):
     """Of a mean square of int16 samples; a full-scale sine has 0."""
-    return max(QUIET, 10 * math.log10(square) - 87.2987) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
+    return max(QUIET, DECIBEL * math.log(square) - 87.2987) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
 
 
 class Meter:
@@ -85,9 +86,10 @@ class Meter:
         """(dB of full scale, A-weighted Leq in the same dB) of slots first to stop - 1, as far as they are done and still known."""
         first, stop = max(first, self.slots - self.kept, 0), min(stop, self.slots)
         plain = weighted = 0.0
-        for k in range(first, stop):
-            plain += self.plain[k % self.kept]
-            weighted += self.weighted[k % self.kept]
+        for k in range(stop - first):  # at most `kept`: range() has no number beyond 31 bits
+            i = (first + k) % self.kept
+            plain += self.plain[i]
+            weighted += self.weighted[i]
         n = max(1, stop - first)
         return decibels(plain / n), max(QUIET, decibels(weighted / n) + self.gain)
 
@@ -102,7 +104,7 @@ def gain(c, rate, hertz):
         squared *= (r * r * (2 - 2 * cos) / (1 + r * r - 2 * r * cos)) ** runs
     p, b0, b1 = c[6] / 2048, c[7] / 2048, c[8] / 2048
     squared *= ((b0 * b0 + b1 * b1 + 2 * b0 * b1 * cos) / (1 + p * p - 2 * p * cos)) ** 2
-    return 10 * math.log10(squared)
+    return DECIBEL * math.log(squared)
 
 
 class Ring:

@@ -139,7 +139,7 @@ SHARE = number(0, 1)
 PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 
 # name: default, (check, what it must be)
-SETTINGS = {
+SETTINGS = {  # type: dict
     "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
     # listening; hop and thresholds come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),
@@ -148,12 +148,12 @@ SETTINGS = {
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
-    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
+    "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # microphone
     "mic": ("i2s", choice(*SOURCES)),
     "wav": ("", PATH),
@@ -181,9 +181,8 @@ SETTINGS = {
 ONLY_WITH = {
     "mqtt_": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
     "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
+    "i2s_id": ("mic", "i2s"),
 }  # fmt: skip
-# what suit() asks of a board's firmware: a module, or a name in one
-FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")
 
 
 def check_one(key, value):
@@ -238,7 +237,7 @@ def check(values, reader=None, has=None):
 def suit(found, reader=None, has=None):
     """Raise SettingsError unless all settings (check's answer) go together, and with model and firmware.
 
-    reader: the model's Reader. has(name): does the firmware have a name of FIRMWARE? Without one of them its part is left out.
+    reader: the model's Reader. has(name): does it have a name of firmware.FIRMWARE? Without one of them its part is left out.
     """
     together(found)
     if reader:
@@ -313,20 +312,6 @@ def suit_network(found, has):
         )
     if found["wifi_ssid"] and not has("network.WLAN"):
         raise SettingsError("setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out, or use a board with Wi-Fi")
-
-
-def importable(name):
-    """Does this firmware have a module, or a name in one? suit()'s has(), on the board itself."""
-    module, _, inner = name.partition(".")
-    try:
-        __import__(name)
-        return True
-    except ImportError:
-        pass
-    try:
-        return hasattr(__import__(module), inner)
-    except ImportError:
-        return False
 
 
 def load(path):

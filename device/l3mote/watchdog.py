@@ -4,7 +4,10 @@ import sys
 
 
 def start(seconds):
-    """Start it; returns the function that feeds it. Raises ImportError where the firmware has none, ValueError for too many seconds."""
+    """Start it; returns the function that feeds it.
+
+    Raises ImportError where the firmware has none, ValueError for too many seconds.
+    """
     if sys.implementation.name == "circuitpython":
         from microcontroller import watchdog
         from watchdog import WatchDogMode

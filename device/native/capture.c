@@ -1,15 +1,9 @@
-// What a microphone's samples go through: one channel taken out, offset removed, decimation, level. kernels/capture.py is the specification.
+// What a microphone's samples go through: one channel taken out, offset removed, decimation, level. kernels/capture.py is the
+// specification.
 //
 // Sums are made modulo 2^32 (unsigned), so that no parameter is undefined behaviour; with the coefficients of filters.py none of
 // them overflows.
-#ifndef L3_LISTEN_H
-#define L3_LISTEN_H
-
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum { MOST_TAPS = 1024, MOST_SAMPLES = 32767, FULL = 1 << 18, FRACTION = 10, STATE = 21, OFFSET_FRACTION = 13, OFFSET = 7 };
+#include "l3native.h"
 
 static int16_t within_16(int32_t v) {
     return (int16_t)(v > 32767 ? 32767 : v < -32768 ? -32768 : v);
@@ -17,16 +11,17 @@ static int16_t within_16(int32_t v) {
 
 // ---- one channel of what a driver writes
 
-typedef struct {
-    int32_t first, step, samples, is_unsigned;
-} take_t;
-
-static bool take_allowed(const take_t *p, size_t n_raw, size_t n_out) {
-    return p->samples >= 0 && (size_t)p->samples <= n_out && p->first >= 0 && p->step >= 1 && p->step <= 16
-        && (p->samples == 0 || ((size_t)p->first < n_raw && (size_t)(p->samples - 1) <= (n_raw - 1 - (size_t)p->first) / (size_t)p->step));
+L3_LOCAL bool take_allowed(const take_t *p, size_t n_raw, size_t n_out) {
+    return p->samples >= 0
+        && (size_t)p->samples <= n_out
+        && p->first >= 0
+        && p->step >= 1
+        && p->step <= 16
+        && (p->samples == 0
+            || ((size_t)p->first < n_raw && (size_t)(p->samples - 1) <= (n_raw - 1 - (size_t)p->first) / (size_t)p->step));
 }
 
-static void take(const take_t *p, const uint16_t *raw, uint16_t *out) {
+L3_LOCAL void take(const take_t *p, const uint16_t *raw, uint16_t *out) {
     uint16_t flip = p->is_unsigned ? 0x8000 : 0;
     raw += p->first;
     for (int32_t i = 0; i < p->samples; i++, raw += p->step) {
@@ -36,25 +31,21 @@ static void take(const take_t *p, const uint16_t *raw, uint16_t *out) {
 
 // ---- offset
 
-typedef struct {
-    int32_t first, stop;
-} part_t;
-
 static bool part_allowed(const part_t *p, size_t n_x) {
     return p->first >= 0 && p->stop >= p->first && (size_t)p->stop <= n_x && p->stop - p->first <= MOST_SAMPLES;
 }
 
-// As capture.py's memory.
-typedef struct {
-    int32_t last, mean, seen, shift, least, largest, clipped;
-} offset_t;
-
-static bool offset_allowed(const part_t *p, const offset_t *s, size_t n_x) {
-    return part_allowed(p, n_x) && s->last >= 0 && s->last < OFFSET_FRACTION && s->shift >= 0 && s->shift <= s->last && s->seen >= 0
+L3_LOCAL bool offset_allowed(const part_t *p, const offset_t *s, size_t n_x) {
+    return part_allowed(p, n_x)
+        && s->last >= 0
+        && s->last < OFFSET_FRACTION
+        && s->shift >= 0
+        && s->shift <= s->last
+        && s->seen >= 0
         && s->seen >> s->shift <= 1;
 }
 
-static void remove_offset(const part_t *p, offset_t *s, int16_t *x) {
+L3_LOCAL void remove_offset(const part_t *p, offset_t *s, int16_t *x) {
     s->least = 32767, s->largest = -32768, s->clipped = 0;
     for (int32_t i = p->first; i < p->stop; i++) {
         int32_t v = x[i];
@@ -73,17 +64,19 @@ static void remove_offset(const part_t *p, offset_t *s, int16_t *x) {
 
 // ---- decimation
 
-typedef struct {
-    int32_t samples, factor, to;
-} decimate_t;
-
-static bool decimate_allowed(const decimate_t *p, size_t n_x, size_t n_taps, size_t n_ring) {
-    return p->samples >= 0 && (size_t)p->samples <= n_x && p->factor >= 1 && p->factor <= MOST_TAPS && n_taps >= 4 && n_taps % 4 == 0
-        && n_taps <= MOST_TAPS && p->to >= 0 && (size_t)p->to < n_ring;
+L3_LOCAL bool decimate_allowed(const decimate_t *p, size_t n_x, size_t n_taps, size_t n_ring) {
+    return p->samples >= 0
+        && (size_t)p->samples <= n_x
+        && p->factor >= 1
+        && p->factor <= MOST_TAPS
+        && n_taps >= 4
+        && n_taps % 4 == 0
+        && n_taps <= MOST_TAPS
+        && p->to >= 0
+        && (size_t)p->to < n_ring;
 }
 
-// Samples written into the ring.
-static int32_t decimate(const decimate_t *p, const int16_t *x, const int16_t *taps, size_t n_taps, int16_t *ring, size_t n_ring) {
+L3_LOCAL int32_t decimate(const decimate_t *p, const int16_t *x, const int16_t *taps, size_t n_taps, int16_t *ring, size_t n_ring) {
     const int16_t *stop = x + p->samples, *middle = taps + n_taps / 2;
     int32_t made = 0;
     size_t to = (size_t)p->to;
@@ -102,20 +95,7 @@ static int32_t decimate(const decimate_t *p, const int16_t *x, const int16_t *ta
 
 // ---- level
 
-// As capture.py's state: coefficients, memory, what was found.
-typedef struct {
-    struct {
-        int32_t a, shift;
-    } high[3];
-    int32_t p, b0, b1;
-    int32_t level[4];
-    struct {
-        int32_t x, y;
-    } low[2];
-    int32_t plain, plain_low, weighted, weighted_low;
-} state_t;
-
-static bool measure_allowed(const part_t *p, const state_t *s, size_t n_x) {
+L3_LOCAL bool measure_allowed(const part_t *p, const state_t *s, size_t n_x) {
     bool ok = part_allowed(p, n_x);
     for (int i = 0; i < 3; i++) {
         ok = ok && s->high[i].shift >= FRACTION && s->high[i].shift < FRACTION + 32;
@@ -138,7 +118,7 @@ static inline int32_t high_pass(int32_t v, int32_t *level, int32_t a, int32_t sh
 }
 
 // v is within FULL: what comes before is limited, and samples are.
-static void measure(const part_t *p, state_t *s, const int16_t *x) {
+L3_LOCAL void measure(const part_t *p, state_t *s, const int16_t *x) {
     uint32_t plain = 0, plain_low = 0, weighted = 0, weighted_low = 0;
     for (int32_t i = p->first; i < p->stop; i++) {
         int32_t v = x[i];
@@ -163,5 +143,3 @@ static void measure(const part_t *p, state_t *s, const int16_t *x) {
     s->plain = (int32_t)plain, s->plain_low = (int32_t)plain_low;
     s->weighted = (int32_t)weighted, s->weighted_low = (int32_t)weighted_low;
 }
-
-#endif

@@ -1,5 +1,5 @@
-// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, remove_offset, decimate and measure for
-// capture. All files are one translation unit, so that the compiler inlines across them.
+// The native module: conv, flatten, frame, normalise, slide, clear and check for native.py; take, remove_offset, decimate and
+// measure for the capture. All files are one translation unit, so that the compiler inlines across them.
 //
 // Here every buffer's length and alignment is taken from the object itself and every parameter checked against it, so that
 // no call from Python can make C touch memory outside its buffers.

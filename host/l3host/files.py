@@ -32,7 +32,7 @@ def read_json(path: Path):
     """Raises L3Error if it cannot be read."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise L3Error(f"cannot read {path}: {e}") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,16 @@ def locked(folder: Path) -> Iterator[None]:
     """Nobody else may have the folder; the lock goes with the process, however it ends."""
     import fcntl  # POSIX alone
 
-    with open(folder / LOCK, "a+") as file:
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        opened = os.open(folder / LOCK, flags, 0o666)
+    except OSError as e:
+        reason = "is a link, delete it" if (folder / LOCK).is_symlink() else e.strerror
+        raise L3Error(f"cannot lock {folder}: {folder / LOCK}: {reason}") from None
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise L3Error(f"cannot lock {folder}: {folder / LOCK}: is not a file, delete it")
+    with os.fdopen(opened, "r+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -10,29 +10,17 @@ import numpy as np
 import pytest
 import soundfile
 from make_small import PATH as SMALL
+from microphone import RATE, Microphone, sound
 from support import ROOT, require
 
 from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
-from l3host.reference import fixed
-from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.reference import fixed, listening
 from l3mote import app, mic, settings
 from l3mote.log import Log, unseal
-from l3mote.mic import Callback
 
 MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
 EXAMPLES = ROOT / "device" / "examples"
-RATE = 8000
-
-
-def sound():
-    """Near silence for 13 seconds, with 4 of a chainsaw from second 3 on, at the model's rate."""
-    quiet = 1e-3 * np.random.default_rng(1).normal(size=13 * RATE)
-    quiet[3 * RATE : 7 * RATE] = resample(synth.sound("chainsaw", 4.0), synth.RATE, RATE)
-    return to_pcm(quiet)
-
-
 def micropython(folder, *command):
     path = venv_tool("micropython")
     require(path, "MicroPython is not installed: run make setup")
@@ -64,7 +52,7 @@ def records(text):
 def expected(pcm, label, threshold):
     """(start, its score, end, greatest score) of each run of windows whose score reaches the threshold, by the reference."""
     graph = load_graph(str(MODEL))
-    fe = graph.frontend
+    fe, pcm = graph.frontend, listening.without_offset(pcm, RATE)
     starts = range(0, len(pcm) - fe.window + 1, fe.window)  # the ring has no room for its overlap
     output = fixed.run(graph, graph.fixed, np.stack([pcm[s : s + fe.window] for s in starts])).output
     scores = output[:, graph.labels.index(label)]
@@ -160,29 +148,6 @@ def test_a_drive_that_code_cannot_write_is_said_once_and_the_app_goes_on(folder)
 
 
 # -- duty cycles and mishaps: a source and a sleep of ours
-
-
-class Microphone(Callback):
-    """Sound from an array that waits to be read, `step` samples a call; errors by the number of the call."""
-
-    live = False
-
-    def __init__(self, pcm, errors=(), step=2000):
-        super().__init__(self.read, RATE)
-        self.pcm, self.errors, self.step = pcm, dict(errors), step
-        self.at = self.calls = self.closed = 0
-
-    def read(self, x):
-        self.calls += 1
-        if self.calls in self.errors:
-            raise self.errors.pop(self.calls)
-        n = min(len(x), self.step, len(self.pcm) - self.at)
-        x[:n] = memoryview(self.pcm[self.at : self.at + n].tobytes()).cast("h")
-        self.at += n
-        return n or -1
-
-    def close(self):
-        self.closed += 1
 
 
 @pytest.fixture

@@ -1,31 +1,139 @@
-"""CircuitPython is in no package, so this is how the device code is checked for it: its imports, and a type checker over PyPI's
-circuitpython-stubs (ulab's are among them)."""
+"""CircuitPython is in no package. So MicroPython + ulab, without what CircuitPython's boards lack (board/circuitpython.py), runs
+the device code; and a type checker reads it with PyPI's circuitpython-stubs (ulab's are among them)."""
 
 import ast
+import json
 import re
+import runpy
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support import require
+from support import BOARD, ROOT, require, runtime_of
 
 import l3mote
+from l3host.emulate import emulate, runtimes
+from l3host.l3m.load import load_graph
+from l3host.reference import listening
+from l3host.sound import audio, synth
 
+SOUNDS = ("rain", "chainsaw", "rain")
+PRELUDE = BOARD / "circuitpython.py"
+TABLE = runpy.run_path(str(PRELUDE))
 PACKAGE = Path(l3mote.__file__).parent
 MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
 STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
-OWN = {"mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"}, "watchdog.py": {"microcontroller", "watchdog"}}  # CircuitPython's, where the board has them
+OWN = {  # CircuitPython's, where the board has them
+    "mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"},
+    "watchdog.py": {"microcontroller", "watchdog"},
+}
 
-# What CircuitPython's ulab has and its stubs do not list (they lag behind ulab's own documentation), and what only the NumPy
-# stand-in needs. Anything else that the stubs do not know is an error.
-NOT_IN_STUBS = {"frombuffer", "bitwise_and", "right_shift", "left_shift", "itemsize", "scratchpad", "out", "convolve"}
-NUMPY_ONLY = {"float32", "abs", "fft"}
-
-# viper, native code, machine.I2S and sockets are MicroPython's only: kernels.choose, mic.open_source and the app pass over them
-MICROPYTHON_ONLY = {"viper.py", "native.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py", "mqtt_packets.py"}
+# viper, native code, what both have in common, machine.I2S and sockets are MicroPython's only: kernels.candidates, mic.open_source
+# and the app pass over them
+MICROPYTHON_ONLY = {
+    "viper.py", "native.py", "integer.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py", "mqtt_packets.py",
+}  # fmt: skip
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in MICROPYTHON_ONLY)
+
+
+# what runs
+
+
+@pytest.fixture
+def circuitpython(tmp_path, monkeypatch):
+    """The runtime `circuitpython`."""
+    wasm = runtime_of("wasm")
+
+    def command(script, library, folder, heap):
+        both = tmp_path / "both.py"
+        both.write_text(PRELUDE.read_text() + "\n" + script.read_text())
+        return wasm.command(both, library, folder, heap)
+
+    runtime = replace(wasm, name="circuitpython", command=command)
+    monkeypatch.setitem(runtimes.RUNTIMES, "circuitpython", lambda: runtime)
+    return runtime
+
+
+def run(runtime, tmp_path, script, files=()):
+    folder = tmp_path / "job"
+    folder.mkdir()
+    for file in files:
+        shutil.copy(file, folder)
+    done = runtimes.execute(runtime, script, ROOT / "device", folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+LACKS = """
+def refused(code, error):
+    try:
+        exec(code)
+    except error:
+        return True
+
+def work(folder):
+    for code in ("import math; math.log10(1)", "import sys; sys.print_exception", "import gc; gc.threshold",
+                 "import time; time.ticks_ms", "from ulab import numpy; numpy.take"):
+        assert refused(code, AttributeError), code
+    assert refused("from ulab import utils, numpy; utils.spectrogram(numpy.zeros(4), out=numpy.zeros(4))", TypeError)
+    assert refused("from machine import lightsleep", ImportError)
+    assert sys.implementation.name == "circuitpython"
+    yield
+"""
+
+
+def test_the_runtime_lacks_what_boards_lack(circuitpython, tmp_path):
+    script = tmp_path / "lacks.py"
+    script.write_text(LACKS)
+    run(circuitpython, tmp_path, script)
+
+
+def test_the_device_tests_pass(circuitpython, tmp_path):
+    device = ROOT / "tests" / "device"
+    lines = run(circuitpython, tmp_path, device / "run.py", [f for f in device.iterdir() if f.is_file()]).strip().splitlines()
+    assert lines[-1].endswith("passed, 0 failed on circuitpython")
+    written = "\n".join(f.read_text() for f in device.glob("test_*.py"))
+    assert len(lines) - 1 == written.count("\ndef test_")
+
+
+def test_the_shipped_model_equals_the_reference_layer_by_layer(circuitpython):
+    rain = audio.to_pcm(audio.resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
+    emulation = emulate("esc10", rain, "circuitpython")
+    assert emulation.ok, emulation.first_failure
+    facts = emulation.to_json()
+    assert facts["kernel"] == "ulab" and facts["selftest"]["ok"] and facts["labels"] == ["rain"]
+    assert emulation.facts["implementation"] == "circuitpython"
+
+
+def test_code_py_hears_what_the_reference_hears(circuitpython, tmp_path):
+    pcm = audio.to_pcm(audio.resample(np.concatenate([synth.sound(name) for name in SOUNDS]), synth.RATE, 16000))
+    pcm.tofile(tmp_path / "sound.raw")
+    settings = {"sck": "GP16", "ws": "GP17", "sd": "GP18", "level_every": 0}
+    (tmp_path / "settings.json").write_text(json.dumps(settings))
+    shutil.copy(ROOT / "host/l3host/models/esc10.l3m", tmp_path / "model.l3m")
+    names = [tmp_path / name for name in ("sound.raw", "settings.json", "model.l3m")] + [ROOT / "device/examples/code.py"]
+    run(circuitpython, tmp_path, BOARD / "monitor.py", names)
+    lines = [json.loads(line) for line in (tmp_path / "job" / "lines.jsonl").read_text().splitlines()]
+    assert lines[0]["label"] == "listening" and lines[0]["kernel"] == "ulab", lines
+    found = [line for line in lines if line["event"] != "status"]
+    graph = load_graph("esc10")
+    graph.fixed = None
+    skipped = lines[0]["hop"]  # the microphone's first 0.3 s are in the first window
+    expected = listening.listen(graph, pcm[int(skipped * 16000) :], 16000)
+    assert [e["label"] for e in expected if e["event"] == "start"] == ["chainsaw", "rain"]
+    for line, event in zip(found, expected, strict=False):
+        assert (line["event"], line["label"]) == (event["event"], event["label"]), lines
+        assert line["t"] == pytest.approx(event["t"] + skipped, abs=2e-3)
+        assert line["score"] == pytest.approx(event["score"], abs=2e-4)
+    assert len(found) >= len(expected) - 1  # the last sound ends with the recording, which ends with Ctrl-C
+
+
+# what is read
 
 
 def imported(tree):
@@ -52,6 +160,14 @@ def test_no_syntax_or_method_that_circuitpython_lacks(path):
             assert node.attr not in {"cast", "fromhex", "removeprefix", "removesuffix"}, f"{path.name}:{node.lineno}"
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+def test_no_name_of_math_that_boards_lack(path):
+    """A type checker reads CPython's."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "math":
+            assert node.attr in TABLE["HAS"]["math"].split(), f"{path.name}:{node.lineno}"
+
+
 def test_the_type_checker_knows_every_name_it_uses(tmp_path):
     try:
         version("circuitpython-stubs")
@@ -59,24 +175,20 @@ def test_the_type_checker_knows_every_name_it_uses(tmp_path):
     except PackageNotFoundError as e:
         require(False, f"{e.name} is not installed: pip install 'l3mote[dev]'")
     # unannotated code and unions in ulab's stubs make noise in these; what counts is unknown names, arguments and modules
-    noise = ["operator", "index", "arg-type", "assignment", "no-redef", "call-overload"]
+    noise = ["operator", "index", "arg-type", "assignment", "no-redef", "call-overload", "misc"]
     command = [sys.executable, "-m", "mypy", "--check-untyped-defs", "--follow-imports=silent", f"--cache-dir={tmp_path}"]
     command += [f"--disable-error-code={code}" for code in noise]
     done = subprocess.run([*command, *map(str, FILES)], capture_output=True, text=True)
     errors = [line for line in done.stdout.splitlines() if ": error:" in line]
-    unknown = [e for e in errors if not allowed(e)]
+    unknown = [e for e in errors if not on_boards(e)]
     assert not unknown, "\n".join(unknown)
     assert any("frombuffer" in e for e in errors), f"the stubs were not read: {done.stdout}{done.stderr}"
 
 
-def allowed(error):
-    if 'named "machine"' in error:
-        return True  # tried on MicroPython, imported nowhere else
-    name = re.search(r'"(\w+)"(?:  \[attr-defined\]| for |  \[call-arg\])', error)
-    if '"Integer' in error:
-        return True  # methods that its subclasses, in viper.py and native.py, bring
-    if "capture_ulab.py" in error and 'no attribute "signal"' in error:
-        return True  # the stubs say that ulab.scipy is there, not what is in it
-    if "HeapError" in error and '"missing"' in error:
-        return True  # set on the instance: MicroPython's exceptions have no __init__ to override
-    return bool(name) and "ulab.py" in error and name.group(1) in NOT_IN_STUBS | NUMPY_ONLY
+def on_boards(error):
+    """Is it about a name that the stubs do not list, but the table of what boards have; or a module that the runtime takes away?"""
+    has = TABLE["HAS"]
+    names = {*has["ulab.numpy"].split(), *has["ulab.scipy"].split(), *TABLE["ATTRIBUTES"]}
+    attribute = re.search(r'(?:Module|"ndarray") has no attribute "(\w+)"', error)
+    module = re.search(r'stub for module named "(\w+)"', error)
+    return bool(attribute and attribute[1] in names) or bool(module and module[1] in TABLE["NOT_THERE"])

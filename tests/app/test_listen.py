@@ -5,18 +5,18 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from shipped import WINDOW_SECONDS, sounds
 from support import BOARD, ROOT, require, shared
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.l3m.load import load_graph
 from l3host.reference import listening
-from l3host.sound import audio, synth
+from l3host.sound import audio
 from l3mote.classify import Detector
 from l3mote.plan import CAPTURE
 
 SCRIPT = BOARD / "listen.py"
-WINDOW_SECONDS = 64.0e6 / 125e6  # what a window of the shipped model costs an RP2040: BENCHMARKS.md of version 0.1
 
 
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
@@ -32,12 +32,6 @@ def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **j
     assert done.returncode == 0, done.stdout + done.stderr
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     return json.loads((folder / "status.json").read_text()) | {"events": events}
-
-
-def sounds(rate):
-    """Thirteen seconds of four of the model's classes, with pauses, int16."""
-    parts = [np.pad(synth.sound(name), (0, synth.RATE // 3)) for name in synth.SOUNDS]
-    return audio.to_pcm(audio.resample(np.concatenate(parts), synth.RATE, rate))
 
 
 def assert_same(found, expected):
@@ -98,7 +92,7 @@ def test_events_at_a_rounded_rate_are_the_references(tmp_path):
     """A driver that gives 15,625 samples for 16,000: 2.3 per cent lower, and what it says counts in times."""
     pcm = sounds(15625)
     found = board(tmp_path, pcm, 15625, settings={"hop": 1.25, "refractory": 1.0})
-    assert found["status"]["t"] == pytest.approx(len(pcm) / 15625, abs=1e-3)
+    assert found["t"] == pytest.approx(len(pcm) / 15625, abs=1e-3)
     assert_same(found["events"], listening.listen(load_graph("esc10"), pcm, 15625, {"hop": 1.25, "refractory": 1.0}))
 
 

@@ -80,7 +80,7 @@ def test_a_file_without_scales_runs_in_floats_and_says_what_integers_need(tmp_pa
 
 
 def test_qemu_without_its_program_names_the_package(monkeypatch, tmp_path):
-    (tmp_path / "qemu-200k.elf").touch()
+    (tmp_path / "qemu.elf").touch()
     monkeypatch.setenv("L3_EMULATORS", str(tmp_path))
     monkeypatch.setenv("PATH", "")
     with pytest.raises(L3Error, match="^runtime qemu needs qemu-system-arm: apt-get install qemu-system-arm, or run make"):

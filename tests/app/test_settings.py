@@ -6,6 +6,7 @@ import pytest
 
 from l3mote import format as fmt
 from l3mote import settings
+from l3mote.firmware import importable
 from l3mote.settings import SettingsError
 
 PINS = {"sck": 1, "ws": 2, "sd": 3}
@@ -123,6 +124,7 @@ def test_settings_that_do_not_go_together(values, expected):
         ({"mqtt_host": "h", "mqtt_password": "s"}, "setting mqtt_password is set, but nothing uses it without mqtt_user"),
         ({"every": 300}, "setting every is set, but nothing uses it without mode=every: set mode=every or leave it out"),
         ({"wake_level": -30, "mode": "every"}, "nothing uses it without mode=wake"),
+        ({"i2s_id": 1, "mic": "callback"}, "nothing uses it without mic=i2s"),
         ({"ws": 1}, "settings sck, ws and sd name a pin twice"),
         ({"mqtt_host": "h", "log": "mqtt"}, 'setting log is "mqtt": the queue for MQTT has files of that name, choose another'),
     ],
@@ -186,8 +188,8 @@ def test_settings_that_the_firmware_takes():
     settings.check({**PINS, **MQTT, "wifi_ssid": "n"}, None, PICO_W.__contains__)
     settings.check({**PINS, "sck": "GP1", "ws": "GP2"}, None, PICO_W.__contains__)
     settings.check({**PINS, "ws": 5}, None, {"machine.I2S"}.__contains__)  # an ESP32
-    assert settings.importable("json") and settings.importable("math.sin") and settings.importable("os.path")
-    assert not settings.importable("math.WLAN") and not settings.importable("nowhere") and not settings.importable("nowhere.x")
+    assert importable("json") and importable("math.sin") and importable("os.path")
+    assert not importable("math.WLAN") and not importable("nowhere") and not importable("nowhere.x")
 
 
 def test_a_file_is_checked_and_completed(tmp_path):

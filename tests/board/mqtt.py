@@ -13,13 +13,21 @@ from l3mote.output import reason
 
 
 class Simulated:
-    """A clock that moves only when told to."""
+    """A clock that moves only when told to, with a board's ticks: after 2^30 ms, which are twelve days, they begin anew."""
 
-    now = 0
-    ticks_add, ticks_diff = time.ticks_add, time.ticks_diff
+    period = 1 << 30
+
+    def __init__(self, begin):
+        self.begin, self.now = begin, 0
 
     def ticks_ms(self):
-        return self.now
+        return (self.begin + self.now) % self.period
+
+    def ticks_add(self, a, b):
+        return (a + b) % self.period
+
+    def ticks_diff(self, a, b):
+        return (a - b + self.period // 2) % self.period - self.period // 2
 
 
 served = 0  # times that the microphone would have been
@@ -71,10 +79,10 @@ def drain():
     return service(1000, lambda: publisher.connected and not publisher.queue.waiting)
 
 
-def hour(step):
-    """A simulated hour with a line every `step` seconds and a service every second: when did it try to connect?"""
-    clock, tries, online = Simulated(), [], publisher.online
-    mqtt.time, publisher.due = clock, 0
+def hour(step, begin=0):
+    """An hour of a clock that begins at `begin`, a line every `step` seconds, a service each second: when did it try to connect?"""
+    clock, tries, online = Simulated(begin), [], publisher.online
+    mqtt.time, publisher.due = clock, begin
     publisher.online = lambda: bool(tries.append(clock.now)) or online()
     for second in range(3600):
         clock.now = second * 1000

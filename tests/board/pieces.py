@@ -11,7 +11,6 @@ from l3mote import HeapError, Model, model, reader
 from l3mote.kernels import native  # noqa: F401 (its code is in the heap before)
 
 BLOCK = 512  # bytes of the blocks that fill the heap
-OBJECT = 32  # and of each one's object, which stands beside it
 
 
 def keep(module):
@@ -24,7 +23,7 @@ model.forget = reader.forget = keep
 
 
 def in_pieces(sizes):
-    """Fill the heap, then free pieces of at least these sizes, a block larger at most; returns what fills it."""
+    """Fill the heap, then free pieces of these sizes, up to a tenth larger; returns what fills it."""
     held = [None] * 4000
     n = 0
     for size in (BLOCK, 128, 16):
@@ -35,12 +34,12 @@ def in_pieces(sizes):
         except MemoryError:
             pass
         if size == BLOCK:
-            at = n - 2  # the last ones stand one after the other
+            at = n - 8  # the last ones stand one after the other
     for size in sizes:
-        for _ in range(-(-size // (BLOCK + OBJECT))):
+        for _ in range(-(-size // BLOCK)):
             held[at] = None
             at -= 1
-        at -= 2
+        at -= 4
     gc.collect()
     return held
 
@@ -48,9 +47,9 @@ def in_pieces(sizes):
 def work(folder):
     with open(folder + "/job.json") as f:
         job = json.load(f)
-    held = in_pieces(job["pieces"] + [2 * BLOCK] * job["small"])
+    held = in_pieces([2 * BLOCK] * job["small"] + sorted(job["pieces"]))
     try:
-        found = Model(folder + "/model.l3m", ring=8192)
+        found = Model(folder + "/model.l3m", kernel="native", ring=8192)
     except HeapError as e:
         print(json.dumps({"error": str(e), "held": len(held)}))
         return

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from l3convert import convert
+from l3convert.hdf5 import check_model
 from l3host.errors import L3Error
 from l3host.graph.network import FRONTENDS
 from l3mote.format import Frontend
@@ -364,3 +365,87 @@ def test_model_config_that_keras_did_not_write(text, tmp_path):
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.attrs["model_config"] = text
     assert "damaged or no Keras .h5 file" in refused(tmp_path / "a.h5", "sea")
+
+
+# -- files that lead elsewhere, or cost too much
+
+BIAS = "conv_b/bias:0"
+SECRET = np.arange(4, dtype="<f4")
+
+
+def lead_elsewhere(kind, group, folder):
+    """Put another file's values, or a link, in the place of a bias."""
+    place = f"model_weights/conv_b/{BIAS}"
+    del group[place]
+    (folder / "secret.bin").write_bytes(SECRET.tobytes())
+    with h5py.File(folder / "secret.h5", "w") as other:
+        other["bias"] = SECRET
+    if kind == "external storage":
+        group.create_dataset(place, (4,), "<f4", external=[(str(folder / "secret.bin"), 0, 16)])
+    elif kind == "external link":
+        group[place] = h5py.ExternalLink(str(folder / "secret.h5"), "/bias")
+    elif kind == "soft link":
+        group[place] = h5py.SoftLink(f"/{place}")  # to itself
+    else:
+        layout = h5py.VirtualLayout((4,), "<f4")
+        layout[:] = h5py.VirtualSource(str(folder / "secret.h5"), "bias", (4,))
+        group.create_virtual_dataset(place, layout)
+
+
+@pytest.mark.parametrize("kind", ["external storage", "external link", "soft link", "virtual"])
+def test_an_h5_that_leads_to_other_files_is_refused(kind, tmp_path):
+    path = kf.write_h5(tmp_path / "a.h5", kf.small())
+    with h5py.File(path, "r+") as file:
+        lead_elsewhere(kind, file, tmp_path)
+    message = refused(path, "sea")
+    reason = "is a link to elsewhere, which is not followed" if "link" in kind else "has its values in another file, which is not"
+    assert f"{BIAS} {reason}" in message
+
+
+def test_arrays_larger_than_any_network_are_refused_before_they_are_read(tmp_path):
+    path = kf.write_h5(tmp_path / "a.h5", kf.small())
+    with h5py.File(path, "r+") as file:
+        file.create_dataset("more", (1 << 20, 1 << 20), "f4", chunks=(64, 64))  # 4 TB of the fill value in a few bytes
+    assert "more than 536870912 bytes of arrays" in refused(path, "sea")
+
+
+def test_a_zip_that_unpacks_to_more_than_any_network_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", "{}")
+        with archive.open("model.weights.h5", "w", force_zip64=True) as file:
+            for _ in range(600):
+                file.write(bytes(1 << 20))
+    assert f"model.weights.h5 has {600 << 20} bytes: more than 536870912 are not unpacked" in refused(tmp_path / "a.keras")
+
+
+def test_a_rescaling_layer_is_named(tmp_path):
+    """Its scale, a float, was taken for a batch norm's flag."""
+    layers = [{"class_name": layer.class_name, "config": {"name": layer.name} | layer.config} for layer in kf.small()]
+    layers.insert(1, {"class_name": "Rescaling", "config": {"name": "rescaling", "scale": 0.0125, "offset": 1.0}})
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        for name, arrays in [("rescaling", []), *((layer.name, layer.weights.values()) for layer in kf.small())]:
+            file.require_group(f"layers/{name}/vars").attrs["name"] = name
+            for i, array in enumerate(arrays):
+                file[f"layers/{name}/vars/{i}"] = array
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential", "config": {"layers": layers}}))
+        archive.write(tmp_path / "w.h5", "model.weights.h5")
+    message = refused(tmp_path / "a.keras", "sea")
+    assert "layer rescaling (Rescaling)" in message and "damaged" not in message
+
+
+def test_a_model_that_keras_will_read_is_looked_at_before(tmp_path):
+    whole = kf.write_h5(tmp_path / "a.h5", kf.small())
+    check_model(Path(whole).read_bytes())
+    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
+        archive.write(whole, "model.weights.h5")
+    check_model((tmp_path / "a.keras").read_bytes())
+    with h5py.File(whole, "r+") as file:
+        lead_elsewhere("external storage", file, tmp_path)
+    with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
+        archive.write(whole, "model.weights.h5")
+    for path in (whole, tmp_path / "b.keras"):
+        with pytest.raises(L3Error, match="has its values in another file"):
+            check_model(Path(path).read_bytes())
+    for data in (b"", b"PK", b"PK\x03\x04 damaged", b"\x89HDF"):
+        check_model(data)

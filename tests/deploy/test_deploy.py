@@ -5,7 +5,6 @@ import os
 import pty
 import subprocess
 import sys
-import time
 import tty
 import zlib
 from dataclasses import replace
@@ -14,11 +13,13 @@ import numpy as np
 import pytest
 import serial
 import soundfile
+from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
 
+from l3host.boards import estimates, table
 from l3host.cli import main
-from l3host.deploy import facts, links, monitor, payload, steps
+from l3host.deploy import facts, links, payload, steps
 from l3host.deploy.board import files as board_files
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
@@ -26,6 +27,7 @@ from l3host.emulate.rp2040.board import board
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start
+from l3mote.kernels import ARCHITECTURES
 
 SMALL = str(PATH)
 PINS = ["--set", "sck=GP16", "--set", "ws=GP17", "--set", "sd=GP18"]
@@ -33,8 +35,10 @@ PICO = facts.Facts(
     "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
     heap=241_000, folder="/", flash=1_400_000, writable=True,
 )  # fmt: skip
-ESP32_C3 = replace(PICO, machine="ESP32C3 module with ESP32C3", mpy=11 << 10 | 3 << 8 | 6, viper=False)  # RISC-V
-BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\nUID:E6605838\n"
+ESP32_C3 = replace(PICO, machine="ESP32C3 module with ESP32C3", mpy=11 << 10 | 3 << 8 | 6)  # RISC-V
+ESP32_S3 = replace(PICO, machine="Generic ESP32S3 module with ESP32S3", mpy=10 << 10 | 3 << 8 | 6)
+RV64 = replace(PICO, machine="RV64 board", mpy=12 << 10 | 3 << 8 | 6, viper=False)  # no module of ours, no emitter
+BOOT_OUT = "Adafruit CircuitPython 10.3.0 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\nUID:E6605838\n"
 
 
 @pytest.fixture
@@ -45,13 +49,6 @@ def pico():
     except L3Error as e:
         require(False, str(e))
     return board
-
-
-def l3mote(capsys, *arguments):
-    """(status, what it printed: JSON if it is, else stderr)."""
-    status = main([*map(str, arguments)])
-    out, err = capsys.readouterr()
-    return status, json.loads(out) if status == 0 and "--json" in arguments else out + err
 
 
 def on_board(port, code):
@@ -125,14 +122,17 @@ def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_p
     assert heard[-1]["windows"] > 0 and heard[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
 
 
-def monitored(port):
-    """Events from the board, each within a minute."""
-    heard = time.monotonic()
-    for event in monitor.events(port):
-        assert time.monotonic() - heard < 60, "the app says nothing"
-        if event:
-            heard = time.monotonic()
-            yield event
+def test_a_deployment_keeps_the_watchdog_fed(pico, capsys):
+    """Only a reset stops an RP2040's watchdog, and one would end the emulation."""
+    with pico() as there:
+        arguments = ["deploy", SMALL, "--port", there.port, "--json", *PINS]
+        status, first = l3mote(capsys, *arguments, "--set", "watchdog=2")
+        assert status == 0, first
+        next(event for event in monitored(there.port) if event.get("label") == "listening")
+        status, second = l3mote(capsys, *arguments, "--set", "watchdog=2", "--set", "smooth=2")
+        assert status == 0 and second["before"] == first["version"], second
+        next(event for event in monitored(there.port) if event.get("label") == "listening")
+        assert there.running
 
 
 def test_a_full_flash_is_refused_before_anything_is_written(pico, capsys):
@@ -238,6 +238,23 @@ def test_a_version_that_fails_its_selftest_does_not_start(drive):
     assert runs(drive) == version("one").version and snapshot(drive) == before
 
 
+def test_the_version_before_is_forgotten_with_its_passwords(drive, capsys):
+    target, secret = Drive(str(drive)), b'{"wifi_password": "hunter22"}'
+    steps.deploy(target, payload.manifested("none", {"settings.json": secret}), lambda folder: None, False)
+    deploy(target, "two")
+    assert [path for path, data in snapshot(drive).items() if secret in data]
+    status, answer = l3mote(capsys, "deploy", "--forget", "--port", drive, "--json")
+    assert status == 0 and answer["version"] == version("two").version and len(answer["removed"]) == 1
+    assert not [path for path, data in snapshot(drive).items() if secret in data] and runs(drive) == version("two").version
+    status, said = l3mote(capsys, "deploy", "--rollback", "--port", drive)
+    assert status == 1 and said == "l3mote: there is no earlier version on the board to go back to\n"
+
+
+def test_without_a_whole_version_nothing_is_forgotten(drive, capsys):
+    status, said = l3mote(capsys, "deploy", "--forget", "--port", drive)
+    assert status == 1 and said.startswith("l3mote: no version on the board is whole: nothing is removed.")
+
+
 def test_an_error_in_the_selftest_is_told(drive):
     def failing(folder):
         raise links.BoardError("Traceback:\nMemoryError: memory allocation failed\n")
@@ -330,19 +347,55 @@ def small():
     reader.close()
 
 
+@pytest.fixture
+def shipped():
+    reader = open_reader("esc10")
+    yield reader
+    reader.close()
+
+
 def test_kernels_fit_boards(small):
-    esp32s3 = replace(PICO, mpy=10 << 10 | 3 << 8 | 6)
-    assert facts.choose_kernel(PICO, small, True)[0] == "native"
-    assert facts.choose_kernel(esp32s3, small, True)[0] == "viper"
-    assert facts.choose_kernel(replace(esp32s3, ulab=True), small, True)[0] == "ulab"
-    assert facts.choose_kernel(replace(ESP32_C3, ulab=True), small, True)[0] == "ulab"
-    assert facts.choose_kernel(ESP32_C3, small, False)[0] == "python"
-    assert facts.loadable(PICO, calibrated=False) == ["python"]
-    assert facts.loadable(replace(PICO, mpy=PICO.mpy & ~0x300 | 0x200), calibrated=True) == ["viper", "python"]
+    for there in (PICO, ESP32_S3, ESP32_C3, replace(ESP32_S3, ulab=True)):
+        assert facts.choose_kernel(there, small, True)[0] == "native"
+    assert facts.choose_kernel(replace(RV64, ulab=True), small, True)[0] == "ulab"
+    assert facts.choose_kernel(RV64, small, False)[0] == "python"
+    assert facts.loadable(replace(PICO, mpy=PICO.mpy & ~0x300 | 0x200), small) == ["viper", "python"]
+    small.sections.pop("FIXED")
+    assert facts.loadable(PICO, small) == ["python"]
+
+
+def test_an_fpu_board_with_ulab_takes_viper_where_ulab_does_not_fit(shipped):
+    """Before, ulab was chosen by the float kernel's figures, which are not its own, and died."""
+    ulab = replace(ESP32_S3, mpy=10 << 10 | 2 << 8 | 6, ulab=True)  # a firmware that our native modules do not suit
+    chosen = {heap: facts.choose_kernel(replace(ulab, heap=heap), shipped, False)[0] for heap in range(150_000, 600_000, 10_000)}
+    first = min(heap for heap, name in chosen.items() if name == "ulab")
+    assert first > 190_000 and {name for heap, name in chosen.items() if heap < first} == {"viper"}
+    assert {name for heap, name in chosen.items() if heap >= first} == {"ulab"}
+
+
+def test_inspect_and_deploy_choose_alike(shipped):
+    for name, entry in estimates.report(shipped).items():
+        found = replace(PICO, mpy=ARCHITECTURES.index(table.BOARDS[name].arch) << 10 | 3 << 8 | 6, heap=table.BOARDS[name].heap)
+        for firmware, there in (("MicroPython", False), ("MicroPython with ulab", True)):
+            kernel, fit = facts.choose_kernel(replace(found, ulab=there), shipped, False)
+            assert kernel == entry["firmware"][firmware]["kernel"]
+            assert fit["heap_needed"] == entry["firmware"][firmware]["heap_needed"]
+
+
+def test_a_drive_has_i2s_from_10_3_on(drive):
+    for version, there in (("9.2.1", False), ("10.2.1", False), ("10.3.0", True), ("11.0.0", True)):
+        (drive / "boot_out.txt").write_text(BOOT_OUT.replace("10.3.0", version))
+        assert facts.of_drive(str(drive), 1).has("audioi2sin") is there
+
+
+def test_a_firmware_whose_emitter_is_wrong_is_named():
+    assert "a[3] = v + 1" in ESP32_S3.emitter_fault  # 1.25 on Xtensa
+    for there in (PICO, ESP32_C3, replace(ESP32_S3, version=(1, 24, 1)), replace(ESP32_S3, version=(1, 26, 1))):
+        assert there.emitter_fault is None
 
 
 REFUSED = {
-    "no kernel": (ESP32_C3, "ESP32C3.*: it has no ulab, and no native module of ours fits it; .*--app none"),
+    "no kernel": (RV64, "RV64 board.*: it has no ulab, and no native module of ours fits it; .*--app none"),
     "little heap": (replace(PICO, heap=60_000), r"needs \d+ bytes of heap, 60000 are free \(\d+ are missing\)"),
 }
 
@@ -436,5 +489,6 @@ def test_a_wrong_setting_is_wrong_usage(given, capsys):
 
 
 def test_model_or_rollback(capsys):
-    assert l3mote(capsys, "deploy", "--port", "x") == (1, "l3mote: name a model to deploy, or --rollback and no model\n")
+    said = "l3mote: name a model to deploy, or --rollback or --forget and no model\n"
+    assert l3mote(capsys, "deploy", "--port", "x") == (1, said)
     assert l3mote(capsys, "deploy", SMALL, "--rollback", "--port", "x")[0] == 1

@@ -1,21 +1,25 @@
 """Drives and boards that were prepared to harm the computer that deploys to them: it changes nothing else, ends, and says why."""
 
 import os
+import re
 import subprocess
 import sys
 import zlib
 
 import pytest
+from liar import LIES, Liar
 from make_small import PATH
 
-from l3host.deploy import steps
+from l3host.cli import main
+from l3host.deploy import links, steps
+from l3host.deploy.answers import fits, number, positive
 from l3host.deploy.payload import manifested
 from l3host.deploy.targets import Drive
 from l3host.errors import L3Error
 from l3mote import start
 
 SMALL = str(PATH)
-BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
+BOOT_OUT = "Adafruit CircuitPython 10.3.0 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
 VERSION = "0.0.9-deadbeef"
 
 
@@ -180,3 +184,66 @@ def test_folders_without_end_are_refused(drive):
     finally:
         subprocess.run(["rm", "-rf", drive / "l3"], check=True)  # Python's way is recursive, and pytest's
     assert status == 1 and "holds more than l3mote has ever written there: delete it" in said and said.count("\n") == 1
+
+
+# boards
+
+
+@pytest.fixture
+def liar(monkeypatch):
+    """liar(kind) as a board; waits are a tenth as long."""
+    monkeypatch.setattr(links, "ANSWER", 2)
+    monkeypatch.setattr(links, "SILENCE", 6)
+    monkeypatch.setattr(links, "WORK", 9)
+    made = []
+
+    def make(kind):
+        made.append(Liar(kind))
+        return made[-1].port
+
+    yield make
+    for one in made:
+        one.close()
+
+
+ANSWERS = "answers .*, not what it was asked for: "
+ENDLESS = "does not stop printing: its program does not end at Ctrl-C, or it is not MicroPython. Start it without its program"
+SYMPTOMS = {
+    **dict.fromkeys(LIES, ANSWERS),
+    "huge": ENDLESS,
+    "a long error": ENDLESS,
+    "an error": r"on the board: .*\\x1b\[31mOSError: \\x1b\]52;c;cHduZWQ=\\x07evil",
+    "facts, then no end": ENDLESS,
+    "a watchdog": r"started anew amid the work \(.*\): does its program run a watchdog\? Start it without its program",
+    "silent": r"does not answer \(.*\): unplugged, reset by a watchdog, or no MicroPython",
+    "echo": r"does not answer \(.*\): ",
+    "garbage": "Ctrl-C",
+    "prompts": ENDLESS,
+    "no end": ENDLESS,
+    "deaf": "goes on running its program, which does not end at Ctrl-C. Start it without its program",
+}
+
+
+@pytest.mark.parametrize("tool", ["mpremote", "ampy"])
+@pytest.mark.parametrize("kind", SYMPTOMS)
+def test_a_board_that_lies_is_one_line_that_says_how(kind, tool, liar, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status = main(["deploy", SMALL, "--app", "none", "--tool", tool, "--port", liar(kind)])
+    out, err = capsys.readouterr()
+    assert status == 1 and err.startswith("l3mote: ") and err.count("\n") == 1 and len(err) < 600, err
+    assert re.search(SYMPTOMS[kind], err) and "\x1b" not in out + err and "\x07" not in err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "shape", "expected"),
+    [
+        (1, int, True), (True, int, False), (1.5, int, False), (None, None, True), (0, None, False),
+        ("x", {str, None}, True), (b"x", {str, None}, False),
+        ((1, "v", 0), (int, str, int), True), ((1, "v"), (int, str, int), False), ([1, "v", 0], (int, str, int), False),
+        ([], [str], True), (["a", 1], [str], False), ({"a": 1, "more": 2}, {"a": int}, True), ({}, {"a": int}, False),
+        (0, positive, False), (3, positive, True), (float("inf"), number, False), (1, number, True), (True, number, False),
+    ],
+)  # fmt: skip
+def test_an_answer_has_the_shape_of_the_question(value, shape, expected):
+    assert fits(value, shape) == expected

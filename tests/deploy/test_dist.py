@@ -17,7 +17,7 @@ from support import ROOT, micropython, require
 from l3host.programs import venv_tool
 from l3mote import __version__
 
-BOOT_OUT = "Adafruit CircuitPython 9.2.1 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
+BOOT_OUT = "Adafruit CircuitPython 10.3.0 on 2024-11-20; Raspberry Pi Pico with rp2040\nBoard ID:raspberry_pi_pico\n"
 SELFTEST = "from l3mote import Model\nmodel = Model({!r})\nprint(model.kernel_name, model.selftest()[0])\n"
 
 
@@ -56,12 +56,13 @@ def test_package_json_names_every_module(made):
 
 
 def test_each_architecture_has_its_own_tree(made):
-    assert {path.name for path in (made / "mip").iterdir()} == {"py", "armv6m", "armv7m", "armv7emsp", "xtensawin"}
-    for arch in ("armv6m", "armv7m", "armv7emsp", "xtensawin"):
+    boards = {"armv6m", "armv7m", "armv7emsp", "xtensawin", "rv32imc"}
+    assert {path.name for path in (made / "mip").iterdir()} == boards | {"py"}
+    for arch in boards:
         files = dict(json.loads((made / "mip" / arch / "package.json").read_text())["urls"])
         assert all((made / "mip" / arch / source).read_bytes()[:2] == b"M\x06" for source in files.values())
         native = [name for name in files if "l3native" in name]
-        assert native == ([] if arch == "xtensawin" else [f"l3mote/kernels/l3native_{arch}.mpy"])
+        assert native == [f"l3mote/kernels/l3native_{arch}.mpy"]
 
 
 def test_circup_installs_the_bundle(made, tmp_path):

@@ -5,7 +5,9 @@ work() yields after each test, because MicroPython in WebAssembly collects garba
 
 import sys
 
-MODULES = ("test_values", "test_running", "test_contract", "test_mishaps", "test_capture", "test_listening", "test_lines")
+MODULES = (
+    "test_values", "test_running", "test_contract", "test_mishaps", "test_capture", "test_listening", "test_lines", "test_wraps",
+)  # fmt: skip
 
 
 def tests(folder):
@@ -15,6 +17,16 @@ def tests(folder):
         for name in sorted(space):
             if name.startswith("test_"):
                 yield module + "." + name, space[name]
+
+
+def show(error):
+    """Its traceback. CircuitPython has no sys.print_exception."""
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
+    else:
+        import traceback
+
+        traceback.print_exception(error)
 
 
 def work(folder):
@@ -27,7 +39,7 @@ def work(folder):
         except Exception as e:
             failed += 1
             print("FAILED", name)
-            sys.print_exception(e)
+            show(e)
         yield
     print("%d passed, %d failed on %s" % (passed, failed, sys.implementation.name))
     if failed:

@@ -84,6 +84,11 @@ def test_forms_decimate_alike():
             assert off <= (0 if name in EXACT else 1), (name, off)
 
 
+def near(a, b):
+    """As near as sums of 32-bit floats come."""
+    return abs(a - b) <= b >> 16
+
+
 def test_forms_measure_alike():
     for rate in (8000, 16000, 48000):
         coefficients = weighting(rate)
@@ -97,7 +102,7 @@ def test_forms_measure_alike():
                 if name in EXACT:
                     assert a == b, (name, rate, shift, a, b)
                 else:
-                    assert (a[0] << 16) + a[1] == (b[0] << 16) + b[1]
+                    assert near((a[0] << 16) + a[1], (b[0] << 16) + b[1])
                     exact = (b[2] << 16) + b[3]
                     assert abs((a[2] << 16) + a[3] - exact) < 0.02 * exact + 300, (rate, shift, a, b)  # rounding
 
@@ -109,7 +114,8 @@ def test_measuring_by_hand():
         assert [int(v) for v in form.found(state)][:2] == [0, 25], name
         form.measure(array("h", [5, 3, -4, 32767, -32768, 0]), state, array("i", [3, 6]))
         found = [int(v) for v in form.found(state)]
-        assert (found[0] << 16) + found[1] == 32767 * 32767 + 32768 * 32768, (name, found)
+        total, exact = (found[0] << 16) + found[1], 32767 * 32767 + 32768 * 32768
+        assert total == exact if name in EXACT else near(total, exact), (name, found)
 
 
 def test_removing_an_offset_by_hand():

@@ -161,7 +161,7 @@ def test_forms_of_the_capture_have_the_same_names():
             forms.append(capture.choose(name))
         except KernelError as e:
             assert "python" in str(e)
-    names = ["take", "decimate", "measure", "state", "found"]
+    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "found"]
     for _, form in forms:
         names += getattr(form, "__all__", ())
     for name, form in forms:

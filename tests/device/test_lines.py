@@ -2,9 +2,10 @@
 
 from helpers import raises
 
+from l3mote.firmware import importable
 from l3mote.log import seal, unseal
 from l3mote.seconds import Seconds
-from l3mote.settings import SettingsError, check, importable, parse
+from l3mote.settings import SettingsError, check, parse
 
 LINE = '{"event": "start", "label": "dog", "t": 3.500, "crc": "144ebfca"}'
 

@@ -7,7 +7,7 @@ from helpers import Damaged, contents, kernels, raises
 from where import SMALL
 
 from l3mote import FormatError, HeapError, KernelError, Model, Reader
-from l3mote.kernels import FIXED, choose
+from l3mote.kernels import FIXED, candidates, choose
 from l3mote.model import test_signal as fill_signal
 from l3mote.plan import plan
 
@@ -52,6 +52,18 @@ def test_strips_do_not_change_the_answer():
         strips, more = run(least, kernel)
         assert sum(more) > sum(passes)
         assert close(whole, strips, 0 if kernel in FIXED else 1e-6), (kernel, whole, strips)
+
+
+def test_the_first_kernel_whose_plan_fits_is_taken():
+    names = [module.name for module in candidates(calibrated=True)]
+    least = [smallest(name) for name in names]
+    for heap in least:
+        fits = [name for name, bytes in zip(names, least) if bytes <= heap]
+        model = Model(SMALL, heap=heap)
+        assert model.kernel_name == fits[0], (heap, names, least)
+        assert model.selftest()[0]
+        model.close()
+    assert raises(HeapError, lambda: Model(SMALL, heap=min(least) - 10)).endswith(": 10 bytes are missing")
 
 
 def test_kernels_agree():

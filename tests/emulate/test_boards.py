@@ -1,4 +1,4 @@
-"""Real firmware on emulated boards (`make emulators`), a Cortex-M3 in QEMU and the RP2040, whose floats have 32 bits."""
+"""Real firmware on emulated boards (`make emulators`), those of QEMU and the RP2040, whose floats have 32 bits."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ from l3host.sound.audio import resample, to_pcm
 from l3mote.tolerances import LAYER_RELATIVE, SCORE
 
 DEVICE = ROOT / "tests" / "device"
-BOARDS = ["qemu", "rp2040"]
+BOARDS = [*qemu.MACHINES, "rp2040"]
 
 
 def execute(name, tmp_path, script, files=()):
@@ -75,8 +75,9 @@ def test_integer_kernels_give_every_bit_on_boards(name, kernel):
     assert facts["bit_exact"] and facts["parity"]["ok"] and facts["selftest"]["ok"]
 
 
-@pytest.mark.parametrize("name, counted, heap", [("qemu", "instructions", 200 * 1024), ("rp2040", "cycles", None)])
-def test_the_shipped_model_on_boards(name, counted, heap):
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_shipped_model_on_boards(name):
+    counted, heap = ("cycles", None) if name == "rp2040" else ("instructions", 200 * 1024)
     runtime_of(name)
     rain = to_pcm(resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
     facts = emulate("esc10", rain, name, heap=heap).to_json()
@@ -96,8 +97,9 @@ def work(folder):
 """
 
 
-@pytest.mark.parametrize("name, platform", [("qemu", "qemu"), ("rp2040", "rp2")])
-def test_a_board_has_short_floats_and_gives_files_back(name, platform, tmp_path):
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_board_has_short_floats_and_gives_files_back(name, tmp_path):
+    platform = "rp2" if name == "rp2040" else "qemu"
     done = execute(name, tmp_path, FLOATS)
     assert (done.returncode, done.stdout) == (0, f"{platform} True False\n"), done.stderr
     assert (tmp_path / "job" / "result").read_bytes() == b"\x78\x56\x34\x12"
@@ -120,10 +122,21 @@ def test_a_script_that_does_not_compile_fails(name, tmp_path):
     assert done.returncode == 1 and "SyntaxError" in done.stdout + done.stderr
 
 
-def test_a_heap_without_firmware_is_refused():
+def test_a_heap_larger_than_the_board_s_is_refused():
     runtime_of("qemu")
-    with pytest.raises(L3Error, match="no firmware with a heap of 12345 bytes, but .*k: QEMU_HEAPS"):
-        emulate(str(PATH), noise(), "qemu", heap=12345)
+    with pytest.raises(L3Error, match="^runtime qemu has a heap of at most 1048576 bytes, not of 1048577$"):
+        emulate(str(PATH), noise(), "qemu", heap=(1 << 20) + 1)
+
+
+@pytest.mark.parametrize("name", qemu.MACHINES)
+def test_a_board_has_the_heap_that_was_asked_for(name, tmp_path):
+    script = "import gc\ndef work(folder):\n    print(gc.mem_free() + gc.mem_alloc())\n    yield\n"
+    folder, library, path = tmp_path / "job", tmp_path / "lib", tmp_path / "script.py"
+    folder.mkdir()
+    library.mkdir()
+    path.write_text(script)
+    done = runtimes.execute(runtime_of(name), path, library, folder, 200_000)
+    assert 190_000 < int(done.stdout) < 200_000, done.stderr
 
 
 def test_a_heap_too_small_for_the_model_is_one_line_on_qemu():
@@ -143,9 +156,7 @@ def test_missing_firmware_says_what_to_run(name, tmp_path, monkeypatch):
 
 def test_a_board_that_does_not_start_is_an_error(tmp_path, monkeypatch):
     runtime_of("rp2040")
-    mpy_cross = rp2040.emulators() / "mpy-cross"
     (tmp_path / "emulators").mkdir()
-    (tmp_path / "emulators" / "mpy-cross").symlink_to(mpy_cross)
     (tmp_path / "emulators" / "rp2040.bin").write_bytes(bytes.fromhex("fee7") * 50_000)  # b . (it hangs)
     monkeypatch.setenv("L3_EMULATORS", str(tmp_path / "emulators"))
     done = execute("rp2040", tmp_path, FLOATS)
@@ -158,7 +169,7 @@ def test_a_board_that_does_not_reach_the_script_is_an_error(tmp_path, monkeypatc
         (tmp_path / name).mkdir()
     (tmp_path / "script.py").write_text(FLOATS)
     monkeypatch.setattr(qemu, "START", "import nowhere")
-    assert qemu.run(qemu.firmware(None), tmp_path / "script.py", tmp_path / "lib", tmp_path / "job") == 1
+    assert qemu.run("qemu", 200_000, tmp_path / "script.py", tmp_path / "lib", tmp_path / "job") == 1
     assert capfd.readouterr().out.endswith("ImportError: no module named 'nowhere'\n")
 
 

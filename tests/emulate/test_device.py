@@ -1,6 +1,7 @@
 """The tests under tests/device/, which pytest runs in CPython, once more in every MicroPython there is."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -32,6 +33,20 @@ def test_in_micropython(name, tmp_path):
     assert lines[-1].endswith("passed, 0 failed on micropython")
     written = "\n".join(f.read_text() for f in HERE.glob("test_*.py"))
     assert len(lines) - 1 == written.count("\ndef test_")
+
+
+def test_counters_wrap_on_a_cortex_m3(tmp_path):
+    """With integers of 31 and floats of 32 bits."""
+    folder, library = tmp_path / "device", tmp_path / "lib"
+    folder.mkdir()
+    library.mkdir()
+    copy_library(library)
+    for name in ("where.py", "helpers.py", "test_wraps.py"):
+        shutil.copy(HERE / name, folder)
+    only = re.sub(r"MODULES = \(.*?\)", 'MODULES = ("test_wraps",)', (HERE / "run.py").read_text(), flags=re.DOTALL)
+    (folder / "run.py").write_text(only)
+    done = runtimes.execute(runtime_of("qemu"), folder / "run.py", library, folder)
+    assert done.returncode == 0 and done.stdout.endswith("6 passed, 0 failed on micropython\n"), done.stdout + done.stderr
 
 
 def test_a_failing_device_test_fails_the_run(tmp_path):

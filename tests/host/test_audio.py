@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import os
 import warnings
 
 import numpy as np
@@ -276,3 +277,23 @@ def test_pcm_is_what_a_microphone_gives():
     pcm = audio.to_pcm(np.array([-2.0, -1.0, 0.0, 0.5, 1.0, 2.0, 1.4 / 32768]))
     assert pcm.dtype == np.int16
     assert pcm.tolist() == [-32768, -32768, 0, 16384, 32767, 32767, 1]
+
+
+def test_files_that_say_no_rate_or_no_length_are_one_line(tmp_path):
+    path = tmp_path / "mic.raw"
+    path.write_bytes(bytes(1000))
+    with pytest.raises(L3Error, match="mic.raw as audio: it has no header that says its rate and format, write a WAV file"):
+        audio.read(str(path))
+    soundfile.write(tmp_path / "whole.flac", noise(8000), RATE)
+    data = bytearray((tmp_path / "whole.flac").read_bytes())
+    data[21] &= 0xF0  # 36 bits of STREAMINFO, which begins at byte 8: the number of samples, 0 for one that is not known
+    data[22:26] = bytes(4)
+    (tmp_path / "open.flac").write_bytes(data)
+    with pytest.raises(L3Error, match="cannot read .*open.flac as audio: "):
+        audio.read(str(tmp_path / "open.flac"))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(L3Error, match="pipe.wav is not a regular file"):
+        audio.read(str(tmp_path / "pipe.wav"))

@@ -245,7 +245,9 @@ def test_inspect_json(results):
     assert sizes["values"] == 2 * (36 + 144 + 12)
     assert [layer["name"] for layer in result["layers"]] == ["conv1", "conv2", "head"]
     assert result["macs_dense"] == result["macs_nonzero"] == 64 * 50 * 36 + 8 * 5 * 144 + 12
-    assert list(result["boards"]) == ["rp2040", "rp2350", "esp32s3", "esp32s3-psram"]
+    assert list(result["boards"]) == [
+        "rp2040", "rp2350", "rp2350-riscv", "esp32s3", "esp32s3-psram", "esp32c3", "esp32c6",
+    ]  # fmt: skip
     assert all(board["fits"] and board["source"] for board in result["boards"].values())
 
 

@@ -1,6 +1,7 @@
 """Data set loaders on small generated layouts, whole and broken."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -262,3 +263,65 @@ def test_nothing_is_left_to_skip_to(urbansound):
 def test_missing_clip(urbansound):
     (urbansound / "audio" / "fold10" / "100263-2-0-117.wav").unlink()
     refused(urbansound, "1 of 2 clips", "100263-2-0-117.wav (missing)")
+
+
+# what would be lost without a word
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """A folder per class: dog and rain, with four clips each."""
+    for name in ("dog", "rain"):
+        for i in range(4):
+            clip(tmp_path / name / f"{i}.wav")
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", [".m4a", ".AAC", ".wma"])
+def test_clips_of_a_kind_that_is_not_read_are_named(classes, suffix):
+    for i in range(4):
+        (classes / "siren").mkdir(exist_ok=True)
+        (classes / "siren" / f"{i}{suffix}").write_bytes(b"\0\0\0\x18ftypM4A ")
+    refused(classes, f"4 of 12 clips cannot be used: {classes}/siren/0{suffix} (unreadable)")
+    found = datasets.load(str(classes), skip_bad=True)
+    assert len(found.clips) == 8 and len(found.skipped) == 4
+
+
+def test_clips_in_folders_of_a_class_are_its_clips(classes):
+    clip(classes / "siren" / "monday" / "1.wav")
+    clip(classes / "dog" / "big" / "old" / "1.flac")
+    found = datasets.load(str(classes))
+    assert found.labels == ["dog", "rain", "siren"] and len(found.clips) == 10
+
+
+def test_a_folder_without_a_clip_is_named(classes):
+    (classes / "notes").mkdir()
+    (classes / "notes" / "readme.txt").write_text("mine")
+    assert datasets.load(str(classes)).skipped == (f"{classes}/notes (no clips in it)",)
+
+
+@pytest.mark.parametrize("names", [("train", "test"), ("Train", "Val", "Test"), ("fold1", "fold2", "fold10")])
+def test_folders_that_are_splits_are_no_classes(tmp_path, names):
+    for name in names:
+        for label in ("dog", "rain"):
+            clip(tmp_path / name / label / "1.wav")
+    refused(tmp_path, f"{', '.join(sorted(names))} look like splits, not classes")
+
+
+def test_a_byte_order_mark_is_not_part_of_a_column(esc50):
+    path = esc50 / "meta" / "esc50.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert len(datasets.load(str(esc50)).clips) == 3
+
+
+def test_pipes_and_devices_among_clips_are_named_and_not_read(classes):
+    os.mkfifo(classes / "dog" / "pipe.wav")
+    (classes / "rain" / "zero.wav").symlink_to("/dev/zero")
+    (classes / "rain" / "loop").symlink_to(classes)
+    refused(classes, "2 of 10 clips", "pipe.wav (not a regular file)", "zero.wav (not a regular file)")
+
+
+def test_a_clip_whose_name_is_not_utf8_is_read(classes):
+    clip(classes / "dog" / "4.wav")
+    os.rename(classes / "dog" / "4.wav", os.fsencode(classes) + b"/dog/caf\xe9.wav")
+    assert len(datasets.load(str(classes)).clips) == 9

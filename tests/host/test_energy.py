@@ -38,4 +38,6 @@ def test_inspect_prints_them(capsys):
 
 def test_each_kernel_has_its_costs():
     assert set(estimates.COSTS) == set(KERNELS)
-    assert all(None in rows and set(rows) - {None} <= set(BOARDS) for rows in estimates.COSTS.values())
+    assert all(set(rows) <= {*BOARDS, *(board.core for board in BOARDS.values())} for rows in estimates.COSTS.values())
+    for rows in estimates.COSTS.values():  # None: of a board that the rest does not name
+        assert all({name, board.core, None} & set(rows) for name, board in BOARDS.items())

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -20,7 +22,10 @@ from l3host.reference import fixed, fixed_mel, floats
 from l3host.sound import synth
 from l3host.sound.audio import load, resample, to_pcm
 from l3host.sound.windows import windows_of
+from l3mote.format import FormatError
+from l3mote.reader import Reader
 from l3mote.tolerances import FIXED_COSINE
+from l3mote.verify import verify
 
 INT32 = 2**31
 AUDIBLE = 33  # 60 dB below full scale
@@ -168,3 +173,18 @@ def test_viper_gives_the_references_bits(name, sound, tmp_path):
     assert len(ours) == len(expected)
     assert (ours == expected).all()
     shutil.rmtree(tmp_path / "job")
+
+
+@pytest.mark.parametrize("last, fits", [(255, True), (256, False)])
+def test_a_band_whose_sum_could_leave_31_bits_is_refused(last, fits, esc10):
+    """256 * 65535 + 256 = 2^24, times 32767 / 256: 2^31. Viper's logarithm then shifted by a negative number, out of its table."""
+    bands = len(esc10.fixed.tables.count)
+    counts, weights = np.zeros(bands, np.int64), np.append(np.full(256, 65535), last)
+    counts[0] = len(weights)
+    tables = replace(esc10.fixed.tables, first=np.zeros(bands, np.int64), count=counts, weights=weights)
+    reader = Reader(BytesIO(to_bytes(replace(esc10, fixed=replace(esc10.fixed, tables=tables)))))
+    if fits:
+        verify(reader)
+    else:
+        with pytest.raises(FormatError, match="the weights of band 0 add up to 16777216, at most 16777215 fit"):
+            verify(reader)

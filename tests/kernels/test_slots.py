@@ -8,11 +8,13 @@ import pytest
 from support import BOARD, ROOT, runtime_of
 
 from l3host.emulate import runtimes
+from l3mote.kernels import capture
 
 KERNELS = ROOT / "device" / "l3mote" / "kernels"
 HEADER = (ROOT / "device" / "native" / "include" / "l3native.h").read_text()
 NATIVE = (KERNELS / "native.py").read_text()
 INTEGER = (KERNELS / "integer.py").read_text()
+CAPTURES = [path.read_text() for path in sorted(KERNELS.glob("capture*.py"))]
 
 
 def fields(struct):
@@ -43,6 +45,20 @@ def test_slots_that_move_from_frame_to_frame_have_the_numbers_of_c():
 def test_structs_packed_whole_have_the_fields_of_c(struct):
     count, names = re.search(rf'"<(\d+)i"\)?  # {struct}[^:]*: ([\w ]+)$', INTEGER + NATIVE, re.M).groups()
     assert names.split() == fields(struct) and int(count) == len(fields(struct))
+
+
+@pytest.mark.parametrize(("struct", "at_least"), [("take_t", 2), ("decimate_t", 2), ("part_t", 2), ("offset_t", 1)])
+def test_slots_of_the_capture_are_named_as_in_c(struct, at_least):
+    said = re.findall(rf"# \w+, {struct} in C: ([\w ]+)", "\n".join(CAPTURES))
+    assert len(said) >= at_least and all(names.split() == fields(struct) for names in said)
+
+
+def test_places_in_what_the_capture_remembers_are_those_of_c():
+    """A static assert in C compares its numbers with the structs."""
+    places = re.search(r"enum { (MEMORY .*) };", HEADER)[1]
+    numbers = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", places)}
+    assert set(numbers) == {"MEMORY", "FOUND", "STATE", "OFFSET_FOUND", "OFFSET"}
+    assert numbers == {name: getattr(capture, name) for name in numbers}
 
 
 @pytest.fixture(scope="module")

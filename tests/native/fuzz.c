@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "capture.c"
 #include "l3native.h"
 
 static uint64_t state;
@@ -158,7 +157,8 @@ static bool fuzz_capture(void) {
     decimate_t d = {n, factor, pick(n_ring)};
     take_t t = {pick(step), step, n / step, pick(2)};
     part_t m = {pick(n + 1), n};
-    int16_t *x = noise(2 * (size_t)n), *taps = noise(2 * (size_t)n_taps), *ring = noise(2 * (size_t)n_ring), *out = noise(2 * (size_t)n);
+    int16_t *x = noise(2 * (size_t)n), *taps = noise(2 * (size_t)n_taps), *ring = noise(2 * (size_t)n_ring),
+            *out = noise(2 * (size_t)n);
     state_t *state = noise(sizeof(state_t));
     offset_t *offset = noise(sizeof(offset_t));
     offset->last = pick(OFFSET_FRACTION), offset->shift = pick(offset->last + 1), offset->seen = pick(2 << offset->shift);

@@ -1,4 +1,4 @@
-"""Kernels: the arithmetic, a module each. choose() is the one place where one is picked, and the name of what was picked is kept.
+"""Kernels: the arithmetic, a module each. Board and host take the first in preferred() that loads and whose plan fits the heap.
 
 A kernel module offers what follows; tests/device/test_contract.py checks every one. A plane is a model.Plane.
 
@@ -43,7 +43,9 @@ KERNELS_WITH_FPU = ("native", "ulab", "viper", "python")
 FIXED = ("native", "viper")  # only for files with fixed-point scales
 
 # Names of the architecture numbers of .mpy files, and whose native module runs on boards that have none of their own.
-ARCHITECTURES = (None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin")
+ARCHITECTURES = (
+    None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc"
+)  # fmt: skip
 STAND_INS = {"armv7em": "armv7m", "armv7emdp": "armv7emsp"}
 WITH_FPU = ("x86", "x64", "armv7emsp", "armv7emdp", "xtensawin")
 
@@ -55,11 +57,13 @@ def architecture(mpy):
 
 
 def order(mpy):
-    """Names of the kernels, the one to prefer first: ulab's floats before viper's integers only where the board has an FPU.
+    """Names of the kernels, the one to prefer first. mpy: the board's sys.implementation._mpy."""
+    return preferred(architecture(mpy))
 
-    mpy: its sys.implementation._mpy.
-    """
-    return KERNELS_WITH_FPU if architecture(mpy) in WITH_FPU else KERNELS
+
+def preferred(arch):
+    """Names of the kernels, the fastest on an architecture first: ulab before viper only where it has an FPU."""
+    return KERNELS_WITH_FPU if arch in WITH_FPU else KERNELS
 
 
 def loading(what, names, name=None, file=str):
@@ -96,6 +100,23 @@ def candidates(name=None, calibrated=False):
 def choose(name=None, calibrated=False):
     """The first of candidates(). Raises KernelError."""
     return next(candidates(name, calibrated))
+
+
+def first_that_fits(kernels, attempt):
+    """attempt(kernel), of the first kernel for which that raises no MemoryError; else the HeapError that misses least."""
+    least = None  # type: MemoryError | None
+    for kernel in kernels:
+        try:
+            return attempt(kernel)
+        except MemoryError as e:
+            if least is None or missing(e) < missing(least):
+                least = e
+    raise least
+
+
+def missing(error):
+    """Bytes that a HeapError misses; more than any other for a heap that turned out to be in pieces."""
+    return getattr(error, "missing", 1 << 29)
 
 
 def calibrated(reader):

@@ -1,6 +1,8 @@
 """What a microphone's samples go through, in plain Python: the specification of the native and viper forms, bit for bit.
 
 Buffers are int16 (raw, x, taps, ring) or int32 (offset, state, p). Coefficients: filters.py. Picking a form: forms.choose().
+Each form is a module of this folder that offers the same: take, remove_offset, measure and decimate, and what makes and reads their
+memories: offset_memory, state and found.
 
 In this order: take() a channel from what a driver wrote, remove_offset(), measure() the level, decimate() to the model's rate. The
 host's hearing.py gives recordings the same remove_offset() at the model's rate.
@@ -19,7 +21,7 @@ LOW_PASSES = (13, 15)
 
 def take(raw, out, p):
     """out[i] = raw[first + i * step], its sign bit turned round where p[3]: one channel of what a driver writes."""
-    # p: 0 first, 1 step, 2 samples, 3 samples are unsigned
+    # p, take_t in C: first step samples is_unsigned
     at = p[0]
     for i in range(p[2]):
         v = raw[at]
@@ -33,7 +35,7 @@ def decimate(x, taps, ring, p):
     The filter is symmetric, so its coefficients are used in pairs of samples. Even and odd pairs are summed apart: each sum stays
     within 32 bits, both together would not.
     """
-    # p: 0 samples in x, 1 factor, 2 place in the ring
+    # p, decimate_t in C: samples factor to
     n, to = len(taps), p[2]
     made = (p[0] - n) // p[1] + 1 if p[0] >= n else 0
     for i in range(made):
@@ -57,7 +59,7 @@ def remove_offset(x, memory, p):
     and so on. A constant added to all samples is added to the mean, to the bit: what comes out does not know of it, from the first
     sample on. Finds of the samples as they came: least, largest, how many at full scale.
     """
-    # memory: 0 shift in the end, 1 mean, 2 samples so far, 3 shift by now, OFFSET_FOUND least, largest, clipped
+    # memory, offset_t in C: last mean seen shift least largest clipped
     last, mean, seen, shift = memory[0], memory[1], memory[2], memory[3]
     least, largest, clipped = 32767, -32768, 0
     for i in range(p[0], p[1]):

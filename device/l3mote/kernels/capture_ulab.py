@@ -4,7 +4,7 @@ There is no form with the same bits: ulab has no 32-bit integers, and a sum of p
 """
 
 from ulab import numpy as np
-from ulab import scipy
+from ulab import scipy  # a dotted import finds it on CircuitPython only
 
 from l3mote.kernels.capture import LAG, OFFSET_FRACTION, take
 from l3mote.kernels.capture import remove_offset as start

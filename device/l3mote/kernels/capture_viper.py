@@ -9,7 +9,7 @@ __all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "sta
 
 @micropython.viper
 def take(raw: ptr16, out: ptr16, p: ptr32):
-    # p: 0 first, 1 step, 2 samples, 3 samples are unsigned
+    # p, take_t in C: first step samples is_unsigned
     step = int(p[1])
     at = int(p[0])
     flip = 0
@@ -25,7 +25,7 @@ def take(raw: ptr16, out: ptr16, p: ptr32):
 
 @micropython.viper
 def remove_offset(x: ptr16, s: ptr32, p: ptr32):
-    # p: 0 first sample, 1 the one after the last; s: see capture.remove_offset
+    # p, part_t in C: first stop; s: see capture.remove_offset
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
@@ -69,7 +69,7 @@ def remove_offset(x: ptr16, s: ptr32, p: ptr32):
 @micropython.viper
 def _decimate(low: ptr16, t: ptr16, high: ptr16, p: ptr32, ring: ptr16, n: int, n_ring: int) -> int:
     """The first three locals live in registers, so these are what the inner loop uses most. low, high come in as x, t as taps."""
-    # p: 0 samples in x, 1 factor, 2 place in the ring
+    # p, decimate_t in C: samples factor to
     taps = int(t)
     middle = taps + n
     to = int(p[2])
@@ -111,7 +111,7 @@ def decimate(x, taps, ring, p):
 
 @micropython.viper
 def measure(x: ptr16, s: ptr32, p: ptr32):
-    # p: 0 first sample, 1 the one after the last
+    # p, part_t in C: first stop
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1

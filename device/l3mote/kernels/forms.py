@@ -6,7 +6,8 @@ from l3mote.kernels import loading
 
 FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
-# Places in remove_offset's memory: shift, mean, samples so far (counted while it starts), shift by now; what was found.
+# Places in remove_offset's memory: shift, mean, samples so far (counted while it starts), shift by now; what was found. These, and
+# what is said of p, are C's: tests/kernels/test_slots.py.
 OFFSET_FOUND, OFFSET = 4, 7
 MOST_SHIFT = 12
 # Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.

@@ -6,6 +6,8 @@ beside each function. Activations are loaded unsigned where a ReLU made them, wh
 A viper integer is a machine word: 32 bits on boards, 64 on a PC, where loads through ptr32 do not extend the sign. So what may be
 negative goes through ((v & mask) ^ sign) - sign, with sign = 2^31 and mask = 2^32 - 1 made from a variable: no constant that big
 is allowed. On 32 bits it changes nothing.
+
+No store has a constant index but 0: MicroPython 1.25's Xtensa emitter stores the wrong register at 1 to 255.
 """
 
 import micropython
@@ -92,6 +94,7 @@ def decode(v: ptr16, t: ptr32, w: int, p: ptr32) -> int:
             t[0] = w
         else:
             t[0] = tap + tap
+        t = ptr32(int(t) + 4)
         if palette:
             index = ptr8(at)
             v = ptr16(palette + 2 * index[0])
@@ -116,8 +119,8 @@ def decode(v: ptr16, t: ptr32, w: int, p: ptr32) -> int:
                 w = 0
             else:
                 w = ((w >> (-1 - s)) + 1) >> 1
-        t[1] = w
-        t = ptr32(int(t) + 8)
+        t[0] = w
+        t = ptr32(int(t) + 4)
     if code == 3:
         return bitmap_end - start
     return int(gaps) - start
@@ -139,6 +142,7 @@ def conv_rows(q: ptr16, t: ptr32, w: int, p: ptr32):
     list = int(t)
     end = list + 8 * int(p[0])
     out = ptr16(list + 4 * int(p[10]))
+    sums = int(p) + 44
     columns = int(p[3])
     bias = int(p[5]) + ((1 << int(p[6])) >> 1)
     shift = int(p[6])
@@ -181,10 +185,14 @@ def conv_rows(q: ptr16, t: ptr32, w: int, p: ptr32):
                     g += w * q[6]
                     h += w * q[7]
                     t = ptr32(int(t) + 8)
-                p[15] = e
-                p[16] = f
-                p[17] = g
-                p[18] = h
+                t = ptr32(sums + 16)
+                t[0] = e
+                t = ptr32(int(t) + 4)
+                t[0] = f
+                t = ptr32(int(t) + 4)
+                t[0] = g
+                t = ptr32(int(t) + 4)
+                t[0] = h
             elif width == 4:
                 while int(t) != end:
                     q = ptr16(at + t[0])
@@ -200,13 +208,19 @@ def conv_rows(q: ptr16, t: ptr32, w: int, p: ptr32):
                     w = t[1]
                     a += w * ((q[0] ^ flip) - flip)
                     t = ptr32(int(t) + 8)
-            p[11] = a
-            p[12] = b
-            p[13] = c
-            p[14] = d
+            t = ptr32(sums)
+            t[0] = a
+            t = ptr32(int(t) + 4)
+            t[0] = b
+            t = ptr32(int(t) + 4)
+            t[0] = c
+            t = ptr32(int(t) + 4)
+            t[0] = d
+            t = ptr32(sums)
             j = 0
             while j < width:
-                a = (((int(p[11 + j]) & mask) ^ sign) - sign) >> shift
+                a = (((int(t[0]) & mask) ^ sign) - sign) >> shift
+                t = ptr32(int(t) + 4)
                 if a < least:
                     a = least
                 if a > most:
@@ -270,7 +284,8 @@ def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
         while i < stop and int(pcm[i]) == level:
             i += 1
         level = (level ^ 0x8000) - 0x8000 if i == stop else 0
-    p[4] = level
+    resting = ptr32(int(p) + 16)
+    resting[0] = level
     loudest = 0
     i = 0
     while i < n:
@@ -461,7 +476,8 @@ def level(power: ptr32, shifts: ptr8, weights: ptr16, p: ptr32) -> int:
             d = 31
         total += (((int(power[int(p[0]) + k]) >> d) >> extra) * int(weights[int(p[2]) + k])) >> 8
         k += 1
-    p[4] = extra + 2 * top
+    exponent = ptr32(int(p) + 16)
+    exponent[0] = extra + 2 * top
     return total
 
 
@@ -495,12 +511,14 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
     mask = (sign << 1) - 1
     offset = ((int(p[6]) & mask) ^ sign) - sign
     silence = ((int(p[8]) & mask) ^ sign) - sign
-    p[2] = 0
+    bins = ptr32(int(p) + 4)
+    first_weight = ptr32(int(p) + 8)
+    first_weight[0] = 0
     best = -32768
     b = 0
     while b < bands:
         p[0] = first[b]
-        p[1] = count[b]
+        bins[0] = count[b]
         total = int(level(power, shifts, weights, p))
         v = silence
         if total:
@@ -510,7 +528,7 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
         plane[int(p[5]) + b] = v
         if v > best:
             best = v
-        p[2] = int(p[2]) + int(count[b])
+        first_weight[0] = int(first_weight[0]) + int(count[b])
         b += 1
     return best
 

@@ -6,7 +6,6 @@
 enum { RESULTS, PAIRS, MERGED_PAIRS, SUMS };
 
 // The assembly's frame on the stack. Lengths are in bytes.
-
 typedef struct {
     const uint16_t *x; // of the first block
     const int32_t *list;
@@ -19,6 +18,10 @@ typedef struct {
     void *row_out;
     int32_t out_pitch, within, pool_rows;
 } blocks_t;
+
+_Static_assert(
+    offsetof(blocks_t, out) == 16 && offsetof(blocks_t, x_end) == 32 && offsetof(blocks_t, row_out) == 48 && sizeof(blocks_t) == 64,
+    "sums.S has these offsets");
 
 typedef void blocks_loop_t(const blocks_t *);
 extern __attribute__((visibility("hidden"))) blocks_loop_t l3_list8, l3_rows6, l3_rows4, l3_signed8, l3_signed6, l3_signed4;

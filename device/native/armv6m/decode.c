@@ -1,6 +1,8 @@
 // The C side of weights.S: the table that it multiplies with, and what is left to decode.c.
 #include "l3native.h"
 
+_Static_assert(offsetof(factors_t, of) == offsetof(factors_t, tiny) + 4, "weights.S finds `tiny` before `of`");
+
 extern __attribute__((visibility("hidden"))) int32_t l3_decode_rows(
     const uint8_t *values, int32_t *list, int32_t *end, const int32_t *factors, int32_t along, int32_t on);
 extern __attribute__((visibility("hidden"))) int32_t l3_decode_list(const uint8_t *values, int32_t *list, int32_t *end,

@@ -234,6 +234,96 @@ L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_
 // scale: copied, so that no plane can change it
 L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, int16_t *plane);
 
+// ---- capture.c: a microphone's samples, int16
+
+enum {
+    MOST_TAPS = 1024, // of the low pass
+    MOST_SAMPLES = 32767, // of a part, so that its sums fit
+    FULL = 1 << 18, // the values of the level's sections are within it
+    FRACTION = 10, // bits of a section's level below a value's
+    OFFSET_FRACTION = 13, // bits of offset_t.mean below a sample's
+};
+
+// Slots of state_t and offset_t, as capture.py has them.
+enum { MEMORY = 9, FOUND = 17, STATE = 21, OFFSET_FOUND = 4, OFFSET = 7 };
+
+// One channel of what a driver writes.
+typedef struct {
+    int32_t first; // element of what the driver wrote, not negative
+    int32_t step; // elements from sample to sample, 1..16
+    int32_t samples; // not negative
+    int32_t is_unsigned; // 0: samples have a sign; else their highest bit is turned round
+} take_t;
+
+L3_SLOTS(take_t, 4);
+
+typedef struct {
+    int32_t samples; // that there are, not negative
+    int32_t factor; // of them go one into the ring, 1..MOST_TAPS
+    int32_t to; // element of the ring where the first goes, not negative
+} decimate_t;
+
+L3_SLOTS(decimate_t, 3);
+
+// Some samples of a block.
+typedef struct {
+    int32_t first; // not negative
+    int32_t stop; // one after the last; first..first + MOST_SAMPLES
+} part_t;
+
+L3_SLOTS(part_t, 2);
+
+// What remove_offset remembers, and what it found.
+typedef struct {
+    int32_t last; // shift in the end, 0..OFFSET_FRACTION - 1
+    int32_t mean; // times 2^OFFSET_FRACTION
+    int32_t seen; // samples so far, counted until the shift is the last; no more than 2^(shift + 1) - 1
+    int32_t shift; // by now, 0..last
+    int32_t least; // sample, as it came
+    int32_t largest; // likewise
+    int32_t clipped; // samples at full scale
+} offset_t;
+
+L3_SLOTS(offset_t, OFFSET);
+_Static_assert(offsetof(offset_t, least) == 4 * OFFSET_FOUND, "Python looks there for what was found");
+
+// What measure works with: coefficients, what the sections remember, and what it found.
+typedef struct {
+    struct {
+        int32_t a; // times 2^shift
+        int32_t shift; // FRACTION..FRACTION + 31
+    } high[3]; // passes: the first twice
+    int32_t p, b0, b1; // of the two low passes, times 2^11
+    int32_t level[4]; // of the high passes
+    struct {
+        int32_t x, y; // last input and output, within FULL
+    } low[2];
+    int32_t plain, plain_low; // sums of the squares' high and low 16 bits
+    int32_t weighted, weighted_low; // the same of twice the A-weighted samples
+} state_t;
+
+L3_SLOTS(state_t, STATE);
+_Static_assert(offsetof(state_t, level) == 4 * MEMORY && offsetof(state_t, plain) == 4 * FOUND, "Python begins there");
+
+L3_LOCAL bool take_allowed(const take_t *p, size_t n_raw, size_t n_out);
+
+L3_LOCAL void take(const take_t *p, const uint16_t *raw, uint16_t *out);
+
+// n_taps: a multiple of 4, up to MOST_TAPS.
+L3_LOCAL bool decimate_allowed(const decimate_t *p, size_t n_x, size_t n_taps, size_t n_ring);
+
+// Returns the number of samples written into the ring.
+L3_LOCAL int32_t decimate(const decimate_t *p, const int16_t *x, const int16_t *taps, size_t n_taps, int16_t *ring, size_t n_ring);
+
+L3_LOCAL bool offset_allowed(const part_t *p, const offset_t *s, size_t n_x);
+
+// In place.
+L3_LOCAL void remove_offset(const part_t *p, offset_t *s, int16_t *x);
+
+L3_LOCAL bool measure_allowed(const part_t *p, const state_t *s, size_t n_x);
+
+L3_LOCAL void measure(const part_t *p, state_t *s, const int16_t *x);
+
 // ---- what an architecture's folder has: portable/arch.c, or armv6m/conv.c and armv6m/decode.c
 
 // Sums of one row of pixels.

@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NotRequired, TypedDict
 
+import l3mote
 from l3host.boards import energy
-from l3host.boards.table import BOARDS
-from l3mote.kernels import FIXED, integer
-from l3mote.kernels import python as floats
+from l3host.boards.table import BOARDS, FIRMWARE
+from l3mote.format import CONV
+from l3mote.kernels import FIXED, first_that_fits, integer, preferred, python, ulab
 from l3mote.model import buffer_heap
-from l3mote.plan import HeapError, plan
+from l3mote.plan import HeapError, Plan, lowest, plan
 from l3mote.reader import Reader
 from l3mote.ring import SAMPLES
 
 # Heap that package, native kernel and a model's tables take: 33 + 26 + 10 kB measured on the emulated RP2040, precompiled.
 PACKAGE_BYTES = 69_000
+# The same with a float kernel: 33 + 17 kB measured in 32-bit MicroPython + ulab and CircuitPython on a PC, from sources.
+FLOAT_PACKAGE_BYTES = 50_000
 # What the listening app takes besides its ring, at least: 9 kB of modules before the model, 8 after it, 9 with a microphone's
 # driver; measured on the emulated RP2040, where 180 kB free at the prompt leave 9 kB once it listens.
 APP_BYTES = 26_000
 
+STOCK = "MicroPython"
 
-# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis)
-COSTS = {
+# (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis), of a board or of its core in the table
+_COUNTED = "instructions of the shipped model counted on {} in QEMU, one a cycle assumed: no caches, flash or PSRAM"
+_M33, _RV32, _LX7 = (_COUNTED.format(core) for core in ("a Cortex-M33", "a RISC-V core", "an emulated LX7"))
+COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "native": {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        None: (4.85, 286_000, "guess: the RP2040's cycles; ESP32-S3 has no prebuilt module"),
+        "m33": (3.73, 156_000, _M33),
+        "rv32": (3.73, 184_000, _RV32),
+        "lx7": (5.34, 183_000, _LX7),
     },
     "viper": {
         "rp2040": (37, 6_530_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        None: (37, 6_530_000, "guess: the RP2040's cycles"),
+        "m33": (18.6, 2_900_000, _M33),
+        "rv32": (16.6, 3_520_000, _RV32),
+        "lx7": (18.5, 3_400_000, _LX7),
     },
     "ulab": {
         "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
@@ -50,6 +62,7 @@ class Fit(TypedDict):
     heap_free: int
     heap_needed: int
     missing: int
+    kernel: NotRequired[str]
     heap_peak: NotRequired[int]
     buffers: NotRequired[list[Buffer]]
     flash_bytes_read: NotRequired[int]
@@ -64,8 +77,12 @@ class Estimate(TypedDict):
 
 
 class OnBoard(Fit):
-    """A model on a board or in a heap. listening: with the app, for a classifier; estimates: for boards that it fits."""
+    """A model on a board or in a heap. listening: with the app, for a classifier; estimates: for boards that it fits.
 
+    firmware: the same with each firmware of the table.
+    """
+
+    firmware: NotRequired[dict[str, OnBoard]]
     listening: NotRequired[Fit]
     source: NotRequired[str]
     seconds_estimate: NotRequired[dict[str, Estimate]]  # by kernel
@@ -75,39 +92,50 @@ class OnBoard(Fit):
 def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tuple[float, str]:
     """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
     table = COSTS[kernel]
-    per_mac, per_frame, basis = table.get(board, table[None])
+    per_mac, per_frame, basis = table.get(board) or table.get(BOARDS[board].core) or table[None]
     fe = reader.frontend
     cycles = macs * per_mac + fe.frames * per_frame * fe.n_fft / 1024
     return cycles / BOARDS[board].hertz, basis
 
 
-def arithmetic(reader: Reader):
-    """What counts a plan's bytes: int16 planes for a calibrated file, else float32."""
-    return integer if "FIXED" in reader.sections else floats
+def counter(kernel: str):
+    """The module that counts a kernel's bytes: its own, or what both integer kernels have in common."""
+    return integer if kernel in FIXED else {"ulab": ulab, "python": python}[kernel]
 
 
-def smallest(reader: Reader, kernel) -> int:
-    """Bytes of buffers of the smallest plan."""
-    try:
-        return plan(reader, 0, kernel).heap_bytes
-    except HeapError as e:
-        return e.missing
+def loadable(arch: str | None, there: Iterable[str], reader: Reader) -> list[str]:
+    """Those of the kernels `there` that can run the model, the one to prefer first."""
+    return [name for name in preferred(arch) if name in there and (name not in FIXED or "FIXED" in reader.sections)]
 
 
-def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False) -> Fit:
+def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool = False) -> Fit:
     """Does the model, or the listening app with it, fit a board with `heap` bytes free before the package is imported? In bytes.
 
-    kernel: the module that counts the plan's bytes (default: arithmetic()).
+    kernels: those that load there, the one to prefer first. The board takes the first that fits, by the same function.
     """
-    kernel = kernel or arithmetic(reader)
-    package, reader.ring = (PACKAGE_BYTES + APP_BYTES, SAMPLES) if listening else (PACKAGE_BYTES, 0)
-    needed = heap_for(smallest(reader, kernel), package)
-    result: Fit = {"fits": needed <= heap, "heap_free": heap, "heap_needed": needed, "missing": max(0, needed - heap)}
-    if not result["fits"]:
-        return result
-    found = plan(reader, buffer_heap(heap - package), kernel)
-    return result | {
-        "heap_peak": package + found.heap_bytes,
+    ring = SAMPLES if listening else 0
+
+    def package(kernel: str) -> int:
+        return (PACKAGE_BYTES if kernel in FIXED else FLOAT_PACKAGE_BYTES) + (APP_BYTES if listening else 0)
+
+    def needed(kernel: str) -> int:
+        return heap_for(least(reader, kernel, ring).heap_bytes, package(kernel))
+
+    def attempt(kernel: str) -> tuple[str, Plan]:
+        return kernel, plan(reader, max(0, buffer_heap(heap - package(kernel))), counter(kernel), ring)
+
+    try:
+        kernel, found = first_that_fits(kernels, attempt)
+    except HeapError:
+        wanted = min(map(needed, kernels))
+        return {"fits": False, "heap_free": heap, "heap_needed": wanted, "missing": wanted - heap}
+    return {
+        "fits": True,
+        "kernel": kernel,
+        "heap_free": heap,
+        "heap_needed": needed(kernel),
+        "missing": 0,
+        "heap_peak": package(kernel) + found.heap_bytes,
         "buffers": [{"name": name, "bytes": n} for name, n in found.buffers],  # 0 bytes: shares another buffer's memory
         "flash_bytes_read": found.flash_bytes,
         "tiles": found.tiles,
@@ -116,7 +144,13 @@ def will_it_run(reader: Reader, heap: int, kernel=None, listening: bool = False)
     }
 
 
-def heap_for(buffers: int, package: int = PACKAGE_BYTES) -> int:
+def least(reader: Reader, kernel: str, ring: int) -> Plan:
+    """The smallest plan."""
+    convs = [layer for layer in reader.layers if layer.kind == CONV]
+    return lowest(reader, 0, counter(kernel), convs, ring)
+
+
+def heap_for(buffers: int, package: int) -> int:
     """Free heap before the import at which a model plans for this many bytes of buffers (the inverse of buffer_heap)."""
     heap = package + buffers
     while buffer_heap(heap - package) < buffers:
@@ -124,27 +158,41 @@ def heap_for(buffers: int, package: int = PACKAGE_BYTES) -> int:
     return heap
 
 
-def with_listening(reader: Reader, heap: int) -> OnBoard:
+def with_listening(reader: Reader, heap: int, kernels: list[str]) -> OnBoard:
     """will_it_run, and as "listening" the same of the app, for a classifier."""
-    found: OnBoard = {**will_it_run(reader, heap)}
+    found: OnBoard = {**will_it_run(reader, heap, kernels)}
     if reader.labels:
-        found["listening"] = will_it_run(reader, heap, listening=True)
+        in_time = [kernel for kernel in kernels if kernel != "python"]  # which is far from real time
+        found["listening"] = will_it_run(reader, heap, in_time or kernels, listening=True)
     return found
 
 
+def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
+    """with_listening for a board of the table with a firmware of the table, and what a window takes there."""
+    board = BOARDS[name]
+    there = [kernel for kernel in FIRMWARE[firmware] if kernel != "native" or native_module(board.arch).exists()]
+    entry = with_listening(reader, board.heap, loadable(board.arch, there, reader))
+    entry["source"] = board.source
+    if entry["fits"]:
+        taken, basis = estimate_seconds(entry["kernel"], name, entry["macs"], reader)
+        entry["seconds_estimate"] = {entry["kernel"]: {"seconds": taken, "basis": basis}}
+        fe = reader.frontend
+        entry["per_day_estimate"] = energy.per_day(name, taken, fe.window / fe.sample_rate, fe.hop / fe.sample_rate)
+    return entry
+
+
+def native_module(arch: str | None) -> Path:
+    """The prebuilt module of kernel native for an architecture, which may not be there."""
+    return Path(l3mote.__file__).parent / "kernels" / f"l3native_{arch}.mpy"
+
+
 def report(reader: Reader, heap: int | None = None) -> dict[str, OnBoard]:
-    """will_it_run for every board of the table, or for one heap given."""
+    """on_board for every board of the table with stock MicroPython, "firmware" for each other one; or for one heap given."""
     if heap is not None:
-        return {"heap": with_listening(reader, heap)}
-    boards, calibrated = {}, "FIXED" in reader.sections
-    for name, board in BOARDS.items():
-        entry = with_listening(reader, board.heap)
-        entry["source"] = board.source
-        if entry["fits"]:
-            kernels = [kernel for kernel in COSTS if calibrated or kernel not in FIXED]
-            pairs = {kernel: estimate_seconds(kernel, name, entry["macs"], reader) for kernel in kernels}
-            entry["seconds_estimate"] = {k: {"seconds": s, "basis": basis} for k, (s, basis) in pairs.items()}
-            fe, fastest = reader.frontend, min(s for s, _ in pairs.values())
-            entry["per_day_estimate"] = energy.per_day(name, fastest, fe.window / fe.sample_rate, fe.hop / fe.sample_rate)
-        boards[name] = entry
+        return {"heap": with_listening(reader, heap, loadable(None, FIRMWARE[STOCK], reader))}
+    boards = {}
+    for name in BOARDS:
+        each = {firmware: on_board(reader, name, firmware) for firmware in FIRMWARE}
+        boards[name] = each[STOCK]
+        boards[name]["firmware"] = {firmware: {**entry} for firmware, entry in each.items()}
     return boards

@@ -17,26 +17,50 @@ class Currents:
 
 @dataclass(frozen=True)
 class Board:
+    arch: str  # of native code, as kernels.ARCHITECTURES calls it
     heap: int  # bytes of gc.mem_free() at the prompt of stock MicroPython
     hertz: int
     source: str  # of both
     currents: Currents
+    core: str | None = None  # the runtime in QEMU that is most like its core
 
 
 PICO = "21 waiting and 1.0 to 1.5 asleep were measured on a Pico (MicroPython's issue 8770 and PR 8832); computing: a guess"
 S3 = "32 awake was measured on a DevKitM-1 (lucidar.me), 2 asleep on other boards (the chip's datasheet: 0.24); computing: a guess"
+ONE_CORE = "guess: one core where the S3 has two"
 
 BOARDS = {
     "rp2040": Board(
-        240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040", Currents(25, 21, 1.5, PICO)
+        "armv6m", 240_000, 125_000_000, "measured: RPI_PICO firmware 1.25 on an emulated RP2040", Currents(25, 21, 1.5, PICO)
     ),
     "rp2350": Board(
-        480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own", Currents(25, 21, 1.5, "guess: the Pico's")
+        "armv7emsp", 480_000, 150_000_000, "guess: 520 kB of SRAM less the firmware's own",
+        Currents(25, 21, 1.5, "guess: the Pico's"), "m33",
+    ),
+    "rp2350-riscv": Board(
+        "rv32imc", 480_000, 150_000_000, "guess: as with its ARM cores", Currents(25, 21, 1.5, "guess: the Pico's"), "rv32"
     ),
     "esp32s3": Board(
-        220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi", Currents(60, 32, 2, S3)
+        "xtensawin", 220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi",
+        Currents(60, 32, 2, S3), "lx7",
     ),
     "esp32s3-psram": Board(
-        8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers", Currents(60, 32, 2, "guess: as without PSRAM")
+        "xtensawin", 8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers",
+        Currents(60, 32, 2, "guess: as without PSRAM"), "lx7",
     ),
+    "esp32c3": Board(
+        "rv32imc", 170_000, 160_000_000, "guess: 400 kB of SRAM less ESP-IDF's own; varies with Wi-Fi",
+        Currents(35, 22, 2, ONE_CORE), "rv32",
+    ),
+    "esp32c6": Board(
+        "rv32imc", 250_000, 160_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi",
+        Currents(35, 22, 2, ONE_CORE), "rv32",
+    ),
+}  # fmt: skip
+
+# Kernels that a firmware can load, besides those whose native module a board lacks (estimates.loadable).
+FIRMWARE = {
+    "MicroPython": ("native", "viper", "python"),
+    "MicroPython with ulab": ("native", "viper", "ulab", "python"),
+    "CircuitPython": ("ulab", "python"),
 }

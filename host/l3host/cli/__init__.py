@@ -80,6 +80,11 @@ def main(argv: list[str] | None = None) -> int:
                 raise
             print(f"l3mote: {clean(str(e)) or type(e).__name__}", file=sys.stderr)
             return 1
+        except Exception as e:  # a fault of ours, or a file odder than we thought of
+            if args.debug:
+                raise
+            print(f"l3mote: {type(e).__name__}: {clean(str(e))} (this was not foreseen: --debug shows where)", file=sys.stderr)
+            return 1
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)
             return 1

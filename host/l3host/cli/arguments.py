@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 
-from l3mote.kernels import ORDER
+from l3mote.kernels import KERNELS
 
-RUNTIME = "wasm (MicroPython + ulab), unix, qemu (Cortex-M3), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
+RUNTIME = (
+    "wasm (MicroPython + ulab), unix, in QEMU qemu (Cortex-M3), m4, m33 (Cortex-M4 and M33), rv32 (RISC-V) and lx7 (Xtensa LX7), "
+    "rp2040 (emulated Pico), cpython, or the path of a MicroPython"
+)
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
-KERNEL = f"{', '.join(ORDER[:-1])} or {ORDER[-1]} (default: the first that loads)"
+KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
 PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 

@@ -20,10 +20,12 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.deploy.links import connected
+    from l3host.deploy.targets import Board
     from l3host.deploy.timing import bench
 
     with connected(args.port, args.tool) as link, bars(args.json) as bar:
         board, found = target_of(args.port, link)
+        assert isinstance(board, Board)
         task = bar.add_task("copied, then timed", total=None)
         result = {"board": found.name, **bench(board, found, args.model, lambda n: bar.advance(task, n))}
     results(args.json, result, lambda: print_bench(result))

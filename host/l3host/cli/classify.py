@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         for name in args.audio:
             task = bar.add_task(Path(name).name, total=None)
             windows = pcm_windows(graph.frontend, name)
-            _, scores = run_windows(graph, windows, lambda n, task=task: bar.advance(task, n))
+            _, scores = run_windows(graph, windows, partial(bar.advance, task))
             mean = scores.mean(axis=0)
             rows.append(
                 {

@@ -28,14 +28,15 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
     sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
+    sub.add_argument("--forget", action="store_true", help="remove the version before this one, and the passwords in its settings")
 
 
 def run(args: argparse.Namespace) -> int:
     from l3host.deploy import facts
     from l3host.deploy.links import connected
 
-    if bool(args.model) == args.rollback:
-        raise L3Error("name a model to deploy, or --rollback and no model")
+    if [bool(args.model), args.rollback, args.forget].count(True) != 1:
+        raise L3Error("name a model to deploy, or --rollback or --forget and no model")
     if facts.is_drive(args.port):
         return deployed(args, *target_of(args.port, None))
     with connected(args.port, args.tool) as link:
@@ -54,6 +55,11 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
             result["started"] = starting.check(target, result["version"], tell)
         results(args.json, result, lambda: print_rolled_back(result))
         return 0
+    if args.forget:
+        result = steps.forget(target) | {"board": found.name}
+        gone = ", ".join(result["removed"]) or "nothing"
+        results(args.json, result, lambda: say(f"{found.name} keeps {result['version']}; removed: {gone}"))
+        return 0
     kernel, cost = choose(args, found)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(found, args.mpy)
@@ -69,7 +75,7 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
             result["started"] = True
     result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
     result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
-    result |= {"rollback": back if result["before"] else None}
+    result |= {"rollback": back if result["before"] else None, "emitter_fault": found.emitter_fault}
     results(args.json, result, lambda: print_deployed(result))
     return 0
 
@@ -94,12 +100,12 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
 
 def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
     """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
-    from l3host.deploy import targets
+    from l3host.deploy import answers, targets
 
     if not isinstance(target, targets.Board):
         return None
     script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
-    return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}")
+    return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}", answers.SELFTEST)
 
 
 def begins(result: dict) -> str:
@@ -123,6 +129,8 @@ def print_deployed(result: dict) -> None:
     kind = ".mpy" if result["precompiled"] else ".py"
     say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {size(result['bytes'])}")
     say(f"copied {size(result['bytes_copied'])}; every file reads back as sent")
+    if result["emitter_fault"]:
+        say(f"{result['board']}: {result['emitter_fault']}; l3mote does without, for code of your own flash newer firmware")
     if result["selftest"]:
         say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import io
+from functools import partial
 from pathlib import Path
 
 from l3host.cli.arguments import AUDIO, MODEL
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
             with audio.naming(name):
                 samples, rate = audio.read(name)
                 embedding, timestamps = get_embedding(
-                    samples, rate, graph, args.center, args.hop_size, progress=lambda n, task=task: bar.advance(task, n)
+                    samples, rate, graph, args.center, args.hop_size, progress=partial(bar.advance, task)
                 )
             buffer = io.BytesIO()
             np.savez(buffer, embedding=embedding, timestamps=timestamps)

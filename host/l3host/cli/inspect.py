@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from json import JSONDecodeError
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import MODEL, byte_count
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         verify(reader)
         result = describe(reader, args.heap)
-    except (FormatError, JSONDecodeError) as e:
+    except FormatError as e:
         raise L3Error(f"{args.model}: {e}") from None
     finally:
         reader.close()
@@ -64,6 +63,8 @@ def inspection(file: str, result: Description) -> None:
     nonzero, dense = result["macs_nonzero"] / 1e6, result["macs_dense"] / 1e6
     say(f"{nonzero:.1f} M multiply-accumulates a window on non-zeros, {dense:.1f} M dense")
     draw(_boards(result["boards"]))
+    if any("firmware" in board for board in result["boards"].values()):
+        draw(_firmware(result["boards"]))
     for name in [name for name, board in result["boards"].items() if board["fits"]][:1]:
         board = result["boards"][name]
         listening = board.get("listening")
@@ -93,8 +94,8 @@ def _fits(found: Fit | None) -> str:
 
 
 def _boards(boards: dict[str, OnBoard]) -> Table:
-    columns = "board", "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
-    t = table("Will it run?", *columns)
+    columns = "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
+    t = table("Will it run?", "board, stock MicroPython", *columns)
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
         t.add_row(
@@ -106,6 +107,25 @@ def _boards(boards: dict[str, OnBoard]) -> Table:
             ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-",
         )  # fmt: skip
     return t
+
+
+def _firmware(boards: dict[str, OnBoard]) -> Table:
+    """What each board runs with each firmware: the kernel, and whether the app fits."""
+    rows = {name: board["firmware"] for name, board in boards.items()}
+    t = table("With which firmware? (the kernel that fits and is fastest, seconds estimated)", "board", *next(iter(rows.values())))
+    for name, row in rows.items():
+        t.add_row(name, *(runs(entry) for entry in row.values()))
+    return t
+
+
+def runs(entry: OnBoard) -> str:
+    """The kernel, its seconds a window, and what keeps the app from listening."""
+    if not entry["fits"]:
+        return _fits(entry)
+    taken = next(iter(entry["seconds_estimate"].values()))["seconds"]
+    listening = entry.get("listening")
+    app = "" if listening is None or listening["fits"] else f", listening {_fits(listening)}"
+    return f"{entry['kernel']} {seconds(taken)}{app}"
 
 
 def _per_day(days: dict[str, PerDay]) -> Table:

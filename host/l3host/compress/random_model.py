@@ -36,7 +36,7 @@ def random_edgel3(plan: str, seed: int, encoding: str = "auto") -> Graph:
     fe.norm_scale, fe.norm_shift = INPUT_NORM
     provenance = {"source": f"random weights, seed {seed}", "passes": [f"pruned by magnitude to Table II's plan {plan}"]}
     windows = one_window_each(fe)
-    graph = Graph(fe, layers(fe, percents, windows, seed), provenance=provenance)
+    graph = Graph(fe, [*layers(fe, percents, windows, seed)], provenance=provenance)
     return finish(graph, encoding, windows, "synthetic sounds")
 
 

@@ -17,7 +17,7 @@ DENSE = "dense"  # in place of a layer's name: nothing pruned
 def trials(model: keras.Model) -> list[tuple[str, float]]:
     """(layer, per cent) of every measurement, the dense network's first."""
     names = list(prune.kernels(model))
-    return [(DENSE, 0)] + [(name, p) for name in names for p in PERCENTS if name != names[0] or p <= FIRST_UP_TO]
+    return [(DENSE, 0.0), *((name, float(p)) for name in names for p in PERCENTS if name != names[0] or p <= FIRST_UP_TO)]
 
 
 def study(model: keras.Model, evaluate: Callable[[keras.Model], float], done: Collection[tuple[str, float]] = ()) -> Iterator[dict]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from l3host.datasets.dataset import Clip, Dataset
 from l3host.errors import L3Error
+from l3host.sound.audio import UNREADABLE
 
 SHOWN = 3  # clips named in an error
 BLOCK = 1 << 20  # samples decoded at once
@@ -27,7 +29,7 @@ def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
             good.append(clip)
     if bad and (not skip_bad or not good):
         refuse(bad, len(dataset.clips))
-    return replace(dataset, clips=good, skipped=tuple(bad))
+    return replace(dataset, clips=good, skipped=(*dataset.skipped, *bad))
 
 
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
@@ -49,15 +51,17 @@ def undecodable(path: str) -> str:
     """Why libsndfile cannot read a file to its end, or ''."""
     import soundfile
 
+    if not Path(path).is_file():
+        return "not a regular file" if Path(path).exists() else "missing"
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
             if not file.frames:
                 return "empty"
             while len(block := file.read(BLOCK, dtype="float32")):
                 if not np.isfinite(block).all():
                     return "has NaN or infinite samples"
-    except (soundfile.LibsndfileError, OSError, RuntimeError):
-        return "unreadable" if Path(path).exists() else "missing"
+    except UNREADABLE:
+        return "unreadable"
     return ""
 
 

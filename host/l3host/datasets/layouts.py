@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import csv
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from l3host.datasets.dataset import Clip, Dataset
 from l3host.errors import L3Error
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
+UNREAD_SUFFIXES = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka", ".caf", ".raw", ".pcm")  # sounds as well
+SPLITS = ("train", "training", "test", "testing", "val", "valid", "validation", "dev", "development", "eval", "evaluation")
+FOLD = re.compile(r"fold[ _-]?\d+")
 FOLDS = 4  # of a folder per class, which has none of its own
 
 ESC_CREDIT = "K. J. Piczak, 'ESC: Dataset for Environmental Sound Classification', ACM MM 2015; clips from freesound.org"
@@ -18,7 +23,7 @@ URBANSOUND_CREDIT = "J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy
 def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a CSV file that has a value for each of these columns. Raises L3Error."""
     try:
-        with open(table, newline="", encoding="utf-8") as file:
+        with open(table, newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as e:
         raise L3Error(f"cannot read {table}: {e}") from None
@@ -68,17 +73,24 @@ def urbansound8k(root: Path) -> Dataset:
 
 
 def folder_per_class(root: Path, expected: str) -> Dataset:
-    """One folder of clips for each class; folds 1 to 4 in turn, over each class's clips sorted by name.
+    """One folder of clips for each class, at any depth; folds 1 to 4 in turn, over each class's clips sorted by path.
 
+    Folders without a clip are named in .skipped; clips of a kind that is not read are in .clips, for the check to refuse.
     expected: what else the folder might have had, for the L3Error when it has no two classes either.
     """
-    entries = []
-    for folder in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        clips = sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
+    entries, skipped = [], []
+    folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    splits = [folder.name for folder in folders if folder.name.lower() in SPLITS or FOLD.fullmatch(folder.name.lower())]
+    if len(splits) > 1:
+        raise L3Error(f"{root}: {', '.join(splits)} look like splits, not classes: put their clips into one folder for each class")
+    for folder in folders:
+        clips = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES + UNREAD_SUFFIXES and not p.is_dir())
+        if not clips:
+            skipped.append(f"{folder} (no clips in it)")
         entries += [(clip, folder.name, i % FOLDS + 1) for i, clip in enumerate(clips)]
     if len({label for _, label, _ in entries}) < 2:
         raise L3Error(
             f"{root} is not a known data set: expected {expected}, "
             f"or at least two folders of clips ({', '.join(AUDIO_SUFFIXES)}), one for each class"
         )
-    return _dataset(root.resolve().name, entries)
+    return replace(_dataset(root.resolve().name, entries), skipped=tuple(skipped))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import l3mote
 from l3host.boards import estimates
 from l3host.boards.table import BOARDS
-from l3host.deploy import targets
+from l3host.deploy import answers, targets
 from l3host.errors import L3Error
-from l3mote.kernels import FIXED, STAND_INS, architecture, integer, order
-from l3mote.kernels import python as floats
+from l3mote import firmware
+from l3mote.kernels import STAND_INS, architecture
 from l3mote.reader import Reader
-from l3mote.settings import FIRMWARE, importable
 
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
+FIRST_I2S = (10, 3)  # CircuitPython with audioi2sin
 BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
@@ -42,7 +41,7 @@ class Facts:
     folder: str  # where its flash is: / or /flash
     flash: int  # bytes free
     writable: bool
-    names: tuple[str, ...] = ()  # of settings.FIRMWARE, those that it has
+    names: Sequence[str] = ()  # of firmware.FIRMWARE, those that it has
 
     def has(self, name: str) -> bool:
         return name in self.names
@@ -63,22 +62,27 @@ class Facts:
         return STAND_INS.get(arch, arch) if arch else None
 
     @property
+    def emitter_fault(self) -> str | None:
+        """What is known to be wrong with the machine code that this firmware makes, or None."""
+        if self.viper and self.version[:2] == (1, 25) and architecture(self.mpy) in ("xtensa", "xtensawin"):
+            return "its @micropython.viper stores the wrong value in a[3] = v + 1, and at any constant index from 1 to 255"
+        return None
+
+    @property
     def mpy_version(self) -> tuple[int, int]:
         return self.mpy & 255, self.mpy >> 8 & 3
 
     @property
     def native(self) -> bool:
-        module = Path(l3mote.__file__).parent / "kernels" / f"l3native_{self.arch}.mpy"
-        return module.exists() and self.mpy_version == NATIVE_MPY
+        return estimates.native_module(self.arch).exists() and self.mpy_version == NATIVE_MPY
 
 
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
-    try:
-        probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
-        facts = Facts(**board.fresh(f"FIRMWARE = {FIRMWARE!r}\n{inspect.getsource(importable)}{probe}"))
-    except (SyntaxError, ValueError, TypeError, IndexError):
-        raise L3Error(f"what answers on {board.link.port} is no MicroPython or CircuitPython board") from None
+    asked = Path(firmware.__file__).read_text(encoding="utf-8")
+    probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
+    found = board.fresh(asked + probe, answers.FACTS)
+    facts = Facts(**{name: found[name] for name in answers.FACTS})
     check(facts)
     return facts
 
@@ -106,18 +110,20 @@ def of_drive(folder: str, free: int) -> Facts:
         match = BOOT_OUT.search(f.read(BOOT_OUT_CHARACTERS))
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
-    *version, machine = match.groups()
+    version, machine = tuple(map(int, match.groups()[:3])), match[4]
     chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
-        "circuitpython", tuple(map(int, version)), machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
-        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True, names=("audioi2sin",),
+        "circuitpython", version, machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
+        heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
+        names=("audioi2sin",) if version >= FIRST_I2S else (),
     )  # fmt: skip
 
 
-def loadable(facts: Facts, calibrated: bool) -> list[str]:
-    """Kernels that load on the board, the one to prefer first."""
+def loadable(facts: Facts, reader: Reader) -> list[str]:
+    """Kernels that load on the board and can run the model, the one to prefer first."""
     there = {"native": facts.native, "viper": facts.viper or facts.arch is not None, "ulab": facts.ulab, "python": True}
-    return [name for name in order(facts.mpy) if there[name] and (calibrated or name not in FIXED)]
+    arch = architecture(facts.mpy) if facts.micropython else None
+    return estimates.loadable(arch, [name for name in there if there[name]], reader)
 
 
 def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
@@ -132,21 +138,15 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, e
 
     listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
     """
-    calibrated = "FIXED" in reader.sections
-    names, nearest = loadable(facts, calibrated), None
-    for name in names:
-        if name == "python" and listening:
-            break
-        if facts.heap is None:
-            return name, None
-        answer = estimates.will_it_run(reader, facts.heap, integer if name in FIXED else floats, listening)
-        if answer["fits"]:
-            return name, answer
-        if nearest is None or answer["missing"] < nearest["missing"]:
-            nearest = answer
-    if nearest is None:
-        raise L3Error(no_fast_kernel(facts, calibrated))
+    names = [name for name in loadable(facts, reader) if name != "python" or not listening]
+    if not names:
+        raise L3Error(no_fast_kernel(facts, "FIXED" in reader.sections))
+    if facts.heap is None:
+        return names[0], None
+    answer = estimates.will_it_run(reader, facts.heap, names, listening)
+    if answer["fits"]:
+        return answer["kernel"], answer
     raise L3Error(
-        f"{facts.name}: the model needs {nearest['heap_needed']} bytes of heap, {nearest['heap_free']} are free "
-        f"({nearest['missing']} are missing): compress it further, or use a board with more memory"
+        f"{facts.name}: the model needs {answer['heap_needed']} bytes of heap, {answer['heap_free']} are free "
+        f"({answer['missing']} are missing): compress it further, or use a board with more memory"
     )

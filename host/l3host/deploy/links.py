@@ -10,11 +10,18 @@ import re
 import struct
 import time
 from collections.abc import Iterator
+from typing import Any
 
+from l3host.deploy.line import EndlessError, Line
 from l3host.errors import L3Error
 
 SILENCE = 60  # seconds without a byte after which a board that was there is given up
 ANSWER = 15  # seconds in which a board answers at all
+WORK = 180  # seconds that a call takes on a board, at most: a self-test in plain Python is slow
+MOST_BYTES = 1 << 18  # of an answer: a board's own program in hexadecimal escapes
+MOST_REASON = 300  # characters of a board's error that are shown
+SAFE_MODE = "Start it without its program (safe mode, or erase the flash and put MicroPython there again)"
+BANNERS = (b"MicroPython v", b"Adafruit CircuitPython", b"rst:0x")  # of a board that starts
 PROMPT = b">>> "
 BAUD = 115200
 
@@ -24,19 +31,22 @@ class BoardError(L3Error):
 
     def __init__(self, traceback: str):
         self.traceback = traceback
-        super().__init__(f"on the board: {(traceback.strip() or 'no reason given').splitlines()[-1]}")
+        super().__init__(f"on the board: {(traceback.strip() or 'no reason given').splitlines()[-1][:MOST_REASON]}")
 
 
 class Link:
     """One connection to a board's raw prompt, freshly reset: its main.py does not run. port: a serial device. Raises L3Error."""
 
     errors: tuple = ()  # that the tool raises
+    tool: Any  # with the serial line as .serial
+    line: Any = None  # a Line, once it is open
 
     def __init__(self, port: str):
         self.port = port
         self.started = False  # does the board run by itself?
         with self.translated():
             self.open()
+            self.line = self.tool.serial = Line(self.tool.serial, ANSWER)
         self.reset()
 
     def open(self) -> None:
@@ -56,22 +66,23 @@ class Link:
 
     def interrupt(self) -> None:
         """Get the board to its friendly prompt. Once is not enough: while a board starts it misses a Ctrl-C."""
-        line, heard, end = self.tool.serial, b"", time.monotonic() + ANSWER
-        line.timeout = 0.5
+        heard, end = b"", time.monotonic() + ANSWER
+        self.line.allow(2 * ANSWER, MOST_BYTES)
         while not heard.endswith(PROMPT):
             if time.monotonic() > end:
                 raise OSError("no prompt")
-            line.write(b"\r\x03\x02")
-            heard = line.read_until(PROMPT)
-        line.timeout = SILENCE
+            self.line.write(b"\r\x03\x02")
+            heard = self.line.read_until(PROMPT, 0.5)
+        self.line.allow(4 * ANSWER, MOST_BYTES)
 
     def exec(self, code: str) -> str:
         """Run code and return what it printed. Raises BoardError, or L3Error when the board does not answer."""
-        with self.translated():
+        with self.translated(working=True):
+            self.line.allow(WORK, MOST_BYTES)
             printed, error = self.tool.exec_raw(code, timeout=SILENCE)
         if error:
             raise BoardError(error.decode(errors="replace"))
-        return printed.decode()
+        return printed.decode(errors="replace")
 
     def start(self) -> None:
         """Let the board start again, with its main.py. What it prints can be read."""
@@ -96,14 +107,25 @@ class Link:
             self.tool.close()
 
     @contextlib.contextmanager
-    def translated(self) -> Iterator[None]:
+    def translated(self, working: bool = False) -> Iterator[None]:
         """The tools' many ways to say that the line is dead, as one."""
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # both tools print what they did not expect
                 yield
         except (*self.errors, OSError, IndexError, ValueError, struct.error) as e:
             reason = str(e.args[0] if e.args else e) or type(e).__name__
-            raise L3Error(f"the board on {self.port} does not answer ({reason}): unplugged, or no MicroPython?") from None
+            raise L3Error(f"the board on {self.port} {self.symptom(e, reason, working)}") from None
+
+    def symptom(self, error: Exception, reason: str, working: bool) -> str:
+        """What is wrong, and what to do, by what came last. working: it was at its prompt, and had something to do."""
+        tail = self.line.tail if self.line else b""
+        if isinstance(error, EndlessError) and tail:
+            return "does not stop printing: its program does not end at Ctrl-C, or it is not MicroPython. " + SAFE_MODE
+        if working and any(banner in tail for banner in BANNERS):
+            return f"started anew amid the work ({reason}): does its program run a watchdog? " + SAFE_MODE
+        if reason == "no prompt" and tail.strip(b"\r\n\x03\x02"):
+            return "goes on running its program, which does not end at Ctrl-C. " + SAFE_MODE
+        return f"does not answer ({reason}): unplugged, reset by a watchdog, or no MicroPython?"
 
 
 class Mpremote(Link):
@@ -155,7 +177,7 @@ def check_port(port: str) -> None:
     except OSError as e:
         said = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
         number = e.errno or (int(said.group(1)) if said else None)
-        reason = REASONS.get(number) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
+        reason = (number and REASONS.get(number)) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
         found = ", ".join(p.device for p in list_ports.comports()) or "none"
         hint = f" (ports here: {found})" if number == errno.ENOENT else ""
         raise L3Error(f"{port}: {reason}{hint}") from None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from l3host.architectures import ARCHITECTURES
 from l3host.deploy.facts import Facts
 from l3host.errors import L3Error
 from l3host.l3m.load import find
@@ -42,7 +43,7 @@ def can_precompile(facts: Facts, asked: bool) -> bool:
     reason = None
     if not facts.micropython:
         reason = "CircuitPython does not take MicroPython's .mpy files"
-    elif facts.arch not in mpy.ARCHITECTURES:
+    elif facts.arch not in ARCHITECTURES:
         reason = f"{facts.name}: no architecture that we precompile for"
     else:
         try:
@@ -63,7 +64,7 @@ def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str
         folder = Path(temporary)
         copy_for_board(folder, facts.implementation, kernels, facts.arch)
         (folder / "l3mote" / "start.py").unlink()  # the starter lies outside of the versions
-        if precompiled:
+        if precompiled and facts.arch:
             mpy.compile_folder(folder, facts.arch)
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 

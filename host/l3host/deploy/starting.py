@@ -15,7 +15,7 @@ from l3mote import start
 SECONDS = 180  # in which an app says that it listens: a Pico takes 5
 MOST = 65536  # bytes that it may print until then
 REBOOTED = b"soft reboot"  # all before is what the board said when it was spoken to
-ENDED = (PROMPT, b"Press any key to enter the REPL")  # MicroPython's and CircuitPython's, once no code runs
+ENDED = b"Press any key to enter the REPL"  # CircuitPython's, once no code runs, where MicroPython has its prompt
 CANNOT = "cannot start: "  # app.py's warning
 
 
@@ -40,8 +40,8 @@ def failure(link: Link) -> str | None:
     text = b""
     for piece in printed(link):
         text += piece
-        _, rebooted, said = text.partition(REBOOTED)
-        *lines, last = said.split(b"\n")
+        _, _, said = text.partition(REBOOTED)
+        lines = said.split(b"\n")[:-1]
         for line in lines:
             event = parsed(line) or {}
             label = str(event.get("label", ""))
@@ -49,7 +49,7 @@ def failure(link: Link) -> str | None:
                 return None
             if event.get("event") == "warning" and label.startswith(CANNOT):
                 return label[len(CANNOT) :]
-        if rebooted and any(said.rstrip(b" ").endswith(end.rstrip(b" ")) for end in ENDED):
+        if said.endswith(PROMPT) or ENDED in said:
             return last_words(lines)
     return f"it prints without saying that it listens ({MOST} bytes)" if len(text) >= MOST else f"it says nothing for {SECONDS} s"
 

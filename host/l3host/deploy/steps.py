@@ -239,6 +239,20 @@ def remove_program(target: Target) -> None:
             target.call("remove", kept)
 
 
+def forget(target: Target) -> dict:
+    """Remove every version but the running one, and the passwords in their settings with them. Raises L3Error if none runs."""
+    root = target.root + start.ROOT
+    slot, version, _ = target.call("running", root)
+    if version is None:
+        raise L3Error("no version on the board is whole: nothing is removed. Deploy one first")
+    removed = [name for name in versions(target) if name != version]
+    other = start.slot_path(root, 1 - slot)
+    if target.call("exists", other):
+        target.call("remove", other)  # first: no slot ever names what is half removed
+    remove_leftovers(target, [version])
+    return {"version": version, "removed": removed}
+
+
 def rollback(target: Target) -> dict:
     """Make the version before the running one start again. Raises L3Error if there is none, or it is damaged."""
     root = target.root + start.ROOT

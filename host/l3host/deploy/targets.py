@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import base64
 import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from l3host.deploy import answers
 from l3host.deploy.board import files
 from l3host.deploy.links import Link
 from l3host.errors import L3Error
@@ -68,12 +68,12 @@ class Board(Target):
         if not self.prepared:
             self.prepare()
         printed = self.link.exec(f"print(repr({name}({', '.join(map(repr, arguments))})))")
-        return ast.literal_eval(printed.strip())
+        return answers.parsed(printed, answers.ANSWERS.get(name), self.link.port)
 
-    def fresh(self, code: str):
-        """Run a script that prints a literal, in a heap that a reset has emptied."""
+    def fresh(self, code: str, shape=dict) -> dict:
+        """Run a script whose last line is a dict of this shape (see answers.py), in a heap that a reset has emptied."""
         self.reset()
-        return ast.literal_eval(self.link.exec(code).strip().splitlines()[-1])
+        return answers.parsed((self.link.exec(code).strip().splitlines() or [""])[-1], shape, self.link.port)
 
 
 class Drive(Target):

@@ -46,7 +46,7 @@ def read_layers(data: bytes, graph: Graph, outputs: list[np.ndarray]) -> list[np
             rows = np.frombuffer(data, "<f4", n, at).reshape(channels, stop - first, bands)
             to = np.arange(first_band, first_band + bands) * step // graph.layers[index].pool[0]
             # (channel, time, band) -> (band, time, channel)
-            np.fmax.at(layers[index], (to, slice(first, stop)), rows.transpose(2, 1, 0))
+            np.fmax.at(layers[index][:, first:stop], to, rows.transpose(2, 1, 0))
         else:
             n = layers[index].size
             layers[index][:] = np.frombuffer(data, "<f4", n, at)
@@ -65,6 +65,7 @@ def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerPari
 
 def integer_parity(data: bytes, graph: Graph, pcm: np.ndarray) -> list[LayerParity]:
     """Compare every layer's integers for one window of samples (window,), front-end included: no bit may differ."""
+    assert graph.fixed is not None
     return _compared(data, graph, fixed.run(graph, graph.fixed, pcm[None]).outputs, 0.0)
 
 

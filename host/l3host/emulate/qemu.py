@@ -1,7 +1,8 @@
-"""MicroPython on a Cortex-M3 in QEMU: python -m l3host.emulate.qemu FIRMWARE SCRIPT LIBRARY FOLDER.
+"""MicroPython on a board in QEMU: python -m l3host.emulate.qemu MACHINE HEAP SCRIPT LIBRARY FOLDER.
 
-The board reads LIBRARY, the script and FOLDER from a ROMFS image in its memory and writes FOLDER's new files by semihosting.
-It runs with an instruction a nanosecond (-icount), so its clock counts instructions.
+MACHINE: a name of MACHINES; HEAP: bytes, 0 for the machine's own. The board reads LIBRARY, the script and FOLDER from a ROMFS image
+in its memory and writes FOLDER's new files by semihosting. It runs with an instruction a nanosecond (-icount), so its clock counts
+instructions.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from l3host.errors import L3Error
 from l3host.programs import emulators
 
 HERE = Path(__file__).parent
-QEMU = "qemu-system-arm"
+BOARD = HERE / "board" / "qemu"
 HZ = 1_000_000_000  # instructions a second
-IMAGE, IMAGE_BYTES = 0x21000000, 16 << 20  # the board's PSRAM
+IMAGE_BYTES = (16 << 20) - 16
 START = """\
 import sys, uctypes, vfs
 rom = vfs.VfsRom(uctypes.bytearray_at({address}, {size}))
@@ -31,29 +33,70 @@ ENTER_RAW_REPL, END = b"\x01", b"\x04"
 LEAVE = b"import machine; machine.reset()"  # if the start failed; a run ends QEMU itself
 
 
-def program() -> str:
-    path = shutil.which(QEMU)
+@dataclass(frozen=True)
+class Machine:
+    """A board in QEMU. files: what it has beside boot.py, in board/qemu/.
+
+    memory: free for the host; the image of files lies there behind 16 bytes. heap_word: where the firmware reads the heap's bytes.
+    """
+
+    core: str
+    program: str
+    package: str  # Debian's
+    options: str
+    files: tuple[str, ...]
+    memory: int
+    heap_word: int
+    heap: int  # bytes if none are asked for
+    most: int  # bytes
+
+    @property
+    def image(self) -> int:
+        return self.memory + 16
+
+
+def _mps2(core: str, machine: str, clock: str, memory: int) -> Machine:
+    options = f"-machine {machine} -serial stdio"
+    files = ("arm/trap.py", clock)
+    return Machine(core, "qemu-system-arm", "qemu-system-arm", options, files, memory, memory, 1 << 20, 1 << 20)
+
+
+MACHINES = {
+    "qemu": _mps2("Cortex-M3", "mps2-an385", "arm/time.py", 0x21000000),
+    "m4": _mps2("Cortex-M4", "mps2-an386", "arm/time.py", 0x21000000),
+    "m33": _mps2("Cortex-M33", "mps2-an505", "m33/time.py", 0x80000000),
+    "rv32": Machine(
+        "RV32IMAC", "qemu-system-riscv32", "qemu-system-misc", "-machine virt -m 128M -bios none -serial stdio",
+        ("rv32/trap.py", "rv32/time.py"), 0x84000000, 0x84000000, 1 << 20, 1 << 20,
+    ),
+    "lx7": Machine(
+        "Xtensa LX7", "qemu-system-xtensa", "qemu-system-misc", "-machine sim -m 128M -cpu de233_fpu -serial none",
+        ("lx7/trap.py",), 0x4000000, 0x8000, 0, 40 << 20,
+    ),
+}  # fmt: skip
+
+
+def program(name: str) -> str:
+    machine = MACHINES[name]
+    path = shutil.which(machine.program)
     if path is None:
-        raise L3Error(f"runtime qemu needs {QEMU}: apt-get install qemu-system-arm, or run make emulators")
+        raise L3Error(f"runtime {name} needs {machine.program}: apt-get install {machine.package}, or run make emulators")
     return path
 
 
-def firmwares() -> dict[int, Path]:
-    """Bytes of heap -> firmware."""
-    return {int(path.stem[5:-1]) * 1024: path for path in emulators().glob("qemu-*k.elf")}
+def firmware(name: str) -> Path:
+    path = emulators() / f"{name}.elf"
+    if not path.exists():
+        raise L3Error(f"runtime {name} needs its firmware: run make emulators, or make emulators PARTS={name}")
+    return path
 
 
-def firmware(heap: int | None) -> Path:
-    """The firmware with exactly this heap, or with the largest. Raises L3Error that says how to build it."""
-    found = firmwares()
-    if not found:
-        raise L3Error("runtime qemu needs its firmware: run make emulators")
-    if heap is None:
-        return found[max(found)]
-    if heap not in found:
-        there = ", ".join(f"{n // 1024}k" for n in sorted(found))
-        raise L3Error(f"runtime qemu has no firmware with a heap of {heap} bytes, but {there}: QEMU_HEAPS='...' make emulators")
-    return found[heap]
+def heap_of(name: str, heap: int | None) -> int:
+    """Bytes of the heap. Raises L3Error where the machine has not so many."""
+    machine = MACHINES[name]
+    if heap is not None and heap > machine.most:
+        raise L3Error(f"runtime {name} has a heap of at most {machine.most} bytes, not of {heap}")
+    return machine.heap if heap is None else heap
 
 
 def uint(value: int) -> bytes:
@@ -86,23 +129,27 @@ def romfs(folder: Path) -> bytes:
     return b"\xd2\xcd\x31" + uint(len(entries)) + entries
 
 
-def image(script: Path, library: Path, folder: Path) -> bytes:
+def image(name: str, script: Path, library: Path, folder: Path) -> bytes:
     """/lib, /board, /job and the script."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         root = Path(temporary)
         without_caches = shutil.ignore_patterns("__pycache__")
         shutil.copytree(library, root / "lib", ignore=without_caches)
         shutil.copytree(folder, root / "job", ignore=without_caches)
-        shutil.copytree(HERE / "board" / "qemu", root / "board", ignore=without_caches)
+        (root / "board").mkdir()
+        for file in ("boot.py", *MACHINES[name].files):
+            shutil.copy(BOARD / file, root / "board")
         shutil.copyfile(script, root / script.name)
         return romfs(root)
 
 
-def command(elf: Path, rom: Path) -> list[str]:
+def command(name: str, heap: int, rom: Path) -> list[str]:
+    machine = MACHINES[name]
     return [
-        program(), "-machine", "mps2-an385", "-display", "none", "-monitor", "none", "-serial", "stdio",
-        "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", str(elf),
-        "-device", f"loader,file={rom},addr={IMAGE:#x},force-raw=on",
+        program(name), *machine.options.split(), "-display", "none", "-monitor", "none",
+        "-semihosting-config", "enable=on,target=native", "-icount", "shift=0", "-kernel", str(firmware(name)),
+        "-device", f"loader,addr={machine.heap_word:#x},data={heap:#x},data-len=4",
+        "-device", f"loader,file={rom},addr={machine.image:#x},force-raw=on",
     ]  # fmt: skip
 
 
@@ -113,20 +160,21 @@ def console(output: bytes) -> tuple[bytes, bool]:
     return b"".join(parts[:2]), len(parts) == 1
 
 
-def run(elf: Path, script: Path, library: Path, folder: Path) -> int:
-    """Run a script on the board, its output here; return its status."""
+def run(name: str, heap: int, script: Path, library: Path, folder: Path) -> int:
+    """Run a script on the board, its output here; return its status. Raises L3Error if the files are too large."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         rom = Path(temporary, "image")
-        rom.write_bytes(image(script, library, folder))
-        if rom.stat().st_size > IMAGE_BYTES:
-            raise L3Error(f"runtime qemu holds {IMAGE_BYTES} bytes of files, and these have {rom.stat().st_size}")
-        start = START.format(address=IMAGE, size=rom.stat().st_size, script=script.name).encode()
+        rom.write_bytes(image(name, script, library, folder))
+        size = rom.stat().st_size
+        if size > IMAGE_BYTES:
+            raise L3Error(f"runtime {name} holds {IMAGE_BYTES} bytes of files, and these have {size}")
+        start = START.format(address=MACHINES[name].image, size=size, script=script.name).encode()
         dialogue = ENTER_RAW_REPL + start + END + LEAVE + END
-        done = subprocess.run(command(elf, rom), cwd=folder, input=dialogue, stdout=subprocess.PIPE)
+        done = subprocess.run(command(name, heap, rom), cwd=folder, input=dialogue, stdout=subprocess.PIPE)
     printed, finished = console(done.stdout)
     sys.stdout.buffer.write(printed)
     return done.returncode if finished else 1
 
 
 if __name__ == "__main__":
-    sys.exit(run(*map(Path, sys.argv[1:5])))
+    sys.exit(run(sys.argv[1], int(sys.argv[2]), *map(Path, sys.argv[3:6])))

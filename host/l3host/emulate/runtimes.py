@@ -29,7 +29,7 @@ class Runtime:
     """
 
     name: str
-    command: Callable[[Path, Path, Path, int | None], list[str]]
+    command: Callable[[Path, Path, Path, int | str | None], list[str]]
     heap_enforced: bool
     where: str
     counts: str | None = None
@@ -82,11 +82,16 @@ def _board(module: str, *arguments) -> list[str]:
     return [sys.executable, "-m", f"l3host.emulate.{module}", *map(str, arguments)]
 
 
-def _qemu() -> Runtime:
-    def command(script, library, folder, heap):
-        return _board("qemu", qemu.firmware(heap), script, library, folder)
+def _qemu(name: str) -> Callable[[], Runtime]:
+    def find() -> Runtime:
+        where = f"{qemu.program(name)} {qemu.firmware(name)}"
 
-    return Runtime("qemu", command, True, f"{qemu.program()} {qemu.firmware(None)}", "instructions", qemu.HZ)
+        def command(script, library, folder, heap):
+            return _board("qemu", name, qemu.heap_of(name, heap), script, library, folder)
+
+        return Runtime(name, command, True, where, "instructions", qemu.HZ)
+
+    return find
 
 
 def _rp2040() -> Runtime:
@@ -96,7 +101,9 @@ def _rp2040() -> Runtime:
     return Runtime("rp2040", command, False, " ".join(rp2040.command(Path("FILES"))), "cycles", rp2040.HZ)
 
 
-RUNTIMES = {"wasm": _wasm, "unix": _unix, "cpython": _cpython, "qemu": _qemu, "rp2040": _rp2040}
+RUNTIMES = {
+    "wasm": _wasm, "unix": _unix, "cpython": _cpython, **{name: _qemu(name) for name in qemu.MACHINES}, "rp2040": _rp2040,
+}  # fmt: skip
 
 
 def find(name: str) -> Runtime:
@@ -109,9 +116,16 @@ def find(name: str) -> Runtime:
     return _micropython(path, path)
 
 
-def execute(runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | None = None) -> subprocess.CompletedProcess:
+def python_path(library: Path) -> str:
+    """The library before what is on the path already: this very l3host, where it is run from its sources."""
+    return os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
+
+
+def execute(
+    runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None
+) -> subprocess.CompletedProcess:
     """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
-    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": str(library)}
+    environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path(library)}
     command = runtime.command(script, library, folder, heap)
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 

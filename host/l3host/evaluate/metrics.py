@@ -47,7 +47,7 @@ def interval(figure: Figure, folds: list[tuple[np.ndarray, list[np.ndarray]]]) -
     It says how much the choice of test clips matters; what other training clips would change is not in it.
     """
     rng = np.random.default_rng(0)
-    means = []
+    means: list[np.floating] = []
     while len(means) < DRAWS:
         chosen = [rng.integers(len(targets), size=len(targets)) for targets, _ in folds]
         if not all(targets[rows].any() for (targets, _), rows in zip(folds, chosen, strict=True)):

@@ -65,7 +65,7 @@ def evaluate(
     plan = planned(dataset, probe, folds, seeds)
     checked(dataset, embeddings)
     numbers = seed_numbers(probe, seeds)
-    tested = []
+    tested: list[tuple[np.ndarray, list[np.ndarray]]] = []
     with threadpool_limits(1):  # matrices this small are slower with more
         for turn in plan:
             tested.append((members(dataset, embeddings, [turn.test]).targets, []))
@@ -128,8 +128,8 @@ def members(dataset: Dataset, embeddings: Sequence[np.ndarray], folds: Sequence[
 
 def scores(dataset: Dataset, embeddings: Sequence[np.ndarray], probe: str, turn: Round, seed: int) -> np.ndarray:
     """Probabilities (clips of the test fold, labels) by a probe that has not seen them."""
-    parts = (members(dataset, embeddings, folds) for folds in (turn.train, [turn.validation], [turn.test]))
-    return PROBES[probe](*parts, dataset.multilabel, seed)
+    train, validation, test = (members(dataset, embeddings, folds) for folds in (turn.train, [turn.validation], [turn.test]))
+    return PROBES[probe](train, validation, test, dataset.multilabel, seed)
 
 
 def one_label(labels: list[str], names: list[str], tested: list[tuple[np.ndarray, list[np.ndarray]]]) -> dict:
@@ -151,7 +151,7 @@ def confusion(targets: np.ndarray, seeds: list[np.ndarray]) -> list[list[int]]:
 
 def several_labels(labels: list[str], names: list[str], tested: list[tuple[np.ndarray, list[np.ndarray]]]) -> dict:
     """AUPRC figures. tested: (targets, scores of each seed) of each fold."""
-    result = {}
+    result: dict[str, object] = {}
     for name, figure in (("auprc_micro", metrics.auprc_micro), ("auprc_macro", metrics.auprc_macro)):
         per_fold, per_seed = metrics.over_folds(figure, tested)
         result |= {

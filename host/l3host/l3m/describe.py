@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, TypedDict
 
 from l3host.boards import estimates
-from l3host.l3m.load import NAMES
+from l3host.l3m.load import NAMES, provenance_of
 from l3mote.format import CONV, PALETTE_BYTES, Layer
 from l3mote.reader import Reader
 
@@ -96,5 +95,5 @@ def describe(reader: Reader, heap: int | None = None) -> Description:
         "macs_dense": sum(row["macs_dense"] for row in layers),
         "macs_nonzero": sum(row["macs_nonzero"] for row in layers),
         "boards": estimates.report(reader, heap),
-        "provenance": json.loads(reader.provenance()),
+        "provenance": provenance_of(reader),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +101,18 @@ def _fixed_point(reader: Reader) -> FixedPoint | None:
     return FixedPoint(section.input_exponent, section.input_bits, layers, tables, Scale(*section.scale))
 
 
+def provenance_of(reader: Reader) -> dict[str, Any]:
+    """Raises FormatError for what is not a JSON object, nests too deeply, or has numbers too long to read."""
+    try:
+        found = json.loads(reader.provenance())
+        json.dumps(found)
+        if isinstance(found, dict):
+            return found
+    except (ValueError, RecursionError):
+        pass
+    raise fmt.FormatError(f"PROVENANCE at byte {reader.sections['PROVENANCE'][0]} is not a JSON object that can be read")
+
+
 def load_graph(model: str) -> Graph:
     """Read a .l3m file (path or shipped name) into a Graph. Raises L3Error with the file's name and the reason."""
     reader = open_reader(model)
@@ -109,11 +122,9 @@ def load_graph(model: str) -> Graph:
             raise L3Error(f"{model}: {weights} weights, most of them zero: more than {MAX_WEIGHTS} are not unpacked")
         buffer = bytearray(reader.chunk_bytes)
         layers = [_layer(layer, *_weights(reader, layer, buffer)) for layer in reader.layers]
-        provenance = json.loads(reader.provenance())
-        if not isinstance(provenance, dict):
-            raise fmt.FormatError(f"PROVENANCE at byte {reader.sections['PROVENANCE'][0]} is not a JSON object")
+        provenance = provenance_of(reader)
         fixed = _fixed_point(reader)
-    except (fmt.FormatError, json.JSONDecodeError, RecursionError) as e:
+    except fmt.FormatError as e:
         raise L3Error(f"{model}: {e}") from None
     finally:
         reader.close()

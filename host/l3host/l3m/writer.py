@@ -91,7 +91,8 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
     code = encoding & 15
     palette = _palette(rows, code) if encoding & fmt.PALETTE else None
     chunks = [] if palette is None else [_palette_chunk(palette)]
-    parts, size = [], 0
+    parts: list = []
+    size = 0
     for row, b in zip(rows, bias, strict=True):
         part = _filter_parts(row, float(b), code, palette)
         part_size = sum(map(len, part))
@@ -118,7 +119,7 @@ def _encode(layer, encodings: Iterable[int]) -> tuple[int, list[bytes], int]:
     return encoding, chunks, int(np.count_nonzero(rows))
 
 
-def _layers_and_weights(graph: Graph, encodings: list[tuple[int, ...]]) -> tuple[bytes, bytes]:
+def _layers_and_weights(graph: Graph, encodings: Sequence[tuple[int, ...]]) -> tuple[bytes, bytes]:
     records, weights = [], bytearray()
     for layer, allowed in zip(graph.layers, encodings, strict=True):
         try:
@@ -186,7 +187,7 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     held = rounded(graph, encoding if isinstance(encoding, str) else "auto")
     if graph.fixed and not held.fixed:
         raise L3Error("the fixed-point scales were measured without palettes: convert with --encoding palette --calibrate")
-    encodings = [(e,) for e in encoding] if not isinstance(encoding, str) else [ENCODINGS[encoding]] * len(graph.layers)
+    encodings = [ENCODINGS[encoding]] * len(graph.layers) if isinstance(encoding, str) else [(e,) for e in encoding]
     try:
         data = assemble(_sections(held, encodings))
         Reader(BytesIO(data))
@@ -195,7 +196,7 @@ def to_bytes(graph: Graph, encoding: str | Sequence[int] = "auto") -> bytes:
     return data
 
 
-def _sections(graph: Graph, encodings: list[tuple[int, ...]]) -> list[bytes]:
+def _sections(graph: Graph, encodings: Sequence[tuple[int, ...]]) -> list[bytes]:
     layers, weights = _layers_and_weights(graph, encodings)
     values = [getattr(graph.frontend, name) for name in fmt.Frontend.FIELDS]
     provenance = json.dumps(graph.provenance, ensure_ascii=False, sort_keys=True).encode()

@@ -11,7 +11,8 @@ FIELDS = Frontend.FIELDS[:-2]  # the last two are the input batch norm, which th
 
 def mel_weights(fe: Frontend) -> np.ndarray:
     """Area-normalised triangular filters on the HTK mel scale, (n_fft / 2 + 1, bands), float32."""
-    mel_edges = np.linspace(*(np.log1p(np.array([fe.fmin, fe.fmax]) / 700)), fe.bands + 2)
+    low, high = np.log1p(np.array([fe.fmin, fe.fmax]) / 700)
+    mel_edges = np.linspace(low, high, fe.bands + 2)
     hz_edges = 700 * np.expm1(mel_edges)
     bins = np.arange(fe.n_fft // 2 + 1) * fe.sample_rate / fe.n_fft
     weights = [np.interp(bins, hz_edges[b : b + 3], (0, 2 / (hz_edges[b + 2] - hz_edges[b]), 0)) for b in range(fe.bands)]

@@ -85,7 +85,7 @@ def _check_order(graph: Graph, final_norm: bool) -> None:
 def _assign(layer: keras.layers.Layer, source: KerasLayer, missing: dict[str, float]) -> None:
     """Copy weights by name; a name of `missing` that the file has not gets that value."""
     for variable in layer.weights:
-        value = source.weights.get(variable.name, missing.get(variable.name))
+        value = source.weights[variable.name] if variable.name in source.weights else missing[variable.name]
         variable.assign(np.broadcast_to(value, variable.shape))
 
 

@@ -21,9 +21,7 @@ def copy_library(to: Path) -> None:
     shutil.copytree(SOURCE, to / "l3mote", ignore=shutil.ignore_patterns("__pycache__", "*.json"))
 
 
-def copy_for_board(
-    to: Path, firmware: str | None = None, kernels: Sequence[str] = tuple(KERNELS), arch: str | None = None
-) -> None:
+def copy_for_board(to: Path, firmware: str | None = None, kernels: Sequence[str] = KERNELS, arch: str | None = None) -> None:
     """Write what a board needs as to/l3mote.
 
     firmware: a key of ONLY_FOR; without it, the modules of every firmware. arch: whose native module goes along, if the kernel

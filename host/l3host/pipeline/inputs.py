@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from l3host.errors import L3Error
@@ -26,7 +27,7 @@ def contents(path: Path) -> str:
     digest = hashlib.sha256()
     for file in files:
         if path.is_dir():
-            digest.update(f"{file.relative_to(path).as_posix()}\n".encode())
+            digest.update(os.fsencode(f"{file.relative_to(path).as_posix()}\n"))
         with open(file, "rb") as opened:
             while block := opened.read(1 << 20):
                 digest.update(block)

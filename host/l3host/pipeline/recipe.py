@@ -117,7 +117,7 @@ class Recipe:
 
     def needs(self) -> list[str]:
         """Names of the data sets that the recipe uses, each once."""
-        users = [*self.recover, *self.evaluate, *([self.sensitivity] if self.sensitivity else [])]
+        users: list[Recover | Evaluate] = [*self.recover, *self.evaluate, *([self.sensitivity] if self.sensitivity else [])]
         names = [user.data for user in users] + ([self.convert.calibrate] if self.convert.calibrate else [])
         return list(dict.fromkeys(names))
 
@@ -224,14 +224,14 @@ def _paths(own: object, path: Path, given: dict[str, str]) -> dict[str, str]:
 
 def _check(recipe: Recipe, path: Path) -> None:
     """What the tables say together. Raises L3Error."""
-    for part, names in ((recipe.ablate, ("depth", "width")), (recipe.prune, ("plan", "sparsity"))):
-        if part and sum(getattr(part, name) is not None for name in names) != 1:
-            raise L3Error(f"{path}, [{type(part).__name__.lower()}]: give one of {' and '.join(names)}")
+    for cut, names in ((recipe.ablate, ("depth", "width")), (recipe.prune, ("plan", "sparsity"))):
+        if cut and sum(getattr(cut, name) is not None for name in names) != 1:
+            raise L3Error(f"{path}, [{type(cut).__name__.lower()}]: give one of {' and '.join(names)}")
     if recipe.student and recipe.ablate:
         raise L3Error(f"{path}: [student] is a new network and [ablate] cuts the source: give one of them")
-    for what, part in (("source", recipe.source), ("student", recipe.student)):
-        if part and part.frontend not in FRONTENDS:
-            raise L3Error(f"{path}, [{what}]: unknown front-end {part.frontend!r}: choose from {', '.join(FRONTENDS)}")
+    for what, network in (("source", recipe.source), ("student", recipe.student)):
+        if network and network.frontend not in FRONTENDS:
+            raise L3Error(f"{path}, [{what}]: unknown front-end {network.frontend!r}: choose from {', '.join(FRONTENDS)}")
     if recipe.convert.encoding not in ENCODINGS:
         raise L3Error(f"{path}, [convert]: unknown encoding {recipe.convert.encoding!r}: choose from {', '.join(ENCODINGS)}")
     methods = [step.method for step in recipe.recover]
@@ -239,7 +239,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
     if "sea" in methods and not recipe.student:
         raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
-    frozen = [step for step in recipe.recover if step.method == "avc" and not step.settings.train_video]
+    frozen = [step for step in recipe.recover if isinstance(step.settings, settings.Avc) and not step.settings.train_video]
     if frozen and recipe.source.video is None:
         raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
     after = methods[methods.index("labels") + 1 :] if "labels" in methods else []
@@ -267,8 +267,8 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
             raise L3Error(f'{path} needs data {name!r}: --data {name}=PATH, or {name} = "PATH" in its [data] table')
         if not Path(recipe.data[name]).exists():
             raise L3Error(f"{path}: data {name!r}: no such file or directory: {recipe.data[name]}")
-    found = {name: _place(recipe, path, name) for name in (WEIGHTS, VIDEO)}
-    return replace(recipe, source=replace(recipe.source, **found))
+    weights, video = _place(recipe, path, WEIGHTS), _place(recipe, path, VIDEO)
+    return replace(recipe, source=replace(recipe.source, weights=weights or recipe.source.weights, video=video))
 
 
 def _place(recipe: Recipe, path: Path, name: str) -> str | None:
@@ -296,5 +296,6 @@ def width(ablate: Ablate) -> tuple[int, ...] | None:
 def target(prune: Prune) -> float | tuple[float, ...]:
     """What compress.masks takes: per cent of all weights, or of each convolution. Raises L3Error."""
     if prune.plan is None:
+        assert prune.sparsity is not None  # _check
         return prune.sparsity
     return plans.find(prune.plan) if isinstance(prune.plan, str) else prune.plan

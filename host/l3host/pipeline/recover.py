@@ -6,6 +6,7 @@ import itertools
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from l3host.pipeline import sounds
 from l3host.pipeline.recipe import Recover, target
 from l3host.pipeline.sounds import Recordings
 from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
+from l3host.train import settings
+
+S = TypeVar("S", bound=settings.Schedule)
 
 APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
 VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
@@ -62,7 +66,7 @@ def by_kd(run: Run, step: Recover, model, folder: Path):
     found = unlabelled(run, step)
     pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
     told = progress(run, folder.name, step)
-    model = training.kd(run.network(SOURCE), model, pcm, step.settings, folder, told, gradual(run, folder))
+    model = training.kd(run.network(SOURCE), model, pcm, of_kind(step, settings.Kd), folder, told, gradual(run, folder))
     return model, credit(found) | history(folder)
 
 
@@ -77,7 +81,7 @@ def by_palette(run: Run, step: Recover, model, folder: Path):
     folded = palette.fold(model)
     palette.share(folded, palette.groups(folded))
     teacher = build.embedding(model, build.architecture(model).final_norm)
-    folded = training.kd(teacher, folded, pcm, step.settings, folder, progress(run, folder.name, step))
+    folded = training.kd(teacher, folded, pcm, of_kind(step, settings.Kd), folder, progress(run, folder.name, step))
     return build.like(model, folded), credit(found) | history(folder)
 
 
@@ -88,7 +92,7 @@ def by_sea(run: Run, step: Recover, model, folder: Path):
     found, source = unlabelled(run, step), run.network(SOURCE)
     rate = max(network.get_layer("log_mel").frontend.sample_rate for network in (source, model))
     pcm = sounds.clips(found.paths, rate, folder)
-    model = training.sea(source, model, pcm, rate, step.settings, folder, progress(run, folder.name, step))
+    model = training.sea(source, model, pcm, rate, of_kind(step, settings.Sea), folder, progress(run, folder.name, step))
     return model, credit(found) | history(folder)
 
 
@@ -106,14 +110,18 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
     paths = sounds.films(run.recipe.data[step.data])
     rate = model.get_layer("log_mel").frontend.sample_rate
     decoded = itertools.count(1)
-    told = lambda _: run.told(f"{folder.name}, videos", next(decoded), len(paths))  # noqa: E731
-    recordings, bad = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], told, run.recipe.skip_bad)
+
+    def on_file(_: int) -> None:
+        run.told(f"{folder.name}, videos", next(decoded), len(paths))
+
+    recordings, bad = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], on_file, run.recipe.skip_bad)
     enough = len(recordings) >= 2 * APART
     unseen = recordings[::APART] if enough else []
     seen = [r for i, r in enumerate(recordings) if i % APART] if enough else recordings
     told = progress(run, folder.name, step)
-    net = training.avc(model, video, seen, step.settings, folder, told, gradual(run, folder))
-    if step.settings.train_video:
+    chosen = of_kind(step, settings.Avc)
+    net = training.avc(model, video, seen, chosen, folder, told, gradual(run, folder))
+    if chosen.train_video:
         run.save(video, "video")
     note = {"recordings": len(seen), "licence": "", "attribution": "", "skipped": bad} | history(folder)
     if enough:
@@ -142,8 +150,8 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         part = crossval.split(dataset, fold)
         model.set_weights(start)
         classifier = training.labels(
-            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), step.settings, folder / part.name,
-            progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
+            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), of_kind(step, settings.Labels),
+            folder / part.name, progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
         histories[part.name] = history(folder / part.name)
         if part.test:
@@ -175,7 +183,14 @@ def history(folder: Path) -> dict:
 
 def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]:
     """For loop.run."""
-    return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, step.settings.epochs)
+    total = of_kind(step, settings.Schedule).epochs
+    return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, total)
+
+
+def of_kind(step: Recover, kind: type[S]) -> S:
+    """The step's settings, which its method decides."""
+    assert isinstance(step.settings, kind)
+    return step.settings
 
 
 METHODS = {

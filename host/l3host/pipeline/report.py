@@ -12,7 +12,7 @@ from l3host.errors import L3Error
 from l3host.files import read_json
 from l3host.pipeline import figures
 from l3host.pipeline.figures import Point
-from l3host.pipeline.result import Result
+from l3host.pipeline.result import Needed, Result
 from l3host.runs import NOTE, RESULT
 from l3host.show import seconds
 
@@ -73,10 +73,14 @@ def read(folder: Path) -> Finished:
     if not (folder / NOTE).exists():
         raise L3Error(f"{folder} is no run folder of l3mote compress (it has no {NOTE})")
     if not (folder / RESULT).exists():
-        name = read_json(folder / NOTE)["recipe"]["name"]
+        note = read_json(folder / NOTE)
+        recipe = note.get("recipe") if isinstance(note, dict) else None
+        if not isinstance(recipe, dict) or "name" not in recipe:
+            raise L3Error(f"{folder} is not a run folder of l3mote compress: its {NOTE} names no recipe")
+        name = recipe["name"]
         raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} goes on with it")
     result = read_json(folder / RESULT)
-    missing = sorted(Result.__required_keys__ - set(result))
+    missing = [key for key in Needed.__annotations__ if not isinstance(result, dict) or key not in result]
     if missing:
         raise L3Error(f"{folder / RESULT} has no {missing[0]}: it is not what this version of l3mote compress writes")
     emulated = read_json(folder / EMULATED) if (folder / EMULATED).exists() else None
@@ -168,6 +172,8 @@ def markdown(runs: Sequence[Finished]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(overview(run, judged)) + " |" for run in runs]
     for run in runs:
+        if run.row is None:
+            continue
         for what, theirs, ours in run.comparison:
             lines.append(f"\n{run.name}, {what}: the paper ({run.row.title}) {theirs}, ours {ours}.")
         if run.comparison:

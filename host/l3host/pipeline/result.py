@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NotRequired, TypedDict
+from typing import Any, TypedDict
 
 from l3host.boards.estimates import OnBoard
 from l3host.l3m.describe import LayerRow
@@ -27,8 +27,8 @@ class OfBoard(TypedDict):
     basis: str
 
 
-class Result(TypedDict):
-    """Keys that are required are those that a report cannot do without."""
+class Needed(TypedDict):
+    """What a report cannot do without."""
 
     name: str
     version: str
@@ -41,12 +41,17 @@ class Result(TypedDict):
     estimate: OfBoard
     macs: int
     bytes: int
-    source: NotRequired[str]
-    inputs: NotRequired[dict[str, str]]  # SHA-256 by name
-    recover: NotRequired[list[dict[str, Any]]]
-    sensitivity: NotRequired[dict[str, Any] | None]
-    values_bytes: NotRequired[int]
-    macs_dense: NotRequired[int]
-    frontend: NotRequired[dict[str, float]]
-    cosine_to_keras: NotRequired[float]
-    seconds: NotRequired[dict[str, float]]  # by stage
+
+
+class Result(Needed, total=False):
+    """And what it shows where it is there."""
+
+    source: str
+    inputs: dict[str, str]  # SHA-256 by name
+    recover: list[dict[str, Any]]
+    sensitivity: dict[str, Any] | None
+    values_bytes: int
+    macs_dense: int
+    frontend: dict[str, float]
+    cosine_to_keras: float
+    seconds: dict[str, float]  # by stage

@@ -68,12 +68,14 @@ class Run:
 
     def video(self):
         """The source's video network, or a new one. Raises L3Error for a file that is none."""
+        from l3convert.hdf5 import check_model
         from l3host.networks import build
         from l3host.networks.backend import keras
 
         path = self.recipe.source.video
         if path is not None:
             try:
+                check_model(Path(path).read_bytes())
                 model = keras.saving.load_model(path)
             except (ValueError, OSError) as e:
                 raise L3Error(f"{path}: no Keras model: {str(e).splitlines()[0]}") from None
@@ -119,7 +121,7 @@ def cut(run: Run) -> dict:
         model = build.audio(frontend(recipe.student.frontend), recipe.student.filters, recipe.student.final_norm)
     if recipe.ablate:
         convs, filters = depth(recipe.ablate), width(recipe.ablate)
-        model = ablate.depth(model, convs) if convs else ablate.width(model, filters)
+        model = ablate.depth(model, convs) if convs else ablate.width(model, filters or ())
     if recipe.prune and not recipe.prune.gradual:
         prune.zero(model, target(recipe.prune))
     run.save(model, CUT)
@@ -146,6 +148,7 @@ def sensitivity(run: Run) -> dict:
     from l3host.compress import sensitivity as study
 
     part = run.recipe.sensitivity
+    assert part is not None  # stages of a recipe without [sensitivity] leave this one out
     dataset = run.dataset(part)
     model = run.network(SOURCE)
     fe = model.get_layer("log_mel").frontend

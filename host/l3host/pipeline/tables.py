@@ -67,7 +67,7 @@ def _is(value: object, kind: type) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _said(kind: object) -> str:
+def _said(kind: typing.Any) -> str:
     if typing.get_origin(kind) is tuple:
         return f"a list of {SAID[typing.get_args(kind)[0]].split(' ', 1)[1]}s"
     return SAID[kind]

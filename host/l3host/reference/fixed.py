@@ -29,7 +29,7 @@ def shift_round(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
     return (x + ((1 << shift) >> 1)) >> shift
 
 
-def to_integer(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def to_integer(x: np.ndarray, shift: np.ndarray | np.int64) -> np.ndarray:
     """round-half-up(x * 2^shift): exact for float16 and float32 x, since a power of two only moves the exponent."""
     return np.floor(np.ldexp(x.astype(np.float64), shift) + 0.5).astype(np.int64)
 

@@ -26,8 +26,8 @@ def tables(fe: Frontend) -> Tables:
     cos = np.round(2**TWIDDLE_BITS * np.cos(2 * np.pi * np.arange(n // 4 + 1) / n))
     log2 = np.minimum(65535, np.round(2**LOG2_BITS * np.log2(1 + np.arange(LOG2_STEPS + 1) / LOG2_STEPS)))
     first, count, weights, unit = _bands(fe)
-    arrays = (np.asarray(a).astype(np.int64) for a in (hann, cos, log2, first, count, weights))
-    return Tables(*arrays, _silence(fe, unit))
+    hann, cos, log2, first, count, weights = (np.asarray(a).astype(np.int64) for a in (hann, cos, log2, first, count, weights))
+    return Tables(hann, cos, log2, first, count, weights, _silence(fe, unit))
 
 
 def _bands(fe: Frontend):

@@ -99,8 +99,8 @@ def network(graph: Graph, plane: np.ndarray) -> Run:
         x = max_pool(activate(conv3x3(x, layer), layer.activation), layer.pool)
         outputs.append(x)
     embedding = x = x.reshape(len(x), -1)
-    for layer in graph.denses:
-        x = activate(x @ layer.kernel.astype(x.dtype) + layer.bias.astype(x.dtype), layer.activation)
+    for dense in graph.denses:
+        x = activate(x @ dense.kernel.astype(x.dtype) + dense.bias.astype(x.dtype), dense.activation)
         outputs.append(x)
     return Run(plane, outputs, embedding, x)
 

@@ -36,7 +36,7 @@ class Rules:
     refractory: int = 0
 
 
-def rules_of(graph: Graph, settings: dict, rate: float) -> Rules:
+def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
     """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead. rate: of kept samples, in Hz."""
     fe, given = graph.frontend, {key: value for key, value in settings.items() if value is not None}
     own = [given.get("threshold", t) for t in graph.thresholds]
@@ -46,7 +46,7 @@ def rules_of(graph: Graph, settings: dict, rate: float) -> Rules:
     return Rules(
         hop=hop if fe.window - hop <= HELD else fe.window,
         window=fe.window,
-        thresholds=np.float32(thresholds),
+        thresholds=np.array(thresholds, np.float32),
         smooth=given.get("smooth", 1),
         votes=votes,
         of=given.get("of", votes),
@@ -54,9 +54,9 @@ def rules_of(graph: Graph, settings: dict, rate: float) -> Rules:
     )
 
 
-def samples(seconds: float, rate: float) -> int:
+def samples(seconds: float, rate: int) -> int:
     """Of a setting, which counts to the millisecond."""
-    return int((Decimal(int(seconds * 1000 + 0.5)) * Decimal(rate) / 1000).quantize(Decimal(1), ROUND_HALF_UP))
+    return int((Decimal(int(seconds * 1000 + 0.5)) * rate / 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def seconds(sample: int, rate: float) -> float:
@@ -147,7 +147,7 @@ def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = Non
     """Events of a recording, int16 at `rate` Hz (about a multiple of the model's), by a board that misses nothing."""
     fe, factor = graph.frontend, round(rate / graph.frontend.sample_rate)
     kept = rate // factor if rate % factor == 0 else rate / factor
-    rules, pcm = rules_of(graph, settings or {}, kept), without_offset(pcm, rate)
+    rules, pcm = rules_of(graph, settings or {}, int(kept + 0.5)), without_offset(pcm, rate)
     heard = decimate(pcm, factor)
     windows = np.lib.stride_tricks.sliding_window_view(heard, fe.window)[:: rules.hop]
     slot = rules.window // SLOTS

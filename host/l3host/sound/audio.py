@@ -29,23 +29,37 @@ TABLE = 512  # entries of its table a zero crossing: the step between taps is a 
 
 def read(path: str) -> tuple[np.ndarray, int]:
     """Samples (N, channels) float64, full scale 1, and the rate in Hz, of any file that libsndfile knows. Raises L3Error."""
-    import soundfile
-
     if Path(path).is_dir():
         raise L3Error(f"{path} is a directory, not an audio file")
     if not Path(path).exists():
         raise L3Error(f"no such audio file: {path}")
+    if not Path(path).is_file():
+        raise L3Error(f"{path} is not a regular file: its sound has no end that we know")
     try:
         samples, rate = decoded(os.fsencode(path))
         if not len(samples) and (file := finished(Path(path).read_bytes())):
             samples, rate = decoded(file)
-    except (soundfile.LibsndfileError, OSError, RuntimeError) as e:
-        raise L3Error(f"cannot read {path} as audio: {getattr(e, 'error_string', e)}") from None
+    except UNREADABLE as e:
+        raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
     if not len(samples):
         raise L3Error(f"{path} has no samples")
     if not RATES[0] <= rate <= RATES[1]:
         raise L3Error(f"{path} says that it has {rate} Hz: audio from {RATES[0]} to {RATES[1]} Hz is read")
     return samples, rate
+
+
+# what soundfile raises: of libsndfile; TypeError where a file has no header (.raw); ValueError and MemoryError for a length that
+# cannot be (FLAC that was written to a pipe), EOFError
+UNREADABLE = (OSError, RuntimeError, TypeError, ValueError, MemoryError, EOFError)
+
+
+def why(error: Exception) -> str:
+    """One of UNREADABLE in words."""
+    if isinstance(error, TypeError):
+        return "it has no header that says its rate and format, write a WAV file"
+    if isinstance(error, (ValueError, MemoryError)):
+        return "its header says no length that can be, convert it to WAV"
+    return str(getattr(error, "error_string", error))
 
 
 def decoded(file: bytes | io.BytesIO) -> tuple[np.ndarray, int]:

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 from l3host.errors import L3Error
 
@@ -33,7 +33,8 @@ def run(
     they are on Ctrl-C.
     """
     context = multiprocessing.get_context("spawn")  # TensorFlow does not survive a fork
-    waiting, running = list(jobs.items()), {}
+    waiting = list(jobs.items())
+    running: dict[Any, tuple] = {}  # (name, process) by the end of its pipe
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -43,13 +44,13 @@ def run(
                 process.start()
                 writer.close()  # so that the end of the process is the end of the pipe
                 running[reader] = name, process
-            for reader in wait(list(running)):
-                name, process = running[reader]
+            for ended in cast("list[Connection]", wait(list(running))):
+                name, process = running[ended]
                 try:
-                    message = reader.recv()
+                    message = ended.recv()
                 except EOFError:
                     process.join()
-                    del running[reader]
+                    del running[ended]
                     if process.exitcode and died:
                         if died(name, process.exitcode):
                             waiting.append((name, jobs[name]))

@@ -37,7 +37,8 @@ def load(
     together takes two.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    found, bad, names = [], [], {}
+    found, bad = [], []
+    names: dict[str, str] = {}  # the first path of each key
     for path in paths:
         try:
             one = recording(path, cache, rate, side)
@@ -106,7 +107,8 @@ def _sound(file) -> tuple[float, np.ndarray, int]:
     import av
 
     to_float = av.AudioResampler(format="fltp")  # only the sample format: our own filter converts the rate
-    blocks, start, rate = [np.zeros((1, 0), np.float32)], None, 0
+    blocks: list[np.ndarray] = [np.zeros((1, 0), np.float32)]
+    start, rate = None, 0
     for frame in file.decode(audio=0):
         if start is None:
             start, rate, blocks = frame.time or 0.0, frame.sample_rate, []

@@ -1,4 +1,4 @@
-"""Runs on a board, right after a soft reset: what it is, as one printed dict. FIRMWARE and importable() are set before."""
+"""Runs on a board, right after a soft reset: what it is, as one printed dict. After firmware.py."""
 
 import gc
 import os
@@ -50,7 +50,7 @@ print(
             "folder": os.getcwd(),
             "flash": os.statvfs(os.getcwd())[1] * os.statvfs(os.getcwd())[3],
             "writable": writable(),
-            "names": tuple([name for name in FIRMWARE if importable(name)]),
+            "names": [name for name in FIRMWARE if importable(name)],
         }
     )
 )

@@ -25,13 +25,13 @@ class Stopwatch:
         self.total = 0
 
     def start(self):
-        self.started = time.ticks_us() if hasattr(time, "ticks_us") else time.perf_counter() * 1e6
+        self.started = time.ticks_us() if hasattr(time, "ticks_us") else time.monotonic_ns()
 
     def stop(self):
         if hasattr(time, "ticks_us"):
             self.total += time.ticks_diff(time.ticks_us(), self.started)
         else:
-            self.total += time.perf_counter() * 1e6 - self.started
+            self.total += (time.monotonic_ns() - self.started) // 1000  # CPython, CircuitPython
 
 
 def in_use():

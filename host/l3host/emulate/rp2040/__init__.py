@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from l3host.errors import L3Error
 from l3host.programs import emulators, npm_package, venv_tool
@@ -38,7 +39,7 @@ def file_system(image: bytes | None = None):
         from littlefs import LittleFS
     except ImportError:
         raise L3Error("runtime rp2040 needs littlefs-python: pip install littlefs-python, or run make setup") from None
-    shape = {"block_size": BLOCK, "block_count": BLOCKS, "prog_size": 256, "read_size": 32, "lookahead_size": 32}
+    shape: dict[str, Any] = {"block_size": BLOCK, "block_count": BLOCKS, "prog_size": 256, "read_size": 32, "lookahead_size": 32}
     fs = LittleFS(**shape, cache_size=CACHE, mount=image is None)
     if image is not None:
         fs.context.buffer[:] = image

@@ -1,4 +1,4 @@
-"""An hour of the app with the shipped model, in simulated time (L3_SOAK_HOURS=240, `make soak`: ten days): nothing lost, nothing grows.
+"""An hour of the app with the shipped model, in simulated time (ten days: `make soak`): nothing is lost, nothing grows.
 
 Real are the app, the model, the log's files, MQTT and its broker; simulated are the microphone and the time that the network takes.
 """
@@ -7,22 +7,20 @@ import json
 import os
 import subprocess
 import time
-from pathlib import Path
 
 import numpy as np
 import soundfile
-from support import ROOT
-from test_listen import WINDOW_SECONDS, sounds
-from test_mqtt import Broker, free_port, parts, wait  # noqa: F401: parts is a fixture
+from broker import Broker, free_port, require_mosquitto, wait
+from shipped import WINDOW_SECONDS, sounds
+from support import BOARD, ROOT, require
 
-from l3host import listen
-from l3host.emulate.parts import venv_tool
-from l3host.load import find, load_graph
+from l3host.l3m.load import find, load_graph
+from l3host.programs import venv_tool
+from l3host.reference import listening
 from l3mote.log import Log
 
-HERE = Path(__file__).parent
 HOURS = int(os.environ.get("L3_SOAK_HOURS", 1))
-SHARE = 1 if HOURS == 1 else 16  # the network runs on one window in so many, see soak_board.py
+SHARE = 1 if HOURS == 1 else 16  # the network runs on one window in so many, see board/soak.py
 RATE, WINDOW, PERIOD = 16000, 2, 8  # Hz, seconds, windows until the sound comes again
 THRESHOLD = 0.6
 
@@ -39,8 +37,8 @@ def text(ms):
 
 def expected(pcm, periods):
     """(event, label, t as text) of every event, in order: those of a period, again and again."""
-    once = listen.listen(load_graph("esc10"), pcm, RATE, {"threshold": THRESHOLD})
-    twice = listen.listen(load_graph("esc10"), np.tile(pcm, 2), RATE, {"threshold": THRESHOLD})
+    once = listening.listen(load_graph("esc10"), pcm, RATE, {"threshold": THRESHOLD})
+    twice = listening.listen(load_graph("esc10"), np.tile(pcm, 2), RATE, {"threshold": THRESHOLD})
     assert once and len(twice) == 2 * len(once), "a period's events are all its own"
     found = [(e["event"], e["label"], round(1000 * e["t"])) for e in once]
     return [(kind, label, text(1000 * WINDOW * PERIOD * k + ms)) for k in range(periods) for kind, label, ms in found]
@@ -51,8 +49,8 @@ def run(folder, port):
     given = {"mic": "callback", "log": str(folder / "events"), "mqtt_host": "127.0.0.1", "mqtt_port": port, "threshold": THRESHOLD}
     job = {"hours": HOURS, "share": SHARE, "period": PERIOD, "seconds": WINDOW_SECONDS, "steps": 200}
     (folder / "job.json").write_text(json.dumps(job | {"settings": given | {"mqtt_topic": "yard", "name": "noise"}}))
-    environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:{HERE}:.frozen"}
-    command = [venv_tool("micropython"), "-X", "heapsize=1m", HERE / "soak_board.py", folder]
+    environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
+    command = [venv_tool("micropython"), "-X", "heapsize=1m", BOARD / "soak.py", folder]
     with (folder / "printed").open("w") as f:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=f, stderr=subprocess.STDOUT)
     assert done.returncode == 0, (folder / "printed").read_text()[-2000:]
@@ -60,6 +58,8 @@ def run(folder, port):
 
 
 def test_the_app_for_a_long_time(tmp_path):
+    require(venv_tool("micropython"), "MicroPython is not installed: run make setup")
+    require_mosquitto()
     pcm, port = period(), free_port()
     soundfile.write(tmp_path / "sound.wav", pcm, RATE, subtype="PCM_16")
     (tmp_path / "model.l3m").write_bytes(find("esc10").read_bytes())
@@ -80,7 +80,8 @@ def test_the_app_for_a_long_time(tmp_path):
     assert records[-1]["lost"] == records[-1]["skipped"] == records[-1]["overruns"] == 0
     assert records[-1]["windows"] == 3600 * HOURS // WINDOW
     logged = [line for line, _ in Log(str(tmp_path / "events"), 65536).lines()]
-    assert len(logged) > 200 and logged == [line for line, r in zip(lines, records, strict=True) if r["event"] != "level"][-len(logged) :]
+    events = [line for line, record in zip(lines, records, strict=True) if record["event"] != "level"]
+    assert len(logged) > 200 and logged == events[-len(logged) :]
     told = json.loads(last)
     assert told["wrong"] == 0 and told["ran"] * SHARE >= records[-1]["windows"]
     assert len(told["heap"]) == 6 * HOURS and max(told["heap"]) - told["heap"][0] <= 1024, told["heap"]

@@ -1,0 +1,76 @@
+"""Every core in QEMU computes what the reference does: random layers of each shape, and the events of the listening app."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+from bench_listen import expected, reported
+from integers import SCRIPT, in_device_order
+from shapes import SHAPES, graph_of, noise
+from support import BOARD, runtime_of
+
+from l3host.architectures import ARCHITECTURES
+from l3host.emulate import qemu, runtimes
+from l3host.emulate.listen import listen
+from l3host.l3m.writer import to_bytes
+from l3host.package import mpy
+from l3host.reference import fixed
+from l3host.sound import synth
+from l3mote.kernels import FIXED as KERNELS
+
+
+@pytest.fixture(params=qemu.MACHINES)
+def core(request):
+    return runtime_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def cases():
+    """Shape -> (model, window, the reference's integers)."""
+    result = {}
+    for shape in SHAPES:
+        graph = graph_of(shape)
+        pcm = noise(graph.frontend, 1)
+        result[shape] = to_bytes(graph), pcm[0], in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    return result
+
+
+def architecture(runtime):
+    return next(name for name, arch in ARCHITECTURES.items() if runtime in arch.runtimes)
+
+
+def test_random_layers_of_every_shape(core, cases, tmp_path):
+    """With the package as `make mpy` and `make dist` precompile it for the core."""
+    folder, library = tmp_path / "job", tmp_path / "lib"
+    mpy.package(architecture(core.name), library)
+    shutil.copy(SCRIPT, library / "fixed_board.py")
+    names = {f"{i}-{kernel}": (shape, kernel) for i, shape in enumerate(cases) for kernel in KERNELS}
+    for name, (shape, kernel) in names.items():
+        (folder / name).mkdir(parents=True)
+        model, pcm, _ = cases[shape]
+        (folder / name / "model.l3m").write_bytes(model)
+        pcm.astype("<i2").tofile(folder / name / "audio.pcm")
+        (folder / name / "job.json").write_text(json.dumps({"kernel": kernel, "heap": None}))
+    (folder / "job.json").write_text(json.dumps(list(names)))
+    done = runtimes.execute(core, BOARD / "cores.py", library, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name, (shape, kernel) in names.items():
+        found = np.fromfile(folder / name / "integers.i16", "<i2")
+        assert (found == cases[shape][2]).all(), (shape, kernel)
+
+
+def test_the_app_hears_what_the_reference_hears(core, tmp_path):
+    sound = np.concatenate([synth.sound("rain", 2.0), np.zeros(synth.RATE), synth.sound("clock_tick", 2.0)])
+    clip = tmp_path / "sound.wav"
+    soundfile.write(clip, sound, synth.RATE)
+    heard = listen("esc10", str(clip), core.name)
+    assert reported(heard) == expected(clip)
+    assert heard.spans("rain") and heard.facts["kernel"] == "native"
+
+
+def test_each_core_runs_the_module_of_its_architecture():
+    tested = {runtime for arch in ARCHITECTURES.values() for runtime in arch.runtimes}
+    assert tested >= set(qemu.MACHINES) | {"rp2040", "unix"}
+    assert [name for name, arch in ARCHITECTURES.items() if not arch.runtimes] == ["x86"]
