@@ -113,12 +113,12 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
-            (2 * reader.frontend.window, self._make_pcm),
             (self.plan.chunk_bytes, self._make_chunk),
             (module.itemsize * max(vector_sizes(reader)), self._make_vectors),
         ]
+        self._make_pcm()  # before the kernel, whose small objects would stand in their place
         if self.plan.ring:
-            makers.append((2 * self.plan.ring, self._make_ring))
+            self._make_ring()
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:

@@ -34,7 +34,7 @@ def in_pieces(sizes):
         except MemoryError:
             pass
         if size == BLOCK:
-            at = n - 8  # the last ones stand one after the other
+            at = n - 100  # the last ones but these stand one after the other
     for size in sizes:
         for _ in range(-(-size // BLOCK)):
             held[at] = None
@@ -47,7 +47,7 @@ def in_pieces(sizes):
 def work(folder):
     with open(folder + "/job.json") as f:
         job = json.load(f)
-    held = in_pieces([2 * BLOCK] * job["small"] + sorted(job["pieces"]))
+    held = in_pieces(job["pieces"] + [2 * BLOCK] * job["small"])
     try:
         found = Model(folder + "/model.l3m", kernel="native", ring=8192)
     except HeapError as e:

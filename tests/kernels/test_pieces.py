@@ -11,7 +11,7 @@ from l3host.package.library import SOURCE
 
 HEAP = 1 << 20
 # The shipped model's window is 32,000 bytes, its ring 16,384; what else the smallest plan needs is at most 6,864 in one piece.
-ENOUGH = [33_000, 17_000, 7_000, 7_000, 5_500]
+ENOUGH = [33_000, 17_000, 7_000, 7_000, 7_000, 7_000, 5_500]
 SMALL = 40  # pieces of 1 kB, for small objects
 
 
@@ -24,14 +24,14 @@ def opened(folder, pieces):
     return json.loads(done.stdout)
 
 
-def test_a_model_opens_where_only_its_smallest_plan_finds_its_pieces(tmp_path):
+def test_a_model_opens_where_only_its_smaller_plans_find_their_pieces(tmp_path):
     found = opened(tmp_path, ENOUGH)
-    assert found["passed"] and found["heap"] < 80_000
+    assert found["passed"] and found["heap"] < 90_000
 
 
-@pytest.mark.parametrize("largest", [20_000, 31_000])
+@pytest.mark.parametrize("largest", [20_000, 29_000])
 def test_a_heap_without_a_piece_for_the_window_is_said_with_its_largest_piece(largest, tmp_path):
-    said = opened(tmp_path, [largest, 17_000, 17_000, 17_000, 7_000, 7_000, 5_500])["error"]
+    said = opened(tmp_path, [largest, 17_000, 17_000, 17_000, 7_000, 7_000, 7_000, 7_000, 5_500])["error"]
     form = r"the model needs (\d+) bytes of heap for its buffers and (\d+) beside them: (\d+) are free, the largest piece (\d+)"
     match = re.fullmatch(form, said)
     assert match, said
