@@ -4,7 +4,7 @@ import sys
 
 from l3mote import Model
 from l3mote.classify import Listener
-from l3mote.mic import Wav
+from l3mote.wav import Wav
 
 path, clip = sys.argv[1:] or ("model.l3m", "clip.wav")
 for event in Listener(Model(path), Wav(clip)).run():

@@ -9,7 +9,7 @@ gc.collect()
 from l3mote.reader import Reader
 
 gc.collect()
-from l3mote.plan import HeapError
+from l3mote.memory import HeapError
 
 gc.collect()
 from l3mote.kernels import KernelError

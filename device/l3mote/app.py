@@ -13,16 +13,16 @@ import math
 import sys
 import time
 
-from l3mote import watchdog
-from l3mote.classify import Listener
-from l3mote.mic import open_source
+from l3mote.limits import RING
+from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, reason
-from l3mote.ring import DECIBEL, SAMPLES
+from l3mote.reader import Reader
 from l3mote.seconds import samples
-from l3mote.settings import load, suit
 
-SPARE = 8192  # bytes of heap left beside the model for lines, files and sockets
+LATER = 40960  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
+# Where they are not left the plan is small, and its steps are short: 14 ms on a Pico, not 59. Then the driver may hold less, too.
+SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
 ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
@@ -30,7 +30,12 @@ ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
 
 def noise_monitor(folder):
     """Listen with a folder's model.l3m and settings.json: what a deployed main.py starts."""
-    listen(folder + "/model.l3m", load(folder + "/settings.json"))
+    from l3mote.settings import load
+
+    settings = load(folder + "/settings.json")
+    del load
+    forget("settings")
+    listen(folder + "/model.l3m", settings)
 
 
 def listen(path, settings, source=None, clock=None, sleep=None):
@@ -40,11 +45,14 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
     output = Output(settings)
+    threshold = collect_after(GARBAGE)
     try:
         monitor = Monitor(path, settings, output, source, clock, sleep or doze)
     except Exception as e:
         output.warn("cannot start: " + reason(e))
         raise
+    finally:
+        collect_after(threshold)
     monitor.run()
 
 
@@ -65,29 +73,46 @@ def doze(seconds):
         seconds -= 3600
 
 
-def open_model(path):
-    """The model, with a ring, in all of the heap but SPARE."""
-    gc.collect()
-    spare = bytearray(SPARE)  # a hole of that size stays
-    model = Model(path, ring=SAMPLES)
-    del spare
-    return model
+def open_model(source):
+    """The model, with a ring, before anything else that stays: its buffers find one piece each while the heap is whole."""
+    return Model(source, ring=RING, later=LATER)
 
 
 class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
         self.given = source
-        self.source = source or open_source(settings)  # first: its driver's buffers are on the heap
-        self.model = open_model(path)
-        suit(dict(settings, mic="callback") if source else settings, self.model.reader)
+        reader = Reader(path)
+        self._check(reader)
+        self.model = open_model(reader)
+        gc.collect()
+        self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
+        output.keep_hole()
+        self.source = source or self.microphone()
+        output.connect(settings)
+        from l3mote.classify import Listener
+
+        __import__("l3mote.filters")  # which a Listener needs, while its file finds a piece to be opened in
         self.listener = Listener(self.model, self.source, settings, clock)
+        forget("filters")
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
         self.feed, self.fed = lambda: None, 0  # the watchdog, and the samples there were when it was fed last
         self.begin()
+
+    def _check(self, reader):
+        from l3mote.settings import suit
+
+        suit(dict(self.settings, mic="callback") if self.given else self.settings, reader)
+        del suit
+        forget("settings")
+
+    def microphone(self):
+        from l3mote.mic import open_source
+
+        return open_source(self.settings, self.ibuf)
 
     def begin(self):
         """Listen to self.source from now on."""
@@ -127,6 +152,8 @@ class Monitor:
         """Start the watchdog, if one is set."""
         if self.settings["watchdog"]:
             try:
+                from l3mote import watchdog
+
                 self.feed = watchdog.start(self.settings["watchdog"])
             except Exception as e:  # firmware without one
                 self.output.warn("no watchdog: " + reason(e))
@@ -196,7 +223,7 @@ class Monitor:
         if every and self.slots * listener.slot >= samples(every, listener.rate):
             record = listener.status()
             record["event"], record["t"] = "level", listener.seconds(self.slot * listener.slot)
-            record["level"] = round(DECIBEL * math.log(self.power / self.slots), 1)
+            record["level"] = round(10 / math.log(10) * math.log(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
 
@@ -226,5 +253,5 @@ class Monitor:
     def reopen(self):
         self.close()
         if not self.given:
-            self.source = open_source(self.settings)
+            self.source = self.microphone()
         self.begin()

@@ -7,15 +7,14 @@ time of sound since the beginning: samples counted, no clock read.
 import time
 from array import array
 
-from l3mote.mic import SoundError
-from l3mote.ring import BLOCK, SAMPLES, Ring, kept_rate, possible_hop
+from l3mote.limits import BLOCK, SoundError, kept_rate, possible_hop, thresholds
+from l3mote.ring import SAMPLES, Ring
 from l3mote.seconds import Seconds, samples
 
 SLOTS = 8  # levels are kept of an eighth of a window each
 STILL = 10  # seconds of one and the same value: the microphone is not there
 CLIPPED = 3  # samples at full scale in a slot that are worth a warning
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
-PER_LABEL = "threshold."  # threshold.dog=0.6: one label's own
 
 
 class Detector:
@@ -296,18 +295,3 @@ class Listener:
     def finish(self):
         """Ends of what is still heard, when listening stops."""
         return self._named(self.detector.finish())
-
-
-def thresholds(labels, own, settings):
-    """A threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
-    found = array("f", own)
-    for i in range(len(found)):
-        if settings.get("threshold") is not None:
-            found[i] = settings["threshold"]
-    for key in settings:
-        if key.startswith(PER_LABEL) and settings[key] is not None:
-            label = key[len(PER_LABEL) :]
-            if label not in labels:
-                raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(labels)))
-            found[labels.index(label)] = settings[key]
-    return found

@@ -4,7 +4,7 @@ import struct
 from array import array
 
 from l3mote import format as fmt
-from l3mote.format import FormatError, align
+from l3mote.format import FormatError, align, log2
 
 MOST_WEIGHTS = 1 << 24  # of a band, added up: 32767 times so much, divided by 256, is below 2^31
 
@@ -81,15 +81,6 @@ class Fixed:
 
     def error(self, what):
         return FormatError("FIXED at byte %d: %s" % (self.offset, what))
-
-
-def log2(n):
-    """Of a power of two."""
-    bits = 0
-    while n > 1:
-        n >>= 1
-        bits += 1
-    return bits
 
 
 def numbers(data, typecode, start, stop):

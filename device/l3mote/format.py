@@ -63,6 +63,15 @@ def align(n):
     return (n + 3) & ~3
 
 
+def log2(n):
+    """Of a power of two."""
+    bits = 0
+    while n > 1:
+        n >>= 1
+        bits += 1
+    return bits
+
+
 def finite(x):
     """False for infinities and NaN."""
     return x - x == 0

@@ -8,97 +8,9 @@
 - close()
 """
 
-import struct
 import sys
-from array import array
 
-RATE = 16000  # of a microphone, unless the settings say another: what every driver and microphone can, and twice the models' 8,000
-
-# What the setting `mic` may be: the settings that each source needs, in the order in which they are asked for.
-SOURCES = {"i2s": ("sck", "ws", "sd"), "pdm": ("sck", "sd"), "wav": ("wav",), "callback": ()}
-
-
-class SoundError(ValueError):
-    """One line: what is wrong with a source of sound, and what to do."""
-
-
-class Wav:
-    """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean, rounded down).
-
-    One whose writer could not go back to note its length, because the power went or it wrote to a pipe, is read to its end.
-    file: a path, or a binary file object. Raises SoundError, OSError.
-    """
-
-    live = False
-    overruns = 0
-
-    def __init__(self, file):
-        self.name = file if isinstance(file, str) else "WAV"
-        self.file = open(file, "rb") if isinstance(file, str) else file
-        try:
-            self._read_header()
-        except:
-            self.close()
-            raise
-
-    def close(self):
-        self.file.close()
-
-    def error(self, what):
-        return SoundError("%s: %s" % (self.name, what))
-
-    def _read_header(self):
-        head = self.file.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
-            raise self.error("not a WAV file")
-        end, at = 8 + struct.unpack("<I", head[4:8])[0], 12
-        self.rate = 0
-        while True:
-            head = self.file.read(8)
-            at += 8
-            if len(head) < 8:
-                raise self.error("no sound in it: the WAV file has no data chunk")
-            size = struct.unpack("<I", head[4:])[0]
-            if head[:4] == b"data":
-                break
-            skip = size + (size & 1)
-            at += skip
-            if head[:4] == b"fmt ":
-                data = self.file.read(min(size, 40))
-                skip -= len(data)
-                self._read_format(data, size)
-            self.file.seek(skip, 1)
-        if not self.rate:
-            raise self.error("its sound comes before its format")
-        if not size and not at < end <= 0xFFFFFFFF:  # nothing is said to be behind: the length was never noted
-            size = 0xFFFFFFFF
-        self.left = size // (2 * self.channels)
-
-    def _read_format(self, data, size):
-        if size < 16 or len(data) < min(size, 40):
-            raise self.error("its format is cut off")
-        code, self.channels, self.rate = struct.unpack_from("<HHI", data, 0)
-        bits = struct.unpack_from("<H", data, 14)[0]
-        if code == 0xFFFE and len(data) >= 26:
-            code = struct.unpack_from("<H", data, 24)[0]
-        if code != 1 or bits != 16 or self.channels not in (1, 2) or not self.rate:
-            raise self.error("16-bit PCM with 1 or 2 channels is due, it has format %d, %d bits, %d channels, %d Hz"
-                             % (code, bits, self.channels, self.rate))  # fmt: skip
-
-    def readinto(self, x):
-        n = min(len(x), self.left)
-        if not n:
-            return -1
-        if self.channels == 1:
-            n = self.file.readinto(memoryview(x)[:n]) // 2
-        else:
-            data = self.file.read(4 * n)
-            pairs = array("h", data[: len(data) // 4 * 4])  # the file may end in the middle of one
-            n = len(pairs) // 2
-            for i in range(n):
-                x[i] = (pairs[2 * i] + pairs[2 * i + 1]) >> 1
-        self.left = self.left - n if n else 0
-        return n or -1
+from l3mote.limits import RATE, SOURCES, SoundError
 
 
 class Callback:
@@ -115,23 +27,28 @@ class Callback:
         pass
 
 
-def open_source(settings):
-    """The source that the app's settings name. Raises SoundError, OSError and what a driver raises."""
+def open_source(settings, ibuf=None):
+    """The source that the app's settings name. ibuf: bytes that MicroPython's I2S holds, None: mic_machine's own.
+
+    Raises SoundError, OSError and what a driver raises.
+    """
     kind = settings["mic"]
     missing = [name for name in SOURCES[kind] if settings.get(name) in (None, "")]
     if missing:
         raise SoundError("%s not set: mic=%s needs %s" % (", ".join(missing), kind, ", ".join(SOURCES[kind])))
     if kind == "wav":
+        from l3mote.wav import Wav
+
         return Wav(settings["wav"])
     if kind == "callback":
         raise SoundError("mic is callback: give your own source to the app, for example mic.Callback(function, rate)")
     try:
-        return _microphone(kind, settings)
+        return _microphone(kind, settings, ibuf)
     except ImportError as e:
         raise SoundError("this firmware has no %s input (%s): mic=wav and mic=callback work everywhere" % (kind, e))
 
 
-def _microphone(kind, settings):
+def _microphone(kind, settings, ibuf):
     sck, sd, rate = settings["sck"], settings["sd"], settings.get("rate") or RATE
     if kind == "pdm":
         from l3mote.mic_circuitpython import PDM
@@ -144,4 +61,4 @@ def _microphone(kind, settings):
         return I2SIn(sck, ws, sd, rate, bits, channel)
     from l3mote.mic_machine import I2S
 
-    return I2S(sck, ws, sd, rate, bits, channel, number=settings.get("i2s_id") or 0)
+    return I2S(sck, ws, sd, rate, bits, channel, ibuf, settings.get("i2s_id") or 0)

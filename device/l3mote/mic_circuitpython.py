@@ -9,9 +9,8 @@ from array import array
 
 import board
 
-from l3mote.kernels.capture import choose
-from l3mote.mic import SoundError
-from l3mote.ring import OFF_RATE
+from l3mote.kernels.forms import choose
+from l3mote.limits import OFF_RATE, SoundError
 
 FRAMES = 256  # recorded at once
 

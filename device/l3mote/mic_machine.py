@@ -7,7 +7,7 @@ from array import array
 from machine import I2S as Driver
 from machine import Pin
 
-from l3mote.kernels.capture import choose
+from l3mote.kernels.forms import choose
 
 FRAMES = 256  # taken from the driver at once
 SLACK = 512  # samples by which a driver's buffers and its clock may differ from ours between two looks

@@ -5,29 +5,12 @@ import math
 from array import array
 from binascii import crc32
 
-from l3mote import plan as planning
 from l3mote.format import CONV, SIGMOID, SOFTMAX
 from l3mote.kernels import calibrated, candidates, first_that_fits
+from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader
+from l3mote.strips import schedule, spans, vector_sizes
 from l3mote.tolerances import SELFTEST_RELATIVE
-
-GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
-RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
-
-
-def buffer_heap(free):
-    """Bytes that a model's buffers may take of `free` bytes of heap."""
-    return free * 15 // 16 - RESERVE
-
-
-def collect_after(n):
-    """Have garbage collected whenever n more bytes are allocated; returns the setting before. MicroPython alone has this."""
-    threshold = getattr(gc, "threshold", None)
-    if threshold is None:
-        return None
-    before = threshold()
-    threshold(n)
-    return before
 
 
 class Plane:
@@ -54,22 +37,23 @@ class Plane:
 class Model:
     """A .l3m model ready to run.
 
-    source: path or binary file object. heap: bytes its buffers may take (None: buffer_heap of what is free now).
+    source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first, in kernels.order, that loads and whose plan fits); .kernel_name tells which.
-    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
+    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
+    later: bytes of heap to leave for what comes after the model, unless only the smallest plan leaves less.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None, ring=0):
+    def __init__(self, source, heap=None, kernel=None, ring=0, later=0):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel, ring)
+            self._open(source, heap, kernel, ring, later)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel, ring):
-        self.reader = Reader(source)
+    def _open(self, source, heap, kernel, ring, later):
+        self.reader = source if isinstance(source, Reader) else Reader(source)
         self.ring = None
         self.layers = self.reader.layers
         self.labels = self.reader.labels
@@ -77,36 +61,48 @@ class Model:
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
             modules = candidates(kernel, "FIXED" in self.reader.sections, ring > 0)
-            first_that_fits(modules, lambda module: self._use(module, heap, ring))
+            first_that_fits(modules, lambda module: self._use(module, heap, ring, later))
         except Exception:
             self.close()
             raise
 
-    def _use(self, module, heap, ring):
+    def _use(self, module, heap, ring, later):
         """Plan and allocate for a kernel."""
         self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
         if self.arithmetic == "fixed":
             calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
-        self._fit(module, heap, ring)
+        self._fit(module, heap, ring, later)
 
-    def _fit(self, module, heap, ring):
-        """Plan and allocate. When the heap was not given and is in pieces that do not hold the plan, plan for less."""
-        given = True
-        if heap is None and hasattr(gc, "mem_free"):  # CPython's has none
-            given = False
-            gc.collect()
-            heap = buffer_heap(gc.mem_free())
+    def _fit(self, module, heap, ring, later):
+        """Plan and allocate. What is free may be in pieces that do not hold the plan: then plan for less, to the least."""
+        if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
+            self.plan = self._plan(module, heap, ring)
+            return self._allocate(module)
+        gc.collect()
+        most, tried = buffer_heap(gc.mem_free()), None
+        heap = most - later
         while True:
-            self.plan = planning.plan(self.reader, heap, module, ring)
-            gc.collect()
             try:
+                self.plan = self._plan(module, heap, ring)
                 return self._allocate(module)
+            except HeapError as e:
+                least = heap + e.missing
+                if least > most or least == tried:
+                    raise no_room(least)
+                heap = least if tried else min(least * 65 // 64, most)  # a few bytes may save half of the work
             except MemoryError:
-                if given:
-                    raise
-            for name in ("planes", "pcm", "ring", "chunk", "vectors", "logmel", "kernel"):
-                setattr(self, name, None)
-            heap = self.plan.heap_bytes * 7 // 8
+                self.pcm = self.ring = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
+                tried = self.plan.heap_bytes
+                heap = tried * 15 // 16
+
+    def _plan(self, module, heap, ring):
+        from l3mote.plan import plan  # here, because it is forgotten before its plan is allocated
+
+        found = plan(self.reader, heap, module, ring)
+        del plan
+        found = Plain(found, ("buffers",))  # a list for people: 1 kB
+        forget("plan")
+        return found
 
     def close(self):
         self.reader.close()
@@ -117,39 +113,39 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [
-            (4 * reader.frontend.window, self._make_pcm),  # twice its size: it is made from a temporary
             (self.plan.chunk_bytes, self._make_chunk),
-            (module.itemsize * max(planning.vector_sizes(reader)), self._make_vectors),
+            (module.itemsize * max(vector_sizes(reader)), self._make_vectors),
         ]
+        self._make_pcm()  # before the kernel, whose small objects would stand in their place
         if self.plan.ring:
-            makers.append((4 * self.plan.ring, self._make_ring))
+            self._make_ring()
         self.kernel = module.Kernel(self.plan, reader)
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
                 makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
-        if self.plan.workplace is None:
+        if self.plan.workplace is None and not self.plan.in_chunk:
             makers.append((module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)))
         makers.sort(key=lambda maker: -maker[0])
         for _, make in makers:
             make()
         self._share_window()
-        if self.plan.workplace is not None:
-            place = memoryview(self.planes[self.plan.workplace].data)
+        if self.plan.in_chunk or self.plan.workplace is not None:
+            place = memoryview(self.chunk if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
     def _make_pcm(self):
-        self.pcm = array("h", bytes(2 * self.reader.frontend.window))
+        self.pcm = array("h", Zeros(self.reader.frontend.window))
 
     def _make_ring(self):
-        self.ring = array("h", bytes(2 * self.plan.ring))
+        self.ring = array("h", Zeros(self.plan.ring))
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)
 
     def _make_vectors(self):
-        self.vectors = [self.kernel.vector(n) for n in planning.vector_sizes(self.reader)]
+        self.vectors = [self.kernel.vector(n) for n in vector_sizes(self.reader)]
 
     def _make_frontend(self, module):
         self.logmel = module.FrontEnd(self.reader)
@@ -190,7 +186,7 @@ class Model:
     def network_steps(self):
         """Run the layers on what the log-mel plane holds."""
         for tile in range(self.plan.tiles):
-            self._place(planning.spans(self.convs, tile, self.plan.width))
+            self._place(spans(self.convs, tile, self.plan.width))
             for _ in self._tile_steps():
                 yield
             self._flatten()
@@ -212,7 +208,7 @@ class Model:
 
     def _tile_steps(self):
         kernel, planes = self.kernel, self.planes
-        for i, first, stop in planning.schedule(self.convs, self.plan.heights):
+        for i, first, stop in schedule(self.convs, self.plan.heights):
             layer, src, dst = self.convs[i], planes[i], planes[i + 1]
             if stop == layer.rows:
                 kernel.clear(src, stop - src.top)  # the border below the plane

@@ -1,6 +1,7 @@
 """Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
 
 from l3mote.log import Log, seal
+from l3mote.memory import forget
 from l3mote.seconds import Seconds
 
 REASONS = {
@@ -15,6 +16,9 @@ def reason(error):
     return REASONS.get(number) or "%s: %s" % (type(error).__name__, error)
 
 
+HOLE = 2048  # bytes: a file that is opened takes 1,200 in one piece
+
+
 class Output:
     """Each line is a sealed record (log.seal), the same everywhere. t: the time of sound (Seconds), for warnings."""
 
@@ -22,16 +26,30 @@ class Output:
         self.t = Seconds(0, 1)
         self.failing = set()  # what was complained about and has not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
-        self.publisher = None
-        if settings["mqtt_host"]:
-            self._open(settings)
+        self.publisher = self.hole = None
+        self.holds = False
+        self.mqtt = settings["mqtt_host"] and self._suits(settings)
 
-    def _open(self, settings):
+    def _suits(self, settings):
+        """Does the firmware have what MQTT needs?"""
+        from l3mote.firmware import importable
+        from l3mote.settings import SettingsError, suit_network
+
         try:
-            from l3mote.firmware import importable
-            from l3mote.settings import suit_network
-
             suit_network(settings, importable)
+            return True
+        except SettingsError as e:
+            self.warn("no MQTT: " + reason(e))
+            return False
+        finally:
+            forget("settings")
+            forget("firmware")
+
+    def connect(self, settings):
+        """Open MQTT, if it is set: apart from the rest, because its modules take heap that the model's buffers must have first."""
+        if not self.mqtt:
+            return
+        try:
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)
@@ -78,12 +96,23 @@ class Output:
         except OSError as e:  # of its queue
             self._complain("MQTT", e)
 
+    def keep_hole(self):
+        """Keep a piece of the heap for the next file that is opened: small objects would leave none of that size."""
+        self.holds = True  # not asked of hole itself: what looks at it may keep it from the collector for a while
+        try:
+            self.hole = bytearray(HOLE)
+        except MemoryError:
+            self.hole = None
+
     def _try(self, what, function, *arguments):
+        self.hole = error = None
         try:
             function(*arguments)
-            self._complain(what, None)
-        except (OSError, ValueError) as e:
-            self._complain(what, e)
+        except (OSError, ValueError, MemoryError) as e:
+            error = e
+        if self.holds:
+            self.keep_hole()
+        self._complain(what, error)
 
     def _complain(self, what, error):
         """Warn of an error once, until it has gone."""

@@ -11,16 +11,12 @@ before, nobody needs the other planes, so the front-end works in one of them.
 """
 
 from l3mote.format import CHUNK_BYTES, CONV, align
+from l3mote.memory import HeapError
+from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
-CAPTURE = 6144  # what a Listener has beside its ring, measured on the unix port: filters, a block of samples, levels, scores
+CAPTURE = 4096  # what a Listener has beside its ring, measured on the emulated RP2040: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
-
-
-class HeapError(MemoryError):
-    """No plan fits; `missing` is the number of bytes that even the smallest lacks."""
-
-    missing = 0
 
 
 def heap_error(needed, heap):
@@ -34,51 +30,6 @@ def heap_error(needed, heap):
 def payload_bytes(layer):
     """Bytes read in one pass over the weights: headers of chunks are read when the file is opened."""
     return layer.length - CHUNK_BYTES * layer.chunks
-
-
-def used_rows(layer):
-    """Rows of the convolution that survive its (floored) pool."""
-    return layer.out_rows * layer.pool_rows
-
-
-def schedule(convs, heights):
-    """Yield (i, first, stop): convolution i computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
-    rows, pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
-    now = last = len(convs) - 1
-    made, wanted = [0] * len(convs), [0] * len(convs)
-    wanted[last] = used_rows(convs[last])
-    while made[last] < wanted[last]:
-        stop = made[now] + heights[now]
-        if stop > wanted[now]:
-            stop = wanted[now]
-        if now:
-            needed = (stop + 1 if stop < rows[now] else stop) * pools[now - 1]
-            if made[now - 1] < needed:
-                now -= 1
-                wanted[now] = needed
-                continue
-        yield now, made[now], stop
-        made[now] = stop
-        while now < last and made[now] >= wanted[now]:
-            now += 1
-
-
-def used_cols(layer):
-    """Columns of the convolution that survive its (floored) pool."""
-    return layer.out_cols * layer.pool_cols
-
-
-def spans(convs, tile, width):
-    """(first, stop) columns that each convolution computes in a tile: what the next one reads, with a neighbour on both sides."""
-    first = tile * width
-    stop = min(first + width, used_cols(convs[-1]))
-    found = [(first, stop)]
-    for i in range(len(convs) - 1, 0, -1):
-        pool = convs[i - 1].pool_cols
-        first, stop = max(first - 1, 0) * pool, min(stop + 1, convs[i].cols) * pool
-        found.append((first, stop))
-    found.reverse()
-    return found
 
 
 def tile_widths(layer):
@@ -102,7 +53,8 @@ def shared_planes(sizes, room):
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
     behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
-    in, None if it has memory of its own. ring: samples that a Listener keeps, 0 without one.
+    in, or None; in_chunk: it works in the chunk's buffer, which is as large as it needs; else it has memory of its own. ring:
+    samples that a Listener keeps, 0 without one.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
@@ -129,6 +81,9 @@ class Plan:
         for i in range(1, len(self.shapes) if self.room else 0):
             if i not in self.shared and self.sizes[i] >= self.frontend_bytes:
                 self.workplace = i
+        self.in_chunk = bool(self.room) and self.workplace is None
+        if self.in_chunk:
+            self.chunk_bytes = max(self.chunk_bytes, self.frontend_bytes)
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
@@ -164,7 +119,7 @@ class Plan:
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
         yield "kernel", kernel.workspace(self)
-        yield "front-end", self.frontend_bytes if self.workplace is None else 0
+        yield "front-end", 0 if self.in_chunk or self.workplace is not None else self.frontend_bytes
         if self.ring:
             yield "ring", SAMPLE_BYTES * self.ring
             yield "capture", CAPTURE
@@ -184,12 +139,6 @@ class Plan:
             self.macs += pixels * layer.nonzeros
             self.macs_dense += pixels * layer.outputs * layer.taps
         return self
-
-
-def vector_sizes(model):
-    """Lengths of the embedding and of each dense layer's output."""
-    convs = [layer for layer in model.layers if layer.kind == CONV]
-    return [convs[-1].out_size] + [layer.outputs for layer in model.layers[len(convs) :]]
 
 
 def smallest_height(layer):

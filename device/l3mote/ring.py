@@ -3,39 +3,13 @@
 import math
 from array import array
 
-from l3mote.filters import lowpass, weighting
-from l3mote.kernels.capture import OFFSET_FOUND, choose
-from l3mote.mic import SoundError
+from l3mote.kernels.forms import OFFSET_FOUND, choose
+from l3mote.limits import BLOCK, SoundError, decimation
+from l3mote.limits import RING as SAMPLES
+from l3mote.memory import Zeros
 
-SAMPLES = 8192  # in the ring: 16 kB
-BLOCK = 512  # samples asked of the source at once
-MAX_FACTOR = 12
 DECIBEL = 10 / math.log(10)  # turns a natural logarithm into dB: CircuitPython's boards have no log10
-OFF_RATE = 3  # per cent by which a source's rate may be off a multiple of the model's: drivers round
 QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
-
-
-def possible_hop(window, hop):
-    """hop; or the window, where the ring could not hold what two windows share: they then follow one another."""
-    return hop if window - hop <= SAMPLES - BLOCK else window
-
-
-def decimation(rate, wanted):
-    """How many of a source's samples make one of the model's: rate / wanted, rounded.
-
-    Raises SoundError unless rate is within OFF_RATE of 1 to MAX_FACTOR times wanted.
-    """
-    factor = (2 * rate + wanted) // (2 * wanted)
-    if not 1 <= factor <= MAX_FACTOR or 100 * abs(rate - factor * wanted) > OFF_RATE * factor * wanted:
-        rates = ", ".join([str(wanted * k) for k in (1, 2, 3, 4, 6)])
-        raise SoundError("the sound has %d Hz, the model takes %d: use a rate of %s Hz" % (rate, wanted, rates))
-    return factor
-
-
-def kept_rate(rate, wanted):
-    """Samples a second that are kept of a source's `rate`, to the nearest whole number."""
-    factor = decimation(rate, wanted)
-    return (2 * rate + factor) // (2 * factor)
 
 
 def decibels(square):
@@ -59,6 +33,8 @@ class Meter:
         self.last = None
         self.plain, self.weighted = array("f", [0.0] * keep), array("f", [0.0] * keep)
         self.clipped, self.unmoved = array("i", [0] * keep), array("i", [0] * keep)
+        from l3mote.filters import weighting  # here, because the app forgets it afterwards
+
         coefficients = weighting(rate)
         self.state = kernel.state(coefficients)
         self.p = array("i", [0, 0])
@@ -147,8 +123,10 @@ class Ring:
         if len(self.buffer) < 4 * BLOCK:
             raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 4 * BLOCK))
         self.view = memoryview(self.buffer)
+        from l3mote.filters import lowpass
+
         self.taps = lowpass(self.factor) if self.factor > 1 else array("h", [0])
-        self.x = array("h", bytes(2 * (BLOCK + len(self.taps) + self.factor)))
+        self.x = array("h", Zeros(BLOCK + len(self.taps) + self.factor))
         self.x_view = memoryview(self.x)
         # samples in x; zeros before the first one put the filter's middle on it
         self.have = len(self.taps) // 2 if self.factor > 1 else 0

@@ -7,9 +7,7 @@ Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 
 import json
 
-from l3mote.classify import PER_LABEL, thresholds
-from l3mote.mic import RATE, SOURCES, SoundError
-from l3mote.ring import BLOCK, SAMPLES, decimation, possible_hop
+from l3mote.limits import BLOCK, PER_LABEL, RATE, RING, SOURCES, SoundError, decimation, possible_hop, thresholds
 from l3mote.seconds import samples
 
 SECRET = ("mqtt_password", "wifi_password")  # never shown
@@ -278,7 +276,7 @@ def suit_model(found, reader):
         raise SettingsError("setting rate: %s" % e)
     hop = samples(found["hop"], fe.sample_rate) if found["hop"] else fe.window
     if possible_hop(fe.window, hop) != hop:
-        least = -(-1000 * (fe.window - SAMPLES + BLOCK) // fe.sample_rate) / 1000
+        least = -(-1000 * (fe.window - RING + BLOCK) // fe.sample_rate) / 1000
         raise SettingsError(
             "setting hop is %g: windows of %g seconds can overlap from a hop of %g seconds on, a board holds no more sound; "
             "leave it out and they follow one another" % (found["hop"], fe.window / fe.sample_rate, least)

@@ -10,6 +10,7 @@ A drive's slots and manifests are read by the computer that deploys to it as wel
 what they name has to be a version, or a file in one, and its size is looked at before it is read.
 """
 
+import gc
 import json
 import os
 import sys
@@ -151,8 +152,13 @@ def run(root=None):
     folder = enable(root)
     with open(folder + "/" + MANIFEST, "r") as f:
         app = f.readline().strip()
-    if app != NO_APP:
-        getattr(__import__("l3mote.app", None, None, (app,)), app)(folder)
+    if app == NO_APP:
+        return
+    start = getattr(__import__("l3mote.app", None, None, (app,)), app)
+    if hasattr(gc, "mem_free"):  # the starter's own heap, 2 kB, is for the app
+        sys.modules.pop(__name__, None)
+        globals().clear()
+    start(folder)
 
 
 WHOLE = True  # the last line: a file that was cut short does not have it

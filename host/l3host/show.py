@@ -80,6 +80,11 @@ def bars(quiet: bool) -> Progress:
     return Progress(*columns, console=err(), disable=quiet or not err().is_terminal)
 
 
+def steps(quiet: bool) -> Callable[[str], None]:
+    """Says on stderr what happens now, on a terminal or not."""
+    return (lambda text: None) if quiet else lambda text: err().print(text, soft_wrap=True)
+
+
 def waiting(what: str, quiet: bool) -> AbstractContextManager:
     """A spinner while something runs whose progress is not known."""
     bar = _progress(quiet)

@@ -16,7 +16,7 @@ from support import ROOT, require
 from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
 from l3host.reference import fixed, listening
-from l3mote import app, settings
+from l3mote import app, mic, settings
 from l3mote.log import Log, unseal
 
 MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
@@ -199,13 +199,13 @@ def test_a_microphone_that_does_not_open_again_is_tried_again(heard, monkeypatch
     pauses, first, last = [], Microphone(sound(), {5: OSError(errno.EIO)}), Microphone(sound())
     opened = iter([first, OSError(errno.ENODEV), OSError(errno.ENODEV), last])
 
-    def open_source(_):
+    def open_source(_, ibuf):
         source = next(opened)
         if isinstance(source, OSError):
             raise source
         return source
 
-    monkeypatch.setattr(app, "open_source", open_source)
+    monkeypatch.setattr(mic, "open_source", open_source)
     monkeypatch.setattr(app.time, "sleep", pauses.append)
     lines, _ = heard(None, SMALL)
     warnings = [r["label"] for r in lines if r["event"] == "warning" and r["label"].startswith("listening stops")]

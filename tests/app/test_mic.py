@@ -19,8 +19,10 @@ from l3host.reference import listening
 from l3host.sound import hearing
 from l3mote import filters, settings
 from l3mote.kernels import capture
-from l3mote.mic import Callback, SoundError, Wav, open_source
-from l3mote.ring import MAX_FACTOR, Meter, Ring
+from l3mote.limits import MAX_FACTOR
+from l3mote.mic import Callback, SoundError, open_source
+from l3mote.ring import Meter, Ring
+from l3mote.wav import Wav
 
 # IEC 61672-1:2013, table 3: A-weighting in dB at the nominal third-octave frequencies, which stand for 1000 * 10^(k / 10)
 TABLE = {

@@ -10,6 +10,7 @@ import micropython
 
 from l3mote import Model
 from l3mote.kernels import ulab
+from l3mote.plan import plan
 
 
 def fill(pcm):
@@ -21,7 +22,7 @@ def work(folder):
     with open(folder + "/job.json") as f:
         heap = json.load(f)["heap"]
     model = Model(folder + "/model.l3m", heap=heap, kernel="ulab")
-    facts = {"itemsize": ulab.itemsize, "temporary": ulab.temporary(model.plan), "buffers": model.plan.buffers}
+    facts = {"itemsize": ulab.itemsize, "temporary": ulab.temporary(model.plan), "buffers": plan(model.reader, heap, ulab).buffers}
     fill(model.pcm)
     yield
     gc.collect()

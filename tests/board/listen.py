@@ -11,9 +11,9 @@ import sys
 from l3mote import Model
 from l3mote.classify import Listener
 from l3mote.log import text
-from l3mote.mic import Wav
 from l3mote.paced import Clock, Paced
 from l3mote.ring import SAMPLES
+from l3mote.wav import Wav
 
 
 class Loop:

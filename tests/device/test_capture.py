@@ -10,9 +10,11 @@ from l3mote import KernelError
 from l3mote.filters import lowpass, weighting
 from l3mote.kernels import capture
 from l3mote.kernels.capture import FORMS, choose
-from l3mote.mic import Callback, SoundError, Wav, open_source
+from l3mote.limits import BLOCK, decimation, kept_rate
+from l3mote.mic import Callback, SoundError, open_source
 from l3mote.model import test_signal as fill_signal
-from l3mote.ring import BLOCK, Meter, Ring, decimation, kept_rate
+from l3mote.ring import Meter, Ring
+from l3mote.wav import Wav
 
 EXACT = ("native", "viper", "python")
 

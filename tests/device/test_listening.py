@@ -7,11 +7,11 @@ from where import SMALL
 
 from l3mote import Model
 from l3mote.classify import Detector, Faults, Listener, ones
-from l3mote.kernels import capture
+from l3mote.kernels import capture, choose
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
 from l3mote.paced import Clock, Paced
-from l3mote.plan import CAPTURE
+from l3mote.plan import CAPTURE, plan
 from l3mote.ring import SAMPLES
 
 WINDOW, HOP = 1900, 950  # of small.l3m
@@ -279,7 +279,7 @@ def test_an_error_in_the_model_leaves_the_listener_usable():
 
 def test_a_real_model_says_the_same_as_window_by_window():
     model = Model(SMALL, ring=SAMPLES)
-    sizes = dict([(name, size) for name, size in model.plan.buffers])
+    sizes = dict([(name, size) for name, size in plan(model.reader, None, choose("python")).buffers])
     assert sizes["ring"] == 16384 == 2 * len(model.ring) and sizes["capture"] == CAPTURE
     sound = array("h", bytes(2 * 8000))
     fill_signal(sound, 4321)

@@ -21,7 +21,7 @@ from l3host.pipeline import sounds
 from l3host.reference import listening
 from l3host.sound import audio, hearing, synth
 from l3host.sound.windows import windows_of
-from l3mote.mic import Wav
+from l3mote.wav import Wav
 
 RATE = 8000
 

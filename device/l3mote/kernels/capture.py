@@ -1,6 +1,6 @@
 """What a microphone's samples go through, in plain Python: the specification of the native and viper forms, bit for bit.
 
-Buffers are int16 (raw, x, taps, ring) or int32 (offset, state, p). The coefficients are those of filters.py. choose() picks a form.
+Buffers are int16 (raw, x, taps, ring) or int32 (offset, state, p). Coefficients: filters.py. Picking a form: forms.choose().
 Each form is a module of this folder that offers the same: take, remove_offset, measure and decimate, and what makes and reads their
 memories: offset_memory, state and found.
 
@@ -8,49 +8,15 @@ In this order: take() a channel from what a driver wrote, remove_offset(), measu
 host's hearing.py gives recordings the same remove_offset() at the model's rate.
 """
 
-from array import array
+from l3mote.kernels.forms import FORMS, FOUND, choose, found, offset_memory, state
 
-from l3mote.kernels import loading
+__all__ = ("FORMS", "choose", "take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
 
-FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
-
-# Places in remove_offset's memory: shift, mean, samples so far (counted while it starts), shift by now; what was found. These, and
-# what is said of p, are C's: tests/kernels/test_slots.py.
-OFFSET_FOUND, OFFSET = 4, 7
 OFFSET_FRACTION = 13  # bits of the mean's fraction: more than its shift, or the mean could not come back to 0
-MOST_SHIFT = 12
-# Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
-MEMORY, FOUND, STATE = 9, 17, 21
 LAG = 2048  # 1 of the low pass's coefficients
 FULL, FRACTION = 1 << 18, 10  # a section's value has 2 bits of fraction, its level 10 more
 HIGH_PASSES = ((9, 0), (10, 0), (11, 2), (12, 4))  # level and coefficient of each section
 LOW_PASSES = (13, 15)
-
-
-def choose(name=None):
-    """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
-    return next(loading("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form))
-
-
-def offset_memory(rate):
-    """What remove_offset() works with, at a rate in Hz: the shift whose corner, rate / (2 pi 2^shift), is from 2.5 to 5.1 Hz.
-
-    MOST_SHIFT is enough up to 131 kHz; at twelve times 48 kHz the corner is 22 Hz.
-    """
-    shift = 0
-    while shift < MOST_SHIFT and 32 << shift <= rate:
-        shift += 1
-    return array("i", [shift] + [0] * (OFFSET - 1))
-
-
-def state(coefficients):
-    """What measure() works with, from filters.weighting's coefficients."""
-    return array("i", list(coefficients) + [0] * (STATE - MEMORY))
-
-
-def found(state):
-    """What measure() found, the four numbers that it names."""
-    return state[FOUND:]
 
 
 def take(raw, out, p):

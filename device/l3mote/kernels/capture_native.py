@@ -1,6 +1,6 @@
 """capture.py in C (device/native/capture.c), bit for bit."""
 
-from l3mote.kernels.capture import found, offset_memory, state
+from l3mote.kernels.forms import found, offset_memory, state
 from l3mote.kernels.native import module
 
 __all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")

@@ -6,8 +6,9 @@ There is no form with the same bits: ulab has no 32-bit integers, and a sum of p
 from ulab import numpy as np
 from ulab import scipy  # a dotted import finds it on CircuitPython only
 
-from l3mote.kernels.capture import LAG, OFFSET_FOUND, OFFSET_FRACTION, offset_memory, take
+from l3mote.kernels.capture import LAG, OFFSET_FRACTION, take
 from l3mote.kernels.capture import remove_offset as start
+from l3mote.kernels.forms import OFFSET_FOUND, offset_memory
 
 __all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
 

@@ -2,7 +2,7 @@
 
 import micropython
 
-from l3mote.kernels.capture import found, offset_memory, state
+from l3mote.kernels.forms import found, offset_memory, state
 
 __all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
 

@@ -12,7 +12,8 @@ No store has a constant index but 0: MicroPython 1.25's Xtensa emitter stores th
 
 import micropython
 
-from l3mote.kernels.integer import Integer, IntegerLogMel, frontend_bytes, plane_bytes, workspace
+from l3mote.kernels.integer import frontend_bytes, plane_bytes, workspace
+from l3mote.kernels.loops import IntegerLogMel, Loops
 from l3mote.reader import check
 
 name = "viper"
@@ -592,7 +593,7 @@ def slide_rows(plane: ptr16, p: ptr32):
         c += 1
 
 
-class Kernel(Integer):
+class Kernel(Loops):
     decode = staticmethod(decode)
     conv_rows = staticmethod(conv_rows)
     pool = staticmethod(pool)

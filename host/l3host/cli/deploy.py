@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from l3host.cli.arguments import PORT, setting, tool
 from l3host.errors import L3Error
 from l3host.show import bars, results, say, size
+from l3host.show import steps as show_steps
 from l3mote import start
 
 if TYPE_CHECKING:
@@ -43,13 +44,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
-    from l3host.deploy import payload, steps, targets
+    from l3host.deploy import payload, starting, steps, targets
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
+    tell = show_steps(args.json)
     back = f"l3mote deploy --rollback --port {args.port}"
     if args.rollback:
-        result = steps.rollback(target) | {"board": found.name}
-        results(args.json, result, lambda: say(f"{found.name} starts {result['version']} again, not {result['before']}"))
+        result = steps.rollback(target) | {"board": found.name, "started": None}
+        if isinstance(target, targets.Board):
+            result["started"] = starting.check(target, result["version"], tell)
+        results(args.json, result, lambda: print_rolled_back(result))
         return 0
     if args.forget:
         result = steps.forget(target) | {"board": found.name}
@@ -64,8 +68,11 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         task = bar.add_task(files.version, total=files.bytes)
         result = steps.deploy(
             target, files, lambda folder: selftest(target, folder, args.app), found.implementation == "circuitpython",
-            lambda n: bar.advance(task, n),
-        )  # fmt: skip
+            lambda n: bar.advance(task, n), tell,
+        ) | {"started": None}  # fmt: skip
+        if isinstance(target, targets.Board) and args.app != start.NO_APP:
+            starting.try_out(target, result, tell)
+            result["started"] = True
     result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
     result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
     result |= {"rollback": back if result["before"] else None, "emitter_fault": found.emitter_fault}
@@ -101,6 +108,23 @@ def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
     return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}", answers.SELFTEST)
 
 
+def begins(result: dict) -> str:
+    if result["started"]:
+        return f"{result['version']} has started, and listens"
+    if result["selftest"]:
+        return f"{result['version']} is the board's version now"
+    return f"it starts {result['version']} at its next reset; whether it listens, a drive cannot say: look at its serial port"
+
+
+def instead(result: dict) -> str:
+    return f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
+
+
+def print_rolled_back(result: dict) -> None:
+    verb = "has started again, and listens" if result["started"] else "is its version again"
+    say(f"{result['board']}: {result['version']} {verb}{instead(result)}")
+
+
 def print_deployed(result: dict) -> None:
     kind = ".mpy" if result["precompiled"] else ".py"
     say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {size(result['bytes'])}")
@@ -111,8 +135,7 @@ def print_deployed(result: dict) -> None:
         say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
     else:
         say("no self-test: the board cannot be asked through its drive; it checks each file whenever it starts")
-    instead = f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
-    say(f"it starts {result['version']} now{instead}")
+    say(begins(result) + instead(result))
     if result["rollback"]:
         say(f"back to the version before: {result['rollback']}")
 

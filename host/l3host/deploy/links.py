@@ -43,6 +43,7 @@ class Link:
 
     def __init__(self, port: str):
         self.port = port
+        self.started = False  # does the board run by itself?
         with self.translated():
             self.open()
             self.line = self.tool.serial = Line(self.tool.serial, ANSWER)
@@ -58,6 +59,7 @@ class Link:
 
     def reset(self) -> None:
         """Empty the board's heap."""
+        self.started = False
         with self.translated():
             self.interrupt()
             self.enter()
@@ -82,12 +84,25 @@ class Link:
             raise BoardError(error.decode(errors="replace"))
         return printed.decode(errors="replace")
 
-    def close(self) -> None:
-        """Let the board start again, with its main.py."""
-        with contextlib.suppress(OSError, *self.errors):
+    def start(self) -> None:
+        """Let the board start again, with its main.py. What it prints can be read."""
+        with self.translated():
             self.tool.exit_raw_repl()
             self.tool.serial.write(b"\x04")
             self.tool.serial.flush()
+            self.tool.serial.timeout = 0.5
+        self.started = True
+
+    def read(self) -> bytes:
+        """What the board has printed: at most a line, b"" after half a second without."""
+        with self.translated():
+            return self.tool.serial.read_until(b"\n", 1024)
+
+    def close(self) -> None:
+        """Leave the board running, with its main.py."""
+        if not self.started:
+            with contextlib.suppress(L3Error):
+                self.start()
         with contextlib.suppress(OSError):
             self.tool.close()
 

@@ -30,9 +30,10 @@ LAST_LINE = b"\nWHOLE = True"  # of the starter
 SPARE_BLOCKS = 4  # of a file system, for what it writes besides
 
 Progress = Callable[[int], None]
+Say = Callable[[str], None]  # told what happens now
 
 
-def ignore(n: int) -> None:
+def ignore(_) -> None:
     """No progress wanted."""
 
 
@@ -185,7 +186,8 @@ def try_out(target: Target, folder: str, selftest: Callable[[str], dict | None])
 
 
 def deploy(
-    target: Target, payload: Payload, selftest: Callable[[str], dict | None], circuitpython: bool, progress: Progress = ignore
+    target: Target, payload: Payload, selftest: Callable[[str], dict | None], circuitpython: bool, progress: Progress = ignore,
+    say: Say = ignore,
 ) -> dict:
     """Bring a version to a board and make it the one that starts. selftest(folder): runs it there; None where that cannot be.
 
@@ -196,8 +198,11 @@ def deploy(
     if payload.app != start.NO_APP:
         for path in programs(target, circuitpython):
             own_program(target, path)  # which may be refused
+    say(f"copying {payload.version}: {len(payload.files)} files, {payload.bytes} bytes")
     copied = place(target, payload, before, progress)
+    say("self-test on the board")
     tested = try_out(target, f"{root}/{payload.version}", selftest)
+    say(f"making {payload.version} the version that starts")
     install_starter(target)
     if payload.version != before:
         switch(target, payload.version)
@@ -205,6 +210,33 @@ def deploy(
         install_program(target, circuitpython)
     remove_leftovers(target, versions(target))
     return {"version": payload.version, "before": before, "bytes_copied": copied, "selftest": tested}
+
+
+def take_back(target: Target, version: str, before: str | None) -> None:
+    """Undo the deployment of a version that does not start: `before` starts again or, where there was none, nothing of ours."""
+    root = target.root + start.ROOT
+    if before:
+        switch(target, before)
+    for _, named, slot in target.call("slots", root):
+        if named == version:
+            target.call("remove", start.slot_path(root, slot))
+    remove_leftovers(target, versions(target))
+    if not before:
+        remove_program(target)
+
+
+def remove_program(target: Target) -> None:
+    """Our main.py and code.py; the user's own, which were kept beside them, are back in their place."""
+    for path in programs(target, circuitpython=True):
+        if target.call("read", path) != PROGRAM:
+            continue
+        kept = path[: -len(".py")] + ".before.py"
+        own = target.call("read", kept)
+        if own is None:
+            target.call("remove", path)
+        else:
+            rewrite(target, path, own)
+            target.call("remove", kept)
 
 
 def forget(target: Target) -> dict:

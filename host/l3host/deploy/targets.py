@@ -53,6 +53,10 @@ class Board(Target):
         self.link.exec((HERE / "board" / "feed.py").read_text(encoding="utf-8"))
         self.clean = self.prepared = False  # it will not be clean for long
 
+    def restarted(self) -> None:
+        """Its app runs, or has ended: the next call resets it."""
+        self.clean = self.prepared = False
+
     def prepare(self) -> None:
         """Put the functions into the memory of the board's prompt."""
         self.reset()

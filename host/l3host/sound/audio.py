@@ -82,7 +82,7 @@ def finished(wav: bytes) -> io.BytesIO | None:
         name, size = struct.unpack_from("<4sI", wav, at)
         at += 8
         if name == b"data":
-            noted = size or at < end <= 0xFFFFFFFF  # as l3mote.mic.Wav has it
+            noted = size or at < end <= 0xFFFFFFFF  # as l3mote.wav.Wav has it
             length = struct.pack("<I", len(wav) - at)
             return None if noted else io.BytesIO(wav[:4] + struct.pack("<I", len(wav) - 8) + wav[8 : at - 4] + length + wav[at:])
         at += size + (size & 1)
@@ -181,6 +181,6 @@ def sinc_window(distance: np.ndarray) -> np.ndarray:
 def to_pcm(signal: np.ndarray) -> np.ndarray:
     """int16 samples, as a board's microphone gives them; louder than full scale is clipped.
 
-    Halves are rounded down, as l3mote.mic.Wav rounds the mean of two channels.
+    Halves are rounded down, as l3mote.wav.Wav rounds the mean of two channels.
     """
     return np.clip(np.ceil(signal * 32768 - 0.5), -32768, 32767).astype(np.int16)

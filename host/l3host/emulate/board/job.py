@@ -13,7 +13,7 @@ from array import array
 
 from l3mote import Model
 from l3mote.kernels import choose
-from l3mote.model import RESERVE
+from l3mote.memory import RESERVE
 
 SAMPLE_EVERY = 16  # steps between two looks at the heap
 

@@ -9,9 +9,9 @@ import time
 
 from l3mote.app import Monitor
 from l3mote.log import text
-from l3mote.mic import Wav
 from l3mote.output import Output
 from l3mote.settings import check
+from l3mote.wav import Wav
 
 
 class Recording(Wav):

@@ -1,0 +1,101 @@
+"""Starting what was deployed: the board restarts, its app's lines say whether it listens, what does not start is taken back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from l3host.deploy import steps
+from l3host.deploy.links import PROMPT, Link
+from l3host.deploy.monitor import parsed
+from l3host.deploy.targets import Board
+from l3host.errors import L3Error
+from l3mote import start
+
+SECONDS = 180  # in which an app says that it listens: a Pico takes 5
+MOST = 65536  # bytes that it may print until then
+REBOOTED = b"soft reboot"  # all before is what the board said when it was spoken to
+ENDED = b"Press any key to enter the REPL"  # CircuitPython's, once no code runs, where MicroPython has its prompt
+CANNOT = "cannot start: "  # app.py's warning
+
+
+def app_of(board: Board, version: str) -> str:
+    """The app that a version's manifest names."""
+    manifest = board.call("read", f"{board.root}{start.ROOT}/{version}/{start.MANIFEST}") or b""
+    return manifest.partition(b"\n")[0].decode(errors="replace")
+
+
+def printed(link: Link) -> Iterator[bytes]:
+    """What a board prints from its restart on, piece by piece, b"" twice a second when it is silent: for SECONDS, MOST bytes."""
+    deadline, size = time.monotonic() + SECONDS, 0
+    while time.monotonic() < deadline and size < MOST:
+        piece = link.read()
+        size += len(piece)
+        yield piece
+
+
+def failure(link: Link) -> str | None:
+    """Restart the board with its main.py. None once its app says that it listens, else one line: why it does not."""
+    link.start()
+    text = b""
+    for piece in printed(link):
+        text += piece
+        _, _, said = text.partition(REBOOTED)
+        lines = said.split(b"\n")[:-1]
+        for line in lines:
+            event = parsed(line) or {}
+            label = str(event.get("label", ""))
+            if event.get("event") == "status" and label == "listening":
+                return None
+            if event.get("event") == "warning" and label.startswith(CANNOT):
+                return label[len(CANNOT) :]
+        if said.endswith(PROMPT) or ENDED in said:
+            return last_words(lines)
+    return f"it prints without saying that it listens ({MOST} bytes)" if len(text) >= MOST else f"it says nothing for {SECONDS} s"
+
+
+def last_words(lines: list[bytes]) -> str:
+    """The last line of a program that ended: its traceback's, before the prompt's greeting."""
+    texts = [line.decode(errors="replace").strip() for line in lines]
+    for i, text in enumerate(texts):
+        if text.startswith(("MicroPython v", "Adafruit CircuitPython", "Code done running")):
+            texts = texts[:i]
+            break
+    return next((text for text in reversed(texts) if text), "it ended without a word")
+
+
+def try_out(board: Board, result: dict, say: Callable[[str], None]) -> None:
+    """Start the version that steps.deploy brought. Raises L3Error where it does not listen; the board is then as it was before."""
+    version, before = result["version"], result["before"]
+    say(f"starting {version}")
+    reason = failure(board.link)
+    if reason is None:
+        return
+    board.restarted()
+    if before == version:
+        raise L3Error(f"{version} does not start: {reason}. It is the version that was there before: it stays")
+    steps.take_back(board, version, before)
+    if before is None:
+        raise L3Error(f"{version} does not start: {reason}. No version was there before: it is removed, the board starts none")
+    raise L3Error(f"{version} does not start: {reason}. {again(board, before, say)}")
+
+
+def again(board: Board, version: str, say: Callable[[str], None]) -> str:
+    """Start the version before; a sentence that says what became of it."""
+    if app_of(board, version) == start.NO_APP:
+        return f"{version} is the board's version again"
+    say(f"starting {version} again")
+    reason = failure(board.link)
+    return f"{version} listens again" if reason is None else f"{version}, which was there before, does not start either: {reason}"
+
+
+def check(board: Board, version: str, say: Callable[[str], None]) -> bool:
+    """Start a version after a rollback. Is there an app that listens? Raises L3Error where it should and does not."""
+    if app_of(board, version) == start.NO_APP:
+        return False
+    say(f"starting {version}")
+    reason = failure(board.link)
+    if reason:
+        board.restarted()
+        raise L3Error(f"{version} is the board's version again, and does not start: {reason}")
+    return True
