@@ -18,6 +18,7 @@ from l3host.errors import L3Error
 SILENCE = 60  # seconds without a byte after which a board that was there is given up
 ANSWER = 15  # seconds in which a board answers at all
 WORK = 180  # seconds that a call takes on a board, at most: a self-test in plain Python is slow
+START = 300  # seconds that it may print after a restart, while somebody reads: starting.py gives up before
 MOST_BYTES = 1 << 18  # of an answer: a board's own program in hexadecimal escapes
 MOST_REASON = 300  # characters of a board's error that are shown
 SAFE_MODE = "Start it without its program (safe mode, or erase the flash and put MicroPython there again)"
@@ -90,13 +91,13 @@ class Link:
             self.tool.exit_raw_repl()
             self.tool.serial.write(b"\x04")
             self.tool.serial.flush()
-            self.tool.serial.timeout = 0.5
+            self.line.allow(START, MOST_BYTES)
         self.started = True
 
     def read(self) -> bytes:
         """What the board has printed: at most a line, b"" after half a second without."""
         with self.translated():
-            return self.tool.serial.read_until(b"\n", 1024)
+            return self.line.read_until(b"\n", 0.5)
 
     def close(self) -> None:
         """Leave the board running, with its main.py."""
