@@ -87,7 +87,6 @@ class Monitor:
         self.model = open_model(reader)
         gc.collect()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
-        output.keep_hole()
         self.source = source or self.microphone()
         output.connect(settings)
         from l3mote.classify import Listener
@@ -95,6 +94,7 @@ class Monitor:
         __import__("l3mote.filters")  # which a Listener needs, while its file finds a piece to be opened in
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
+        output.keep_hole()
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
@@ -110,8 +110,12 @@ class Monitor:
         forget("settings")
 
     def microphone(self):
+        place = bytearray(self.ibuf or 0)  # the driver's buffer has this piece once the modules are in
         from l3mote.mic import open_source
 
+        if self.ibuf and self.settings["mic"] == "i2s" and sys.implementation.name == "micropython":
+            __import__("l3mote.mic_machine")
+        place = None  # noqa: F841
         return open_source(self.settings, self.ibuf)
 
     def begin(self):
