@@ -47,6 +47,7 @@ test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 
 check: $(VENV)/.setup-dev ## lint Python and C, and check how the C is formatted
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check -q .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)

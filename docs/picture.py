@@ -1,7 +1,7 @@
 """Draws _static/monitor.svg: what `l3mote monitor` shows of a recording that the emulated app heard, after so many seconds.
 
-    l3mote listen esc10 street.wav --runtime unix --set level_every=0.5 --json > heard.json
-    python docs/picture.py heard.json 29
+l3mote listen esc10 street.wav --runtime unix --set level_every=0.5 --json > heard.json
+python docs/picture.py heard.json 29
 """
 
 import json

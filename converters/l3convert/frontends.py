@@ -109,9 +109,7 @@ def _check_kernels(layer: KerasLayer, fe: fmt.Frontend) -> None:
         expected = floats.mel_matrix(fe) if array.ndim == 2 else _dft(fe, name)
         got = array.reshape(len(array), -1).astype(np.float64)
         if got.shape != expected.shape or _distance(got, expected) > KERNEL_TOLERANCE * expected.max():
-            raise layer.error(
-                f"{name} is not the Hann DFT or HTK mel matrix of its settings: a trained front-end is not supported"
-            )
+            raise layer.error(f"{name} is not the Hann DFT or HTK mel matrix of its settings: a trained front-end is not supported")
 
 
 def _distance(got: np.ndarray, expected: np.ndarray) -> float:

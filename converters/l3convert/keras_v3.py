@@ -71,7 +71,5 @@ def _named(layer: KerasLayer, variables: h5py.Group) -> dict[str, np.ndarray]:
         + ["moving_mean", "moving_variance"],
     }.get(layer.class_name, [])
     if names and len(variables) != len(names):
-        raise layer.error(
-            f"{len(variables)} arrays in the file: supported are {', '.join(names)} (no quantised or LoRA layers)"
-        )
+        raise layer.error(f"{len(variables)} arrays in the file: supported are {', '.join(names)} (no quantised or LoRA layers)")
     return {name: variables[str(i)][()] for i, name in enumerate(names)}

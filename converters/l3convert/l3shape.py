@@ -17,9 +17,7 @@ NO_EFFECT = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
 )  # fmt: skip
 EPSILON = 1e-3  # Keras's default for batch norm
-INPUT, PLANE, KERNEL, NORM, ACTIVATION, POOL, FLAT = range(
-    7
-)  # the last step taken; from KERNEL on, inside the Graph's last layer
+INPUT, PLANE, KERNEL, NORM, ACTIVATION, POOL, FLAT = range(7)  # the last step taken; from KERNEL on, inside the Graph's last layer
 
 
 def build(layers: list[KerasLayer], frontend_name: str | None = None, embedding_size: int | None = None) -> Graph:

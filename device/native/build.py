@@ -13,7 +13,7 @@ from l3host.architectures import ARCHITECTURES, Architecture
 from l3host.programs import emulators
 
 HERE = Path(__file__).parent.resolve()
-PROGRAM = '#include <stdint.h>\n'  # which a compiler without its C library does not take
+PROGRAM = "#include <stdint.h>\n"  # which a compiler without its C library does not take
 
 
 def environment() -> dict[str, str]:

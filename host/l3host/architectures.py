@@ -38,12 +38,18 @@ ARCHITECTURES = {
     "armv7emsp": Architecture("Cortex-M4, M7 and M33 with FPU (RP2350)", *_ARM, ("m4", "m33")),
     # at -O2 its gcc copies a struct of more than 16 bytes by memcpy, which a module has not
     "xtensawin": Architecture(
-        "Xtensa LX7 (ESP32-S3)", "xtensa-esp32-elf-gcc", "make emulators PARTS=xtensa", ("lx7", "lx7-wifi"),
-        flags="-O3", libgcc=False,
-    ),  # fmt: skip
+        "Xtensa LX7 (ESP32-S3)",
+        "xtensa-esp32-elf-gcc",
+        "make emulators PARTS=xtensa",
+        ("lx7", "lx7-wifi"),
+        flags="-O3",
+        libgcc=False,
+    ),
     "rv32imc": Architecture(
-        "RISC-V (RP2350, ESP32-C3, ESP32-C6)", "riscv64-unknown-elf-gcc",
-        "packages gcc-riscv64-unknown-elf and picolibc-riscv64-unknown-elf", ("rv32",),
+        "RISC-V (RP2350, ESP32-C3, ESP32-C6)",
+        "riscv64-unknown-elf-gcc",
+        "packages gcc-riscv64-unknown-elf and picolibc-riscv64-unknown-elf",
+        ("rv32",),
         headers="--specs=picolibc.specs",
     ),
 }

@@ -21,6 +21,8 @@ from l3mote.log import Log, unseal
 
 MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
 EXAMPLES = ROOT / "device" / "examples"
+
+
 def micropython(folder, *command):
     path = venv_tool("micropython")
     require(path, "MicroPython is not installed: run make setup")

@@ -79,7 +79,7 @@ def test_pairs_of_the_command_line(pair, expected):
         ("wifi_ssid=" + 20 * "ü", "must be text of at most 32 octets"),
         ("wifi_password=short", "must be text of 8 to 63 octets"),
         ("wifi_password=" + 64 * "x", "or 64 hexadecimal digits"),
-        ("name=" + 5000 * "x", 'x...: must be text of 1 to 64 octets'),
+        ("name=" + 5000 * "x", "x...: must be text of 1 to 64 octets"),
         ("hopp=1", 'unknown setting "hopp": choose from bits, channel, every, '),
         ("threshold.=1", 'unknown setting "threshold.": '),
         ("hop=fast", 'setting hop is "fast": must be a number from 0.01 to 60 seconds'),

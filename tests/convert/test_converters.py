@@ -103,9 +103,7 @@ PUBLISHED = {  # file name -> (front-end, filters, pooled, density, embedding si
     "openl3_audio_mel256_music": ("mel256", kf.L3_FILTERS, False, 1.0, {512: (32, 24), 6144: (8, 8)}),
     "openl3_audio_mel128_env": ("mel128", kf.L3_FILTERS, False, 1.0, {512: (16, 24), 6144: (4, 8)}),
     "openl3_audio_linear_music": ("linear", kf.L3_FILTERS, False, 1.0, {512: (32, 24), 6144: (8, 8)}),
-} | {
-    f"edgel3_sea_ust_audio_emb_{size}": ("sea", filters, True, 1.0, {size: (8, 6)}) for size, filters in kf.SEA_FILTERS.items()
-}
+} | {f"edgel3_sea_ust_audio_emb_{size}": ("sea", filters, True, 1.0, {size: (8, 6)}) for size, filters in kf.SEA_FILTERS.items()}
 PLANES = {"sea": (64, 50), "mel256": (256, 199), "mel128": (128, 199), "linear": (257, 197)}
 
 
@@ -124,7 +122,7 @@ def test_published_layouts(name, tmp_path):
         assert tuple(conv.kernel.shape[3] for conv in graph.convs) == filters
         assert [conv.pool for conv in graph.convs[:7]] == [(1, 1), (2, 2)] * 3 + [(1, 1)]
         assert graph.convs[7].activation == ("relu" if pooled else "none")
-        assert (graph.embedding_size, graph.convs[7].pool) == list(pools.items())[0]
+        assert (graph.embedding_size, graph.convs[7].pool) == next(iter(pools.items()))
         scale = bn["gamma"] / np.sqrt(bn["moving_variance"] + 0.001)
         assert np.allclose(graph.convs[0].kernel, conv1["kernel"] * scale, atol=1e-6)
         assert np.allclose(graph.convs[0].bias, (conv1["bias"] - bn["moving_mean"]) * scale + bn["beta"], atol=1e-6)

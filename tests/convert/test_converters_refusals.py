@@ -119,9 +119,7 @@ def test_branch(tmp_path):
         config["layers"][5]["inbound_nodes"] = [[["conv_a", 0, 0, {}]]]
 
     layers, config = connected(edit)
-    assert "layer conv_a (Conv2D): feeds bn_a and pool_a" in refused(
-        kf.write_h5(tmp_path / "a.h5", layers, config=config), "sea"
-    )
+    assert "layer conv_a (Conv2D): feeds bn_a and pool_a" in refused(kf.write_h5(tmp_path / "a.h5", layers, config=config), "sea")
 
 
 def test_merge(tmp_path):
@@ -274,9 +272,7 @@ def test_embedding_size_of_a_network_that_pools(tmp_path):
 # -- weights and files
 
 
-@pytest.mark.parametrize(
-    "layer, weight", [("conv_a", "kernel"), ("conv_b", "bias"), ("bn_a", "gamma"), ("bn_a", "moving_mean")]
-)
+@pytest.mark.parametrize("layer, weight", [("conv_a", "kernel"), ("conv_b", "bias"), ("bn_a", "gamma"), ("bn_a", "moving_mean")])
 def test_missing_weight(layer, weight, tmp_path):
     layers = kf.small()
     del layers[at(layers, layer)].weights[weight]

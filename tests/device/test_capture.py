@@ -221,7 +221,7 @@ def test_ring_decimates_whatever_the_portions():
             for i in range(n):
                 x[i] = sound[len(sound) - left[0] + i]
             at[0], left[0] = at[0] + 1, left[0] - n
-            return n if n else -1
+            return n or -1
 
         return Callback(readinto, 24000)
 

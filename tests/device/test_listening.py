@@ -110,7 +110,7 @@ class Sound:
         for i in range(n):
             x[i] = self.function(self.at + i)
         self.at += n
-        return n if n else -1
+        return n or -1
 
 
 def tone(n):

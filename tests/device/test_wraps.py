@@ -65,7 +65,7 @@ class Noise:
             self.x = (self.x * 1103 + 12345) & 0xFFFF
             x[i] = self.x - 32768
         self.left -= n
-        return n if n else -1
+        return n or -1
 
 
 def heard(base, n):

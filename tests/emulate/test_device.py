@@ -55,5 +55,3 @@ def test_a_failing_device_test_fails_the_run(tmp_path):
     (folder / "test_values.py").write_text("def test_wrong():\n    assert 1 == 2\n")
     done = runtimes.execute(runtime_of("unix"), folder / "run.py", SOURCE.parent, folder)
     assert done.returncode == 1 and "FAILED test_values.test_wrong" in done.stdout
-
-

@@ -3,7 +3,6 @@
 `make edgel3` prints what it costs in more heaps and with viper.
 """
 
-
 import numpy as np
 import pytest
 from edgel3 import make, run, vary

@@ -92,6 +92,7 @@ def odd_sparse():
 
 # -- WEIGHTS: values
 
+
 @pytest.mark.parametrize("bits", BAD_HALVES)
 def test_weight_not_a_normal_number(bits):
     data = poke(TINY, chunk_at(TINY, 0, 22), "H", bits)

@@ -65,5 +65,3 @@ def window():
     """board/heap.py's samples."""
     i = np.arange(8000)
     return (((i * 7919 & 0x7FFF) - 16384) / 32768)[None]
-
-

@@ -156,7 +156,7 @@ def test_no_golden_front_end_is_its_definition_written_out(name, rate, n_fft, ho
     assert plane == pytest.approx(slow_log_mel(signal, rate, n_fft, hop, bands, frames, first), abs=1e-9)
 
 
-@pytest.mark.parametrize("name, rate, n_fft, hop, bands, frames, first", [SEA, *NO_GOLDEN], ids=lambda v: str(v))
+@pytest.mark.parametrize("name, rate, n_fft, hop, bands, frames, first", [SEA, *NO_GOLDEN], ids=str)
 def test_frames_start_where_tensorflow_puts_them(name, rate, n_fft, hop, bands, frames, first):
     """The samples count up from 1, so a frame's values say where it stands; 0 is padding."""
     cut = floats.frames(frontend(name), np.arange(1.0, rate + 1)[None])[0]

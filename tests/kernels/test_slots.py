@@ -28,7 +28,7 @@ def fields(struct):
 
 def consts(prefix):
     """Numbered names of native.py that begin so."""
-    return {name.lower(): int(value) for name, value in re.findall(rf"^_{prefix}_(\w+) = const\((\d+)\)$", NATIVE, re.M)}
+    return {name.lower(): int(value) for name, value in re.findall(rf"^_{prefix}_(\w+) = const\((\d+)\)$", NATIVE, re.MULTILINE)}
 
 
 def test_slots_of_a_convolution_have_the_names_and_the_order_of_c():
@@ -43,7 +43,7 @@ def test_slots_that_move_from_frame_to_frame_have_the_numbers_of_c():
 
 @pytest.mark.parametrize("struct", ["planes_t", "columns_t", "rows_t", "frame_t"])
 def test_structs_packed_whole_have_the_fields_of_c(struct):
-    count, names = re.search(rf'"<(\d+)i"\)?  # {struct}[^:]*: ([\w ]+)$', INTEGER + NATIVE, re.M).groups()
+    count, names = re.search(rf'"<(\d+)i"\)?  # {struct}[^:]*: ([\w ]+)$', INTEGER + NATIVE, re.MULTILINE).groups()
     assert names.split() == fields(struct) and int(count) == len(fields(struct))
 
 

@@ -21,7 +21,7 @@ ROOM = 150_000  # bytes of buffers: strips, and nothing to spare
 def heap_maps(text):
     """The heap's maps that mem_info(1) printed, a character a block: '.' free, '=' the rest of what another begins."""
     for part in text.split("GC memory layout")[1:]:
-        lines = re.findall(r"^[0-9a-f]{8}: (\S+)$|^ +\((\d+) lines all free\)$", part, re.M)
+        lines = re.findall(r"^[0-9a-f]{8}: (\S+)$|^ +\((\d+) lines all free\)$", part, re.MULTILINE)
         yield "".join(blocks or "." * 64 * int(free) for blocks, free in lines)
 
 

@@ -158,7 +158,7 @@ def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
 
 
 def test_every_row_of_the_tables_is_shipped():
-    data = {name: "." for name in ("audio", "esc50", "videos")} | {"weights": __file__, "video": __file__}
+    data = dict.fromkeys(("audio", "esc50", "videos"), ".") | {"weights": __file__, "video": __file__}
     rows = {path.stem: recipes.load(path.stem, data).paper for path in recipes.SHIPPED.glob("*.toml")}
     wanted = {f"II {p}" for p in plans.TABLE_II} | {f"III {p}" for p in plans.TABLE_III} | {f"IV {p}" for p in plans.TABLE_IV}
     assert wanted | {f"SEA {i}" for i in range(4)} <= set(rows.values())

@@ -138,7 +138,7 @@ def test_tensorboard_reads_loss_and_learning_rate(tmp_path):
             found[value.tag][event.step] = float(tf.make_ndarray(value.tensor))
             assert value.metadata.plugin_data.plugin_name == "scalars"
         data = data[16 + size :]
-    assert found["loss"] == pytest.approx({epoch: loss for epoch, loss in enumerate(losses, 1)})
+    assert found["loss"] == pytest.approx(dict(enumerate(losses, 1)))
     rates = [0.01, 0.01 * (1 + np.cos(np.pi / 3)) / 2, 0.01 * (1 + np.cos(2 * np.pi / 3)) / 2]
     assert list(found["learning_rate"].values()) == pytest.approx(rates)
 

@@ -141,7 +141,6 @@ class Kernel(Integer):
 
 
 class FrontEnd:
-
     def __init__(self, reader, work=None):
         """work: frontend_bytes to work in, None: its own."""
         self.fe = reader.frontend

@@ -186,7 +186,11 @@ def try_out(target: Target, folder: str, selftest: Callable[[str], dict | None])
 
 
 def deploy(
-    target: Target, payload: Payload, selftest: Callable[[str], dict | None], circuitpython: bool, progress: Progress = ignore,
+    target: Target,
+    payload: Payload,
+    selftest: Callable[[str], dict | None],
+    circuitpython: bool,
+    progress: Progress = ignore,
     say: Say = ignore,
 ) -> dict:
     """Bring a version to a board and make it the one that starts. selftest(folder): runs it there; None where that cannot be.

@@ -71,11 +71,9 @@ def of_clips(
 
 
 def _block(clips: Sequence[Clip], embed: Embedder, fe: Frontend, step: int) -> list[np.ndarray]:
-    windows = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent clip is a clip
-        for clip in clips:
-            windows.append(windows_of(hearing.load(clip.path, fe.sample_rate), fe.window, step, center=False))
+        windows = [windows_of(hearing.load(clip.path, fe.sample_rate), fe.window, step, center=False) for clip in clips]
     found = np.asarray(embed(np.concatenate(windows) / np.float32(32768)), np.float32)
     block = np.split(found, np.cumsum([len(w) for w in windows])[:-1])
     for clip, frames in zip(clips, block, strict=True):

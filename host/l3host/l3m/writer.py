@@ -234,7 +234,5 @@ def assemble(sections: list[bytes]) -> bytes:
         table += struct.pack(fmt.SECTION, kind, 0, start + len(body), len(data))
         body += data + bytes(-len(data) % 4)
     rest = table + body
-    header = struct.pack(
-        fmt.HEADER, fmt.MAGIC, fmt.FORMAT_VERSION, len(sections), fmt.HEADER_BYTES + len(rest), crc32(rest)
-    )
+    header = struct.pack(fmt.HEADER, fmt.MAGIC, fmt.FORMAT_VERSION, len(sections), fmt.HEADER_BYTES + len(rest), crc32(rest))
     return header + rest

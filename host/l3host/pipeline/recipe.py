@@ -245,7 +245,7 @@ def _check(recipe: Recipe, path: Path) -> None:
     after = methods[methods.index("labels") + 1 :] if "labels" in methods else []
     if set(after) - {"palette"}:
         raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: only palette may come after it")
-    if "palette" in methods[:-1] or methods[-1:] == ["palette"] and recipe.convert.encoding != "palette":
+    if "palette" in methods[:-1] or (methods[-1:] == ["palette"] and recipe.convert.encoding != "palette"):
         raise L3Error(f"{path}: [[recover]] by palette is the last step, for [convert] encoding = 'palette'")
     if recipe.prune and recipe.prune.gradual and methods[:1] not in (["kd"], ["avc"], ["labels"]):
         raise L3Error(f"{path}, [prune]: gradual needs a training: its first [[recover]] must be by kd, avc or labels")

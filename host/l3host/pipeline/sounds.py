@@ -38,9 +38,7 @@ class Recordings(NamedTuple):
     skipped: tuple[str, ...] = ()
 
 
-def recordings(
-    path: str, subset: str | None = None, folds: Sequence[int] | None = None, skip_bad: bool = False
-) -> Recordings:
+def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None = None, skip_bad: bool = False) -> Recordings:
     """The clips of a data set with a table, or every audio file under a folder.
 
     Raises L3Error for files that do not decode, naming the first few, unless skip_bad and others are left.
