@@ -279,7 +279,7 @@ def test_an_error_in_the_model_leaves_the_listener_usable():
 
 def test_a_real_model_says_the_same_as_window_by_window():
     model = Model(SMALL, ring=SAMPLES)
-    sizes = dict([(name, size) for name, size in plan(model.reader, None, choose("python")).buffers])
+    sizes = dict([(name, size) for name, size in plan(model.reader, None, choose("python"), SAMPLES).buffers])
     assert sizes["ring"] == 16384 == 2 * len(model.ring) and sizes["capture"] == CAPTURE
     sound = array("h", bytes(2 * 8000))
     fill_signal(sound, 4321)

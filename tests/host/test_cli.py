@@ -461,7 +461,7 @@ def test_heap_too_small_says_how_many_bytes_are_missing(refusal):
 
 def test_unknown_runtime(refusal):
     said = refusal("emulate", "tiny.l3m", "noise.wav", "--runtime", "abacus")
-    named = "wasm, unix, cpython, qemu, m4, m33, rv32, lx7, rp2040"
+    named = "wasm, unix, cpython, qemu, m4, m33, rv32, lx7, lx7-wifi, rp2040"
     assert said == f"unknown runtime 'abacus': one of {named}, or the path of a MicroPython executable"
 
 
