@@ -9,7 +9,7 @@ from helpers import raises
 from l3mote import KernelError
 from l3mote.filters import lowpass, weighting
 from l3mote.kernels import capture
-from l3mote.kernels.capture import FORMS, choose
+from l3mote.kernels.forms import FORMS, choose
 from l3mote.limits import BLOCK, decimation, kept_rate
 from l3mote.mic import Callback, SoundError, open_source
 from l3mote.model import test_signal as fill_signal

@@ -7,7 +7,7 @@ from helpers import kernels as loading
 from where import SMALL
 
 from l3mote import KernelError, Model, kernels
-from l3mote.kernels import FIXED, capture, choose
+from l3mote.kernels import FIXED, choose, forms
 from l3mote.model import Plane
 from l3mote.model import test_signal as fill_signal
 
@@ -155,16 +155,16 @@ def rows_of(model, plane):
 
 
 def test_forms_of_the_capture_have_the_same_names():
-    forms = []
-    for name in capture.FORMS:
+    there = []
+    for name in forms.FORMS:
         try:
-            forms.append(capture.choose(name))
+            there.append(forms.choose(name))
         except KernelError as e:
             assert "python" in str(e)
     names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "found"]
-    for _, form in forms:
+    for _, form in there:
         names += getattr(form, "__all__", ())
-    for name, form in forms:
+    for name, form in there:
         for what in names:
             assert hasattr(form, what), (name, what)
-    assert "python" in [name for name, _ in forms]
+    assert "python" in [name for name, _ in there]

@@ -8,9 +8,9 @@ In this order: take() a channel from what a driver wrote, remove_offset(), measu
 host's hearing.py gives recordings the same remove_offset() at the model's rate.
 """
 
-from l3mote.kernels.forms import FORMS, FOUND, choose, found, offset_memory, state
+from l3mote.kernels.forms import FOUND, found, offset_memory, state
 
-__all__ = ("FORMS", "choose", "take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
 
 OFFSET_FRACTION = 13  # bits of the mean's fraction: more than its shift, or the mean could not come back to 0
 LAG = 2048  # 1 of the low pass's coefficients
