@@ -13,7 +13,7 @@ sys.path[:0] = sys.argv[1:]
 from files import *
 from start import *
 
-BLOCKS, MOUNT = 128, "/b"
+BLOCKS, MOUNT = 144, "/b"
 SIZES = {"VfsLfs2": 1024, "VfsFat": 512}  # small blocks are more writes to cut at
 
 

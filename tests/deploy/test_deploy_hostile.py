@@ -86,7 +86,7 @@ def test_a_link_on_a_drive_is_refused_and_nothing_outside_changes(kind, drive):
     LINKS[kind](drive, home)
     before = snapshot(home)
     status, said = deploy(drive)
-    assert status == 1 and " is a link, and none is followed on a drive: delete it" in said and said.count("\n") == 1
+    assert status == 1 and " is a link, and none is followed on a drive: delete it" in said.splitlines()[-1]
     assert snapshot(home) == before
 
 
@@ -107,7 +107,7 @@ def test_a_program_that_is_a_link_is_refused(name, drive):
 def test_what_is_not_a_file_is_refused(drive):
     os.mkfifo(drive / "lib" / "l3start.py")
     status, said = deploy(drive)
-    assert status == 1 and "l3start.py is neither a file nor a folder: delete it" in said and said.count("\n") == 1
+    assert status == 1 and "l3start.py is neither a file nor a folder: delete it" in said.splitlines()[-1]
 
 
 OUTSIDE = ["../../home/Documents", "../home-deadbeef", "../../home/Documents-deadbeef", "/etc", "..", "a/b-deadbeef", "x-DEADBEEF"]

@@ -196,13 +196,17 @@ def replaced(text, values):
 
 
 def first_line(monitor, port):
-    """What `l3mote monitor` says first of a board that starts while it listens; then Ctrl-C ends it."""
+    """What `l3mote monitor` says of a board that starts anew while it listens, until it has started; then Ctrl-C ends it."""
     while not any(os.path.realpath(entry) == port for entry in Path(f"/proc/{monitor.pid}/fd").iterdir()):
         time.sleep(0.2)
     time.sleep(1)  # opening a port drops what came before
     with open(port, "wb", buffering=0) as line:
         line.write(b"\x03\x03\x04")
-    said = monitor.stdout.readline()
+    said = ""
+    for row in monitor.stdout:  # first what the app says that Ctrl-C ends
+        said += row
+        if "started" in row:
+            break
     os.killpg(monitor.pid, signal.SIGINT)
     return said
 

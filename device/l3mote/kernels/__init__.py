@@ -6,16 +6,19 @@ Of the module itself:
     name                         as choose() calls it
     arithmetic                   "float", or "fixed": integers, for files with scales (calibrated())
     itemsize                     bytes of an activation; planes of 2-byte items may stand in the memory of the window's samples
+
 Bytes that plan.Plan asks for before anything is allocated:
     plane_bytes(channels, size)  of a plane's data: size elements a channel
     block_bytes(channels, size)  of the largest single allocation of it
     workspace(plan)              of a Kernel
     frontend_bytes(fe)           of a FrontEnd, without the file's tables
+
 Model opens with:
     Kernel(plan, reader)
     FrontEnd(reader, work=None)  work: frontend_bytes to work in, given only where itemsize is 2; None: its own
     plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
     flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements
+
 For each window it calls, of the FrontEnd first, then of the Kernel:
     steps(pcm, plane)                            fill the log-mel plane from the samples, yield after each frame
     clear(plane, first, rows=1)                  zero stored rows first to first + rows - 1
@@ -24,8 +27,10 @@ For each window it calls, of the FrontEnd first, then of the Kernel:
     flatten(plane, embedding, rows, at, opening) a plane into the embedding: see flatten_rows()
     dense(chunk, buffer, x, y)                   the chunk's outputs of a dense layer
     floats(vector, index)                        layer index's output as numbers
+
 and the Reader, for each chunk:
     check(data, crcs, i)                         is crcs[i] the CRC-32 of data?
+
 An observer and tests may call row(plane, c, index): the elements of channel c's stored row that a layer filled.
 
 capture.py has what a form of the capture offers.
