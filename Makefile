@@ -10,7 +10,7 @@ C_FILES = $(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h t
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts soak clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts starts soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,9 @@ dist: $(VENV)/.setup ## write the wheel, mip's trees and a circup bundle into di
 
 cuts: emulators $(VENV)/.setup-dev ## cut a deployment to the emulated board at ten random bytes (2 minutes; CI has three)
 	L3_CUTS=10 $(BIN)/python -m pytest -q tests/deploy/test_deploy_cuts.py
+
+starts: emulators $(VENV)/.setup-dev ## ten starts of the app on the emulated Pico, with all and with little heap (10 minutes)
+	$(BIN)/python tools/starts.py
 
 soak: $(VENV)/.setup-dev ## ten simulated days of the app in MicroPython, with MQTT and its log (half an hour; the tests have an hour of them)
 	L3_SOAK_HOURS=240 $(BIN)/python -m pytest -q -s tests/app/test_soak.py

@@ -8,6 +8,7 @@ from l3convert.keras_config import KerasLayer
 from l3host.graph.network import FRONTENDS, frontend
 from l3host.reference import floats
 from l3mote import format as fmt
+from l3mote.opening import frontend_problem
 
 # What the one front-end that the device computes fixes; kapre's layers can do more.
 MEL_ONLY = {
@@ -68,7 +69,7 @@ def read(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
         found = LAYERS[layer.class_name](layer, shape, name)
     except KeyError as e:
         raise layer.error(f"{e} missing from its configuration") from None
-    problem = found.problem()
+    problem = frontend_problem(found)
     if problem:
         raise layer.error(f"{problem} {getattr(found, problem)} is out of range")
     if name:

@@ -20,7 +20,7 @@ from l3mote.output import Output, reason
 from l3mote.reader import Reader
 from l3mote.seconds import samples
 
-LATER = 40960  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
+LATER = 32768  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
 # Where they are not left the plan is small, and its steps are short: 14 ms on a Pico, not 59. Then the driver may hold less, too.
 SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -82,10 +82,12 @@ class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
         self.given = source
+        self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # of the driver's buffer, while the heap is whole
         reader = Reader(path)
         self._check(reader)
         self.model = open_model(reader)
         gc.collect()
+        output.keep_hole()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
         self.source = source or self.microphone()
         output.connect(settings)
@@ -94,7 +96,6 @@ class Monitor:
         __import__("l3mote.filters")  # which a Listener needs, while its file finds a piece to be opened in
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
-        output.keep_hole()
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
         self.awake = 0  # windows that the network still runs on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
@@ -109,13 +110,16 @@ class Monitor:
         del suit
         forget("settings")
 
+    def has_i2s(self):
+        """Is there a machine.I2S to open, whose buffer comes from our heap?"""
+        return not self.given and self.settings["mic"] == "i2s" and sys.implementation.name == "micropython"
+
     def microphone(self):
-        place = bytearray(self.ibuf or 0)  # the driver's buffer has this piece once the modules are in
         from l3mote.mic import open_source
 
-        if self.ibuf and self.settings["mic"] == "i2s" and sys.implementation.name == "micropython":
+        if self.has_i2s():
             __import__("l3mote.mic_machine")
-        place = None  # noqa: F841
+        self.place = None  # once the modules are in
         return open_source(self.settings, self.ibuf)
 
     def begin(self):

@@ -103,38 +103,6 @@ class Frontend:
             return 0
         return max(0, (self.frames - 1) * self.hop_length + self.n_fft - self.window) // 2
 
-    def problem(self):
-        """The name of the first field that makes no sense, or None."""
-        n = self.n_fft
-        checks = (
-            ("sample_rate", 1000 <= self.sample_rate <= 192000),
-            ("window", 1 <= self.window <= MAX_WINDOW),
-            ("hop", 1 <= self.hop <= MAX_WINDOW),
-            ("n_fft", 64 <= n <= 4096 and n & (n - 1) == 0),
-            ("hop_length", 1 <= self.hop_length <= self.window),
-            ("scale", self.scale in (SCALE_LINEAR, SCALE_MEL)),
-            ("padding", self.padding in (PADDING_VALID, PADDING_SAME)),
-            ("window", self.padding == PADDING_SAME or self.window >= n),
-        )
-        for name, ok in checks:
-            if not ok:
-                return name
-        for name in self.FIELDS[8:]:
-            if not finite(getattr(self, name)):
-                return name
-        checks = (
-            ("hop_length", self.frames <= MAX_FRAMES),
-            ("bands", 1 <= self.bands <= n // 2 if self.scale else self.bands == n // 2 + 1),
-            ("fmin", self.fmin >= 0),
-            ("fmax", self.fmin + (self.bands if self.scale else 0) < self.fmax <= self.sample_rate / 2),
-            ("floor", self.floor >= MIN_FLOOR),
-            ("dynamic_range", self.dynamic_range > 0),
-        )
-        for name, ok in checks:
-            if not ok:
-                return name
-        return None
-
 
 class Layer:
     """One record of LAYERS and the shapes that follow from its place in the network."""

@@ -6,7 +6,7 @@ MicroPython never moves what it has allocated, so a small object amid a free pie
 import gc
 import sys
 
-GARBAGE = 16384  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
+GARBAGE = 4096  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
 RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
 
 

@@ -8,11 +8,13 @@ from machine import I2S as Driver
 from machine import Pin
 
 from l3mote.kernels.forms import choose
+from l3mote.memory import Zeros
 
 FRAMES = 256  # taken from the driver at once
 SLACK = 512  # samples by which a driver's buffers and its clock may differ from ours between two looks
 HELD = 10  # the driver holds a tenth of a second...
 DRIVER_FRAME = 8  # ...in two slots of 32 bits, whatever is asked of it; RP2 takes it from our heap: 12.8 kB at 16 kHz
+take = choose()[1].take  # here, so that no file is opened where the driver's buffer is to go
 
 
 class I2S:
@@ -29,15 +31,14 @@ class I2S:
         stereo = channel == "right"
         self.rate, self.frame = rate, bits // 8 * (1 + stereo)
         self.overruns = 0
-        words = self.frame // 2
-        self.kernel = choose()[1]
-        self.p = array("i", [words - 1, words, 0, 0])  # see capture.take
-        self.raw = array("h", bytes(FRAMES * self.frame))
-        self.view = memoryview(self.raw)
         self.driver = Driver(
             number, sck=Pin(sck), ws=Pin(ws), sd=Pin(sd), mode=Driver.RX, bits=bits, rate=rate,
             format=Driver.STEREO if stereo else Driver.MONO, ibuf=ibuf or rate // HELD * DRIVER_FRAME,
         )  # fmt: skip
+        words = self.frame // 2
+        self.p = array("i", [words - 1, words, 0, 0])  # see capture.take
+        self.raw = array("h", Zeros(FRAMES * words))
+        self.view = memoryview(self.raw)
         poll = select.poll()
         poll.register(self.driver, select.POLLIN)
         poll.poll(0)  # from the first poll on, readinto() does not wait
@@ -50,7 +51,7 @@ class I2S:
         done = (self.driver.readinto(self.view[: n * self.frame // 2]) or 0) // self.frame
         if done:
             self.p[2] = done
-            self.kernel.take(self.raw, x, self.p)
+            take(self.raw, x, self.p)
         self.got += done
         if done < n:
             self._count()

@@ -112,14 +112,14 @@ class Model:
         reader = self.reader
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
-        makers = [
-            (self.plan.chunk_bytes, self._make_chunk),
-            (module.itemsize * max(vector_sizes(reader)), self._make_vectors),
-        ]
+        makers = [(module.itemsize * max(vector_sizes(reader)), self._make_vectors)]
         self._make_pcm()  # before the kernel, whose small objects would stand in their place
         if self.plan.ring:
             self._make_ring()
         self.kernel = module.Kernel(self.plan, reader)
+        self.chunk = getattr(self.kernel, "chunk", None)
+        if self.chunk is None:
+            makers.append((self.plan.chunk_bytes, self._make_chunk))
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
                 makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))

@@ -86,7 +86,7 @@ class Opening(Bytes):
         offset, data = self._section("FRONTEND", fmt.FRONTEND_BYTES, fmt.FRONTEND_BYTES)
         fields = struct.unpack(fmt.FRONTEND, data)
         self.frontend = Frontend(*fields[:-1])
-        problem = "reserved" if fields[-1] else self.frontend.problem()
+        problem = "reserved" if fields[-1] else frontend_problem(self.frontend)
         if problem:
             raise FormatError("FRONTEND at byte %d: field %s is out of range" % (offset, problem))
 
@@ -267,3 +267,36 @@ class Opening(Bytes):
             raise FormatError("layer %s, chunk at byte %d: no palette, but %d filters, payload of %d bytes"
                               % (layer.name, at, n, payload))  # fmt: skip
         return after, crc
+
+
+def frontend_problem(fe):
+    """The name of the first field of a Frontend that makes no sense, or None."""
+    n = fe.n_fft
+    checks = (
+        ("sample_rate", 1000 <= fe.sample_rate <= 192000),
+        ("window", 1 <= fe.window <= fmt.MAX_WINDOW),
+        ("hop", 1 <= fe.hop <= fmt.MAX_WINDOW),
+        ("n_fft", 64 <= n <= 4096 and n & (n - 1) == 0),
+        ("hop_length", 1 <= fe.hop_length <= fe.window),
+        ("scale", fe.scale in (fmt.SCALE_LINEAR, fmt.SCALE_MEL)),
+        ("padding", fe.padding in (fmt.PADDING_VALID, fmt.PADDING_SAME)),
+        ("window", fe.padding == fmt.PADDING_SAME or fe.window >= n),
+    )
+    for name, ok in checks:
+        if not ok:
+            return name
+    for name in fe.FIELDS[8:]:
+        if not fmt.finite(getattr(fe, name)):
+            return name
+    checks = (
+        ("hop_length", fe.frames <= fmt.MAX_FRAMES),
+        ("bands", 1 <= fe.bands <= n // 2 if fe.scale else fe.bands == n // 2 + 1),
+        ("fmin", fe.fmin >= 0),
+        ("fmax", fe.fmin + (fe.bands if fe.scale else 0) < fe.fmax <= fe.sample_rate / 2),
+        ("floor", fe.floor >= fmt.MIN_FLOOR),
+        ("dynamic_range", fe.dynamic_range > 0),
+    )
+    for name, ok in checks:
+        if not ok:
+            return name
+    return None

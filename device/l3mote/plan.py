@@ -53,7 +53,7 @@ def shared_planes(sizes, room):
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
     behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
-    in, or None; in_chunk: it works in the chunk's buffer, which is as large as it needs; else it has memory of its own. ring:
+    in, or None; in_chunk: it works in the chunk's buffer and the kernel's workspace behind it; else it has memory of its own. ring:
     samples that a Listener keeps, 0 without one.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
@@ -82,9 +82,9 @@ class Plan:
             if i not in self.shared and self.sizes[i] >= self.frontend_bytes:
                 self.workplace = i
         self.in_chunk = bool(self.room) and self.workplace is None
-        if self.in_chunk:
-            self.chunk_bytes = max(self.chunk_bytes, self.frontend_bytes)
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
+        if self.in_chunk:
+            self.chunk_bytes = max(self.chunk_bytes, align(self.frontend_bytes - kernel.workspace(self)))
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
 

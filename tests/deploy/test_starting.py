@@ -5,47 +5,36 @@ import time
 from pathlib import Path
 
 import pytest
-import serial
+from deployed import COMMAND, FEW, PINS, first_line, put, soft_reboot, with_heap
 from support import runtime_of
 
 from l3host.cli import main
-from l3host.deploy import facts, monitor, payload, starting, steps
+from l3host.deploy import facts, payload, starting, steps
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040
 from l3host.emulate.rp2040.board import board
 from l3mote import start
 
-PINS = {"sck": 16, "ws": 17, "sd": 18}
-COMMAND = ["deploy", "esc10", *(word for key, pin in PINS.items() for word in ("--set", f"{key}={pin}"))]
-FEW = 180_000  # bytes of heap free at the prompt, as Wi-Fi firmware leaves them
-BOOT = f"import gc\ngc.collect()\ntaken = bytearray(gc.mem_free() - {FEW})\n"
 PICO = facts.Facts(
     "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
     heap=241_000, folder="/", flash=1_400_000, writable=True,
 )  # fmt: skip
 
 
-def says_that_it_listens(port):
+def listens(port):
     """Does the app say so before anything else but that it was started?"""
-    begun = time.monotonic()
-    for event in monitor.events(port):
-        if event and event["event"] != "text" and event.get("label") != "started":
-            return event["event"], event.get("label")
-        assert time.monotonic() - begun < 180, "the app says nothing"
-    raise AssertionError("the board is gone")
+    event = first_line(port)
+    return (event["event"], event.get("label")) == ("status", "listening")
 
 
-def soft_reboot(port):
-    with serial.Serial(port, exclusive=True, timeout=1) as line:
-        while b">>> " not in line.read_until(b">>> "):
-            line.write(b"\r\x03\x02")
-        line.write(b"\x04")
-
-
-def put(fs, path, data):
-    fs.makedirs(path.rpartition("/")[0] or "/", exist_ok=True)
-    with fs.open(path, "wb") as f:
-        f.write(data)
+def logged(image):
+    """Lines in the app's log."""
+    fs, lines = rp2040.file_system(image), []
+    for name in fs.listdir("/"):
+        if name.startswith("events."):
+            with fs.open("/" + name, "rb") as f:
+                lines += [json.loads(line) for line in f.read().splitlines()]
+    return lines
 
 
 def deployed(*settings):
@@ -64,27 +53,29 @@ def deployed(*settings):
 
 def test_the_documented_command_starts_with_little_heap_and_what_does_not_start_is_taken_back(capsys):
     runtime_of("rp2040")
-    fs = rp2040.file_system()
-    put(fs, "/boot.py", BOOT.encode())
-    with board(rp2040.dump(fs)) as there:
+    with board(with_heap(None, FEW)) as there:
         assert main([*COMMAND, "--port", there.port, "--json"]) == 0, capsys.readouterr()
         done = json.loads(capsys.readouterr().out)
         assert done["started"] and done["heap_free"] <= FEW
         soft_reboot(there.port)
-        assert says_that_it_listens(there.port) == ("status", "listening")
+        assert listens(there.port)
         assert main([*COMMAND, "--set", "sd=99", "--port", there.port]) == 1  # there is no such pin
         *told, last = capsys.readouterr().err.strip().splitlines()
         assert last.startswith("l3mote: ") and "does not start: ValueError: " in last and f"{done['version']} listens again" in last
         assert [line.split()[0] for line in told] == ["copying", "self-test", "making", "starting", "starting"]
         soft_reboot(there.port)
-        assert says_that_it_listens(there.port) == ("status", "listening")
+        assert listens(there.port)
+        time.sleep(5)  # for the log
+    assert "listening" in [line.get("label") for line in logged(there.image)]
+    with board(there.image) as again:
+        assert listens(again.port)
 
 
 def test_a_board_listens_after_power_on_and_a_rollback(capsys):
     runtime_of("rp2040")
     fs, (older, newer) = deployed({}, {"hop": 4.0, "watchdog": 8})
     with board(rp2040.dump(fs)) as there:
-        assert says_that_it_listens(there.port) == ("status", "listening")
+        assert listens(there.port)
         assert main(["deploy", "--rollback", "--port", there.port, "--json"]) == 0, capsys.readouterr()
         back = json.loads(capsys.readouterr().out)
         assert (back["before"], back["version"], back["started"]) == (newer, older, True)

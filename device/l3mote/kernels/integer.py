@@ -33,8 +33,8 @@ class Integer:
     """
 
     def __init__(self, plan, reader):
+        self._make_workspace(plan)  # first: it is large
         self.fixed = reader.fixed()
-        self._make_workspace(plan)
         self.filters = {}
         at, exponent, signed = 0, self.fixed.input_exponent, True
         for i, layer in enumerate(reader.layers):
@@ -42,6 +42,11 @@ class Integer:
             at += layer.outputs
             exponent = self.fixed.exponents[i]
             signed = layer.activation != RELU
+
+    def _behind_chunk(self, plan, n):
+        """n bytes to work in, behind the chunk's in one buffer: between windows the front-end works in all of it."""
+        self.chunk = bytearray(plan.chunk_bytes + n)
+        return memoryview(self.chunk)[plan.chunk_bytes :]
 
     def plane(self, channels, size):
         return bytearray(2 * channels * size)

@@ -7,7 +7,7 @@ import struct
 from array import array
 
 from l3mote.format import log2
-from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes
+from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes, workspace
 
 
 def rounded_bias(bits, shift):
@@ -31,8 +31,8 @@ class Loops(Integer):
 
     def _make_workspace(self, plan):
         self.part = array("i", bytes(struct.calcsize(PLANES)))  # of a plane
-        self.taps = bytearray(8 * plan.max_values + 2 * plan.strip)
-        self.rows = memoryview(self.taps)[8 * plan.max_values :]
+        self.taps = self._behind_chunk(plan, workspace(plan))
+        self.rows = self.taps[8 * plan.max_values :]
         self.p = array("i", [0] * 19)
         self.p[10] = 2 * plan.max_values
 

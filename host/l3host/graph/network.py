@@ -14,6 +14,7 @@ import numpy as np
 from l3host.errors import L3Error
 from l3host.graph.fixed_point import FixedPoint
 from l3mote import format as fmt
+from l3mote.opening import frontend_problem
 
 ACTIVATIONS = {"none": fmt.NONE, "relu": fmt.RELU, "softmax": fmt.SOFTMAX, "sigmoid": fmt.SIGMOID}
 
@@ -89,7 +90,7 @@ class Graph:
 
     def check(self) -> None:
         """Raise L3Error, naming the layer, unless shapes and values chain up to something that can be written."""
-        problem = self.frontend.problem()
+        problem = frontend_problem(self.frontend)
         if problem:
             raise L3Error(f"front-end: field {problem} is out of range")
         if not self.convs or self.layers != self.convs + self.denses:

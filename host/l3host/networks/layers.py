@@ -5,6 +5,7 @@ import numpy as np
 from l3host.errors import L3Error
 from l3host.networks.backend import keras, tf
 from l3mote.format import PADDING_SAME, SCALE_MEL, Frontend
+from l3mote.opening import frontend_problem
 
 FIELDS = Frontend.FIELDS[:-2]  # the last two are the input batch norm, which the network learns
 
@@ -32,8 +33,9 @@ class LogMel(keras.layers.Layer):
         if missing:
             raise TypeError(f"LogMel needs {', '.join(missing)}")
         self.frontend = Frontend(*[config.pop(name) for name in FIELDS], 1.0, 0.0)
-        if self.frontend.problem():
-            raise L3Error(f"front-end: field {self.frontend.problem()} is out of range")
+        problem = frontend_problem(self.frontend)
+        if problem:
+            raise L3Error(f"front-end: field {problem} is out of range")
         super().__init__(trainable=False, **{k: v for k, v in config.items() if k != "trainable"})
 
     @classmethod

