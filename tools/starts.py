@@ -14,7 +14,7 @@ from l3host.emulate import rp2040
 from l3host.emulate.rp2040.board import board
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kit"))
-from deployed import COMMAND, FEW, first_line, soft_reboot, with_heap  # noqa: E402
+from deployed import COMMAND, FEW, first_line, soft_reboot, with_heap  # type: ignore[import-not-found]
 
 
 def deploy(there, *arguments):
