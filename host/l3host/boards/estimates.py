@@ -21,8 +21,8 @@ PACKAGE_BYTES = 69_000
 # The same with a float kernel: 33 + 17 kB measured in 32-bit MicroPython + ulab and CircuitPython on a PC, from sources.
 FLOAT_PACKAGE_BYTES = 50_000
 # What the listening app takes besides its ring, at least: 9 kB of modules before the model, 8 after it, 9 with a microphone's
-# driver, 3 kept for files. Measured on the emulated RP2040: 180 kB at the prompt (178 to a deployment's probe) leave 8 once it listens,
-# 176 are too few.
+# driver, 3 kept for files. Measured on the emulated RP2040: 180 kB at the prompt, 178 to a deployment's probe, leave 8 once it
+# listens; 176 at the prompt are too few.
 APP_BYTES = 26_000
 
 STOCK = "MicroPython"
