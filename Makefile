@@ -6,7 +6,7 @@ LOCKS := tools/locks
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 PYTEST ?= -q
 ARCH ?= armv6m
-C_FILES = $(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h tests/native/*.c)
+C_FILES = $(filter-out device/native/build-%,$(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h tests/native/*.c))
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
