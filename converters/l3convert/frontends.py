@@ -46,7 +46,7 @@ def linear(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
     for known in map(frontend, [name] if name else FRONTENDS):
         if ours == (known.window, known.n_fft, known.hop_length, known.bands, known.padding):
             return known
-    raise layer.error(f"(window, DFT, hop, bands, padding) {ours} is no known linear front-end: supported is 'linear'")
+    raise layer.error(f"(window, DFT, hop, bands, padding) {ours} is not a known linear front-end: supported is 'linear'")
 
 
 def log_mel(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:

@@ -55,7 +55,7 @@ MIN_FLOOR = 1e-18  # its square must not be zero in a board's 32-bit floats
 
 
 class FormatError(ValueError):
-    """The file is no valid .l3m file; the message names the field and the byte offset."""
+    """The file is not a valid .l3m file; the message names the field and the byte offset."""
 
 
 def align(n):

@@ -93,7 +93,7 @@ class Opening(Bytes):
     def _read_layers(self):
         offset, data = self._section("LAYERS", fmt.LAYER_BYTES, fmt.LAYER_BYTES * fmt.MAX_LAYERS)
         if len(data) % fmt.LAYER_BYTES:
-            raise FormatError("LAYERS at byte %d: %d bytes is no multiple of %d" % (offset, len(data), fmt.LAYER_BYTES))
+            raise FormatError("LAYERS at byte %d: %d bytes is not a multiple of %d" % (offset, len(data), fmt.LAYER_BYTES))
         self.layers = []  # type: list
         rows, cols, channels = self.frontend.frames, self.frontend.bands, 1
         at = 0

@@ -38,7 +38,7 @@ class Answers(NamedTuple):
 def run_windows(
     graph: Graph, windows: np.ndarray, progress: Callable[[int], None] | None = None, dtype: type = np.float32
 ) -> Answers:
-    """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype; progress is told windows done.
+    """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype; progress is called with windows done.
 
     One batch a core, each with one BLAS thread: several threads in one matrix product wait for each other on a busy machine.
     No more activations are in memory than those batches'.

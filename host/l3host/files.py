@@ -42,7 +42,7 @@ def claim_output(path: str, force: bool) -> Path:
     if out.is_dir():
         raise L3Error(f"{path} is a directory: name a file")
     if out.exists() and not out.is_file():
-        raise L3Error(f"{path} is no regular file: it would be replaced, not written to")
+        raise L3Error(f"{path} is not a regular file: it would be replaced, not written to")
     if not out.parent.is_dir():
         raise L3Error(f"no such directory: {out.parent}")
     if out.exists() and not force:

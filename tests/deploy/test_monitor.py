@@ -1,4 +1,4 @@
-"""l3mote monitor: a program's lines from the emulated RP2040, in a terminal of its own, and what is no event."""
+"""l3mote monitor: a program's lines from the emulated RP2040, in a terminal of its own, and what is not an event."""
 
 import contextlib
 import csv

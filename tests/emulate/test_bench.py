@@ -1,4 +1,4 @@
-"""The bench's code on one tiny layer in the unix port; `make bench` itself is no test."""
+"""The bench's code on one tiny layer in the unix port; `make bench` itself is not a test."""
 
 import dataclasses
 

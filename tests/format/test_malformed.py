@@ -256,7 +256,7 @@ def test_too_many_layers():
 
 
 def test_half_a_layer():
-    refused(resized("LAYERS", lambda part: part[:-4]), "LAYERS at byte 136: 140 bytes is no multiple of 48", 136)
+    refused(resized("LAYERS", lambda part: part[:-4]), "LAYERS at byte 136: 140 bytes is not a multiple of 48", 136)
 
 
 def test_a_layer_missing():

@@ -584,7 +584,7 @@ def test_output_is_a_directory(refusal, arguments, output):
 def test_a_device_or_pipe_is_not_replaced(refusal):
     os.mkfifo("noise.npz")
     said = refusal("embed", "tiny.l3m", "noise.wav", "--force")
-    assert said == "noise.npz is no regular file: it would be replaced, not written to"
+    assert said == "noise.npz is not a regular file: it would be replaced, not written to"
     assert Path("noise.npz").is_fifo()
 
 

@@ -70,7 +70,7 @@ def test_every_table(load, tmp_path):
 
 
 def test_what_is_told_has_no_paths(load, tmp_path):
-    assert str(tmp_path) not in str(load(FULL, esc=str(tmp_path / "sounds")).told())
+    assert str(tmp_path) not in str(load(FULL, esc=str(tmp_path / "sounds")).to_json())
 
 
 def test_paths_given_go_before_the_recipes_own(load, tmp_path):
@@ -80,7 +80,7 @@ def test_paths_given_go_before_the_recipes_own(load, tmp_path):
 
 
 WRONG = {
-    "a = 1\nb = = 2\n": r"my.toml: no valid TOML: .*line 2",
+    "a = 1\nb = = 2\n": r"my.toml: not valid TOML: .*line 2",
     "speed = 1\n" + SHAPE: r"my.toml: unknown key 'speed': known are source, seed, paper, student",
     "[prune]\nsparsity = 5": r"my.toml: table \[source\] is missing",
     "[source]\n": r"my.toml, \[source\]: key 'weights' is missing",

@@ -186,7 +186,7 @@ def refused(*folders):
 
 def test_folders_that_are_no_finished_run(run, tmp_path):
     folder = run("a")
-    assert "is no run folder of l3mote compress (it has no run.json)" in refused(tmp_path)
+    assert "is not a run folder of l3mote compress (it has no run.json)" in refused(tmp_path)
     assert "no run folder" in refused(tmp_path / "nowhere")
     assert "a run folder is given twice" in refused(folder, tmp_path / "runs" / ".." / "runs" / "a")
     (folder / "result.json").write_text('{"name": "a"}')

@@ -152,7 +152,7 @@ import sys
 from pathlib import Path
 from l3host.networks import backend
 backend.one_thread()
-backend.join()
+backend.init_workers()
 sys.path[:0] = sys.argv[1].split(os.pathsep)
 import numpy as np
 import test_loop

@@ -484,7 +484,7 @@ def level(power: ptr32, shifts: ptr8, weights: ptr16, p: ptr32) -> int:
 @micropython.viper
 def log2(x: int, table: ptr16) -> int:
     """log2 of 1 <= x < 2^31 in 2^-16."""
-    one = 1  # 2^30 is no small integer where a word has 32 bits, so it is made, not written
+    one = 1  # 2^30 is not a small integer where a word has 32 bits, so it is made, not written
     exponent = 0
     v = x
     while v > 1:

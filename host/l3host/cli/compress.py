@@ -35,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
 
     (recipe,) = load([args.recipe], args.data, args.skip_bad)
     folder = Path(args.run_dir or Path(RUNS) / recipe.name)
-    runs.together()
-    with named_bars(args.json) as told:
-        result = runs.compress(recipe, folder, lambda what, done, of: told(recipe.name, what, done, of))
+    runs.init()
+    with named_bars(args.json) as on_progress:
+        result = runs.compress(recipe, folder, lambda what, done, of: on_progress(recipe.name, what, done, of))
     results(args.json, result, lambda: show_compressed(result, folder))
     return 0
 
@@ -59,16 +59,16 @@ def load(names: Sequence[str], data: Sequence[tuple[str, str]], skip_bad: bool) 
 
 @contextmanager
 def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
-    """Bars on stderr by name: told (name, what is done, how much, of how much)."""
+    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
     with bars(quiet) as shown:
         tasks: dict = {}
 
-        def told(name: str, what: str, done: int, of: int) -> None:
+        def on_progress(name: str, what: str, done: int, of: int) -> None:
             if name not in tasks:
                 tasks[name] = shown.add_task(name)
             shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)
 
-        yield told
+        yield on_progress
 
 
 def show_compressed(result: Result, folder: Path) -> None:

@@ -35,12 +35,12 @@ def run(args: argparse.Namespace) -> int:
 
     work = sweeping.folders(load(args.recipe, args.data, args.skip_bad), Path(args.run_dir))
     Path(args.run_dir).mkdir(parents=True, exist_ok=True)
-    with named_bars(args.json) as told:
+    with named_bars(args.json) as on_progress:
         if args.scheduler:
-            failures = sweeping.on_cluster(work, args.scheduler, told)
+            failures = sweeping.on_cluster(work, args.scheduler, on_progress)
         else:
             processes = os.cpu_count() or 1 if args.jobs is None else args.jobs
-            failures = sweeping.locally(work, processes, Path(args.run_dir) / "log.txt", told)
+            failures = sweeping.locally(work, processes, Path(args.run_dir) / "log.txt", on_progress)
     done = {name: read_json(folder / RESULT) for name, (_, folder) in work.items() if name not in failures}
     results(args.json, {"results": done, "failures": failures}, lambda: show_swept(done, failures, work))
     return 1 if failures else 0

@@ -30,7 +30,7 @@ LAST_LINE = b"\nWHOLE = True"  # of the starter
 SPARE_BLOCKS = 4  # of a file system, for what it writes besides
 
 Progress = Callable[[int], None]
-Say = Callable[[str], None]  # told what happens now
+Say = Callable[[str], None]  # called with what happens now
 
 
 def ignore(_) -> None:

@@ -30,7 +30,7 @@ class Target:
         raise NotImplementedError
 
     def write(self, path: str, data: bytes, progress: Callable[[int], None]) -> None:
-        """Write a file, making its folders; progress is told of the bytes sent."""
+        """Write a file, making its folders; progress is called with the bytes sent."""
         self.call("begin", path)
         for at in range(0, len(data), PART):
             part = data[at : at + PART]

@@ -41,7 +41,7 @@ def expectation(text: str) -> Expectation:
     """'dog@2.0-4.5'. Raises L3Error."""
     found = EXPECTATION.fullmatch(text)
     if not found or float(found["first"]) > float(found["last"]):
-        raise L3Error(f"{text!r} is no expectation: write LABEL@FROM-TO in seconds, for example dog@2.0-4.5")
+        raise L3Error(f"{text!r} is not an expectation: write LABEL@FROM-TO in seconds, for example dog@2.0-4.5")
     return Expectation(found["label"], float(found["first"]), float(found["last"]))
 
 

@@ -24,10 +24,12 @@ HOP = 0.5  # seconds between frames
 BLOCK = 32  # clips computed and saved at a time
 
 Embedder = Callable[[np.ndarray], np.ndarray]  # windows (N, samples) float32 in [-1, 1] -> embeddings (N, D)
-Told = Callable[[int], None]  # is told clips done
+OnProgress = Callable[[int], None]  # called with clips done
 
 
-def of_model(model: str, dataset: Dataset, run_dir: str, hop: float = HOP, told: Told | None = None) -> list[np.ndarray]:
+def of_model(
+    model: str, dataset: Dataset, run_dir: str, hop: float = HOP, on_progress: OnProgress | None = None
+) -> list[np.ndarray]:
     """Embeddings (frames, D) float32 of each clip, by the reference on a .l3m (path or shipped name).
 
     run_dir: takes them in a folder named by model, clips, hop and l3mote's version, so that only the first call computes.
@@ -40,11 +42,16 @@ def of_model(model: str, dataset: Dataset, run_dir: str, hop: float = HOP, told:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise L3Error(f"cannot use the run directory {run_dir}: {e.strerror}") from None
-    return of_clips(dataset, lambda windows: run_windows(graph, windows)[0], graph.frontend, hop, folder, told)
+    return of_clips(dataset, lambda windows: run_windows(graph, windows)[0], graph.frontend, hop, folder, on_progress)
 
 
 def of_clips(
-    dataset: Dataset, embed: Embedder, fe: Frontend, hop: float = HOP, folder: Path | None = None, told: Told | None = None
+    dataset: Dataset,
+    embed: Embedder,
+    fe: Frontend,
+    hop: float = HOP,
+    folder: Path | None = None,
+    on_progress: OnProgress | None = None,
 ) -> list[np.ndarray]:
     """Embeddings (frames, D) float32 of each clip, of windows of fe.window samples every `hop` seconds, the end padded.
 
@@ -65,8 +72,8 @@ def of_clips(
             if saved:
                 _write(saved, block)
         out += block
-        if told:
-            told(len(clips))
+        if on_progress:
+            on_progress(len(clips))
     return out
 
 

@@ -14,7 +14,7 @@ from l3host.evaluate import metrics
 from l3host.evaluate.crossval import summary
 from l3host.evaluate.probes import PROBES, Set
 
-Told = Callable[[int], None]  # is told probes trained
+OnProgress = Callable[[int], None]  # called with probes trained
 
 
 class Round(NamedTuple):
@@ -52,7 +52,7 @@ def evaluate(
     probe: str = "mlp",
     folds: Sequence[int] | None = None,
     seeds: int = 1,
-    told: Told | None = None,
+    on_progress: OnProgress | None = None,
 ) -> dict:
     """Judge embeddings by what a probe learns from them: a dictionary that is ready for JSON.
 
@@ -71,8 +71,8 @@ def evaluate(
             tested.append((members(dataset, embeddings, [turn.test]).targets, []))
             for seed in numbers:
                 tested[-1][1].append(scores(dataset, embeddings, probe, turn, seed))
-                if told:
-                    told(1)
+                if on_progress:
+                    on_progress(1)
     names = ["test" if dataset.split else str(turn.test) for turn in plan]
     figures = several_labels if dataset.multilabel else one_label
     return {

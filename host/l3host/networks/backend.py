@@ -18,7 +18,7 @@ try:
 except ImportError:
     raise L3Error("training needs TensorFlow: pip install 'l3mote[train]'") from None
 
-__all__ = ["is_chief", "join", "keras", "lost_workers", "meet", "one_thread", "strategy", "tf"]
+__all__ = ["barrier", "init_workers", "is_chief", "keras", "lost_workers", "one_thread", "strategy", "tf"]
 
 
 def one_thread() -> None:
@@ -31,38 +31,38 @@ def one_thread() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-_together: tf.distribute.Strategy | None = None  # once join() has found others
+_workers: tf.distribute.Strategy | None = None  # once init_workers() has found others
 
 
-def join() -> None:
+def init_workers() -> None:
     """Become one of the workers that TF_CONFIG names (TensorFlow's convention); without it this process stays alone.
 
     Only possible before TensorFlow runs its first operation; waits until all workers are there. Raises L3Error for a
-    TF_CONFIG that is no JSON.
+    TF_CONFIG that is not JSON.
     """
-    global _together
+    global _workers
     if "TF_CONFIG" in os.environ:
         try:
-            _together = tf.distribute.MultiWorkerMirroredStrategy()
+            _workers = tf.distribute.MultiWorkerMirroredStrategy()
         except ValueError as e:
             raise L3Error(f"TF_CONFIG names no workers: {str(e).splitlines()[0]}") from None
 
 
 def strategy() -> tf.distribute.Strategy:
     """Whose scope networks are made and trained in: of all workers that were joined, or of this process."""
-    return _together or tf.distribute.get_strategy()
+    return _workers or tf.distribute.get_strategy()
 
 
 def is_chief() -> bool:
     """Whether this process is the one that writes files: the first of the workers, or the only one."""
-    return _together is None or _together.cluster_resolver.task_id == 0
+    return _workers is None or _workers.cluster_resolver.task_id == 0
 
 
-def meet() -> None:
+def barrier() -> None:
     """Wait until every worker has come as far. Raises L3Error if one is gone."""
-    if _together:
+    if _workers:
         with lost_workers():
-            _together.reduce(tf.distribute.ReduceOp.SUM, _together.run(lambda: tf.constant(0.0)), axis=None)
+            _workers.reduce(tf.distribute.ReduceOp.SUM, _workers.run(lambda: tf.constant(0.0)), axis=None)
 
 
 @contextmanager

@@ -121,7 +121,7 @@ class Recipe:
         names = [user.data for user in users] + ([self.convert.calibrate] if self.convert.calibrate else [])
         return list(dict.fromkeys(names))
 
-    def told(self) -> dict:
+    def to_json(self) -> dict:
         """The recipe ready for JSON, without paths: two runs of it may find the same data in different places."""
         plain = asdict(self)
         del plain["data"], plain["source"]["weights"], plain["source"]["video"]

@@ -31,12 +31,12 @@ def recover(run: Run, number: int) -> dict:
 
     step = run.recipe.recover[number - 1]
     name = f"recover-{number}"
-    backend.meet()  # the network before it is there
+    backend.barrier()  # the network before it is there
     with backend.strategy().scope():
         before = run.network(f"recover-{number - 1}" if number > 1 else CUT)
         model, note = METHODS[step.method](run, step, before, run.folder / name)
     run.save(model, name)
-    backend.meet()  # nobody reads these any more
+    backend.barrier()  # nobody reads these any more
     (run.folder / name / CACHE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
     return {"method": step.method, "data": step.data, **note}
@@ -65,8 +65,8 @@ def by_kd(run: Run, step: Recover, model, folder: Path):
 
     found = unlabelled(run, step)
     pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
-    told = progress(run, folder.name, step)
-    model = training.kd(run.network(SOURCE), model, pcm, of_kind(step, settings.Kd), folder, told, gradual(run, folder))
+    on_progress = progress(run, folder.name, step)
+    model = training.kd(run.network(SOURCE), model, pcm, of_kind(step, settings.Kd), folder, on_progress, gradual(run, folder))
     return model, credit(found) | history(folder)
 
 
@@ -112,15 +112,15 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
     decoded = itertools.count(1)
 
     def on_file(_: int) -> None:
-        run.told(f"{folder.name}, videos", next(decoded), len(paths))
+        run.on_progress(f"{folder.name}, videos", next(decoded), len(paths))
 
     recordings, bad = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], on_file, run.recipe.skip_bad)
     enough = len(recordings) >= 2 * APART
     unseen = recordings[::APART] if enough else []
     seen = [r for i, r in enumerate(recordings) if i % APART] if enough else recordings
-    told = progress(run, folder.name, step)
+    on_progress = progress(run, folder.name, step)
     chosen = of_kind(step, settings.Avc)
-    net = training.avc(model, video, seen, chosen, folder, told, gradual(run, folder))
+    net = training.avc(model, video, seen, chosen, folder, on_progress, gradual(run, folder))
     if chosen.train_video:
         run.save(video, "video")
     note = {"recordings": len(seen), "licence": "", "attribution": "", "skipped": bad} | history(folder)
@@ -184,7 +184,7 @@ def history(folder: Path) -> dict:
 def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]:
     """For loop.run."""
     total = of_kind(step, settings.Schedule).epochs
-    return lambda epochs, loss: run.told(f"{what}, loss {loss:.4f}", epochs, total)
+    return lambda epochs, loss: run.on_progress(f"{what}, loss {loss:.4f}", epochs, total)
 
 
 def of_kind(step: Recover, kind: type[S]) -> S:

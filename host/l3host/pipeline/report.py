@@ -69,9 +69,9 @@ class Finished:
 
 
 def read(folder: Path) -> Finished:
-    """Raises L3Error for a folder that is no run's, or of a run that is not finished."""
+    """Raises L3Error for a folder that is not a run's, or of a run that is not finished."""
     if not (folder / NOTE).exists():
-        raise L3Error(f"{folder} is no run folder of l3mote compress (it has no {NOTE})")
+        raise L3Error(f"{folder} is not a run folder of l3mote compress (it has no {NOTE})")
     if not (folder / RESULT).exists():
         note = read_json(folder / NOTE)
         recipe = note.get("recipe") if isinstance(note, dict) else None

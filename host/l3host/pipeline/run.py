@@ -16,7 +16,7 @@ from l3host.pipeline import recover, stages
 from l3host.pipeline.inputs import inputs
 from l3host.pipeline.recipe import Recipe
 from l3host.pipeline.result import Result, Weights
-from l3host.pipeline.stages import Run, Told
+from l3host.pipeline.stages import OnProgress, Run
 from l3host.runs import RESULT, claimed
 
 NEEDS = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
@@ -34,34 +34,34 @@ def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
     return found | {"convert": stages.convert, "plan": stages.plan}
 
 
-def compress(recipe: Recipe, folder: Path, told: Told = lambda what, done, total: None) -> Result:
+def compress(recipe: Recipe, folder: Path, on_progress: OnProgress = lambda what, done, total: None) -> Result:
     """Run a recipe in a folder of its own and return what result.json then holds; model.l3m stands beside it.
 
     A call on the folder of a run that was killed goes on with the stage, and in a training with the epoch, that was not
     finished, and ends with the same bytes (where backend.one_thread() was called before). Of several workers
-    (backend.join()) the chief does all this and the others only their shares of the trainings; all see the same folder.
+    (backend.init_workers()) the chief does all this and the others only their shares of the trainings; all see the same folder.
     Raises L3Error: a folder of another recipe or in use, whatever a stage refuses; what was finished stays.
     """
     from l3host.networks import backend
 
     if backend.is_chief():
-        with claimed(folder, lambda: {"recipe": recipe.told(), "inputs": inputs(recipe)}, "recipe") as mine:
-            backend.meet()
+        with claimed(folder, lambda: {"recipe": recipe.to_json(), "inputs": inputs(recipe)}, "recipe") as mine:
+            backend.barrier()
             if not (folder / RESULT).exists():
-                lead(Run(recipe, folder, mine["inputs"], told))
+                run_chief(Run(recipe, folder, mine["inputs"], on_progress))
     else:
-        assist(Run(recipe, folder, {}, told))
-    backend.meet()
+        run_worker(Run(recipe, folder, {}, on_progress))
+    backend.barrier()
     return read_json(folder / RESULT)
 
 
-def lead(run: Run) -> None:
+def run_chief(run: Run) -> None:
     """Every stage that has no note yet, then the result."""
     todo = plan(run.recipe)
     for number, (name, stage) in enumerate(todo.items()):
         note = run.folder / f"{name}.json"
         if not note.exists():
-            run.told(name, number, len(todo))
+            run.on_progress(name, number, len(todo))
             start = time.monotonic()
             found = stage(run)
             files.write_json(note, found | {"seconds": round(time.monotonic() - start, 1)})
@@ -69,13 +69,13 @@ def lead(run: Run) -> None:
     files.write_json(run.folder / RESULT, result)
 
 
-def assist(run: Run) -> None:
+def run_worker(run: Run) -> None:
     """A share of each training that has no note yet."""
     from l3host.networks import backend
 
     numbers = range(1, len(run.recipe.recover) + 1)
     todo = [number for number in numbers if not (run.folder / f"recover-{number}.json").exists()]
-    backend.meet()  # the folder is the chief's, who has noted nothing new so far
+    backend.barrier()  # the folder is the chief's, who has noted nothing new so far
     for number in todo:
         recover.recover(run, number)
 
@@ -90,12 +90,12 @@ def one_thread() -> None:
     backend.one_thread()
 
 
-def together() -> None:
+def init() -> None:
     """one_thread(), and with the other workers that TF_CONFIG names."""
     one_thread()
     from l3host.networks import backend
 
-    backend.join()
+    backend.init_workers()
 
 
 def weights_of(note: dict) -> Weights:
@@ -111,7 +111,7 @@ def gather(run: Run, notes: dict[str, dict]) -> Result:
     return {
         "name": run.recipe.name,
         "version": __version__,
-        "recipe": run.recipe.told(),
+        "recipe": run.recipe.to_json(),
         "source": notes["load"]["source"],
         "inputs": run.inputs,
         "before": weights_of(notes["load"]),

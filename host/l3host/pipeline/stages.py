@@ -30,7 +30,7 @@ BOARD, KERNEL = "rp2040", "native"  # that times are compared on
 MODEL = "model.l3m"
 SOURCE, CUT = "source", "cut"
 
-Told = Callable[[str, int, int], None]  # is told (what is done, how much of it, of how much)
+OnProgress = Callable[[str, int, int], None]  # called with (what is done, how much of it, of how much)
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Run:
     recipe: Recipe
     folder: Path
     inputs: dict[str, str]
-    told: Told
+    on_progress: OnProgress
 
     def network(self, name: str):
         """A network that an earlier stage saved."""
@@ -164,7 +164,7 @@ def sensitivity(run: Run) -> dict:
     for row in study.study(model, judge, [(row["layer"], row["percent"]) for row in rows]):
         rows.append(row)
         files.write_json(kept, rows)
-        run.told("sensitivity", len(rows), total)
+        run.on_progress("sensitivity", len(rows), total)
     return {"rows": rows} | described(part, dataset)
 
 
@@ -174,14 +174,16 @@ def evaluate(run: Run, number: int) -> dict:
     dataset = run.dataset(part)
     kept = run.folder / f"embeddings-{number}"
     kept.mkdir(exist_ok=True)
-    told = partial(run.told, f"evaluate {part.data}")
-    result = judged(run.network(run.last), dataset, part, kept, lambda clips: told(clips, len(dataset.clips)))
+    on_progress = partial(run.on_progress, f"evaluate {part.data}")
+    result = judged(run.network(run.last), dataset, part, kept, lambda clips: on_progress(clips, len(dataset.clips)))
     shutil.rmtree(kept)
     return result
 
 
-def judged(model, dataset, part: Evaluate, kept: Path | None = None, told: Callable[[int], None] = lambda clips: None) -> dict:
-    """protocol.evaluate on a network's embeddings; a head is left out. kept: folder of those computed; told: clips embedded."""
+def judged(
+    model, dataset, part: Evaluate, kept: Path | None = None, on_progress: Callable[[int], None] = lambda clips: None
+) -> dict:
+    """Evaluate a network's embeddings, a head left out. kept: folder of those computed; on_progress: called with clips done."""
     from l3host.evaluate import embeddings, protocol
     from l3host.networks import build
 
@@ -192,7 +194,7 @@ def judged(model, dataset, part: Evaluate, kept: Path | None = None, told: Calla
     def heard(clips: int) -> None:
         nonlocal done
         done += clips
-        told(done)
+        on_progress(done)
 
     found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, kept, heard)
     return protocol.evaluate(dataset, found, part.probe, part.folds, part.seeds) | described(part, dataset)
@@ -210,8 +212,8 @@ def embedder(network) -> Callable[[np.ndarray], np.ndarray]:
 
 def described(part: Evaluate, dataset) -> dict:
     """What a report must say of an evaluation besides its figures."""
-    told = {"data": part.data, "dataset": dataset.name, "probe": part.probe, "hop_seconds": part.hop}
-    return told | {"folds": part.folds or dataset.folds}
+    row = {"data": part.data, "dataset": dataset.name, "probe": part.probe, "hop_seconds": part.hop}
+    return row | {"folds": part.folds or dataset.folds}
 
 
 def headline(result: dict) -> tuple[str, float]:
@@ -269,8 +271,8 @@ def passes(run: Run) -> list[str]:
 
 def said(values: dict) -> str:
     """'depth conv7': what is set of a table."""
-    told = {key: value for key, value in values.items() if value is not None and value is not False}
-    return ", ".join(key if value is True else f"{key} {value}" for key, value in told.items())
+    given = {key: value for key, value in values.items() if value is not None and value is not False}
+    return ", ".join(key if value is True else f"{key} {value}" for key, value in given.items())
 
 
 def cosine(network, model: Path, pcm: np.ndarray) -> float:

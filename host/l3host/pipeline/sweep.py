@@ -14,7 +14,7 @@ from l3host.train import jobs
 
 ATTEMPTS = 2  # a recipe whose process dies is run once more: it goes on where it stopped
 
-Told = Callable[[str, str, int, int], None]  # is told (recipe, what is done, how much of it, of how much)
+OnProgress = Callable[[str, str, int, int], None]  # called with (recipe, what is done, how much of it, of how much)
 Failures = dict[str, str]  # recipe -> why it has no result
 
 
@@ -28,7 +28,7 @@ def folders(recipes: Sequence[Recipe], runs: Path) -> dict[str, tuple[Recipe, Pa
     return found
 
 
-def locally(work: dict[str, tuple[Recipe, Path]], processes: int, log: Path, told: Told) -> Failures:
+def locally(work: dict[str, tuple[Recipe, Path]], processes: int, log: Path, on_progress: OnProgress) -> Failures:
     """Run the recipes in `processes` processes at a time, each with one thread. Raises L3Error for less than one.
 
     A recipe that fails does not stop the others; one whose process dies is run once more.
@@ -42,7 +42,7 @@ def locally(work: dict[str, tuple[Recipe, Path]], processes: int, log: Path, tol
         if isinstance(message, str):
             failures[name] = message
         else:
-            told(name, *message)
+            on_progress(name, *message)
 
     def died(name: str, status: int) -> bool:
         deaths[name] += 1
@@ -65,7 +65,7 @@ def _job(job: tuple[Recipe, Path], send: jobs.Send) -> None:
         send(str(e))
 
 
-def on_cluster(work: dict[str, tuple[Recipe, Path]], scheduler: str, told: Told) -> Failures:
+def on_cluster(work: dict[str, tuple[Recipe, Path]], scheduler: str, on_progress: OnProgress) -> Failures:
     """Run the recipes on the workers of a Dask scheduler; they must have l3mote[train] and see the same paths.
 
     A recipe whose worker dies is given to another one by the scheduler, and goes on where it stopped.
@@ -87,7 +87,7 @@ def on_cluster(work: dict[str, tuple[Recipe, Path]], scheduler: str, told: Told)
             outcome = f"{type(error).__name__}: {error}" if error else future.result()
             if outcome:
                 failures[futures[future]] = outcome
-            told("recipes", futures[future], done, len(futures))
+            on_progress("recipes", futures[future], done, len(futures))
     return failures
 
 

@@ -21,7 +21,7 @@ def read(path: Path) -> dict:
     except OSError as e:
         raise L3Error(f"cannot read {path}: {e.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise L3Error(f"{path}: no valid TOML: {e}") from None
+        raise L3Error(f"{path}: not valid TOML: {e}") from None
 
 
 def build(cls: type, table: object, where: str, leave_out: Sequence[str] = ()):

@@ -22,7 +22,7 @@ ROLLOFF = 0.9475937167399596
 KAISER_BETA = 14.769656459379492
 BLOCK = 1 << 18  # samples decoded at a time
 RATES = (1000, 768000)  # Hz of files; beyond, a header is wrong
-LOUDEST = 2.0**31  # floats may be in units of 16 or 32 bits' integers; beyond, they are no sound
+LOUDEST = 2.0**31  # floats may be in units of 16 or 32 bits' integers; beyond, they are not sound
 CANCELLED = 1e-3  # of the channels' power left in their mean: 30 dB less
 TABLE = 512  # entries of its table a zero crossing: the step between taps is a whole number of them
 

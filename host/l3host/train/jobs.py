@@ -15,7 +15,7 @@ PROCESSES = min(2, os.cpu_count() or 1)
 
 
 Send = Callable[[Any], None]
-Died = Callable[[str, int], bool]  # is told (name, exit status); says whether the job is run again
+Died = Callable[[str, int], bool]  # called with (name, exit status); says whether the job is run again
 
 
 def run(

@@ -27,7 +27,7 @@ CHECKPOINT = "checkpoint.npz"
 EVENTS = "tensorboard"  # folder of the loss and the learning rate of each epoch
 WARM_UP = 1 / 20  # of the epochs
 
-Progress = Callable[[int, float], None]  # is told (epochs done, loss); may raise to stop, the checkpoint is then written
+Progress = Callable[[int, float], None]  # called with (epochs done, loss); may raise to stop, the checkpoint is then written
 
 
 class Task(Protocol):
@@ -160,7 +160,7 @@ def run(
             progress(len(loop.losses), loss)
     finally:
         synchronize(loop.model, False)  # it would be saved with the network
-    backend.meet()  # the checkpoint is there for every worker
+    backend.barrier()  # the checkpoint is there for every worker
     return loop
 
 

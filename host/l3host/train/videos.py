@@ -28,13 +28,18 @@ class Recording(NamedTuple):
 
 
 def load(
-    paths: Sequence[str], cache: Path, rate: int, side: int, told: Callable[[int], None] | None = None, skip_bad: bool = False
+    paths: Sequence[str],
+    cache: Path,
+    rate: int,
+    side: int,
+    on_progress: Callable[[int], None] | None = None,
+    skip_bad: bool = False,
 ) -> tuple[list[Recording], list[str]]:
     """(recordings, the files left out and why), for a video network of side x side pixels; kept in `cache`, read from there on.
 
-    told is told files done. Raises L3Error where PyAV is absent; for files that cannot be read, have no picture or no sound,
-    or repeat another one, naming the first few, unless skip_bad; and for fewer than 2 recordings: a pair that does not belong
-    together takes two.
+    on_progress is called with files done. Raises L3Error where PyAV is absent; for files that cannot be read, have no picture or
+    no sound, or repeat another one, naming the first few, unless skip_bad; and for fewer than 2 recordings: a pair that does not
+    belong together takes two.
     """
     cache.mkdir(parents=True, exist_ok=True)
     found, bad = [], []
@@ -47,8 +52,8 @@ def load(
             found.append(one)
         except L3Error as e:
             bad.append(str(e))
-        if told:
-            told(1)
+        if on_progress:
+            on_progress(1)
     if not skip_bad:
         refuse(bad, len(paths))
     check(found, f" (left out: {', '.join(bad)})" if bad else "")
