@@ -21,7 +21,7 @@ from l3mote.reader import Reader
 from l3mote.seconds import samples
 
 LATER = 32768  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
-# Where they are not left the plan is small, and its steps are short: 14 ms on a Pico, not 59. Then the driver may hold less, too.
+# Where they are not left the plan is small, and its steps are short: 26 ms on a Pico, not 59. Then the driver may hold less, too.
 SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
