@@ -187,7 +187,7 @@ def refused(*folders):
 def test_folders_that_are_no_finished_run(run, tmp_path):
     folder = run("a")
     assert "is not a run folder of l3mote compress (it has no run.json)" in refused(tmp_path)
-    assert "no run folder" in refused(tmp_path / "nowhere")
+    assert "not a run folder" in refused(tmp_path / "nowhere")
     assert "a run folder is given twice" in refused(folder, tmp_path / "runs" / ".." / "runs" / "a")
     (folder / "result.json").write_text('{"name": "a"}')
     assert "result.json has no version: it is not what this version" in refused(folder)
@@ -209,7 +209,7 @@ def test_the_run_folder_of_train_is_not_one_of_compress(note, tmp_path):
 def test_nothing_is_written_when_a_run_is_refused(run, tmp_path, capsys):
     out = tmp_path / "report.html"
     assert cli.main(["report", str(run("a")), str(tmp_path), "-o", str(out)]) == 1
-    assert "no run folder" in capsys.readouterr().err
+    assert "not a run folder" in capsys.readouterr().err
     assert not out.exists() and not out.with_suffix(".md").exists()
     assert cli.main(["report", str(tmp_path / "runs" / "a"), "-o", str(tmp_path / "report.md")]) == 1
     assert "name it .html" in capsys.readouterr().err
