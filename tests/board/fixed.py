@@ -21,7 +21,8 @@ def work(folder):
     with open(folder + "/integers.i16", "wb") as f:
         for _ in model.logmel.steps(model.pcm, model.planes[0]):
             yield
-        f.writelines(array("h", model.kernel.row(model.planes[0], 0, t + 1)) for t in range(model.reader.frontend.frames))
+        for t in range(model.reader.frontend.frames):
+            f.write(array("h", model.kernel.row(model.planes[0], 0, t + 1)))
         for _ in model.network_steps():
             yield
         f.write(array("h", model.vectors[0]))
