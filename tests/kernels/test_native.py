@@ -231,7 +231,7 @@ def test_assembly_equals_c(tmp_path):
     require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
     flags = "-mthumb -mcpu=cortex-m0plus -O2 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [TESTS / "asm.c", NATIVE / "armv6m" / "sums.S", NATIVE / "armv6m" / "weights.S"]
+    sources = [TESTS / "asm.c", *sorted((NATIVE / "armv6m").glob("*.S"))]
     subprocess.run(["arm-none-eabi-gcc", *WARNINGS, *flags.split(), *places.split(), *sources, "-lgcc", "-o", program], check=True)
     board = ["qemu-system-arm", "-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]
     done = subprocess.run([*board, program], capture_output=True, text=True, timeout=60)

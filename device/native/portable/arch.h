@@ -5,7 +5,7 @@
 #define POOLS_IN_C 1 // conv.c has a copy of its pool for each common width
 
 typedef struct {
-    int32_t shift;
+    palette_t palette;
 } factors_t;
 
 ALWAYS_INLINE int bit_length(uint32_t x) {
