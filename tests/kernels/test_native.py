@@ -186,10 +186,10 @@ from array import array
 from l3mote.kernels.native import check
 data = bytes([i * 97 %% 251 for i in range(1000)])
 parts, crcs = %r, array("I", %r)
-print([[check(memoryview(data)[a:b], crcs, i) for i in range(len(crcs))] for a, b in parts])
-for i in (len(crcs), -1):
+print([[check(memoryview(data)[a:], b - a, crcs, i) for i in range(len(crcs))] for a, b in parts])
+for n, i in ((1000, len(crcs)), (1000, -1), (1001, 0), (-1, 0)):
     try:
-        check(data, crcs, i)
+        check(data, n, crcs, i)
     except ValueError as e:
         print(e)
 """
@@ -197,7 +197,7 @@ for i in (len(crcs), -1):
     parts = [(0, 1000), (1, 1000), (3, 998), (2, 3), (5, 5)]
     expected = [zlib.crc32(data[a:b]) for a, b in parts]
     equal = [[i == j for j in range(len(parts))] for i in range(len(parts))]
-    assert micropython(code % (parts, expected)).splitlines() == [str(equal)] + 2 * ["parameters reach outside a buffer"]
+    assert micropython(code % (parts, expected)).splitlines() == [str(equal)] + 4 * ["parameters reach outside a buffer"]
 
 
 @pytest.mark.parametrize(

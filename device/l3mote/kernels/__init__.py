@@ -28,8 +28,8 @@ For each window it calls, of the FrontEnd first, then of the Kernel:
     dense(chunk, buffer, x, y)                   the chunk's outputs of a dense layer
     floats(vector, index)                        layer index's output as numbers
 
-and the Reader, for each chunk:
-    check(data, crcs, i)                         is crcs[i] the CRC-32 of data?
+and Weights, of the Reader, for each chunk, once a window:
+    check(data, n, crcs, i)                      is crcs[i] the CRC-32 of data's first n bytes?
 
 An observer and tests may call row(plane, c, index): the elements of channel c's stored row that a layer filled.
 

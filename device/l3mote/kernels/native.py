@@ -104,6 +104,12 @@ class Kernel(Integer):
         self.p = array("i", bytes(4 * _CONV_SLOTS))
         self.part = array("i", bytes(struct.calcsize(_COLUMNS)))  # of a plane
 
+    def _take_constants(self, layer):
+        """A layer's, into its slots, without the object that a slice is."""
+        self.shift_at, fields = self.constants[layer.name]
+        for i in range(_CONV_PITCH - _CONV_CODE):
+            self.p[_CONV_CODE + i] = fields[i]
+
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
         p[_CONV_FILTERS] = n  # whose biases stand at 0
@@ -125,7 +131,7 @@ class Kernel(Integer):
             layer = chunk.layer
             at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
             self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
-            self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[layer.name]
+            self._take_constants(layer)
             pack_into(
                 "<11i", self.p, 4 * _CONV_PITCH, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
                 layer.pool_rows, dst.step, first % layer.pool_rows, dst.cols,
@@ -135,7 +141,7 @@ class Kernel(Integer):
     def dense(self, chunk, buffer, x, y):
         """The chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
-            self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[chunk.layer.name]
+            self._take_constants(chunk.layer)
             pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
         self._run(chunk, buffer, x, y, chunk.first)
 
