@@ -20,7 +20,7 @@ from l3host.sound.windows import cut, windows_of
 from l3mote.kernels import capture
 
 RATE = 8000
-RATES = [(44100, 8000), (48000, 8000), (16000, 8000), (11025, 8000), (8000, 48000), (8001, 8000), (44101, 8000)]
+RATES = [(44100, 8000), (48000, 8000), (16000, 8000), (11025, 8000), (8000, 48000), (8010, 8000), (44100, 8010)]
 
 
 def noise(n, seed=0, scale=0.1):
