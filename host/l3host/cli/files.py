@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from l3host.errors import reason
+from l3host.errors import in_words
 from l3host.show import sounds
 from l3host.text import clean
 
@@ -37,4 +37,4 @@ class Files:
         if self.args.debug:
             raise error
         self.status = 1
-        print(f"l3mote: {clean(reason(error))}", file=sys.stderr)
+        print(f"l3mote: {clean(in_words(error))}", file=sys.stderr)
