@@ -192,4 +192,3 @@ def test_a_terminal_has_one_bar_for_all_files(clips):
         process.wait()
     assert b"of 10 files" in printed and b"x real time" in printed
     assert printed.count(b"\x1b[1A") <= 1  # the cursor goes up once, to remove it: the display has one line
-
