@@ -29,12 +29,12 @@ def to_onnx(graph: Graph) -> ModelProto:
     """A model that takes normalised log-mel planes (N, 1, bands, frames), float32, and gives embedding (N, D) and output (N, C)."""
     build = Builder()
     at = "planes"
-    for layer in graph.convs:
-        at = build.layer(layer, at, layer.kernel.transpose(3, 2, 0, 1))
+    for conv in graph.convs:
+        at = build.layer(conv, at, conv.kernel.transpose(3, 2, 0, 1))
     at = build.node("Transpose", at, perm=[0, 2, 3, 1])  # the published order: band, frame, channel
     embedding = at = build.node("Flatten", at)
-    for layer in graph.denses:
-        at = build.layer(layer, at, layer.kernel)
+    for dense in graph.denses:
+        at = build.layer(dense, at, dense.kernel)
     ends = zip(("embedding", "output"), (embedding, at), strict=True)
     build.nodes += [helper.make_node("Identity", [name], [end]) for end, name in ends]
     fe = graph.frontend
