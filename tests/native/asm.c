@@ -4,6 +4,7 @@
 #include "armv6m/conv.c"
 #include "armv6m/decode.c"
 #include "conv.c"
+#include "mel.c"
 
 #define TRIALS 400
 #define CHANNELS 5
@@ -194,6 +195,30 @@ static bool decoding(int *counts) {
     return !end || (c_end && same_list(end, &quick, c_end, &slow));
 }
 
+// A whole stage of the DFT, of values that are as large as they get; and a band's power.
+static bool mel(void) {
+    static uint32_t z[256], c_z[256];
+    static int32_t cos[65];
+    static uint8_t shifts[40];
+    for (int i = 0; i < 256; i++) {
+        z[i] = c_z[i] = asr(random32(), 4 + pick(8));
+    }
+    for (int i = 0; i < 65; i++) {
+        cos[i] = pick(1 << 17);
+    }
+    int32_t size = 8 << pick(5);
+    l3_turns(z, z + 256, 4 * size, cos, 4 * (256 / size), 4 * 64);
+    turned_butterflies(c_z, c_z + 256, size, cos, 256 / size, 64);
+    int32_t n = pick(40), few = 1 + pick(20), exponent = -1, c_exponent = -2;
+    for (int i = 0; i < n; i++) {
+        shifts[i] = (uint8_t)pick(few);
+        z[i] = random32() >> (3 + pick(29));
+    }
+    return same(z + n, c_z + n, 4 * (size_t)(256 - n))
+        && l3_band_power(z, shifts, values, n, &exponent) == sum_band(z, shifts, values, n, &c_exponent)
+        && exponent == c_exponent;
+}
+
 void start(void) {
     int decoded[2] = {0, 0};
     for (int i = 0; i < TRIALS; i++) {
@@ -202,6 +227,9 @@ void start(void) {
         }
         if (!sums()) {
             finish_with("sum_line differs\n");
+        }
+        if (!mel()) {
+            finish_with("mel.S differs\n");
         }
         for (int j = 0; j < 5; j++) {
             if (!decoding(decoded)) {

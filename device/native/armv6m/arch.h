@@ -17,6 +17,14 @@ typedef struct {
     palette_t palette;
 } factors_t;
 
+#define MEL_IN_ASSEMBLY 1
+
+// mel.S
+extern __attribute__((visibility("hidden"))) void l3_turns(
+    uint32_t *z, uint32_t *end, int32_t size, const int32_t *cos, int32_t stride, int32_t quarter);
+extern __attribute__((visibility("hidden"))) uint32_t l3_band_power(
+    const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent);
+
 // There is no instruction for it.
 ALWAYS_INLINE int bit_length(uint32_t x) {
     int n = 0;

@@ -3,6 +3,7 @@
 #define L3_ARCH_H
 
 #define POOLS_IN_C 1 // conv.c has a copy of its pool for each common width
+#define MEL_IN_ASSEMBLY 0
 
 typedef struct {
     palette_t palette;
