@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
     from l3host.deploy import payload, starting, steps, targets
+    from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
     tell = show_steps(args.json)
@@ -61,6 +62,8 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         results(args.json, result, lambda: say(f"{found.name} keeps {result['version']}; removed: {gone}"))
         return 0
     kernel, cost = choose(args, found)
+    if warning := broker.in_clear_text(dict(args.set)):
+        tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(found, args.mpy)
     files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)

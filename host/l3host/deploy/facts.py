@@ -18,6 +18,7 @@ from l3mote.reader import Reader
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
 FIRST_I2S = (10, 3)  # CircuitPython with audioi2sin
+NETWORK = ("adafruit_minimqtt", "wifi.radio")  # of firmware.FIRMWARE
 BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
@@ -115,8 +116,13 @@ def of_drive(folder: str, free: int) -> Facts:
     return Facts(
         "circuitpython", version, machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
         heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
-        names=("audioi2sin",) if version >= FIRST_I2S else (),
+        names=(*(("audioi2sin",) if version >= FIRST_I2S else ()), *(NETWORK if has_minimqtt(folder) else ())),
     )  # fmt: skip
+
+
+def has_minimqtt(folder: str) -> bool:
+    """Is Adafruit's MQTT library on a drive? Whether its board has Wi-Fi, boot_out.txt does not say: who has the one needs the other."""
+    return (Path(folder) / "lib" / "adafruit_minimqtt").is_dir()
 
 
 def loadable(facts: Facts, reader: Reader) -> list[str]:
