@@ -62,7 +62,7 @@ MEANINGS = {
     "log_bytes": "what the log's two files take together",
     "mqtt_host": "the broker's address; empty: no MQTT",
     "mqtt_port": "its port (default: 8883 with `mqtt_tls`, else 1883)",
-    "mqtt_tls": "TLS: the CA's certificate, a file here that goes to the board, or the fingerprint of the broker's; empty: clear text",
+    "mqtt_tls": "TLS: the CA's certificate (a file that goes to the board) or the broker's fingerprint; empty: clear text",
     "mqtt_discovery": "Home Assistant's prefix for discovery; empty: it is not told of the board",
     "ntp_host": "the clock in the network that tells the time of day; empty: the firmware's own counts",
     "mqtt_topic": "topics begin so; the board's `name` follows",

@@ -106,7 +106,7 @@ class Publisher:
             self._obey()
 
     def _go_on(self):
-        """Show what is to be shown, else publish the line that waits longest, else keep the connection alive. True: there is more."""
+        """Show something, else publish the line that waits longest, else keep the connection alive. True: there is more to show."""
         now, line = ticks.ticks_ms(), self.queue.oldest() if self.queue.waiting else None
         if self.again is not None and ticks.ticks_diff(now, self.again) >= 0:
             self.again, self.outbox = None, self._greeting()
@@ -261,10 +261,11 @@ def publisher(settings, path="mqtt"):
     else:
         from l3mote.mqtt_client import Client, wifi
     name, topic, ssid = settings["name"], settings["mqtt_topic"] + "/" + settings["name"], settings["wifi_ssid"]
+    will = topic.encode() + b"/availability", b"offline"
     number, mqtt_tls = chip(), settings["mqtt_tls"]
     client = Client(
         settings["mqtt_host"], settings["mqtt_port"] or PORTS[bool(mqtt_tls)], (name + number).encode(), keepalive(settings),
-        settings["mqtt_user"].encode(), settings["mqtt_password"].encode(), (topic.encode() + b"/availability", b"offline"), mqtt_tls,
+        settings["mqtt_user"].encode(), settings["mqtt_password"].encode(), will, mqtt_tls,
     )  # fmt: skip
     online = wifi(ssid, settings["wifi_password"]) if ssid else lambda: True
     queue, node = Queue(path, settings["log_bytes"]), "l3mote" + (number or "-" + slug(name))

@@ -80,7 +80,7 @@ class Client:
         self.due = head, body
 
     def step(self, ms):
-        """Send and receive what can be now, or within so many ms. Raises OSError, ProtocolError, and ValueError of a certificate."""
+        """Send and receive what can be now, or within so many ms. Raises OSError, ValueError (certificates, ProtocolError)."""
         self.poll.modify(self.sock, (select.POLLOUT if self.out else 0) | (select.POLLIN if self.connected else 0))
         for _, event in self.poll.poll(ms):
             if not self.connected:

@@ -1,4 +1,4 @@
-"""What Home Assistant is told about a board (MQTT discovery), and the commands that a board takes. Loaded when needed, then forgotten.
+"""What Home Assistant is told of a board (MQTT discovery), and the commands that a board takes. Loaded when needed, then forgotten.
 
 PREFIX/COMPONENT/NODE/ID/config   retained, a JSON object for each entity; one that is no longer ours is removed by an empty one
 TOPIC/threshold/LABEL, TOPIC/mute what these settings are now, retained

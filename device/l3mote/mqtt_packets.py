@@ -48,7 +48,7 @@ def publish(topic, payload, number):
 
 
 def retained(topic, payload):
-    """With QoS 0: the broker keeps it as the newest on its topic, and acknowledges nothing. An empty payload removes what it kept."""
+    """With QoS 0: the broker keeps it as the newest on its topic, and acknowledges nothing. An empty payload: it keeps none."""
     return packet(MESSAGE | RETAIN, text(topic) + payload)
 
 

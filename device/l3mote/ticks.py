@@ -2,7 +2,7 @@
 
 import time
 
-if hasattr(time, "ticks_ms"):
+if hasattr(time, "ticks_ms") and hasattr(time, "ticks_add") and hasattr(time, "ticks_diff"):
     ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff
 else:  # CircuitPython
 

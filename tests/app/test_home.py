@@ -220,6 +220,6 @@ print(clock.dated('{"t": 3.5' + stamps[2]))
 def test_the_clock_is_set_once_there_is_a_network_and_what_waited_gets_its_time():
     head, *stamps, dated = micropython(CLOCK).splitlines()
     assert head == "clock.example 0.5 3 True"  # asked at 101, 103 and 107 seconds
-    assert stamps[:7] == [', "uptime": %d' % n for n in (0, 0, 1, 2, 3, 4, 5)]
-    assert stamps[7:] == [', "time": "2026-11-30T16:08:%02dZ"' % second for second in (14, 15, 16, 17, 18)]
+    assert stamps[:7] == [f', "uptime": {n}' for n in (0, 0, 1, 2, 3, 4, 5)]
+    assert stamps[7:] == [f', "time": "2026-11-30T16:08:{second}Z"' for second in (14, 15, 16, 17, 18)]
     assert dated == '{"t": 3.5, "time": "2026-11-30T16:08:09Z"'

@@ -86,10 +86,10 @@ def test_it_says_whom_it_wants_to_speak_to(tmp_path, certificates):
 
 
 def test_a_silent_server_holds_nobody_up(tmp_path, certificates):
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        with Board(tmp_path, listening.getsockname()[1], mqtt_tls=der(certificates, tmp_path)) as board:
-            state = board("service 4")
-            assert state["slowest"] < 750 and not state["connected"]
+    trusted = der(certificates, tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as server, Board(tmp_path, server.getsockname()[1], mqtt_tls=trusted) as board:
+        state = board("service 4")
+        assert state["slowest"] < 750 and not state["connected"]
 
 
 # -- what the host makes of the setting

@@ -1,4 +1,4 @@
-"""What Home Assistant makes of a broker's messages: its rules for MQTT discovery, written down from its documentation, without our code.
+"""What Home Assistant makes of a broker's messages: its rules for MQTT discovery, from its documentation, without our code.
 
 It reads what mosquitto_sub prints of every topic, and renders value templates with Jinja2, as Home Assistant does.
 """

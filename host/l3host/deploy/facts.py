@@ -121,7 +121,7 @@ def of_drive(folder: str, free: int) -> Facts:
 
 
 def has_minimqtt(folder: str) -> bool:
-    """Is Adafruit's MQTT library on a drive? Whether its board has Wi-Fi, boot_out.txt does not say: who has the one needs the other."""
+    """Is Adafruit's MQTT library on a drive? Whether its board has Wi-Fi, boot_out.txt does not say."""
     return (Path(folder) / "lib" / "adafruit_minimqtt").is_dir()
 
 

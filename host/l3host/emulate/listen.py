@@ -112,7 +112,7 @@ def listen(
     """Play an audio file to the app in a runtime. Its time is the recording's: no window is skipped, however slow the runtime.
 
     With `mqtt_host` among the settings it is heard in real time, and published. settings: the app's (device/l3mote/settings.py),
-    those that differ from its defaults. heap: bytes for the whole interpreter. line: called with each line of the app's, as it comes.
+    those that differ from its defaults. heap: bytes for the whole interpreter. line: called with each line of it.
     Raises L3Error.
     """
     graph = load_graph(model)

@@ -1,4 +1,4 @@
-"""What a deployment brings along for its MQTT broker: the certificate of a CA; and what is to be said of a connection without one."""
+"""What a deployment brings along for its MQTT broker, the certificate of a CA; and what is to be said where there is none."""
 
 from __future__ import annotations
 
