@@ -1,10 +1,11 @@
 """Milliseconds of a clock that never goes back, on every firmware: ticks_ms, ticks_add, ticks_diff as MicroPython has them."""
 
+import sys
 import time
 
-if hasattr(time, "ticks_ms") and hasattr(time, "ticks_add") and hasattr(time, "ticks_diff"):
-    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff
-else:  # CircuitPython
+if sys.implementation.name == "micropython":
+    from time import ticks_add, ticks_diff, ticks_ms
+else:
 
     def ticks_ms():
         return time.monotonic_ns() // 1000000

@@ -1,4 +1,4 @@
-"""CircuitPython's MQTT: the app with Adafruit's own adafruit_minimqtt, in CPython (there is no CircuitPython), on a real Mosquitto."""
+"""CircuitPython's MQTT: the app with Adafruit's own library, in CPython (there is no CircuitPython), on a real Mosquitto."""
 
 import functools
 import importlib
