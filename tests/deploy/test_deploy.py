@@ -481,6 +481,16 @@ def test_settings_that_do_not_do_are_refused(given, said, drive, capsys):
     assert not (drive / "l3").exists()
 
 
+def test_mqtt_needs_heap_of_its_own():
+    reader = open_reader("esc10")
+    with_wifi = replace(PICO, heap=190_000)
+    assert facts.choose_kernel(with_wifi, reader, True)[0] == "native"
+    with pytest.raises(L3Error, match="bytes of heap, 190000 are free"):
+        facts.choose_kernel(with_wifi, reader, True, mqtt=True)
+    assert facts.choose_kernel(replace(PICO, heap=210_000), reader, True, mqtt=True)[0] == "native"
+    reader.close()
+
+
 def test_a_drive_takes_mqtt_once_its_library_is_there_and_the_certificate_goes_along(drive, tmp_path, capsys):
     require_openssl()
     there = certify(tmp_path / "certificates")

@@ -96,7 +96,7 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
         verify(reader)
         if listening:
             app_settings.check(given, reader, args.model, found.has)
-        return facts.choose_kernel(found, reader, listening)
+        return facts.choose_kernel(found, reader, listening, bool(given.get("mqtt_host")))
     finally:
         reader.close()
 

@@ -139,17 +139,17 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it nevertheless"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, estimates.Fit | None]:
+def choose_kernel(facts: Facts, reader: Reader, listening: bool, mqtt: bool = False) -> tuple[str, estimates.Fit | None]:
     """The kernel that will run the model, and estimates.will_it_run's answer for it (None: the heap is not known).
 
-    listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
+    listening: an app is to run it in real time, mqtt: with a broker. Raises L3Error that says why the model will not run.
     """
     names = [name for name in loadable(facts, reader) if name != "python" or not listening]
     if not names:
         raise L3Error(no_fast_kernel(facts, "FIXED" in reader.sections))
     if facts.heap is None:
         return names[0], None
-    answer = estimates.will_it_run(reader, facts.heap, names, listening)
+    answer = estimates.will_it_run(reader, facts.heap, names, listening, mqtt)
     if answer["fits"]:
         return answer["kernel"], answer
     raise L3Error(
