@@ -13,6 +13,7 @@ import warnings
 
 from l3host.cli import (
     bench,
+    board,
     classify,
     compress,
     convert,
@@ -36,7 +37,7 @@ from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
-    bench, selftest,
+    bench, board, selftest,
 )  # fmt: skip
 
 

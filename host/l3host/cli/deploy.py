@@ -33,10 +33,11 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.deploy import facts
-    from l3host.deploy.links import connected
+    from l3host.deploy.links import connected, port_of
 
     if [bool(args.model), args.rollback, args.forget].count(True) != 1:
         raise L3Error("name a model to deploy, or --rollback or --forget and no model")
+    args.port = port_of(args.port)
     if facts.is_drive(args.port):
         return deployed(args, *target_of(args.port, None))
     with connected(args.port, args.tool) as link:
