@@ -91,7 +91,7 @@ class Monitor:
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
         self.source = source or self.microphone()
         output.connect(settings)
-        from l3mote.classify import Listener
+        from l3mote.listener import Listener
 
         __import__("l3mote.filters")  # which a Listener needs, while its file finds a piece to be opened in
         self.listener = Listener(self.model, self.source, settings, clock)

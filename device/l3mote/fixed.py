@@ -1,4 +1,4 @@
-"""The FIXED section: power-of-two scales, tables of the integer front-end (FORMAT.md, host/l3host/reference/fixed.py)."""
+"""The FIXED section: power-of-two scales, tables of the integer front-end (FORMAT.md, host/l3host/reference/fixed_point.py)."""
 
 import struct
 from array import array

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from scipy import signal
-from support import BOARD, micropython, require
+from support import SCRIPTS, micropython, require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
@@ -226,7 +226,7 @@ def test_the_real_i2s_driver_does_not_wait_and_its_losses_are_counted(tmp_path):
     library.mkdir()
     folder.mkdir()
     copy_library(library)
-    done = runtimes.execute(runtime, BOARD / "i2s.py", library, folder)
+    done = runtimes.execute(runtime, SCRIPTS / "i2s.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     for samples, longest, values, lost, first in json.loads((folder / "found.json").read_text()):
         assert first == 0  # the driver ran for 0.3 s, which is 4,800 samples

@@ -20,10 +20,10 @@ from support import require
 from l3host.boards import estimates, table
 from l3host.cli import main
 from l3host.deploy import facts, links, payload, steps
-from l3host.deploy.board import files as board_files
+from l3host.deploy.remote import file_operations as board_files
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start

@@ -6,8 +6,8 @@ from helpers import raises
 from where import SMALL
 
 from l3mote import Model
-from l3mote.classify import Detector, Faults, Listener, ones
 from l3mote.kernels import capture, choose
+from l3mote.listener import Detector, Faults, Listener, ones
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
 from l3mote.paced import Clock, Paced

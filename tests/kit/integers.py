@@ -1,13 +1,13 @@
-"""Integers of networks: what tests/board/fixed.py computes, in the order of the device, and sounds to compute them from."""
+"""Integers of networks in the device's order, as micropython_scripts/integer_window.py computes them, and sounds for them."""
 
 import numpy as np
-from support import BOARD
+from support import SCRIPTS
 
 from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3host.sound.windows import windows_of
 
-SCRIPT = BOARD / "fixed.py"
+SCRIPT = SCRIPTS / "integer_window.py"
 
 
 def sounds(graph, seconds=2.0):

@@ -6,7 +6,7 @@ from l3host import cli
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
 from l3host.pipeline import recipe as recipes
-from l3host.pipeline import recover
+from l3host.pipeline import recover_stage
 from l3host.train import settings
 
 FULL = """
@@ -173,4 +173,4 @@ def test_paper_figures_agree_with_each_other():
 
 
 def test_each_method_of_recovery_has_its_settings_and_its_step():
-    assert set(recover.METHODS) == set(recipes.METHODS)
+    assert set(recover_stage.METHODS) == set(recipes.METHODS)

@@ -1,7 +1,7 @@
 """The integer kernels in viper: int16 activations, int32 sums, on stock firmware of any architecture with a native emitter.
 
-Specification, bit for bit: host/l3host/reference/fixed.py and fixed_mel.py. `p` is an array of int32 parameters, its slots named
-beside each function. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
+Specification, bit for bit: host/l3host/reference/fixed_point.py and fixed_mel.py. `p` is an array of int32 parameters, whose slots
+each function names. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
 
 A viper integer is a machine word: 32 bits on boards, 64 on a PC, where loads through ptr32 do not extend the sign. So what may be
 negative goes through ((v & mask) ^ sign) - sign, with sign = 2^31 and mask = 2^32 - 1 made from a variable: no constant that big

@@ -100,11 +100,11 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
 
 def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
     """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
-    from l3host.deploy import answers, targets
+    from l3host.deploy import answers, remote, targets
 
     if not isinstance(target, targets.Board):
         return None
-    script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
+    script = remote.source("selftest")
     return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}", answers.SELFTEST)
 
 

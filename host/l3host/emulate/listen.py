@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from l3host.emulate import runtimes
-from l3host.emulate.run import job_folder
+from l3host.emulate.emulation import job_folder
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
@@ -19,7 +19,7 @@ from l3host.package import app_settings
 from l3host.sound import hearing
 from l3mote.log import unseal
 
-SCRIPT = Path(__file__).parent / "board" / "listen.py"
+SCRIPT = Path(__file__).parent / "guest" / "listen_job.py"
 EXPECTATION = re.compile(r"(?P<label>.+)@(?P<first>\d+(\.\d+)?)-(?P<last>\d+(\.\d+)?)")
 # settings that say where sound comes from and lines go
 OURS = {"mic": "wav", "wav": "sound.wav", "log": "", "mqtt_host": "", "wifi_ssid": "", "wifi_password": ""}

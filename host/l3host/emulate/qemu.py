@@ -19,7 +19,7 @@ from l3host.errors import L3Error
 from l3host.programs import emulators
 
 HERE = Path(__file__).parent
-BOARD = HERE / "board" / "qemu"
+GUEST = HERE / "guest" / "qemu"
 HZ = 1_000_000_000  # instructions a second
 IMAGE_BYTES = (16 << 20) - 16
 START = """\
@@ -36,7 +36,7 @@ LEAVE = b"import machine; machine.reset()"  # if the start failed; a run ends QE
 
 @dataclass(frozen=True)
 class Machine:
-    """A board in QEMU. files: what it has beside boot.py, in board/qemu/.
+    """A board in QEMU. files: what it has beside boot.py, in guest/qemu/.
 
     memory: free for the host; the image of files lies there behind 16 bytes. heap_word: where the firmware reads the heap's bytes,
     and in the next word, if there is one, how many of its own heap's Wi-Fi has.
@@ -143,7 +143,7 @@ def image(name: str, script: Path, library: Path, folder: Path) -> bytes:
         shutil.copytree(folder, root / "job", ignore=without_caches)
         (root / "board").mkdir()
         for file in ("boot.py", *MACHINES[name].files):
-            shutil.copy(BOARD / file, root / "board")
+            shutil.copy(GUEST / file, root / "board")
         shutil.copyfile(script, root / script.name)
         return romfs(root)
 
