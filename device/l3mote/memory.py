@@ -36,16 +36,19 @@ def largest_piece():
     return 16 * least
 
 
+def heap_error(needed, free, missing):
+    """The HeapError of buffers of so many bytes. free: what there is instead, in words."""
+    error = HeapError("the model needs %d bytes of heap for its buffers%s" % (needed, free))
+    error.missing = missing
+    return error
+
+
 def no_room(needed):
     """The HeapError of buffers of so many bytes that this heap has no room for."""
     piece = largest_piece()
     free = gc.mem_free()
-    error = HeapError(
-        "the model needs %d bytes of heap for its buffers and %d beside them: %d are free, the largest piece %d"
-        % (needed, RESERVE + (needed + RESERVE) // 15, free, piece)
-    )
-    error.missing = max(0, needed - buffer_heap(free))
-    return error
+    there = " and %d beside them: %d are free, the largest piece %d" % (RESERVE + (needed + RESERVE) // 15, free, piece)
+    return heap_error(needed, there, max(0, needed - buffer_heap(free)))
 
 
 def collect_after(n):

@@ -117,7 +117,7 @@ class Model:
         if self.plan.ring:
             self._make_ring()
         self.kernel = module.Kernel(self.plan, reader)
-        self.chunk = getattr(self.kernel, "chunk", None)
+        self.chunk = self.kernel.chunk
         if self.chunk is None:
             makers.append((self.plan.chunk_bytes, self._make_chunk))
         for i, shape in enumerate(self.plan.shapes):

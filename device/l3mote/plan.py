@@ -11,20 +11,12 @@ before, nobody needs the other planes, so the front-end works in one of them.
 """
 
 from l3mote.format import CHUNK_BYTES, CONV, align
-from l3mote.memory import HeapError
+from l3mote.memory import heap_error
 from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
 CAPTURE = 4096  # what a Listener has beside its ring, measured on the emulated RP2040: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
-
-
-def heap_error(needed, heap):
-    error = HeapError(
-        "the model needs %d bytes of heap for its buffers, %d are free: %d bytes are missing" % (needed, heap, needed - heap)
-    )
-    error.missing = needed - heap
-    return error
 
 
 def payload_bytes(layer):
@@ -218,7 +210,8 @@ def plan(model, heap, kernel, ring=0):
     convs = [layer for layer in model.layers if layer.kind == CONV]
     best = lowest(model, heap, kernel, convs, ring)
     if heap is not None and best.heap_bytes > heap:
-        raise heap_error(best.heap_bytes, heap)
+        missing = best.heap_bytes - heap
+        raise heap_error(best.heap_bytes, ", %d are free: %d bytes are missing" % (heap, missing), missing)
     tried = set()  # type: set
     while True:
         found = best_raise(best, kernel, tried)

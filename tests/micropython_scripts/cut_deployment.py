@@ -1,7 +1,7 @@
 """Runs in MicroPython's unix port: a board without a network, its flash a LittleFS or FAT in memory whose power can be cut.
 
-micropython cut_deployment.py FOLDER... (of file_operations.py and start.py). Each line on stdin is an expression; its value or exception
-comes back in a line that begins with = or !
+micropython cut_deployment.py FOLDER... (of file_operations.py and start.py). Each line on stdin is an expression; its value or
+exception comes back in a line that begins with = or !
 """
 
 import gc

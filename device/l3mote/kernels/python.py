@@ -44,6 +44,8 @@ def zeros(n, typecode="f", itemsize=4):
 
 
 class Kernel:
+    chunk = None
+
     def __init__(self, plan, reader):
         self.weights = zeros(plan.max_values)
         self.positions = zeros(plan.max_values, "H", 2)

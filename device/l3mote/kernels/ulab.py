@@ -86,6 +86,8 @@ EXPONENT = int16(0x7C00)
 
 
 class Kernel:
+    chunk = None
+
     def __init__(self, plan, reader):
         table = palette_values(plan.layers)
         self.most = temporary(plan)

@@ -58,16 +58,16 @@ class Machine:
         return self.memory + 16
 
 
-def _mps2(core: str, machine: str, clock: str, memory: int) -> Machine:
+def _mps2(core: str, machine: str, timer: str, memory: int) -> Machine:
     options = f"-machine {machine} -serial stdio"
-    files = ("arm/trap.py", clock)
+    files = ("arm/trap.py", "arm/time.py", timer)
     return Machine(core, "qemu-system-arm", "qemu-system-arm", options, files, memory, memory, 1 << 20, 1 << 20)
 
 
 MACHINES = {
-    "qemu": _mps2("Cortex-M3", "mps2-an385", "arm/time.py", 0x21000000),
-    "m4": _mps2("Cortex-M4", "mps2-an386", "arm/time.py", 0x21000000),
-    "m33": _mps2("Cortex-M33", "mps2-an505", "m33/time.py", 0x80000000),
+    "qemu": _mps2("Cortex-M3", "mps2-an385", "arm/timer.py", 0x21000000),
+    "m4": _mps2("Cortex-M4", "mps2-an386", "arm/timer.py", 0x21000000),
+    "m33": _mps2("Cortex-M33", "mps2-an505", "m33/timer.py", 0x80000000),
     "rv32": Machine(
         "RV32IMAC", "qemu-system-riscv32", "qemu-system-misc", "-machine virt -m 128M -bios none -serial stdio",
         ("rv32/trap.py", "rv32/time.py"), 0x84000000, 0x84000000, 1 << 20, 1 << 20,
