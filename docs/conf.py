@@ -22,14 +22,9 @@ myst_heading_anchors = 3
 BOARD_ONLY = ("mic_machine", "mic_circuitpython", "mqtt", "kernels/capture_*", "kernels/native", "kernels/viper")
 # Scripts for boards, and what derives from the classes of Keras and scikit-learn, which would be imported to be described.
 THIN = (
-    "deploy/remote",
-    "emulate/guest",
-    "console.py",
-    "*/backend.py",
-    "networks/*.py",
-    "compress/prune.py",
-    "compress/palette_tuning.py",
-)
+    "deploy/remote", "emulate/guest", "console.py", "*/backend.py", "networks/*.py",
+    "compress/prune.py", "compress/palette_tuning.py",
+)  # fmt: skip
 apidoc_automodule_options = ["members"]
 apidoc_modules = [
     {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import named_path
 from l3host.errors import L3Error
-from l3host.show import bars, results, say
+from l3host.show import named_bars, results, say
 
 if TYPE_CHECKING:
     from l3host.pipeline.recipe import Recipe
@@ -55,20 +54,6 @@ def load(names: Sequence[str], data: Sequence[tuple[str, str]], skip_bad: bool) 
         if name not in used:
             raise L3Error(f"--data {name}: not used; used are {', '.join(sorted(used))}")
     return found
-
-
-@contextmanager
-def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
-    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
-    with bars(quiet) as shown:
-        tasks: dict = {}
-
-        def on_progress(name: str, what: str, done: int, of: int) -> None:
-            if name not in tasks:
-                tasks[name] = shown.add_task(name)
-            shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)
-
-        yield on_progress
 
 
 def show_compressed(result: Result, folder: Path) -> None:

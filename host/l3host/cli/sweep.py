@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import named_path
-from l3host.cli.compress import DATA, RUNS, SKIP_BAD, load, named_bars, show_compressed
-from l3host.show import results, say
+from l3host.cli.compress import DATA, RUNS, SKIP_BAD, load, show_compressed
+from l3host.show import named_bars, results, say
 
 if TYPE_CHECKING:
     from l3host.pipeline.result import Result

@@ -6,7 +6,7 @@ import argparse
 
 from l3host.cli.arguments import SKIP_BAD, fold_list
 from l3host.files import claim_output
-from l3host.show import results, say
+from l3host.show import named_bars, results, say
 from l3host.train.settings import Settings
 
 HELP = "Train a small network on a labelled data set and write it as .l3m."
@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     out = claim_output(args.output, args.force)
     settings = Settings(epochs=args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
-    metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad)
+    with named_bars(args.json) as on_progress:
+        metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress)
     results(args.json, metrics, lambda: trained(metrics, str(out)))
     return 0
 
