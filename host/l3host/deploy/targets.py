@@ -23,7 +23,7 @@ NO_PATHS = ("sync", "more", "end", "space")  # functions whose arguments are non
 class Target:
     """Where a deployment's files go. root: what paths there begin with ("" on a board).
 
-    call(name, *arguments) runs a function of start.py or remote/file_operations.py there.
+    `call` runs a function of start.py or remote/file_operations.py there.
     """
 
     root = ""
