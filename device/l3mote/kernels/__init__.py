@@ -15,7 +15,7 @@ Bytes that plan.Plan asks for before anything is allocated:
 
 Model opens with:
     Kernel(plan, reader)         allocates its workspace
-    chunk                        of a Kernel: a buffer of plan.chunk_bytes with its workspace behind them, or None: the Model has one
+    chunk                        of a Kernel: a buffer of plan.chunk_bytes and its workspace behind them, or None: the Model has one
     FrontEnd(reader, work=None)  work: frontend_bytes to work in, given only where itemsize is 2; None: its own
     plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
     flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements
