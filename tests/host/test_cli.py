@@ -406,8 +406,8 @@ def test_missing_models(refusal, command):
 
 
 CONVERT = [
-    (["missing.h5"], "missing.h5: No such file or directory"),
-    (["."], ".: Is a directory"),
+    (["missing.h5"], "cannot read missing.h5: No such file or directory"),
+    (["."], "cannot read .: Is a directory"),
     (["noise.wav"], "noise.wav: unknown format (first bytes 52 49 46 46): supported are Keras .h5 and Keras 3 .keras"),
 ]
 

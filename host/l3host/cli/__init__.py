@@ -29,6 +29,7 @@ from l3host.cli import (
     sweep,
     train,
 )  # fmt: skip
+from l3host.costs import lifted
 from l3host.errors import L3Error
 from l3host.text import clean
 from l3mote import FormatError, KernelError, __version__
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         sub.add_argument("--json", action="store_true", help="print the result as JSON")
+        sub.add_argument("--unlimited", action="store_true", help="take files that cost more memory or work than is usual")
         command.arguments(sub)
         sub.set_defaults(handler=command.run)  # not "run": report has an argument of that name
     return top
@@ -67,7 +69,7 @@ def warn(message, category, filename, lineno, file=None, line=None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     args = parser().parse_args(argv)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), lifted(args.unlimited):
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = warn
         try:
