@@ -112,7 +112,7 @@ def test_measured_level_is_that_of_scipys_filter(rate, scale):
     x = noise(6000, rate, scale)
     state = capture.state(filters.weighting(rate))
     capture.measure([int(v) for v in x], state, [0, len(x)])
-    high, low, a_high, a_low = capture.found(state)
+    high, low, a_high, a_low = capture.measured(state)
     assert (high << 16) + low == np.square(x.astype(np.int64)).sum()
     y = signal.sosfilt(sections(rate), x)
     assert 10 * np.log10(((a_high << 16) + a_low) / np.square(2 * y).sum()) == pytest.approx(0, abs=0.02)

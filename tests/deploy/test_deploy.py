@@ -467,7 +467,7 @@ def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
 
 @pytest.mark.parametrize("given, said", [
     ([], "l3mote: mic=i2s needs sck, ws, sd set (--set KEY=VALUE)\n"),
-    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat, but one, two, three ("),
+    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat; its labels are one, two, "),
     ([*PINS, "--set", "rate=22050"], "l3mote: setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, "),
     ([*PINS, "--set", "mqtt_host=192.0.2.7"], "l3mote: setting mqtt_host is set, but this firmware has no network for it: "),
     ([*PINS, "--set", "wifi_ssid=net"], "l3mote: setting wifi_ssid is set, but nothing uses it without mqtt_host: set "),

@@ -170,7 +170,7 @@ def test_forms_of_the_capture_have_the_same_names():
             there.append(forms.choose(name))
         except KernelError as e:
             assert "python" in str(e)
-    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "found"]
+    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "measured"]
     for _, form in there:
         names += getattr(form, "__all__", ())
     for name, form in there:

@@ -57,7 +57,7 @@ def test_places_in_what_the_capture_remembers_are_those_of_c():
     """A static assert in C compares its numbers with the structs."""
     places = re.search(r"enum { (MEMORY .*) };", HEADER)[1]
     numbers = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", places)}
-    assert set(numbers) == {"MEMORY", "FOUND", "STATE", "OFFSET_FOUND", "OFFSET"}
+    assert set(numbers) == {"MEMORY", "MEASURED", "STATE", "OFFSET_STATS", "OFFSET"}
     assert numbers == {name: getattr(forms, name) for name in numbers}
 
 
