@@ -9,9 +9,18 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from l3mote import FormatError, KernelError
+
 
 class L3Error(Exception):
     """Something the user can act on; the message says what is wrong and what to do."""
+
+
+def in_words(error: Exception) -> str:
+    """What a command prints of an error; FormatError and KernelError are the board's own."""
+    if isinstance(error, (L3Error, FormatError, KernelError, MemoryError, OSError)):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error} (this was not foreseen: --debug shows where)"
 
 
 # what Python and libraries raise over contents that are not what they should be

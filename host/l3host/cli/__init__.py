@@ -30,9 +30,9 @@ from l3host.cli import (
     train,
 )  # fmt: skip
 from l3host.costs import lifted
-from l3host.errors import L3Error
+from l3host.errors import in_words
 from l3host.text import clean
-from l3mote import FormatError, KernelError, __version__
+from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
@@ -77,15 +77,10 @@ def main(argv: list[str] | None = None) -> int:
         except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (L3Error, FormatError, KernelError, MemoryError, OSError) as e:
+        except Exception as e:  # of ours, or a file odder than we thought of
             if args.debug:
                 raise
-            print(f"l3mote: {clean(str(e)) or type(e).__name__}", file=sys.stderr)
-            return 1
-        except Exception as e:  # a fault of ours, or a file odder than we thought of
-            if args.debug:
-                raise
-            print(f"l3mote: {type(e).__name__}: {clean(str(e))} (this was not foreseen: --debug shows where)", file=sys.stderr)
+            print(f"l3mote: {clean(in_words(e))}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)
