@@ -50,7 +50,7 @@ def labelling_graph(model: str) -> Graph:
     """A model's graph. Raises L3Error if it has no labels."""
     graph = loaded(model)
     if not graph.labels:
-        raise L3Error(f"{model} has no labels, it gives embeddings: use l3mote embed")
+        raise L3Error(f"{model} has no labels, it computes embeddings: use l3mote embed")
     return graph
 
 

@@ -74,9 +74,9 @@ def test_the_app_hears_what_the_reference_hears(name, tmp_path, monkeypatch):
     sound = np.concatenate([synth.sound("rain", 2.0), np.zeros(synth.RATE), synth.sound("clock_tick", 2.0)])
     clip = tmp_path / "sound.wav"
     soundfile.write(clip, sound, synth.RATE)
-    heard = listen("esc10", str(clip), name)
-    assert reported(heard) == expected(clip)
-    assert heard.spans("rain") and heard.facts["kernel"] == "native"
+    report = listen("esc10", str(clip), name)
+    assert reported(report) == expected(clip)
+    assert report.spans("rain") and report.facts["kernel"] == "native"
 
 
 def test_each_core_runs_the_module_of_its_architecture():

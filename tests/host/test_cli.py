@@ -356,7 +356,7 @@ AUDIO = [
     (["embed", "tiny.l3m"], "nan.wav", "nan.wav: audio has NaN or infinite samples"),
     (["embed", "tiny.l3m"], "missing.wav", "no such audio file: missing.wav"),
     (["emulate", "tiny.l3m", "--runtime", "cpython"], "empty.wav", "empty.wav has no samples"),
-    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it gives embeddings: use l3mote embed"),
+    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it computes embeddings: use l3mote embed"),
 ]
 
 

@@ -219,7 +219,7 @@ def test_a_folder_of_something_else_is_left_as_it_is(place, tmp_path):
 
 
 def test_two_processes_in_one_folder(place, tmp_path):
-    with folders.locked(tmp_path), pytest.raises(L3Error, match=r"process \d+ is at work in .*: wait for it, or choose another"):
+    with folders.locked(tmp_path), pytest.raises(L3Error, match=r"process \d+ works in .*: wait for it, or choose another"):
         compress(recipes.load(str(place / "recipe.toml")), tmp_path)
 
 
