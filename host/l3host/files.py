@@ -53,7 +53,7 @@ def read_json(path: Path):
 
 
 def claim_output(path: str, force: bool) -> Path:
-    """Return the path of a file to write. Raises L3Error for a directory, a device, a missing folder, an existing file unless `force`."""
+    """Return the path of a file to write. Raises L3Error for a directory, a device, no folder, or, unless `force`, a file."""
     out = Path(path)
     if out.is_dir():
         raise L3Error(f"{path} is a directory: name a file")
