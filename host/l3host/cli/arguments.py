@@ -12,7 +12,6 @@ RUNTIME = (
 )
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
-JOBS = "files at a time, each in a process of its own (default: one a core, where there are many files)"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
 PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
@@ -52,6 +51,11 @@ def setting(text: str) -> tuple[str, object]:
         return settings.parse(text)
     except settings.SettingsError as e:
         raise argparse.ArgumentTypeError(str(e)) from None
+
+
+def spread(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--jobs", type=int, help="files at a time, each in its own process (default: one a core for many files)")
+    sub.add_argument("--engine", choices=["onnxruntime", "numpy"], help="what computes (default: onnxruntime where installed)")
 
 
 def encoding(sub: argparse.ArgumentParser) -> None:

@@ -20,9 +20,7 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--folds", type=fold_list, help="folds to test in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--seeds", type=int, default=1, help="how often the MLP is trained; figures are means (default 1)")
     sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
-    sub.add_argument(
-        "--run-dir", default="runs/evaluate", help="folder to keep the embeddings in (default runs/evaluate)"
-    )
+    sub.add_argument("--run-dir", default="runs/evaluate", help="folder to keep the embeddings in (default runs/evaluate)")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from l3host.errors import in_words
-from l3host.show import sounds
+from l3host.show import say, sounds
 from l3host.text import clean
 
 
@@ -38,3 +38,8 @@ class Files:
             raise error
         self.status = 1
         print(f"l3mote: {clean(in_words(error))}", file=sys.stderr)
+
+
+def by(engine: str) -> None:
+    """Say what computed the numbers."""
+    say(f"computed by {engine}")

@@ -44,9 +44,7 @@ def print_report(result: dict) -> None:
             t.add_row(event["event"], event["label"], score, level, f"{event['t']:.1f}")
     draw(t) if t.row_count else say("no events")
     say(f"runtime {result['runtime']}, kernel {result['kernel']}: {plural(result['windows'], 'window')} in {result['t']:.1f} s")
-    pace = (
-        "keeps up" if result["seconds_per_window"] <= result["hop"] else "it would skip windows: set a longer hop"
-    )
+    pace = "keeps up" if result["seconds_per_window"] <= result["hop"] else "it would skip windows: set a longer hop"
     say(f"a window took {result['seconds_per_window']:.2f} s on its clock, one is due every {result['hop']:.2f} s: {pace}")
     for wanted in result["missed"]:
         say(f"MISSED {wanted}")
