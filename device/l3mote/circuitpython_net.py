@@ -70,7 +70,7 @@ class Client:
         self._call(self.mqtt.ping)
 
     def step(self, ms):
-        """See what has come, now and then: a look takes WAIT where nothing has."""
+        """Look at what has come, now and then: a look takes WAIT where nothing has."""
         now = time.monotonic_ns() // 1000000
         if self.greeted and now - self.looked >= LOOK:
             self.looked = now
@@ -92,7 +92,7 @@ class Client:
 
 
 def trusting(mqtt_tls):
-    """An SSL context that trusts the CA in a file (DER)."""
+    """Return an SSL context that trusts the CA in a file (DER)."""
     from binascii import b2a_base64
 
     context = ssl.create_default_context()
@@ -103,7 +103,7 @@ def trusting(mqtt_tls):
 
 
 def wifi(ssid, password):
-    """A function that says whether the board is in its Wi-Fi network and, where it is not, has it try, which takes some seconds."""
+    """Return a function that says whether the board is in its Wi-Fi network; where it is not, it tries for some seconds."""
     from wifi import radio
 
     def online():

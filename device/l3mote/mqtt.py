@@ -1,16 +1,15 @@
-"""Events to an MQTT broker, with a queue on flash for the time when there is none. Topics, below mqtt_topic/name:
+"""Events to an MQTT broker, with a queue on flash for the time when it cannot be reached. Topics:
 
-(itself)        every line, with QoS 1: it leaves the queue when the broker has acknowledged it. So nothing is lost while the queue
-                has room, and a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted
-                in .dropped.
-availability    online; offline comes from the broker, when it has lost us (a last will)
-state/LABEL     ON or OFF. level, event, status: the newest line of each. More are in mqtt_home.py.
+- `TOPIC/NAME`: every line, with QoS 1: it leaves the queue when the broker has acknowledged it. So nothing is lost while the queue
+  has room, and a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines are dropped, and counted.
+- `TOPIC/NAME/availability`: online; offline comes from the broker when it has lost us (a last will).
+- `TOPIC/NAME/state/LABEL`: ON or OFF. `level`, `event`, `status`, `warning`: the newest line of each. More are in mqtt_home.py.
 
-All but the first are retained, and sent anew after each connection: QoS 0 is enough for them.
+All but the first are retained and sent again after each connection: QoS 0 is enough for them.
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker sends. That is
-half of what the ring of samples holds, and between() keeps the ring filled meanwhile. What is not done by then goes on in the next
-call, until PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
+half of what the ring of samples holds, and between() keeps the ring filled meanwhile. The rest continues in the next call, until
+PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
 """
 
 import errno
@@ -29,7 +28,7 @@ SLICE = 5  # ms between two calls of between()
 PATIENCE = 10  # seconds for a connection, or an answer
 KEEPALIVE = 120  # seconds; Mosquitto refuses clients without one
 BACKOFF = (1, 300)  # seconds between attempts to connect: doubled from the first to the second
-AGAIN = 5000  # ms: after a random part of them, Home Assistant is told everything again when it has started
+AGAIN = 5000  # ms: when Home Assistant has started, all is sent again after a random part of them
 COMMANDS = 16  # that wait at once; more are dropped
 PORTS = (1883, 8883)  # plain, with TLS
 
@@ -64,7 +63,7 @@ class Publisher:
         return self.client.greeted
 
     def stamp(self, now, t):
-        """What a line says of its time, see utc.py. now, t: Seconds of sound; t is something else where nothing was heard."""
+        """Return what a line says of its time, see utc.py. now, t: Seconds of sound; t may be anything where there is no sound."""
         return self.clock.stamp(max(0, now.ms - t.ms) if hasattr(t, "ms") else 0)
 
     def send(self, line):
@@ -133,7 +132,7 @@ class Publisher:
                 time.sleep(0.05)
 
     def busy(self):
-        """Is there something to tell the broker yet, lines aside?"""
+        """Return whether the broker is to get something yet, lines aside."""
         return self.outbox or self.changed or self.client.due or self.client.out
 
     def _open(self):
@@ -144,7 +143,7 @@ class Publisher:
         self.outbox = self._greeting()
 
     def _greeting(self):
-        """What a connection begins with, as a generator that yields after each step."""
+        """Do what a connection begins with: a generator that yields after each step."""
         self.changed.clear()
         self.client.show(self.topic + b"/availability", b"online")
         if self.monitor:
@@ -155,7 +154,7 @@ class Publisher:
             forget("mqtt_home")
 
     def _show(self):
-        """One thing of those that are to be shown."""
+        """Show the next thing of those that are to be shown."""
         if self.outbox:
             try:
                 return next(self.outbox)
@@ -166,17 +165,17 @@ class Publisher:
             self.client.show(*(self.newest_of(what) if what in self.newest else self.state(what[6:])))
 
     def newest_of(self, kind):
-        """(topic, payload) of the last line of a kind."""
+        """Return (topic, payload) of the last line of a kind."""
         return self.topic + b"/" + kind.encode(), self.newest[kind].encode()
 
     def state(self, label):
-        """(topic, payload) of a label: is it heard?"""
+        """Return (topic, payload) of a label: does it sound now?"""
         labels, on = self.monitor.model.labels, self.monitor.listener.detector.on
         i = labels.index(label)
         return self.topic + b"/state/" + slugs(labels)[i].encode(), b"ON" if on[i] else b"OFF"
 
     def came(self, topic, payload):
-        """A message from the broker."""
+        """Take a message from the broker."""
         if topic.endswith(b"/config"):
             if payload:
                 self.known.append(topic)
@@ -206,7 +205,7 @@ class Publisher:
         self._try(step)
 
     def _end(self):
-        """When a call that begins now has to end."""
+        """Return when a call that begins now has to end."""
         return ticks.ticks_add(ticks.ticks_ms(), int(SECONDS * 1000))
 
     def _answered(self, end):
@@ -235,7 +234,7 @@ class Publisher:
             self._lose(e)
 
     def _lose(self, error):
-        """Let go of the connection, and wait longer than last time before the next."""
+        """Close the connection, and wait longer than last time before the next."""
         self.client.close()
         self.line, self.error, self.outbox = None, error, None
         self.known.clear()
@@ -244,18 +243,18 @@ class Publisher:
 
 
 def slug(text):
-    """A text as Home Assistant takes it for an id: letters, digits, "_" and "-"."""
+    """Return a text as Home Assistant takes it for an id: letters, digits, "_" and "-"."""
     return "".join([c if "a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "-" else "_" for c in text])
 
 
 def slugs(labels):
-    """Each label's own: with its number behind it where another has the same."""
+    """Return a slug for each label, with its number behind it where another has the same."""
     found = [slug(label) for label in labels]
     return [found[i] if found.count(found[i]) == 1 else "%s_%d" % (found[i], i) for i in range(len(found))]
 
 
 def publisher(settings, path="mqtt"):
-    """A Publisher for the app's settings, its queue in files at `path`."""
+    """Return a Publisher for the app's settings, its queue in files at `path`."""
     if sys.implementation.name == "circuitpython":
         from l3mote.circuitpython_net import Client, wifi
     else:
@@ -273,12 +272,12 @@ def publisher(settings, path="mqtt"):
 
 
 def keepalive(settings):
-    """Seconds of silence after which a broker gives us up for lost, half as many again: what the app sleeps is in them."""
+    """Return the seconds of silence that a broker bears, and half as many again: what the app sleeps is in them."""
     return min(65535, KEEPALIVE + int(settings["every"] if settings["mode"] == "every" else 0))
 
 
 def chip():
-    """The chip's number behind a "-", where it has one: a broker throws out the elder of two clients of one name."""
+    """Return the chip's number behind a "-", where it has one: a broker throws out the elder of two clients of one name."""
     try:
         from machine import unique_id
     except ImportError:

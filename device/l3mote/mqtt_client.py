@@ -12,7 +12,7 @@ NUMBERS = 65535  # of packets: 1 to so many, and from 1 on again
 
 
 class Client:
-    """One connection to a broker: nothing here waits longer than it is told to.
+    """One connection to a broker: nothing here waits longer than its caller allows.
 
     due: (first byte, body) of the answer that is, or None; whatever else comes, but for messages, ends the connection. greeted: the
     broker took us. number: of the last packet that has one. came(topic, payload): called with each message that comes.
@@ -53,12 +53,12 @@ class Client:
         self.poll.register(self.sock, select.POLLOUT)
 
     def publish(self, topic, payload):
-        """A line, which the broker acknowledges."""
+        """Send a line, which the broker acknowledges."""
         self._count()
         self._ask(packets.publish(topic, payload, self.number), packets.PUBACK, self.number.to_bytes(2, "big"))
 
     def show(self, topic, payload):
-        """The newest on a topic, which the broker keeps."""
+        """Send what is the newest on a topic, which the broker keeps."""
         self.out += packets.retained(topic, payload)
 
     def subscribe(self, topics):
@@ -128,7 +128,7 @@ class Client:
 
 
 def secured(sock, host, mqtt_tls):
-    """A connected socket with TLS. mqtt_tls: the path of the CA's certificate (DER), or the SHA-256 of the broker's own."""
+    """Return a connected socket with TLS. mqtt_tls: the path of the CA's certificate (DER), or the SHA-256 of the broker's own."""
     import tls
 
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
@@ -147,7 +147,7 @@ def is_fingerprint(text):
 
 
 def pinned(fingerprint):
-    """A TLS context's verify_callback that takes the certificate of this SHA-256, and no other, for the broker's."""
+    """Return a TLS context's verify_callback that takes the certificate of this SHA-256, and no other, for the broker's."""
     from binascii import hexlify
     from hashlib import sha256
 
@@ -161,7 +161,7 @@ REFUSED = -0x3000  # mbedTLS: a fatal error of a certificate
 
 
 def wifi(ssid, password):
-    """A function that says whether the board is in its Wi-Fi network and, where it is not, has it try: without waiting."""
+    """Return a function that says whether the board is in its Wi-Fi network and, where it is not, has it try without waiting."""
     import network
 
     station = network.WLAN(network.STA_IF)

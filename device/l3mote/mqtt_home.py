@@ -1,10 +1,11 @@
-"""What Home Assistant is told of a board (MQTT discovery), and the commands that a board takes. Loaded when needed, then forgotten.
+"""Home Assistant's MQTT discovery, and the commands that a board takes. Loaded when needed, then forgotten.
 
-PREFIX/COMPONENT/NODE/ID/config   retained, a JSON object for each entity; one that is no longer ours is removed by an empty one
-TOPIC/threshold/LABEL, TOPIC/mute what these settings are now, retained
-TOPIC/set/threshold/LABEL         0 to 1; TOPIC/set/threshold: of all labels
-TOPIC/set/mute                    ON: nothing is classified and no label reported, levels are; OFF
-TOPIC/set/status                  anything: a status line comes
+- `PREFIX/COMPONENT/NODE/ID/config`: retained, a JSON object for each entity; an empty one removes what is no longer ours.
+- `TOPIC/threshold/LABEL`, `TOPIC/mute`: what these settings are now, retained.
+- `TOPIC/set/threshold/LABEL`: takes 0 to 1; `TOPIC/set/threshold`: for all labels.
+- `TOPIC/set/mute`: takes ON (nothing is classified and no label reported, levels are) or OFF.
+- `TOPIC/set/status`: takes anything; a status line follows.
+
 A command that its sender has retained comes again after each connection, and so outlives a restart.
 """
 
@@ -76,7 +77,7 @@ def muted(publisher):
 
 
 def configs(publisher):
-    """Yield (topic, config) of each entity. Raises nothing: what a board lacks is left out."""
+    """Yield (topic, config) of each entity."""
     base, labels = str(publisher.topic, "utf-8"), publisher.monitor.model.labels
     names = slugs(labels)
     for label, name in zip(labels, names):
@@ -99,13 +100,13 @@ def configs(publisher):
 
 
 def settable(found, base, topic):
-    """With the topics of a setting; the broker keeps what it was set to, so a restart does not lose it."""
+    """Add the topics of a setting to a config. The broker keeps what it was set to, so a restart does not lose it."""
     found["state_topic"], found["command_topic"], found["retain"] = base + "/" + topic, base + "/set/" + topic, True
     return found
 
 
 def entity(publisher, component, ident, found):
-    """(topic, config) with what all entities have in common."""
+    """Return (topic, config) with what all entities have in common."""
     node = publisher.node
     found["unique_id"] = node + "_" + ident
     found["availability_topic"] = str(publisher.topic, "utf-8") + "/availability"
@@ -143,7 +144,7 @@ def obey(publisher, topic, payload):
 
 
 def numbers(monitor, topic, name):
-    """The labels that a threshold is for: all, where none is named."""
+    """Return the numbers of the labels that a threshold is for: all, where none is named."""
     names = slugs(monitor.model.labels)
     if not name:
         return range(len(names))

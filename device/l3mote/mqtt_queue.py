@@ -25,7 +25,7 @@ class Queue(Log):
         self.left[self.current] += 1
 
     def oldest(self):
-        """The line that waits longest, or None. Files with no line left are removed. .ours: was it written since this start?"""
+        """Return the line that waits longest, or None. Files with no line left are removed. .ours: this start has written it."""
         if self.current is None:
             self._scan()
         for i in (1 - self.current, self.current):
@@ -48,7 +48,7 @@ class Queue(Log):
         return None
 
     def take(self):
-        """Take the line that oldest() gave."""
+        """Remove the line that oldest() returned."""
         i, end = self.place
         self.taken[i] = end
         self.left[i] -= 1

@@ -14,7 +14,7 @@ UPTIME = ', "uptime": '
 
 
 def calendar(seconds):
-    """A time.time() as 2026-11-30T16:08:00Z."""
+    """Return a time.time() as 2026-11-30T16:08:00Z."""
     return "%04d-%02d-%02dT%02d:%02d:%02dZ" % tuple((getattr(time, "gmtime", None) or time.localtime)(seconds)[:6])
 
 
@@ -48,12 +48,12 @@ class Clock:
         self.known, self.error = is_set(), None
 
     def stamp(self, age):
-        """What a line about `age` milliseconds ago says of its time, as its last key."""
+        """Return what a line about `age` milliseconds ago says of its time, as its last key."""
         uptime = int(time.time()) - self.begun - (age + 500) // 1000
         return ', "time": "%s"' % calendar(self.begun + uptime) if self.known else UPTIME + str(uptime)
 
     def dated(self, body):
-        """A line of this start, up to its checksum, with its time in place of its uptime, if that is known by now."""
+        """Return a line of this start, up to its checksum, with its time in place of its uptime, if that is known by now."""
         head, key, uptime = body.rpartition(UPTIME)
         return '%s, "time": "%s"' % (head, calendar(self.begun + int(uptime))) if key and self.known else body
 
@@ -63,7 +63,7 @@ def is_set():
 
 
 def asker():
-    """A function that sets this board's clock by that of a host in the network, or None where the firmware has no client for it."""
+    """Return a function that sets this board's clock by that of a host, or None where the firmware has no client for it."""
     try:
         import ntptime
     except ImportError:

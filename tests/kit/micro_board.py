@@ -1,15 +1,15 @@
-"""A Publisher in MicroPython that does what it is told: board/mqtt.py as a process."""
+"""A Publisher in MicroPython that does what it is told: micropython_scripts/publish.py as a process."""
 
 import json
 import os
 import subprocess
 import threading
 
-from support import BOARD, ROOT
+from support import ROOT, SCRIPTS
 
 from l3host.programs import venv_tool
 
-SCRIPT = BOARD / "mqtt.py"
+SCRIPT = SCRIPTS / "publish.py"
 
 
 class Board:

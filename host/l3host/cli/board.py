@@ -25,15 +25,15 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.emulate import rp2040
-    from l3host.emulate.rp2040.board import board
+    from l3host.emulate.rp2040.serial_port import board
     from l3host.files import write_bytes
 
     flash = Path(args.flash) if args.flash else None
     fs = rp2040.file_system(flash_of(flash) if flash and flash.exists() else None)
-    heard = put_sound(fs, args.sound) if args.sound else 0
+    seconds = put_sound(fs, args.sound) if args.sound else 0
     try:
         with board(rp2040.dump(fs)) as there:
-            introduce(there.port, heard)
+            introduce(there.port, seconds)
             while there.running:
                 time.sleep(0.2)
             raise L3Error("the emulated board has stopped: see what it said above")
@@ -70,14 +70,14 @@ def put_sound(fs, path: str) -> float:
     return len(pcm) / RATE
 
 
-def introduce(port: str, heard: float) -> None:
+def introduce(port: str, seconds: float) -> None:
     """Say where the board is and what to do with it, in lines that can be copied."""
-    sound = f"--set mic=wav --set wav={SOUND}" if heard else "--set sck=16 --set ws=17 --set sd=18"
-    say(f"an emulated Raspberry Pi Pico with MicroPython, some {SLOWER} times slower than a real one, is at {port}; Ctrl-C takes its power")
+    sound = f"--set mic=wav --set wav={SOUND}" if seconds else "--set sck=16 --set ws=17 --set sd=18"
+    say(f"an emulated Raspberry Pi Pico with MicroPython is at {port}, some {SLOWER} times slower than a real one; Ctrl-C ends it")
     say(f"in another terminal:  l3mote deploy esc10 --port {port} {sound}")
     say(f"                      l3mote bench --port {port}")
     say(f"                      l3mote monitor --port {port}")
-    if heard:
-        say(f"it has {heard:.0f} s of sound in {SOUND}, and no microphone")
+    if seconds:
+        say(f"it has {seconds:.0f} s of sound in {SOUND}, and no microphone")
     else:
         say("it has no microphone, so its app hears nothing: --sound street.wav gives it a recording")

@@ -168,20 +168,20 @@ AUTO = "auto"
 
 
 def port_of(port: str) -> str:
-    """The port that is meant: for AUTO the only one with a board, or at least with something at a USB. Raises L3Error."""
+    """Return the port that is meant: for AUTO the only one with something at a USB. Raises L3Error."""
     if port != AUTO:
         return port
     found = [p for p in ports() if p.vid is not None]
     if len(found) == 1:
         return found[0].device
     if not found:
-        raise L3Error("--port auto: no board is there; many cables only charge. `l3mote board` emulates one, and says at which port")
+        raise L3Error("--port auto: no board is there; many cables only charge. `l3mote board` emulates one and names its port")
     several = ", ".join(f"{p.device} ({p.description})" for p in found)
     raise L3Error(f"--port auto: there is more than one, name it: {several}")
 
 
 def ports() -> list:
-    """The serial ports of this computer, as pyserial describes them. Raises L3Error where that is not installed."""
+    """Return the serial ports of this computer as pyserial describes them. Raises L3Error where that is not installed."""
     try:
         from serial.tools import list_ports
     except ImportError:

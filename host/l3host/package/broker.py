@@ -14,7 +14,7 @@ SEQUENCE = 0x30  # the first byte of every certificate in DER
 
 
 def certified(settings: dict) -> tuple[dict, dict[str, bytes]]:
-    """Settings whose mqtt_tls names a file here -> those that name it beside the model, and that file. Raises L3Error."""
+    """Return settings whose mqtt_tls names a file beside the model instead of one here, and that file. Raises L3Error."""
     value = settings.get("mqtt_tls")
     if not value or is_fingerprint(value):
         return settings, {}
@@ -22,12 +22,12 @@ def certified(settings: dict) -> tuple[dict, dict[str, bytes]]:
 
 
 def is_fingerprint(value: str) -> bool:
-    """Is a checked mqtt_tls a fingerprint? settings.py makes each 64 hexadecimal digits in lower case."""
+    """Return whether a checked mqtt_tls is a fingerprint: settings.py makes each 64 hexadecimal digits in lower case."""
     return len(value) == 64 and not set(value) - set("0123456789abcdef")
 
 
 def certificate(path: str) -> bytes:
-    """The one certificate in a file, PEM or DER, as DER. Raises L3Error."""
+    """Return the one certificate in a file, PEM or DER, as DER. Raises L3Error."""
     try:
         with Path(path).open("rb") as f:
             data = f.read(MOST)
@@ -49,7 +49,7 @@ def certificate(path: str) -> bytes:
 
 
 def in_clear_text(settings: dict) -> str | None:
-    """What somebody on the way to the broker can read, as a sentence, or None."""
+    """Return what somebody on the way to the broker can read, as a sentence, or None."""
     if not settings.get("mqtt_host") or settings.get("mqtt_tls"):
         return None
     secret = "user, password and events go" if settings.get("mqtt_user") else "events go"
