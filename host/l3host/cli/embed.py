@@ -25,7 +25,7 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--no-centering", dest="center", action="store_false", help="do not pad half a window before the start")
     spread(sub)
     store(sub)
-    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    sub.add_argument("--quiet", action="store_true", help="print only errors")
     sub.add_argument("--force", action="store_true", help="overwrite existing .npz files")
 
 
