@@ -256,9 +256,7 @@ def test_a_terminal_of_80_by_24_shows_each_thing_once():
     speak_until(ours, json.dumps(LISTENING).encode() + b"\n", lambda: b"listening" in printed)
     for n in range(40):
         os.write(ours, b'{"event": "level", "level": %d, "t": %d}\n' % (-80 + n, n))
-        os.write(
-            ours, b'{"event": "start", "label": "a long name, number %d", "score": 0.5, "level": -30, "t": %d}\n' % (n % 12, n)
-        )
+        os.write(ours, b'{"event": "start", "label": "a long name, %d", "score": 0.5, "level": -30, "t": %d}\n' % (n % 12, n))
         os.write(ours, b'{"event": "warning", "label": "%s", "t": %d}\n' % (b"w" * 150, n))
         threading.Event().wait(0.03)
     speak_until(ours, b'{"event": "warning", "label": "LAST", "t": 99}\n', lambda: b"LAST" in printed)
