@@ -14,11 +14,8 @@ def check(data, n, crcs, i):
     return crc32(memoryview(data)[:n]) == crcs[i]
 
 
-def read_some(file, buffer, n):
-    """Read n bytes into the buffer; returns how many there were. On boards without the two objects that a slice takes."""
-    if sys.implementation.name == "cpython":
-        return file.readinto(memoryview(buffer)[:n])
-    return file.readinto(buffer, n)
+def truncated(what, offset, found, wanted):
+    return FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, found or 0, wanted))
 
 
 class Bytes:
@@ -33,15 +30,15 @@ class Bytes:
         data = self.file.read(n)
         self.bytes_read += n
         if len(data) != n:
-            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, len(data), n))
+            raise truncated(what, offset, len(data), n)
         return data
 
     def readinto(self, buffer, n, offset, what):
         """Fill the buffer's first n bytes from where the file stands, which is `offset`."""
-        found = read_some(self.file, buffer, n)
+        found = self.file.readinto(memoryview(buffer)[:n])
         self.bytes_read += n
         if found != n:
-            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, found or 0, n))
+            raise truncated(what, offset, found, n)
 
     def _check_size(self, name, least, most):
         offset, size = self.sections[name]
@@ -78,7 +75,7 @@ class Reader(Bytes):
         self.file.close()
 
     def _take(self, opening):
-        """What the checks have learnt of the file."""
+        """Take over what the checks found out about the file."""
         self.version, self.length, self.crc = opening.version, opening.length, opening.crc
         self.sections, self.frontend, self.layers = opening.sections, opening.frontend, opening.layers
         self.labels, self.thresholds, self.seed = opening.labels, opening.thresholds, opening.seed
@@ -94,12 +91,12 @@ class Reader(Bytes):
             yield weights.chunk
 
     def expected(self):
-        """The self-test's expected output, array of f32."""
+        """Return the self-test's expected output, array of f32."""
         offset, size = self.sections["SELFTEST"]
         return array("f", self._read(offset + fmt.SELFTEST_BYTES, size - fmt.SELFTEST_BYTES, "SELFTEST"))
 
     def provenance(self):
-        """The PROVENANCE section as text (a JSON object)."""
+        """Return the PROVENANCE section as text (a JSON object)."""
         offset, data = self._section("PROVENANCE", 2, fmt.MAX_TEXT)
         try:
             return str(data, "utf-8")
@@ -107,9 +104,9 @@ class Reader(Bytes):
             raise FormatError("PROVENANCE at byte %d is not UTF-8" % offset)
 
     def fixed(self):
-        """The FIXED section, decoded and checked, or None in a file that is not calibrated. Read once, then kept."""
+        """Return the FIXED section, decoded and checked, or None for a file that is not calibrated. Read once, then kept."""
         if "FIXED" in self.sections and self._fixed is None:
-            from l3mote.fixed import Fixed  # here, as Opening
+            from l3mote.fixed import Fixed  # here, for the same reason as Opening
 
             offset, data = self._section("FIXED", fmt.FIXED_BYTES, fmt.MAX_TEXT)
             self._fixed = Plain(Fixed(self, offset, data))
@@ -122,49 +119,73 @@ class Weights:
     """Reads a layer's chunks one after the other into a buffer of chunk_bytes, and allocates nothing for them.
 
     chunk: the one that is in the buffer, once next() was true. check: of the CRCs; kernels have a quicker one. A chunk's CRC is
-    looked at when it is first read after restart(): a strip reads again what the one before has read.
+    checked when it is first read after restart(): a strip reads again what the one before has read.
     """
 
     def __init__(self, reader, buffer, check=check):
         self.reader, self.buffer, self.check = reader, buffer, check
+        self.file, self.parts = reader.file, reader.parts
         self.palette = memoryview(buffer)[reader.palette : reader.palette + fmt.PALETTE_BYTES]
         self.checked = bytearray(len(reader.crcs))
         self.chunk = Chunk(reader.layers[0])
         self.i = self.stop = self.at = 0  # number and byte of the next chunk, number of the first that is not the layer's
+        if sys.implementation.name == "cpython":
+            self._fill = self._fill_slice
 
     def restart(self):
-        """Look at each chunk's CRC once more."""
+        """Check each chunk's CRC once more."""
         for i in range(len(self.checked)):
             self.checked[i] = 0
 
     def open(self, layer):
         """Go to a layer's first chunk. A palette is read, to where chunk.palette says."""
         reader, chunk = self.reader, self.chunk
-        chunk.layer, chunk.first, chunk.filters, chunk.palette = layer, 0, 0, 0
+        chunk.layer, chunk.first, chunk.filters = layer, 0, 0
+        chunk.palette = 0
         self.i, self.stop = layer.first_chunk, layer.first_chunk + layer.chunks
         self.at = reader.sections["WEIGHTS"][0] + layer.offset + fmt.CHUNK_BYTES
         if layer.palette:
             chunk.palette = reader.palette
-            self._read(self.palette, fmt.PALETTE_BYTES)
+            self._read(self.palette, fmt.PALETTE_BYTES, self.i)
 
     def next(self):
         """Read the next chunk; False after the layer's last."""
-        if self.i == self.stop:
+        i = self.i
+        if i == self.stop:
             return False
-        chunk, parts, at = self.chunk, self.reader.parts, 4 * self.i
-        self._read(self.buffer, parts[at])
-        chunk.first += chunk.filters
-        chunk.locate(parts[at + 1], parts[at + 2], parts[at + 3])
+        self._read(self.buffer, self.parts[4 * i], i)
+        self._locate(4 * i)
         return True
 
-    def _read(self, buffer, n):
-        """The next chunk's payload, which has n bytes."""
-        reader, chunk, i, at = self.reader, self.chunk, self.i, self.at
-        chunk.at = at
-        reader.file.seek(at)
-        reader.readinto(buffer, n, at, chunk.layer.name)
+    def _locate(self, at):
+        chunk, parts = self.chunk, self.parts
+        chunk.first += chunk.filters
+        chunk.locate(parts[at + 1], parts[at + 2], parts[at + 3])
+
+    def _read(self, buffer, n, i):
+        """Read the payload of chunk number i, which has n bytes."""
+        at = self.chunk.at = self.at
+        self.file.seek(at)
+        self.reader.bytes_read += n
+        if self._fill(buffer, n) != n:
+            self._refuse(buffer, n)
         if not self.checked[i]:
-            if not self.check(buffer, n, reader.crcs, i):
-                raise chunk.error("crc32 differs: the file is damaged")
-            self.checked[i] = 1
+            self._check(buffer, n, i)
         self.i, self.at = i + 1, at + n + fmt.CHUNK_BYTES
+
+    def _fill(self, buffer, n):
+        return self.file.readinto(buffer, n)
+
+    def _fill_slice(self, buffer, n):
+        """The same where files take no number: a slice is two objects."""
+        return self.file.readinto(memoryview(buffer)[:n])
+
+    def _check(self, buffer, n, i):
+        if not self.check(buffer, n, self.reader.crcs, i):
+            raise self.chunk.error("crc32 differs: the file is damaged")
+        self.checked[i] = 1
+
+    def _refuse(self, buffer, n):
+        """Raise the error of a file that ends early, by reading once more."""
+        self.file.seek(self.at)
+        raise truncated(self.chunk.layer.name, self.at, self._fill(buffer, n), n)

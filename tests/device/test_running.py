@@ -166,21 +166,27 @@ def test_any_chunk_damaged_between_two_windows_stops_the_next_one():
         assert list(model.run()) == expected, kernel
 
 
+class Counting:
+    """A kernel's check of CRCs that notes their numbers."""
+
+    def __init__(self, check):
+        self.original, self.numbers = check, []
+
+    def check(self, data, n, crcs, i):
+        self.numbers.append(i)
+        return self.original(data, n, crcs, i)
+
+
 def test_a_chunk_is_checked_once_a_window():
     for kernel in kernels():
         model = Model(SMALL, heap=smallest(kernel), kernel=kernel)
         assert max(model.plan.passes) > 1
-        check, looked = model.check, []
-
-        def counted(data, n, crcs, i):
-            looked.append(i)
-            return check(data, n, crcs, i)
-
-        model.weights.check = counted
+        counting = Counting(model.check)
+        model.weights.check = counting.check
         for _ in range(2):
-            del looked[:]
+            del counting.numbers[:]
             model.run()
-            assert sorted(looked) == list(range(len(model.reader.crcs))), (kernel, looked)
+            assert sorted(counting.numbers) == list(range(len(model.reader.crcs))), (kernel, counting.numbers)
         model.close()
 
 

@@ -20,7 +20,7 @@ itemsize = 2
 block_bytes = plane_bytes
 
 # The slots of conv_t in C, and the formats and slots of structs that are packed whole: tests/kernels/test_slots.py compares them
-# with l3native.h. MicroPython keeps no const whose name begins with _, so that these cost no heap.
+# with l3native.h. MicroPython keeps no const whose name begins with _, so these cost no heap.
 _CONV_FILTERS = const(0)
 _CONV_BIASES = const(1)
 _CONV_COUNTS = const(2)
@@ -57,7 +57,7 @@ _FRAME_TO = const(3)
 
 
 def load():
-    """The native module for this interpreter. Raises ImportError, with the reason, where there is none."""
+    """Return the native module for this interpreter. Raises ImportError, with the reason, where there is none."""
     mpy = getattr(sys.implementation, "_mpy", 0)
     arch = architecture(mpy)
     if arch is None:
@@ -79,7 +79,7 @@ check = module.check
 
 
 def workspace(plan):
-    """The list of one filter's taps, and two lines of sums."""
+    """Return the bytes of the list of one filter's taps, and of two lines of sums."""
     return 8 * plan.max_values + 8 * plan.max_cols
 
 
@@ -97,7 +97,7 @@ class Kernel(Integer):
     clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
 
     def flatten(self, plane, embedding, rows, at, opening):
-        """A plane's columns into the embedding from element `at` on; opening: whatever is there, else if they are greater."""
+        """Copy a plane's columns into the embedding from element `at` on. opening: over whatever is there, else only if greater."""
         pack_into(_COLUMNS, self.part, 0, plane.channels, plane.size, plane.pitch, plane.inset, rows, plane.cols, at, opening)
         module.flatten(plane.data, embedding, self.part)
 
@@ -106,46 +106,64 @@ class Kernel(Integer):
         self.p = array("i", bytes(4 * _CONV_SLOTS))
         self.part = array("i", bytes(struct.calcsize(_COLUMNS)))  # of a plane
 
-    def _take_constants(self, layer):
-        """A layer's, into its slots, without the object that a slice is."""
-        self.shift_at, fields = self.constants[layer.name]
-        for i in range(_CONV_PITCH - _CONV_CODE):
-            self.p[_CONV_CODE + i] = fields[i]
+    def strip(self, layer, src, dst, first, stop):
+        """Take what all chunks of a strip share: rows first..stop-1 from src, through ReLU and pool, into the columns of dst."""
+        self._take_layer(layer)
+        self._take_planes(src, dst)
+        p = self.p
+        p[_CONV_FIRST] = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        p[_CONV_ROWS] = stop - first
+        p[_CONV_WITHIN] = first % layer.pool_rows
+        self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
 
-    def _run(self, chunk, buffer, x, y, to):
-        p, n, positions = self.p, chunk.filters, chunk.positions
-        p[_CONV_FILTERS] = n  # whose biases stand at 0
+    def _take_layer(self, layer):
+        self.shift_at, fields = self.constants[layer.name]
+        p = self.p
+        for i in range(_CONV_PITCH - _CONV_CODE):
+            p[_CONV_CODE + i] = fields[i]
+        p[_CONV_POOL_ROWS] = layer.pool_rows
+
+    def _take_planes(self, src, dst):
+        p = self.p
+        p[_CONV_PITCH] = src.pitch
+        p[_CONV_SIZE] = src.size
+        p[_CONV_COLUMNS] = dst.cols * dst.step
+        p[_CONV_OUT_PITCH] = dst.pitch
+        p[_CONV_OUT_SIZE] = dst.size
+        p[_CONV_POOL_COLUMNS] = dst.step
+        p[_CONV_OUT_COLUMNS] = dst.cols
+        self.x, self.y, self.size = src.data, dst.data, dst.size
+
+    def conv(self, chunk, buffer):
+        """Compute the chunk's filters of the strip."""
+        self._take_chunk(chunk)
+        if native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p) != chunk.filters:
+            self._refuse(chunk, buffer)
+
+    def _take_chunk(self, chunk):
+        p, first = self.p, chunk.first
+        p[_CONV_FILTERS] = chunk.filters  # whose biases are at 0
         p[_CONV_COUNTS] = chunk.counts
         p[_CONV_VALUES] = chunk.values
-        p[_CONV_POSITIONS] = positions
-        p[_CONV_END] = positions + chunk.n_position_bytes
-        p[_CONV_FIRST_SHIFT] = self.shift_at + chunk.first
-        p[_CONV_TO] = to
+        p[_CONV_POSITIONS] = chunk.positions
+        p[_CONV_END] = chunk.positions + chunk.n_position_bytes
+        p[_CONV_FIRST_SHIFT] = self.shift_at + first
+        p[_CONV_TO] = self.to + first * self.size
         p[_CONV_PALETTE] = chunk.palette
-        done = native_conv(buffer, self.shifts, x, y, self.scratch, p)
-        if done < n:
-            chunk.bias(buffer, done)  # tells of a bias that is not finite
-            raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
-    def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
-        if chunk.first == 0:  # what all chunks of a strip share
-            layer = chunk.layer
-            at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
-            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
-            self._take_constants(layer)
-            pack_into(
-                "<11i", self.p, 4 * _CONV_PITCH, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
-                layer.pool_rows, dst.step, first % layer.pool_rows, dst.cols,
-            )  # fmt: skip
-        self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
+    def _refuse(self, chunk, buffer):
+        """Raise the error of the first filter that C refuses. It is found by running them again: what it says does not change."""
+        done = native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p)
+        chunk.bias(buffer, done)  # raises for a bias that is not finite
+        raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def dense(self, chunk, buffer, x, y):
-        """The chunk's outputs of a dense layer, as integers."""
+        """Compute the chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
-            self._take_constants(chunk.layer)
+            self._take_layer(chunk.layer)
             pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
-        self._run(chunk, buffer, x, y, chunk.first)
+            self.x, self.y, self.size, self.to = x, y, 1, 0
+        self.conv(chunk, buffer)
 
 
 class FrontEnd:

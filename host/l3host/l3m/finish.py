@@ -9,7 +9,7 @@ import numpy as np
 from l3host.graph.dead import without_dead_filters
 from l3host.graph.half import rounded
 from l3host.graph.network import Graph
-from l3host.reference.fixed import calibrate
+from l3host.reference.fixed_point import calibrate
 
 PALETTE_PASS = "palettes of at most 256 float16 values a layer"
 
