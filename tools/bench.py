@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_report
+import budget
 import numpy as np
 
 from l3host import show
@@ -132,10 +133,10 @@ def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
     return replace(graph, layers=layers, fixed=None)
 
 
-def written(graph: Graph, path: Path) -> Path:
+def written(graph: Graph, path: Path, encoding: str = "auto") -> Path:
     if graph.fixed is None:
-        graph = finish(graph, windows=calibration_windows(graph.frontend), sounds="synthetic sounds")
-    path.write_bytes(to_bytes(graph))
+        graph = finish(graph, encoding, windows=calibration_windows(graph.frontend), sounds="synthetic sounds")
+    path.write_bytes(to_bytes(graph, encoding))
     return path
 
 
@@ -155,7 +156,8 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
         for how, one_threshold in (("in each layer", False), ("by one threshold", True)):
             graphs[f"{SPARSITY:.0%} sparse {how}"] = pruned(graph, SPARSITY, one_threshold)
         for name, variant in graphs.items():
-            yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m"), ("native",))
+            encoding = "auto" if variant is graph else "palette"  # as a device's file is made
+            yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m", encoding), ("native",))
         name = f"{SPARSITY:.0%} sparse in each layer"
         title = f"SEA-64, {name}, {SMALL_HEAP // 1000} kB of buffers"
         yield Subject(title, folder / f"{name}.l3m", ("native",), plan_heap=SMALL_HEAP)
@@ -245,7 +247,8 @@ def main(output: str, sea: str | None = None) -> None:
             bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
             results.append(measure(subject, runtime, kernel))
             bar.advance(task)
-    write_bytes(Path(output), bench_report.markdown(results, sea is not None).encode())
+        budgets = budget.table(budget.row(s.title, s.path, s.plan_heap) for s in found if not s.density)
+    write_bytes(Path(output), bench_report.markdown(results, budgets, sea is not None).encode())
 
 
 if __name__ == "__main__":
