@@ -2,6 +2,8 @@
 
 from array import array
 
+from l3mote.format import NEVER, silent
+
 RATE = 16000  # of a microphone, unless the settings say another: what every driver and microphone can, and twice the models' 8,000
 BLOCK = 512  # samples asked of a source at once
 MAX_FACTOR = 12
@@ -41,7 +43,10 @@ def kept_rate(rate, wanted):
 
 
 def thresholds(labels, own, settings):
-    """A threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
+    """A threshold for each label: threshold.LABEL, else threshold, else the model's own; a silent one's is NEVER.
+
+    Raises SoundError.
+    """
     found = array("f", own)
     for i in range(len(found)):
         if settings.get("threshold") is not None:
@@ -52,4 +57,7 @@ def thresholds(labels, own, settings):
             if label not in labels:
                 raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(labels)))
             found[labels.index(label)] = settings[key]
+    for i in range(len(found)):
+        if silent(labels[i]):
+            found[i] = NEVER
     return found

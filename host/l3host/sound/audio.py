@@ -48,6 +48,16 @@ def read(path: str) -> tuple[np.ndarray, int]:
     return samples, rate
 
 
+def rate_of(path: str) -> int:
+    """The rate in Hz that a file's header says. Raises L3Error."""
+    import soundfile
+
+    try:
+        return soundfile.info(path).samplerate
+    except UNREADABLE as e:
+        raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
+
+
 # what soundfile raises: of libsndfile; TypeError where a file has no header (.raw); ValueError and MemoryError for a length that
 # cannot be (FLAC that was written to a pipe), EOFError
 UNREADABLE = (OSError, RuntimeError, TypeError, ValueError, MemoryError, EOFError)
