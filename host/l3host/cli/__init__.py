@@ -28,14 +28,15 @@ from l3host.cli import (
     selftest,
     sweep,
     train,
+    tune,
 )  # fmt: skip
 from l3host.errors import L3Error
 from l3host.text import clean
 from l3mote import FormatError, KernelError, __version__
 
 COMMANDS = (  # in the order of the help
-    convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
-    bench, selftest,
+    convert, inspect, embed, classify, emulate, listen, train, evaluate, tune, make_random, compress, sweep, report, deploy,
+    monitor, bench, selftest,
 )  # fmt: skip
 
 

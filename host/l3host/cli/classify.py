@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from l3host.cli.arguments import AUDIO, MODEL
 from l3host.errors import L3Error
 from l3host.show import draw, plural, progress, results, say, table
+from l3mote.format import silent
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,19 +37,64 @@ def run(args: argparse.Namespace) -> int:
         for name in args.audio:
             task = bar.add_task(Path(name).name, total=None)
             windows = pcm_windows(graph.frontend, name)
-            _, scores = run_windows(graph, windows, partial(bar.advance, task))
-            mean = scores.mean(axis=0)
-            rows.append(
-                {
-                    "file": name,
-                    "label": graph.labels[int(mean.argmax())],
-                    "scores": {label: float(p) for label, p in zip(graph.labels, mean, strict=True)},
-                    "windows": len(windows),
-                }
-            )
+            scores = run_windows(graph, windows, partial(bar.advance, task)).output
+            rows.append({"file": name} | described(graph, scores, length(name, graph.frontend.sample_rate)))
             timelines.append(scores)
     results(args.json, rows, lambda: classified(rows, timelines, graph))
     return 0
+
+
+def described(graph: Graph, scores: np.ndarray, seconds: float) -> dict:
+    """What a recording's scores (windows, labels) say: the best label (None where a silent one is best), windows, events."""
+    import numpy as np
+
+    named = [i for i, label in enumerate(graph.labels) if not silent(label)]
+
+    def by_label(row: np.ndarray) -> dict[str, float]:
+        return {graph.labels[i]: float(row[i]) for i in named}
+
+    fe, mean = graph.frontend, scores.mean(axis=0)
+    starts = np.arange(len(scores)) * fe.hop / fe.sample_rate
+    best = int(mean.argmax())
+    return {
+        "label": graph.labels[best] if best in named else None,
+        "scores": by_label(mean),
+        "windows": len(scores),
+        "timeline": [
+            {"start": float(start), "end": float(start + fe.window / fe.sample_rate), "scores": by_label(row)}
+            for start, row in zip(starts, scores, strict=True)
+        ],
+        "events": reported(graph, scores, seconds),
+    }
+
+
+def reported(graph: Graph, scores: np.ndarray, seconds: float) -> list[dict]:
+    """Events that the listening app would report with the file's own thresholds and hop: label, start, end (s), greatest score."""
+    import numpy as np
+
+    from l3host.reference import listening
+
+    fe = graph.frontend
+    rules = listening.rules_of(graph, {}, fe.sample_rate)
+    whole = max(1, 1 + (round(seconds * fe.sample_rate) - fe.window) // fe.hop)  # the last may be padded
+    heard = scores[:whole][:: max(1, rules.hop // fe.hop)]
+    found: list[dict] = []
+    open_ones: dict[str, dict] = {}
+    for event in listening.events(graph.labels, fe.sample_rate, rules, heard, np.zeros(len(heard))):
+        if event["event"] == "start":
+            open_ones[event["label"]] = {"label": event["label"], "start": event["t"], "end": event["t"], "score": event["score"]}
+            found.append(open_ones[event["label"]])
+        else:
+            open_ones[event["label"]] |= {"end": event["t"], "score": event["score"]}
+    return found
+
+
+def length(name: str, rate: int) -> float:
+    """Seconds of a recording as it is heard at `rate` Hz."""
+    import soundfile
+
+    about = soundfile.info(name)
+    return about.frames * rate // about.samplerate / rate
 
 
 def labelled(model: str) -> Graph:
@@ -65,9 +111,12 @@ def classified(rows: list[dict], timelines: list[np.ndarray], graph: Graph) -> N
     from rich.text import Text
 
     for row, scores in zip(rows, timelines, strict=True):
-        rest = f" {row['scores'][row['label']]:.2f} (mean of {plural(row['windows'], 'window')})"
-        say(Text.assemble(f"{row['file']}: ", (row["label"], "bold"), rest))
+        label = row["label"] or "none of its labels"
+        score = f" {row['scores'][row['label']]:.2f}" if row["label"] else ""
+        say(Text.assemble(f"{row['file']}: ", (label, "bold"), f"{score} (mean of {plural(row['windows'], 'window')})"))
         draw(timeline(scores, graph))
+        for event in row["events"]:
+            say(f"event: {event['label']} from {event['start']:.1f} to {event['end']:.1f} s, {event['score']:.2f}")
 
 
 def timeline(scores: np.ndarray, graph: Graph) -> Table:

@@ -63,10 +63,10 @@ def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
     if reason:
         return reason
     first = seen.setdefault(contents.hex(), clip)
-    if first.tags != clip.tags:
-        return f"the same contents as {Path(first.path).name}, which has another label"
     if first.fold != clip.fold:
         return f"the same contents as {Path(first.path).name} in fold {first.fold}"
+    if first.tags != clip.tags:
+        return f"the same contents as {Path(first.path).name}, which has another label"
     return ""
 
 

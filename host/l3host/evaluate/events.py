@@ -44,7 +44,7 @@ class Timelines(NamedTuple):
 
 
 class Peaks(NamedTuple):
-    """values: (clips, labels), those of silent labels 0. labels: the true one's number; silent: numbers that are never reported."""
+    """values: (clips, labels), 0 of silent labels. labels: the true one's number; silent: numbers of no reported label."""
 
     values: np.ndarray
     labels: np.ndarray
@@ -69,7 +69,7 @@ class Peaks(NamedTuple):
 def peaks(found: Timelines, silent: Sequence[int] = (), smooth: int = 1, votes: int = 1, of: int = 1) -> Peaks:
     """Reduce timelines to peaks, with the app's settings."""
     values = np.stack([peak(scores, smooth, votes, of) for scores in found.scores])
-    values[:, list(silent)] = 0
+    values[:, [i for i in silent if i >= 0]] = 0
     return Peaks(values, found.labels, found.seconds, tuple(silent))
 
 

@@ -77,8 +77,8 @@ class Recover:
     data: str  # a name of the data sets, see Recipe.data
     subset: str | None = None
     folds: tuple[int, ...] | None = None  # to learn from; None: all
-    other: str | None = None  # data of sounds that are none of the labels, for kd with a [teacher]
     settings: settings.Schedule | None = None
+    other: str | None = None  # data of sounds that are none of the labels, for kd with a [teacher]
 
 
 @dataclass(frozen=True)
