@@ -64,6 +64,11 @@ def setting(text: str) -> tuple[str, object]:
         raise argparse.ArgumentTypeError(str(e)) from None
 
 
+def spread(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--jobs", type=int, help="files at a time, each in its own process (default: one a core for many files)")
+    sub.add_argument("--engine", choices=["onnxruntime", "numpy"], help="what computes (default: onnxruntime where installed)")
+
+
 def encoding(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--encoding", choices=["auto", "f16", "palette"], default="auto",

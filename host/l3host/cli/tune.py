@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from l3host.cli.arguments import MODEL, SKIP_BAD, percent, setting
-from l3host.cli.classify import labelled
 from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes
 from l3host.show import plural, progress, results, say
@@ -31,11 +30,12 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host import datasets
+    from l3host.classify import labeller
     from l3host.evaluate import tune
     from l3host.l3m.thresholds import with_thresholds
 
     outputs = [claim_output(path, args.force) if path else None for path in (args.output, args.picture)]
-    graph = labelled(args.model)
+    graph = labeller(args.model, None).graph
     dataset = datasets.load(args.dataset, args.subset, args.skip_bad, args.other)
     if dataset.multilabel:
         raise L3Error(f"{dataset.name} has several labels a clip: thresholds are set on one label a clip")

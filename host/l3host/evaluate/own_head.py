@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from l3host.datasets import Dataset, fingerprints
-from l3host.embed import run_windows
+from l3host.embed import answers, batches, joined
+from l3host.engines import engine_for
 from l3host.errors import L3Error
 from l3host.evaluate import events
 from l3host.evaluate.events import Peaks, Timelines
@@ -30,13 +31,13 @@ def timelines(graph: Graph, dataset: Dataset, settings: dict | None = None, on_p
     numbers = labels_of(graph, dataset)
     fe = graph.frontend
     hop = listening.rules_of(graph, settings or {}, fe.sample_rate).hop
-    scores, seconds = [], []
+    engine, scores, seconds = engine_for(graph), [], []
     for clip in dataset.clips:
         pcm = hearing.load(clip.path, fe.sample_rate)
         seconds.append(len(pcm) / fe.sample_rate)
         pcm = np.pad(pcm, (0, max(0, fe.window - len(pcm))))
         windows = np.lib.stride_tricks.sliding_window_view(pcm, fe.window)[::hop]
-        scores.append(run_windows(graph, np.ascontiguousarray(windows)).output)
+        scores.append(joined(answers(engine, batches(graph, windows))).output)
         if on_progress:
             on_progress(1)
     return Timelines(scores, np.array([numbers[clip.label] for clip in dataset.clips]), np.array(seconds))
