@@ -26,7 +26,7 @@ from l3host.boards.table import BOARDS, FIRMWARE
 from l3host.cli.inspect import runs
 from l3host.l3m.load import open_reader
 from l3host.pipeline import recipe
-from l3mote.classify import Listener
+from l3mote.listener import Listener
 from l3mote.settings import PER_LABEL, SETTINGS, SHARE
 
 ROOT = Path(__file__).parents[1]

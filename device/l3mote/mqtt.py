@@ -1,11 +1,11 @@
-"""Events to an MQTT broker, with a queue on flash for the time when there is none.
+"""Events to an MQTT broker, with a queue on flash for the time when it cannot be reached.
 
 Lines go out with QoS 1: one leaves the queue when the broker has acknowledged it. So nothing is lost while the queue has room, and
-a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted in .dropped.
+a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines are dropped, counted in .dropped.
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker sends. That is
-half of what the ring of samples holds, and between() keeps the ring filled meanwhile. What is not done by then goes on in the next
-call, until PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
+half of what the ring of samples holds, and between() keeps the ring filled meanwhile. The rest continues in the next call, until
+PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
 """
 
 import errno
@@ -23,11 +23,11 @@ PIECE = 64  # bytes read at once: 16 acknowledgements
 PATIENCE = 10  # seconds for a connection, or an answer
 KEEPALIVE = 120  # seconds; Mosquitto refuses clients without one
 BACKOFF = (1, 300)  # seconds between attempts to connect: doubled from the first to the second
-NUMBERS = 65535  # of packets: 1 to so many, and from 1 on again
+NUMBERS = 65535  # of packets: 1 to this, then from 1 again
 
 
 class Queue(Log):
-    """A log from which the oldest line can be taken. What was taken of a file that still has others comes again after a restart."""
+    """A log from which the oldest line can be taken. Lines taken from a file that still has others come again after a restart."""
 
     def __init__(self, path, limit):
         Log.__init__(self, path, limit)
@@ -47,7 +47,7 @@ class Queue(Log):
         self.left[self.current] += 1
 
     def oldest(self):
-        """The line that waits longest, or None. Files with no line left are removed."""
+        """Return the line that waits longest, or None. Files with no line left are removed."""
         if self.current is None:
             self._scan()
         for i in (1 - self.current, self.current):
@@ -69,7 +69,7 @@ class Queue(Log):
         return None
 
     def take(self):
-        """Take the line that oldest() gave."""
+        """Remove the line that oldest() returned."""
         i, end = self.place
         self.taken[i] = end
         self.left[i] -= 1
@@ -83,10 +83,10 @@ class Queue(Log):
 
 
 class Client:
-    """One connection to a broker as a state machine: nothing here waits longer than it is told to.
+    """One connection to a broker as a state machine: nothing here waits longer than its caller allows.
 
-    due: (first byte, body) of the answer that is, or None; whatever else comes ends the connection. greeted: the broker took us.
-    number: of the last line that was published.
+    due: (first byte, body) of the answer that is due, or None; any other packet ends the connection. greeted: the broker
+    accepted us. number: of the last line that was published.
     """
 
     def __init__(self, host, port, greeting):
@@ -100,7 +100,7 @@ class Client:
         return self.greeted and self.due is None
 
     def open(self):
-        """Begin to connect. Raises OSError."""
+        """Start to connect. Raises OSError."""
         self.connected = self.greeted = False
         self.parser, self.out = packets.Parser(), b""
         address = socket.getaddrinfo(self.host, self.port)[0][-1]
@@ -127,7 +127,7 @@ class Client:
         self.due = head, body
 
     def step(self, ms):
-        """Send and receive what can be now, or within so many ms. Raises OSError, ProtocolError."""
+        """Send and receive what is possible now, or within so many ms. Raises OSError, ProtocolError."""
         self.poll.modify(self.sock, (select.POLLOUT if self.out else 0) | (select.POLLIN if self.connected else 0))
         for _, event in self.poll.poll(ms):
             if not self.connected:
@@ -151,7 +151,7 @@ class Client:
     def _wrong(self, head, body):
         if head == packets.CONNACK and self.due and self.due[0] == head and len(body) == 2:
             raise packets.ProtocolError("the broker refuses: %s" % packets.REFUSALS.get(body[1], "reason %d" % body[1]))
-        raise packets.ProtocolError("the broker sent what was not due: 0x%02x and %d bytes" % (head, len(body)))
+        raise packets.ProtocolError("the broker sent a packet that was not due: 0x%02x and %d bytes" % (head, len(body)))
 
     def close(self):
         if self.sock:
@@ -172,7 +172,7 @@ class Publisher:
         self.queue = queue
         self.online = online
         self.between = lambda: None
-        self.line = None  # that is published and not yet acknowledged; if lines are queued, it is the first of them
+        self.line = None  # published and not yet acknowledged; if lines are queued, the first of them
         self.error = None
         self.wait = BACKOFF[0]
         self.due = self.asked = time.ticks_ms()  # when to connect; when we last asked the broker for something
@@ -204,11 +204,11 @@ class Publisher:
             elif time.ticks_diff(time.ticks_ms(), self.asked) > KEEPALIVE * 500:
                 self._ask(self.client.ping)
             else:
-                self._try(lambda: self.client.step(0))  # has it hung up?
+                self._try(lambda: self.client.step(0))  # has the broker hung up?
         self._answered()
 
     def drain(self, seconds):
-        """Service until no line waits, the time is up, or the next attempt to connect lies beyond it."""
+        """Service until no line waits, or the time is up or ends before the next attempt to connect."""
         end = time.ticks_add(time.ticks_ms(), seconds * 1000)
         while self.queue.waiting and time.ticks_diff(end, time.ticks_ms()) > 0:
             if not self.client.sock and time.ticks_diff(end, self.due) < 0:
@@ -257,7 +257,7 @@ class Publisher:
             self._lose(e)
 
     def _lose(self, error):
-        """Let go of the connection, and wait longer than last time before the next."""
+        """Close the connection, and wait longer than last time before the next."""
         self.client.close()
         self.line, self.error = None, error
         self.due = time.ticks_add(time.ticks_ms(), self.wait * 1000)
@@ -265,7 +265,7 @@ class Publisher:
 
 
 def wifi(ssid, password):
-    """A function that says whether the board is in its Wi-Fi network and, where it is not, has it try: without waiting."""
+    """Return a function that says whether the board is in its Wi-Fi network and, if not, starts to connect, without waiting."""
     import network
 
     station = network.WLAN(network.STA_IF)
@@ -277,14 +277,14 @@ def wifi(ssid, password):
         try:
             station.connect(ssid, password)
         except OSError:
-            return False  # it is at it
+            return False  # already connecting
         return False
 
     return online
 
 
 def publisher(settings, path="mqtt"):
-    """A Publisher for the app's settings, its queue in files at `path`."""
+    """Return a Publisher for the app's settings, its queue in files at `path`."""
     name, ssid = settings["name"], settings["wifi_ssid"]
     host, port = settings["mqtt_host"], settings["mqtt_port"]
     user, password = settings["mqtt_user"].encode(), settings["mqtt_password"].encode()
@@ -294,7 +294,7 @@ def publisher(settings, path="mqtt"):
 
 
 def identity(name):
-    """The name with the chip's number, where it has one: a broker throws out the elder of two clients of one name."""
+    """Return the name with the chip's number, where it has one: of two clients with one name a broker disconnects the older."""
     try:
         from machine import unique_id
     except ImportError:

@@ -11,12 +11,12 @@ REASONS = {
 
 
 def reason(error):
-    """One line about an exception."""
+    """Return one line about an exception."""
     number = error.args[0] if isinstance(error, OSError) and error.args else None
     return REASONS.get(number) or "%s: %s" % (type(error).__name__, error)
 
 
-HOLE = 3072  # bytes: a file that is opened takes 1,148 in one piece, a line on its way there as much again
+HOLE = 3072  # bytes: opening a file takes 1,148 in one piece, writing a line to it as much again
 
 
 class Output:
@@ -24,14 +24,14 @@ class Output:
 
     def __init__(self, settings):
         self.t = Seconds(0, 1)
-        self.failing = set()  # what was complained about and has not worked since
+        self.failing = set()  # outputs that a warning was given for and that have not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
         self.publisher = self.hole = None
         self.holds = False
         self.mqtt = settings["mqtt_host"] and self._suits(settings)
 
     def _suits(self, settings):
-        """Does the firmware have what MQTT needs?"""
+        """Return whether the firmware has what MQTT needs."""
         from l3mote.firmware import importable
         from l3mote.settings import SettingsError, suit_network
 
@@ -57,13 +57,13 @@ class Output:
             self.warn("no MQTT: " + reason(e))
 
     def event(self, record):
-        """An event: to all."""
+        """Write an event to all outputs."""
         line = self.say(record)
         if self.log:
             self._try("log", self.log.append, line)
 
     def say(self, record):
-        """A level: to all but the log, which they would crowd events out of. Returns the line."""
+        """Write a level to all but the log, where levels would crowd out events. Returns the line."""
         line = seal(record)
         print(line)
         if self.publisher:
@@ -74,16 +74,16 @@ class Output:
         self.event({"event": "warning", "label": label, "t": self.t})
 
     def serve(self, function):
-        """Have a function called while MQTT waits: it keeps the ring of samples filled. None: no function."""
+        """Set the function to call while MQTT waits: it keeps the ring of samples filled. None: no function."""
         if self.publisher:
             self.publisher.between = function or (lambda: None)
 
     def service(self):
-        """What MQTT does between windows: for half a second at most."""
+        """Serve MQTT between windows, for half a second at most."""
         self._mqtt(lambda publisher: publisher.service())
 
     def drain(self, seconds):
-        """Before a sleep: give MQTT so long to send what waits."""
+        """Before a sleep: give MQTT this long to send what waits."""
         self._mqtt(lambda publisher: publisher.drain(seconds))
 
     def _mqtt(self, step):
@@ -93,12 +93,12 @@ class Output:
         try:
             step(publisher)
             self._complain("MQTT", publisher.error)
-        except OSError as e:  # of its queue
+        except OSError as e:  # from its queue
             self._complain("MQTT", e)
 
     def keep_hole(self):
-        """Keep a piece of the heap for the next file that is opened: small objects would leave none of that size."""
-        self.holds = True  # not asked of hole itself: what looks at it may keep it from the collector for a while
+        """Keep a piece of the heap free for the next file that is opened: small objects would leave none of that size."""
+        self.holds = True  # a flag, because looking at the hole itself may keep it from being collected for a while
         try:
             self.hole = bytearray(HOLE)
         except MemoryError:
@@ -115,7 +115,7 @@ class Output:
         self._complain(what, error)
 
     def _complain(self, what, error):
-        """Warn of an error once, until it has gone."""
+        """Warn of an error once, until it is gone."""
         if error is None:
             self.failing.discard(what)
         elif what not in self.failing:

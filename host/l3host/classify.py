@@ -75,11 +75,11 @@ class Labelled:
 
 
 def labeller(model: str, engine: str | None) -> Engine:
-    """embed.loaded, of a model with labels. Raises L3Error."""
-    found = loaded(model, engine)
-    if not found.graph.labels:
-        raise L3Error(f"{model} has no labels, it gives embeddings: use l3mote embed")
-    return found
+    """Return embed.loaded() of a model with labels. Raises L3Error."""
+    chosen = loaded(model, engine)
+    if not chosen.graph.labels:
+        raise L3Error(f"{model} has no labels, it computes embeddings: use l3mote embed")
+    return chosen
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The one exception that a command turns into one line, and the one place that turns what libraries raise into it."""
+"""The exception that a command prints as one line, and the one place that turns exceptions of libraries into it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (this was not foreseen: --debug shows where)"
 
 
-# what Python and libraries raise over contents that are not what they should be
+# what Python and libraries raise for malformed contents
 MALFORMED = (
     OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError,
     zipfile.BadZipFile, zlib.error, struct.error, csv.Error,
@@ -31,7 +31,7 @@ MALFORMED = (
 
 
 def reason(error: BaseException) -> str:
-    """Why, in one line: the system's words of an OSError, the first line of any other error behind the name of its type."""
+    """Return the reason in one line: the system's text of an OSError, else the name of the type and the first line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()
@@ -40,7 +40,7 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def reading(what: object, hint: str = "") -> Iterator[None]:
-    """Turn whatever a block raises over contents that others made into an L3Error: "cannot read WHAT: why" and the hint."""
+    """Turn whatever a block raises for foreign contents into an L3Error: "cannot read WHAT: why" and the hint."""
     try:
         yield
     except (*MALFORMED, MemoryError) as e:

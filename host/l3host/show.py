@@ -113,10 +113,25 @@ def sounds(quiet: bool, files: int | None, hop: float) -> Iterator[Sounds]:
 
 def bars(quiet: bool) -> Progress:
     """Bars of tasks whose length is known."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    left = TimeRemainingColumn(elapsed_when_finished=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), left
     return Progress(*columns, console=err(), disable=quiet or not err().is_terminal)
+
+
+@contextmanager
+def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
+    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
+    with bars(quiet) as shown:
+        tasks: dict = {}
+
+        def on_progress(name: str, what: str, done: int, of: int) -> None:
+            if name not in tasks:
+                tasks[name] = shown.add_task(name)
+            shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)
+
+        yield on_progress
 
 
 def steps(quiet: bool) -> Callable[[str], None]:

@@ -1,4 +1,4 @@
-"""CircuitPython is in no package. So MicroPython + ulab, without what CircuitPython's boards lack (board/circuitpython.py), runs
+"""CircuitPython is in no package. So MicroPython + ulab, without what CircuitPython's boards lack (circuitpython_modules.py), runs
 the device code; and a type checker reads it with PyPI's circuitpython-stubs (ulab's are among them)."""
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import BOARD, ROOT, require, runtime_of
+from support import ROOT, SCRIPTS, require, runtime_of
 
 import l3mote
 from l3host.emulate import emulate, runtimes
@@ -24,7 +24,7 @@ from l3host.sound import audio, synth
 from l3host.sound.resampling import resample
 
 SOUNDS = ("rain", "chainsaw", "rain")
-PRELUDE = BOARD / "circuitpython.py"
+PRELUDE = SCRIPTS / "circuitpython_modules.py"
 TABLE = runpy.run_path(str(PRELUDE))
 PACKAGE = Path(l3mote.__file__).parent
 MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
@@ -120,7 +120,7 @@ def test_code_py_hears_what_the_reference_hears(circuitpython, tmp_path):
     (tmp_path / "settings.json").write_text(json.dumps(settings))
     shutil.copy(ROOT / "host/l3host/models/esc10.l3m", tmp_path / "model.l3m")
     names = [tmp_path / name for name in ("sound.raw", "settings.json", "model.l3m")] + [ROOT / "device/examples/code.py"]
-    run(circuitpython, tmp_path, BOARD / "monitor.py", names)
+    run(circuitpython, tmp_path, SCRIPTS / "circuitpython_code.py", names)
     lines = [json.loads(line) for line in (tmp_path / "job" / "lines.jsonl").read_text().splitlines()]
     assert lines[0]["label"] == "listening" and lines[0]["kernel"] == "ulab", lines
     found = [line for line in lines if line["event"] != "status"]

@@ -14,12 +14,12 @@ import pytest
 import soundfile
 from broker import TOPIC, Broker, free_port, require_mosquitto, wait
 from make_small import PATH as SMALL
-from support import BOARD, ROOT, require
+from support import ROOT, SCRIPTS, require
 
 from l3host.programs import venv_tool
 from l3mote.log import unseal
 
-SCRIPT = BOARD / "mqtt.py"
+SCRIPT = SCRIPTS / "publish.py"
 LIMIT = 500 + 250  # ms that a call may take: mqtt.SECONDS, and as much again for a machine that is busy
 
 

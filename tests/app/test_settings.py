@@ -148,7 +148,7 @@ class Model:
     [
         ({"rate": 22050}, "setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, 16000, "),
         ({"rate": 44100}, "setting rate: the sound has 44100 Hz"),
-        ({"threshold.cat": 0.5}, "setting threshold.cat: the model has no label cat, but dog, rain"),
+        ({"threshold.cat": 0.5}, "setting threshold.cat: the model has no label cat; its labels are dog, rain"),
         # 8192 - 512 samples of 8 kHz are held: 16000 - 7680 = 8320 apart is 1.04 s
         ({"hop": 0.5}, "setting hop is 0.5: windows of 2 seconds can overlap from a hop of 1.04 seconds on"),
         ({"hop": 1.039}, "setting hop is 1.039: "),
@@ -177,7 +177,7 @@ MQTT = {"mqtt_host": "192.0.2.7"}
         ("network.WLAN", {**MQTT, "wifi_ssid": "n"}, "setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out"),
         ("machine.I2S", {}, "setting mic is i2s, but this firmware has no I2S input: set mic=wav or use another board"),
         (None, {"ws": 5}, "settings sck=1, ws=5: on this board ws must be the pin after sck"),
-        (None, {"sck": "IO4"}, 'pin "IO4": on this board pins are numbers, or names as "GP16"'),
+        (None, {"sck": "IO4"}, 'pin "IO4": on this board pins are numbers, or names like "GP16"'),
     ],
 )
 def test_settings_that_the_firmware_cannot_take_are_refused(lacks, values, expected):

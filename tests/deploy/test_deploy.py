@@ -20,10 +20,10 @@ from support import require
 from l3host.boards import estimates, table
 from l3host.cli import main
 from l3host.deploy import facts, links, payload, steps
-from l3host.deploy.board import files as board_files
+from l3host.deploy.remote import file_operations as board_files
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start
@@ -467,7 +467,7 @@ def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
 
 @pytest.mark.parametrize("given, said", [
     ([], "l3mote: mic=i2s needs sck, ws, sd set (--set KEY=VALUE)\n"),
-    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat, but one, two, three ("),
+    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat; its labels are one, two, "),
     ([*PINS, "--set", "rate=22050"], "l3mote: setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, "),
     ([*PINS, "--set", "mqtt_host=192.0.2.7"], "l3mote: setting mqtt_host is set, but this firmware has no network for it: "),
     ([*PINS, "--set", "wifi_ssid=net"], "l3mote: setting wifi_ssid is set, but nothing uses it without mqtt_host: set "),

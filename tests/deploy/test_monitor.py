@@ -18,7 +18,7 @@ from support import require
 
 from l3host.deploy.monitor import Screen, bar, cells, parsed
 from l3host.emulate import rp2040, runtimes
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.text import cell
 

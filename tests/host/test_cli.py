@@ -137,7 +137,7 @@ USAGE = [
     (["convert", "x.h5"], "required: -o/--output"),
     (["inspect", "tiny.l3m", "--heap", "much"], "'much' is not a number of bytes (192k, 2M, 196608)"),
     (["inspect", "tiny.l3m", "--heap", "k"], "'k' is not a number of bytes"),
-    (["inspect", "tiny.l3m", "--heap", "0"], "a heap has more than 0 bytes"),
+    (["inspect", "tiny.l3m", "--heap", "0"], "a heap must have more than 0 bytes"),
     (["embed", "tiny.l3m", "noise.wav", "--hop-size", "x"], "invalid float value: 'x'"),
     (["train", ".", "-o", "x.l3m", "--folds", "a"], "'a' is not a list of folds (1,2,3)"),
 ]
@@ -383,7 +383,7 @@ AUDIO = [
     (["embed", "tiny.l3m"], "nan.wav", "nan.wav: audio has NaN or infinite samples"),
     (["embed", "tiny.l3m"], "missing.wav", "no such audio file: missing.wav"),
     (["emulate", "tiny.l3m", "--runtime", "cpython"], "empty.wav", "empty.wav has no samples"),
-    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it gives embeddings: use l3mote embed"),
+    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it computes embeddings: use l3mote embed"),
 ]
 
 

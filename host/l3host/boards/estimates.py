@@ -11,8 +11,9 @@ from l3host.boards import energy
 from l3host.boards.table import BOARDS, FIRMWARE
 from l3mote.format import CONV
 from l3mote.kernels import FIXED, first_that_fits, integer, preferred, python, ulab
+from l3mote.memory import HeapError
 from l3mote.model import buffer_heap
-from l3mote.plan import HeapError, Plan, lowest, plan
+from l3mote.plan import Plan, lowest, plan
 from l3mote.reader import Reader
 from l3mote.ring import SAMPLES
 

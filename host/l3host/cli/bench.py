@@ -13,7 +13,7 @@ EXAMPLE = "l3mote bench esc10 --port /dev/ttyACM0"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("model", nargs="?", help="copied for the while, and removed (default: the version that runs there)")
+    sub.add_argument("model", nargs="?", help="copied temporarily, removed afterwards (default: the version that runs there)")
     sub.add_argument("--port", required=True, help="serial port of the board")
     tool(sub)
 
@@ -24,10 +24,10 @@ def run(args: argparse.Namespace) -> int:
     from l3host.deploy.timing import bench
 
     with connected(args.port, args.tool) as link, bars(args.json) as bar:
-        board, found = target_of(args.port, link)
+        board, facts = target_of(args.port, link)
         assert isinstance(board, Board)
-        task = bar.add_task("copied, then timed", total=None)
-        result = {"board": found.name, **bench(board, found, args.model, lambda n: bar.advance(task, n))}
+        task = bar.add_task("copying, then timing", total=None)
+        result = {"board": facts.name, **bench(board, facts, args.model, lambda n: bar.advance(task, n))}
     results(args.json, result, lambda: print_bench(result))
     return 0 if result["selftest"]["passed"] else 1
 

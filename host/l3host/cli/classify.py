@@ -54,7 +54,7 @@ def classified(found: Labelled) -> None:
 
 
 def timeline(found: Labelled) -> Table:
-    """The best label of each window, with its time."""
+    """Print the best label of each window, with its time."""
     t = table("", "seconds", "label", "score")
     for begin, end, label, score in found.windows():
         t.add_row(f"{begin:.1f}-{end:.1f}", label, f"{score:.2f}")

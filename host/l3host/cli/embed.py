@@ -23,7 +23,7 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--hop-size", type=float, default=0.1, help="seconds between windows (default 0.1)")
     sub.add_argument("--no-centering", dest="center", action="store_false", help="do not pad half a window before the start")
     spread(sub)
-    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    sub.add_argument("--quiet", action="store_true", help="print only errors")
     sub.add_argument("--force", action="store_true", help="overwrite existing .npz files")
 
 

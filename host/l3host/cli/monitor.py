@@ -6,7 +6,7 @@ import argparse
 
 from l3host.files import claim_output
 
-HELP = "Show what a board's app hears, live, until Ctrl-C; the board goes on. --json: its lines as they are."
+HELP = "Show a board's events live until Ctrl-C; the board keeps listening. --json: its lines as they are."
 EXAMPLE = "l3mote monitor --port /dev/ttyACM0 --csv street.csv"
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from l3host.cli.arguments import SKIP_BAD, fold_list
 from l3host.files import claim_output
-from l3host.show import results, say
+from l3host.show import named_bars, results, say
 from l3host.train.settings import Settings, TaughtSettings
 from l3mote.format import silent
 
@@ -22,10 +22,10 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--teacher", metavar="FILE", help="learn from it: a .toml that describes an ONNX file, a .h5 or a .keras")
     epochs = f"passes over what is learnt (default {Settings.epochs}, with a teacher {TaughtSettings.epochs})"
     sub.add_argument("--epochs", type=int, help=epochs)
-    sub.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
+    sub.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
-    sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run goes on from there")
+    sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run continues from there")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
@@ -37,7 +37,10 @@ def run(args: argparse.Namespace) -> int:
     kind = TaughtSettings if args.teacher else Settings
     settings = kind(epochs=kind.epochs if args.epochs is None else args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
-    metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, args.other, args.teacher)
+    with named_bars(args.json) as on_progress:
+        metrics = train(
+            args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress, args.other, args.teacher
+        )  # fmt: skip
     results(args.json, metrics, lambda: trained(metrics, str(out)))
     return 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from l3host.boards import estimates
 from l3host.boards.table import BOARDS
-from l3host.deploy import answers, targets
+from l3host.deploy import answers, remote, targets
 from l3host.errors import L3Error
 from l3mote import firmware
 from l3mote.kernels import STAND_INS, architecture
@@ -24,7 +24,7 @@ BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; 
 
 @dataclass(frozen=True)
 class Facts:
-    """What board/probe.py prints; a drive's firmware may lack ulab and I2S.
+    """What remote/probe.py prints; a drive's firmware may lack ulab and I2S.
 
     heap: bytes free before anything is imported; None where it cannot be asked.
     """
@@ -80,7 +80,7 @@ class Facts:
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
     asked = Path(firmware.__file__).read_text(encoding="utf-8")
-    probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
+    probe = remote.source("probe")
     found = board.fresh(asked + probe, answers.FACTS)
     facts = Facts(**{name: found[name] for name in answers.FACTS})
     check(facts)

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from l3host.emulate import runtimes
-from l3host.emulate.run import job_folder
+from l3host.emulate.emulation import job_folder
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
@@ -19,7 +19,7 @@ from l3host.package import app_settings
 from l3host.sound import hearing
 from l3mote.log import unseal
 
-SCRIPT = Path(__file__).parent / "board" / "listen.py"
+SCRIPT = Path(__file__).parent / "guest" / "listen_job.py"
 EXPECTATION = re.compile(r"(?P<label>.+)@(?P<first>\d+(\.\d+)?)-(?P<last>\d+(\.\d+)?)")
 # settings that say where sound comes from and lines go
 OURS = {"mic": "wav", "wav": "sound.wav", "log": "", "mqtt_host": "", "wifi_ssid": "", "wifi_password": ""}
@@ -39,14 +39,14 @@ class Expectation:
 
 def expectation(text: str) -> Expectation:
     """'dog@2.0-4.5'. Raises L3Error."""
-    found = EXPECTATION.fullmatch(text)
-    if not found or float(found["first"]) > float(found["last"]):
+    match = EXPECTATION.fullmatch(text)
+    if not match or float(match["first"]) > float(match["last"]):
         raise L3Error(f"{text!r} is not an expectation: write LABEL@FROM-TO in seconds, for example dog@2.0-4.5")
-    return Expectation(found["label"], float(found["first"]), float(found["last"]))
+    return Expectation(match["label"], float(match["first"]), float(match["last"]))
 
 
 @dataclass(frozen=True)
-class Heard:
+class Report:
     """What the app reported.
 
     events: as it printed them, t in seconds. facts: the app's last status: t, windows, skipped, lost, overruns, kernel, and
@@ -60,34 +60,34 @@ class Heard:
     facts: dict
 
     def spans(self, label: str) -> list[tuple[float, float]]:
-        """(start, end) in seconds of each time that the label was heard. Raises L3Error for a label that the model lacks."""
+        """Return (start, end) in seconds of each time that the label was on. Raises L3Error for a label that the model lacks."""
         if label not in self.labels:
-            raise L3Error(f"the model has no label {label!r}, but {', '.join(self.labels)}")
+            raise L3Error(f"the model has no label {label!r}; its labels are {', '.join(self.labels)}")
         mine = [event for event in self.events if event.get("label") == label]
         starts, ends = ([event["t"] for event in mine if event["event"] == kind] for kind in ("start", "end"))
-        return list(zip(starts, ends, strict=True))  # a recording's end ends what is heard
+        return list(zip(starts, ends, strict=True))  # the end of a recording ends its labels
 
-    def heard(self, label: str, first: float = 0.0, last: float = float("inf")) -> bool:
-        """Was the label heard at some time between first and last seconds? Raises L3Error for a label that the model lacks."""
+    def has(self, label: str, first: float = 0.0, last: float = float("inf")) -> bool:
+        """Return whether the label was on between first and last seconds. Raises L3Error for a label that the model lacks."""
         return any(start <= last and end >= first for start, end in self.spans(label))
 
     def missed(self, expectations: Sequence[Expectation]) -> list[Expectation]:
-        return [wanted for wanted in expectations if not self.heard(wanted.label, wanted.first, wanted.last)]
+        return [wanted for wanted in expectations if not self.has(wanted.label, wanted.first, wanted.last)]
 
     def to_json(self) -> dict:
         return {"runtime": self.runtime, "hop": self.hop, "events": self.events, **self.facts}
 
 
 def settings_of(given: dict, graph: Graph, model: str) -> dict:
-    """The app's settings for a recording. Raises L3Error for one that this decides, and as app_settings.check does."""
+    """Return the app's settings for a recording. Raises L3Error for settings that are fixed here, and as app_settings.check."""
     taken = sorted(OURS.keys() & given.keys())
     if taken:
-        raise L3Error(f"setting {taken[0]}: a recording is heard and its events are printed here, leave it out")
+        raise L3Error(f"setting {taken[0]}: this command plays a recording and prints its events: leave it out")
     app_settings.check(given | OURS, graph, model)
     return given | OURS
 
 
-def listen(model: str, recording: str, runtime: str, settings: dict | None = None, heap: int | None = None) -> Heard:
+def listen(model: str, recording: str, runtime: str, settings: dict | None = None, heap: int | None = None) -> Report:
     """Play an audio file to the app in a runtime. Its time is the recording's: no window is skipped, however slow the runtime.
 
     settings: the app's (device/l3mote/settings.py), those that differ from its defaults. heap: bytes for the whole interpreter.
@@ -103,4 +103,4 @@ def listen(model: str, recording: str, runtime: str, settings: dict | None = Non
         facts, printed = runtimes.run_job(where, library, folder, heap, SCRIPT)
     events = [event for line in printed.splitlines() if (event := unseal(line.encode()))]
     facts["seconds_per_window"] = facts.pop("us") / 1e6 / max(1, facts["windows"])
-    return Heard(where.name, graph.labels, given.get("hop") or fe.hop / fe.sample_rate, events, facts)
+    return Report(where.name, graph.labels, given.get("hop") or fe.hop / fe.sample_rate, events, facts)

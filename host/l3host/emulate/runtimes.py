@@ -1,4 +1,4 @@
-"""Where MicroPython comes from: one table of runtimes, each a way to run board/job.py on a folder."""
+"""Where MicroPython comes from: one table of runtimes, each a way to run guest/job.py on a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from l3host.errors import L3Error
 from l3host.programs import npm_package, venv_tool
 
 HERE = Path(__file__).parent
-JOB = HERE / "board" / "job.py"
+JOB = HERE / "guest" / "job.py"
 WASM_PACKAGE = "@micropython/micropython-webassembly-pyscript"
 DEVICE_ERRORS = ("FormatError", "HeapError", "KernelError", "MemoryError")
 

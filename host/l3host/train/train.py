@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from l3host import datasets
 from l3host.datasets import Dataset, chosen_folds, clips, fingerprint, one_label
@@ -26,6 +24,7 @@ DEFAULTS = Settings()
 HELD_OUT = "held-out.npz"  # scores of the fold that a training has not heard
 LESSONS = "lessons"  # the job that makes them
 MATERIAL = "material.npz"  # recordings at the rate at which teacher and student hear them
+OnProgress = Callable[[str, str, int, int], None]  # called with what is trained, what is done with it, how much, of how much
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,7 @@ def train(
     run_dir: str | None = None,
     folds: Sequence[int] | None = None,
     skip_bad: bool = False,
+    on_progress: OnProgress = lambda name, what, done, of: None,
     other: str | None = None,
     teacher: str | None = None,
 ) -> dict:
@@ -81,7 +81,7 @@ def train(
 
         about["teacher"] = teachers.load(teacher).digest  # refused now, not after an hour
     with claimed(run, lambda: about, "training"):
-        results = finish(run, dataset, settings, plan)
+        results = finish(run, dataset, settings, plan, on_progress)
         metrics = gather(dataset, settings, results, run)
         write_json(run / "metrics.json", metrics)
         if held_out:
@@ -94,27 +94,26 @@ def train(
     return metrics
 
 
-def finish(run: Path, dataset: Dataset, settings: Settings | TaughtSettings, plan: dict[str, Job]) -> dict[str, dict]:
-    """Do the jobs that have no result yet, with a progress bar each; return all results by name."""
+def finish(
+    run: Path, dataset: Dataset, settings: Settings | TaughtSettings, plan: dict[str, Job], on_progress: OnProgress
+) -> dict[str, dict]:
+    """Do the jobs that have no result yet; return all results by name."""
     open_jobs = {name: job for name, job in plan.items() if not (job.folder / RESULT).exists()}
     cache = run / clips.CACHE
     if open_jobs:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            decoding = progress.add_task("clips", total=len(dataset.clips))
-            paths, rate = [clip.path for clip in dataset.clips], frontend(settings.frontend).sample_rate
-            clips.prepare(cache, paths, rate, lambda: progress.advance(decoding))
-            tasks = {name: progress.add_task(name, total=settings.epochs, start=False) for name in open_jobs}
+        paths, rate, decoded = [clip.path for clip in dataset.clips], frontend(settings.frontend).sample_rate, count(1)
+        clips.prepare(cache, paths, rate, lambda: on_progress("clips", "decode", next(decoded), len(paths)))
 
-            def heard(name: str, message: tuple[int, float]) -> None:
-                progress.start_task(tasks[name])
-                said = name if name == LESSONS else f"{name}, loss {message[1]:.3f}"
-                progress.update(tasks[name], completed=message[0], description=said)
+        if isinstance(settings, TaughtSettings):
+            of = settings.windows * len(dataset.folds)
+            lessons = {LESSONS: next(iter(open_jobs.values()))}
+            jobs.run(hear_teacher, lessons, str(run / "log.txt"), lambda name, made: on_progress(name, "of all folds", made, of))
 
-            if isinstance(settings, TaughtSettings):
-                tasks[LESSONS] = progress.add_task(LESSONS, total=settings.windows * len(dataset.folds), start=False)
-                jobs.run(hear_teacher, {LESSONS: next(iter(open_jobs.values()))}, str(run / "log.txt"), heard)
-            jobs.run(work, open_jobs, str(run / "log.txt"), heard)
+        def on_epoch(name: str, message: tuple[int, float]) -> None:
+            epochs, loss = message
+            on_progress(name, f"loss {loss:.3f}", epochs, settings.epochs)
+
+        jobs.run(work, open_jobs, str(run / "log.txt"), on_epoch)
         cache.unlink()
         (run / MATERIAL).unlink(missing_ok=True)
     return {name: read_json(job.folder / RESULT) for name, job in plan.items()}
@@ -128,7 +127,7 @@ def hear_teacher(job: Job, send: jobs.Send) -> None:
     maker = lesson_maker(job)
     windows = maker.settings.windows
     for number, fold in enumerate(job.dataset.folds):
-        maker.make(job.run, fold, lambda done, before=number * windows: send((before + done, 0.0)))
+        maker.make(job.run, fold, lambda done, before=number * windows: send(before + done))
 
 
 def lesson_maker(job: Job):

@@ -9,7 +9,7 @@ import json
 import sys
 
 from l3mote import Model
-from l3mote.classify import Listener
+from l3mote.listener import Listener
 from l3mote.log import text
 from l3mote.paced import Clock, Paced
 from l3mote.ring import SAMPLES

@@ -1,7 +1,7 @@
 """Runs on the emulated board: job.py's work; then a window as a program runs it, and the self-test's with a clock around each
 layer. Writes times.json besides.
 
-job.py and timed.py lie in the library as measured_job.py and timed_model.py. job.py's window is for the heap: looking at it takes
+job.py lies in the library as measured_job.py, beside timed_model.py. job.py's window is for the heap: looking at it takes
 a collection every few steps, which costs time.
 """
 

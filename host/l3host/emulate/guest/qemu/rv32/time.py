@@ -2,9 +2,8 @@
 
 from machine import mem32
 
-MTIME = 0x0200BFF8  # the CLINT's, lower half: at 10 MHz
+MTIME = 0x0200BFF8  # the CLINT's, lower half: at 10 MHz it wraps after 429 G instructions
 TICKS_PER_US = 10
-PERIOD_US = 429_000_000  # it wraps after that, 429 G instructions
 
 
 def ticks_us():

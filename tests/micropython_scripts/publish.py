@@ -1,6 +1,6 @@
 """Runs in MicroPython: a Publisher that does what the lines on stdin say, and answers each with a line of JSON on stdout.
 
-usage: board/mqtt.py FOLDER SETTINGS (JSON)
+usage: publish.py FOLDER SETTINGS (JSON)
 """
 
 import json

@@ -75,14 +75,14 @@ def by_kd(run: Run, step: Recover, model, folder: Path):
 
 def by_palette(run: Run, step: Recover, model, folder: Path):
     """Weights that share a value in the file learn, sharing it, what the network said before; a head stays as it is."""
-    from l3host.compress import palette
+    from l3host.compress import palette_tuning
     from l3host.networks import build
     from l3host.train import recover as training
 
     found = unlabelled(run, step)
     pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
-    folded = palette.fold(model)
-    palette.share(folded, palette.groups(folded))
+    folded = palette_tuning.fold(model)
+    palette_tuning.share(folded, palette_tuning.groups(folded))
     teacher = build.embedding(model, build.architecture(model).final_norm)
     folded = training.kd(teacher, folded, pcm, of_kind(step, settings.Kd), folder, progress(run, folder.name, step))
     return build.like(model, folded), credit(found) | history(folder)

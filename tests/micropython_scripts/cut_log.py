@@ -1,6 +1,6 @@
 """Runs in MicroPython: a log on a real LittleFS or FAT in memory, whose power is cut before, amid and after every single write.
 
-usage: board/log.py FOLDER (job.json: {"work": "power", "fs": "VfsLfs2", "limit": 4096, "records": 60}). Prints a line of JSON.
+usage: cut_log.py FOLDER (job.json: {"work": "power", "fs": "VfsLfs2", "limit": 4096, "records": 60}). Prints a line of JSON.
 """
 
 import json

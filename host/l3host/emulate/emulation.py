@@ -30,7 +30,7 @@ class Emulation:
     embeddings: np.ndarray
     reference: Answers  # in double precision
     layers: list[parity.LayerParity]
-    facts: dict  # result.json of board/job.py, and costs()
+    facts: dict  # result.json of guest/job.py, and costs()
 
     @property
     def embedding_parity(self) -> dict:
@@ -86,7 +86,7 @@ def write_plane(folder: Path, graph: Graph, pcm: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def job_folder(model: str, pcm: np.ndarray, **job) -> Iterator[tuple[Path, Path]]:
-    """The library's folder, and one with the files that board/job.py reads, until the block ends. job: what job.json adds."""
+    """The library's folder, and one with the files that guest/job.py reads, until the block ends. job: what job.json adds."""
     settings = {"windows": len(pcm), "heap": None, "heap_enforced": False, "kernel": None, "plan_heap": None, "loudest": 0}
     settings |= {"parity": False, "selftest": True} | job
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:

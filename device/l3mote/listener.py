@@ -1,7 +1,7 @@
 """Listening: windows at every hop of a source, a model's scores of them, and the events that follow.
 
 An event is a dict: event ("start", "end" or "warning"), label, score, level (A-weighted Leq, dB of full scale) and t (Seconds), the
-time of sound since the beginning: samples counted, no clock read.
+time of sound since the start: samples counted, no clock read.
 """
 
 import time
@@ -11,9 +11,9 @@ from l3mote.limits import BLOCK, SoundError, kept_rate, possible_hop, thresholds
 from l3mote.ring import SAMPLES, Ring
 from l3mote.seconds import Seconds, samples
 
-SLOTS = 8  # levels are kept of an eighth of a window each
+SLOTS = 8  # a level for each eighth of a window
 STILL = 10  # seconds of one and the same value: the microphone is not there
-CLIPPED = 3  # samples at full scale in a slot that are worth a warning
+CLIPPED = 3  # samples at full scale in a slot: enough for a warning
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
 
 
@@ -41,22 +41,22 @@ class Detector:
         self.best, self.loudest = array("f", [0.0] * n), array("f", [0.0] * n)
 
     def feed(self, scores, start, level):
-        """A window's scores, first sample and level. Returns a list of (event, label's number, score, level, sample).
+        """Take a window's scores, first sample and level. Returns a list of (event, label's index, score, level, sample).
 
         A start has the score and level of its window, and the first sample of the first window that voted for it. An end has the
-        greatest score and level in between, and the sample after the last window that voted.
+        highest score and level in between, and the sample after the last window that voted.
         """
         self.starts[self.seen % self.of] = start
         row = self.seen % self.smooth * self.n
         for i in range(self.n):
             self.scores[row + i] = scores[i]
         self.seen += 1
-        found = []
+        events = []
         for i in range(self.n):
             event = self._label(i, start, level)
             if event:
-                found.append(event)
-        return found
+                events.append(event)
+        return events
 
     def _label(self, i, start, level):
         score = self._mean(i)
@@ -79,7 +79,7 @@ class Detector:
         return sum([self.scores[k * self.n + i] for k in range(n)]) / n
 
     def _first(self, voted):
-        """First sample of the oldest window that voted."""
+        """Return the first sample of the oldest window that voted."""
         back = 0
         while voted >> (back + 1):
             back += 1
@@ -90,12 +90,12 @@ class Detector:
         return "end", i, self.best[i], self.loudest[i], self.last[i]
 
     def finish(self):
-        """Ends of all labels that are still on."""
+        """Return the ends of all labels that are still on."""
         return [self._end(i) for i in range(self.n) if self.on[i]]
 
 
 def ones(n):
-    """Bits that are set."""
+    """Return how many bits are set."""
     count = 0
     while n:
         count += n & 1
@@ -104,14 +104,14 @@ def ones(n):
 
 
 class Faults:
-    """The same warning again only after `quiet` samples without its fault."""
+    """Repeats a warning only after `quiet` samples without its fault."""
 
     def __init__(self, quiet):
         self.quiet = quiet
         self.last = {}  # type: dict
 
     def due(self, name, fault, now):
-        """Is there a fault that is to be told of? now: samples."""
+        """Return whether to warn of a fault. now: samples."""
         last = self.last.get(name)
         if fault:
             self.last[name] = now
@@ -123,9 +123,9 @@ class Listener:
 
     model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
     thresholds that it lacks or has as None come from the model. clock: see steps().
-    hop: samples from one window to the next, the window's own length where the ring cannot hold an overlap.
-    slot: samples of the meter's slots. rate: samples a second of the ring: the model's, but for what the source's is off.
-    windows, skipped: run, and left out because the model was too slow; lost: samples that were in no window because of that.
+    hop: samples from one window to the next: the window's length where the ring cannot hold an overlap.
+    slot: samples of the meter's slots. rate: samples a second of the ring: the model's, unless the source's is a little off.
+    windows: run. skipped: left out because the model was too slow; lost: samples that were in no window because of that.
     Raises SoundError.
     """
 
@@ -136,7 +136,7 @@ class Listener:
         hop = max(1, samples(get("hop"), self.rate)) if get("hop") else fe.hop
         self.hop = possible_hop(self.window, hop)
         if not model.labels:
-            raise SoundError("the model has no labels: it gives embeddings, and listening needs a classifier")
+            raise SoundError("the model has no labels: it computes embeddings, and listening needs a classifier")
         least = thresholds(model.labels, model.reader.thresholds, settings or {})
         self.detector = Detector(
             least, self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
@@ -147,15 +147,15 @@ class Listener:
         self.ring = Ring(source, fe.sample_rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
         self.pcm = memoryview(model.pcm)
         self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
-        self.covered = 0  # samples up to here were in a window, or were not to be
+        self.covered = 0  # samples up to here were in a window, or left out on purpose
         self.windows = self.skipped = self.lost = 0
-        self.slots = self.told = 0  # slots and losses that warnings were given for
+        self.slots = self.reported = 0  # slots and losses that warnings have covered
         self.faults = Faults(QUIET_FOR * self.rate)
 
     # -- sound
 
     def capture(self):
-        """Take sound from the source; True when a window is ready: infer() it or pass_over() it."""
+        """Take sound from the source; return True when a window is ready: then infer() or pass_over() it."""
         ring = self.ring
         if self.start + self.have < ring.oldest:
             self._skip_to(ring.oldest)
@@ -170,21 +170,21 @@ class Listener:
         return self.have == self.window
 
     def _skip_to(self, sample):
-        """Go on with the first window that begins at or after a sample."""
+        """Continue with the first window that begins at or after a sample."""
         windows = -(-(sample - self.start) // self.hop)
         self.skipped += windows
         self.start += windows * self.hop
         self.have = 0
 
     def restart(self, source, settle=0):
-        """Go on with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
+        """Continue with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
         self.source = source
         self.ring.restart(source)
         self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
         self.covered, self.have = self.start, 0
 
     def pass_over(self):
-        """Leave out the window that is ready, on purpose: it counts as heard."""
+        """Leave out the window that is ready, on purpose: its samples are not lost ones."""
         self.lost += max(0, self.start - self.covered)
         self.covered = self.start + max(self.window, self.hop)
         self.start += self.hop
@@ -196,19 +196,19 @@ class Listener:
         return self.seconds(self.ring.total)
 
     def seconds(self, sample):
-        """When a sample (at the model's rate) was heard."""
+        """Return the time of a sample (at the model's rate)."""
         return Seconds(sample * self.ring.factor, self.source.rate)
 
     def levels(self):
-        """(dB of full scale, A-weighted Leq) of the last SLOTS slots: of so much sound as a window has."""
+        """Return (dB of full scale, A-weighted Leq) of the last SLOTS slots, which are as long as a window."""
         return self.ring.meter.level(self.ring.meter.slots - SLOTS, self.ring.meter.slots)
 
     def window_levels(self):
-        """The same of the window that is ready, its ends to a slot."""
+        """Return the same for the window that is ready, rounded to whole slots."""
         return self.ring.meter.level(self.start // self.slot, (self.start + self.window) // self.slot)
 
     def status(self):
-        """What happened so far, for a status line."""
+        """Return counts so far, for a status line."""
         plain, weighted = self.levels()
         return {
             "t": self.t, "level": round(weighted, 1), "dbfs": round(plain, 1), "windows": self.windows,
@@ -226,7 +226,7 @@ class Listener:
     def infer(self):
         """Run the model on the window that is ready; yields None after each of its steps, then its events. Capture goes on."""
         start, level = self.start, self.window_levels()[1]
-        self.pass_over()  # run() may use pcm for itself, so there is no way back
+        self.pass_over()  # run() may use pcm for itself: the window cannot be run again
         for _ in self.model.steps():
             if self.clock:
                 self.clock.step()
@@ -237,30 +237,30 @@ class Listener:
         for event in self._named(self.detector.feed(self.model.output, start, level)):
             yield event
 
-    def _named(self, found):
-        return [self._event(kind, self.model.labels[i], score, level, at) for kind, i, score, level, at in found]
+    def _named(self, changes):
+        return [self._event(kind, self.model.labels[i], score, level, at) for kind, i, score, level, at in changes]
 
     def warned(self):
-        """Warnings that are due: a list of events."""
-        meter, found = self.ring.meter, []
+        """Return the warnings that are due, a list of events."""
+        meter, warnings = self.ring.meter, []
         while self.slots < meter.slots:
             self.slots = max(self.slots + 1, meter.slots - meter.kept + 1)
             now, level = self.slots * self.slot, meter.level(self.slots - 1, self.slots)[1]
             i = (self.slots - 1) % meter.kept
             if self.faults.due("clipping", meter.clipped[i] >= CLIPPED, now):
-                found.append(self._event("warning", "clipping", meter.clipped[i], level, now))
+                warnings.append(self._event("warning", "clipping", meter.clipped[i], level, now))
             if self.faults.due("silent", meter.unmoved[i] >= STILL * self.source.rate, now):
-                found.append(self._event("warning", "silent", None, level, now))
+                warnings.append(self._event("warning", "silent", None, level, now))
             lost = self.lost + self.source.overruns // self.ring.factor
-            if self.faults.due("overrun", lost > self.told, now):
-                found.append(self._event("warning", "overrun", lost, level, now))
-            self.told = lost
-        return found
+            if self.faults.due("overrun", lost > self.reported, now):
+                warnings.append(self._event("warning", "overrun", lost, level, now))
+            self.reported = lost
+        return warnings
 
     # -- loops
 
     def steps(self):
-        """Listen to the end of the source, or for ever: a generator of events, and of None after each small piece of work.
+        """Listen to the end of the source, or for ever: yield events, and None after each small piece of work.
 
         clock: an object whose step() is called after each step of the model and whose idle() when there is nothing to do (None: a
         short sleep).
@@ -287,11 +287,11 @@ class Listener:
             time.sleep(0.005)
 
     def run(self):
-        """A generator of events."""
+        """Yield events."""
         for event in self.steps():
             if event:
                 yield event
 
     def finish(self):
-        """Ends of what is still heard, when listening stops."""
+        """Return the ends of the labels that are still on when listening stops."""
         return self._named(self.detector.finish())

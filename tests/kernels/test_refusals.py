@@ -9,7 +9,7 @@ from support import require
 from l3host import cli, programs
 from l3host.emulate import emulate, runtimes
 from l3host.errors import L3Error
-from l3host.l3m import selftest
+from l3host.l3m import selftest_signal
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import to_bytes
 from l3host.package.library import copy_library
@@ -71,7 +71,7 @@ def test_a_file_without_scales_runs_in_floats_and_says_what_integers_need(tmp_pa
     graph.fixed = None
     path = tmp_path / "float.l3m"
     path.write_bytes(to_bytes(graph))
-    pcm = selftest.signal(graph.frontend.window, 5)[None]
+    pcm = selftest_signal.signal(graph.frontend.window, 5)[None]
     emulation = emulate(str(path), pcm, "cpython")
     assert emulation.ok and emulation.facts["arithmetic"] == "float"
     for kernel in ("native", "viper"):

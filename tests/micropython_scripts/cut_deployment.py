@@ -1,7 +1,7 @@
 """Runs in MicroPython's unix port: a board without a network, its flash a LittleFS or FAT in memory whose power can be cut.
 
-micropython board/deploy.py FOLDER... (of files.py and start.py). Each line on stdin is an expression; its value or exception
-comes back in a line that begins with = or !
+micropython cut_deployment.py FOLDER... (of file_operations.py and start.py). Each line on stdin is an expression; its value or
+exception comes back in a line that begins with = or !
 """
 
 import gc
@@ -10,7 +10,7 @@ import sys
 import vfs
 
 sys.path[:0] = sys.argv[1:]
-from files import *
+from file_operations import *
 from start import *
 
 BLOCKS, MOUNT = 144, "/b"

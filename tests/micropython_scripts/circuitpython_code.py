@@ -1,6 +1,7 @@
 """Board side of test_circuitpython.py: code.py as a CircuitPython board starts it, with a microphone that plays sound.raw.
 
-When it is over somebody presses Ctrl-C. Writes what is printed to lines.jsonl. Follows circuitpython.py in the same namespace.
+When it is over somebody presses Ctrl-C. Writes what is printed to lines.jsonl. Runs after circuitpython_modules.py, in the same
+namespace.
 """
 
 import builtins

@@ -1,4 +1,4 @@
-"""Runs on a board, after timed.py: the self-test with its times. FOLDER is set before."""
+"""Runs on a board, after timed_model.py: the self-test with its times. FOLDER is set before."""
 
 gc.collect()
 before = gc.mem_free()

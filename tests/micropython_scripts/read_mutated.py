@@ -8,8 +8,9 @@ import sys
 from l3mote import kernels
 from l3mote.format import FormatError
 from l3mote.kernels import KernelError
+from l3mote.memory import HeapError
 from l3mote.model import Model
-from l3mote.plan import HeapError, plan
+from l3mote.plan import plan
 from l3mote.reader import Reader
 from l3mote.verify import verify
 

@@ -3,7 +3,7 @@
 import sys
 
 from l3mote import Model
-from l3mote.plan import HeapError
+from l3mote.memory import HeapError
 
 try:
     model = Model(sys.argv[1] + "/esc10.l3m", kernel="ulab")
