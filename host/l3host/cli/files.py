@@ -23,9 +23,9 @@ class Files:
         """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
         from l3host.work import each
 
-        with sounds(self.quiet, len(items), self.hop) as bar:
-            for found in each(task, items, jobs, bar.windows):
-                bar.file()
+        with sounds(self.quiet, len(items)) as bar:
+            for found in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
+                bar.file(failed=found.error is not None)
                 for text in found.warnings:
                     warnings.warn(text, stacklevel=2)
                 if found.error:
