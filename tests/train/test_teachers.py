@@ -312,7 +312,7 @@ def test_train_with_a_teacher_and_other_sounds(sounds, capsys):
 def test_other_sounds_that_are_a_class_s_own_are_refused(sounds):
     data, rate = soundfile.read(sounds / "known" / "low" / "1.wav")
     soundfile.write(sounds / "rest" / "copy.flac", data, rate)
-    with pytest.raises(L3Error, match=r"copy.flac \(the same contents as 1.wav, which has another label\)"):
+    with pytest.raises(L3Error, match=r"copy.flac \(the same contents as 1.wav"):
         datasets.load(str(sounds / "known"), other=str(sounds / "rest"))
 
 

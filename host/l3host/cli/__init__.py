@@ -24,6 +24,7 @@ from l3host.cli import (
     listen,
     make_random,
     monitor,
+    record,
     report,
     selftest,
     sweep,
@@ -37,7 +38,7 @@ from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, tune, make_random, compress, sweep, report, deploy,
-    monitor, bench, selftest,
+    monitor, record, bench, selftest,
 )  # fmt: skip
 
 
