@@ -9,6 +9,7 @@ BLOCK = 512  # samples read from a source at once
 MAX_FACTOR = 12
 OFF_RATE = 3  # per cent that a source's rate may be off a multiple of the model's: drivers round
 PER_LABEL = "threshold."  # threshold.dog=0.6: the threshold of one label
+CA = "ca.der"  # beside a deployed model: the certificate of the CA that mqtt_tls names
 RING = 8192  # samples that the app keeps while the network runs: 16 kB
 
 # What the setting `mic` may be: the settings that each source needs, in the order in which they are asked for.

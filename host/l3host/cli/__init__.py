@@ -13,6 +13,7 @@ import warnings
 
 from l3host.cli import (
     bench,
+    board,
     classify,
     compress,
     convert,
@@ -38,7 +39,7 @@ from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, tune, make_random, compress, sweep, report, deploy,
-    monitor, record, bench, selftest,
+    monitor, record, bench, board, selftest,
 )  # fmt: skip
 
 

@@ -13,7 +13,8 @@ RUNTIME = (
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
-PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
+SERIAL = "serial port of the board, or auto: the only one that there is"
+PORT = f"{SERIAL}; or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 
 
