@@ -205,6 +205,7 @@ for sys.implementation._machine in ("LOLIN_S2_MINI with ESP32-S2FN4R2", "Generic
     [
         ("gcc", "package gcc", "portable", ""),
         ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus"),
+        ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv7em", "-mthumb -mcpu=cortex-m4"),
         (str(emulators() / "xtensa" / "bin" / "xtensa-esp32-elf-gcc"), "make emulators PARTS=xtensa", "lx7", ""),
     ],
 )
