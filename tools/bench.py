@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import bench_cores
 import bench_report
 import numpy as np
 
@@ -145,7 +146,7 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
             title = f"{channels}->{channels}, {bands}x{frames}"
             path = folder / f"layer-{channels}-{bands}-{density}.l3m"
             yield Subject(title, written(layer_graph(channels, bands, frames, density), path), density=density)
-    yield Subject(bench_report.SHIPPED, find("esc10"))
+    yield Subject(bench_cores.SHIPPED, find("esc10"))
     if sea:
         from l3convert import convert
 
@@ -225,12 +226,7 @@ def cases(found: list[Subject]) -> Iterator[tuple[Subject, str, str]]:
     """(subject, runtime, kernel) of each measurement."""
     for runtime in RUNTIMES:
         yield from ((subject, runtime, kernel) for subject in found for kernel in subject.kernels)
-    for runtime in CORES:
-        for subject in found:
-            if subject.title == bench_report.SHIPPED:
-                yield from ((subject, runtime, kernel) for kernel in subject.kernels)
-            elif subject.title == bench_report.CORE_SHAPE and subject.density:
-                yield subject, runtime, "native"
+    yield from (run for subject in found for run in bench_cores.runs_on_cores(subject, list(CORES)))
 
 
 def main(output: str, sea: str | None = None) -> None:
