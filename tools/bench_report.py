@@ -92,7 +92,7 @@ def part_rows(results: list) -> list[list[str]]:
 def model_rows(results: list, runtime: str) -> list[list[str]]:
     rows = []
     for r in results:
-        if r.subject.density or r.runtime != runtime or r.problem:
+        if r.subject.density or r.subject.heap or r.runtime != runtime or r.problem:
             continue
         layers = sum(layer.cost for layer in r.layers)
         macs = sum(layer.macs for layer in r.layers)
