@@ -48,8 +48,8 @@ EDGE_TEXT = """\
 ### The whole EdgeL3 on the LX7
 
 95.45 % zeros, a second of 48 kHz in 256 bands; random weights, which cost the same. Seconds: instructions at 240 MHz, one a cycle
-assumed, and bytes of planes (counted, with the parts that a board with PSRAM takes) at {rate:.0f} MB/s, which is a guess: such a
-board has its heap in PSRAM. No S3 has 512 kB of its own RAM to spare; there the seconds are those of the instructions alone.
+assumed, and in 8 MB the bytes of planes that move from and to PSRAM at {{rate:.0f}} MB/s, which is a guess, in parts that suit its
+cache. No ESP32-S3 has 512 kB of its own RAM to spare.
 """
 
 
@@ -89,24 +89,24 @@ def core_columns() -> list[str]:
     return ["core", "runtime", "module", "its bytes", "window, native", "window, viper", "log-mel frame", *shares, "bits"]
 
 
-def plane_bytes(path: Path, facts: dict) -> int:
-    """Bytes that planes move in a window of the plan that was run."""
+def plan_of(path: Path, facts: dict) -> Plan:
+    """The plan that was run."""
     with closing(open_reader(str(path))) as reader:
         last = [layer for layer in reader.layers if layer.kind == CONV][-1]
         width = next(width for width in tile_widths(last) if -(-used_cols(last) // width) == facts["tiles"])
-        return moved(Plan(reader, integer, facts["heights"], width), integer.itemsize, True)
+        return Plan(reader, integer, facts["heights"], width).count()
 
 
 def edge_rows(results: list) -> list[list[str]]:
     rows = []
     for r in results:
         if r.subject.title == EDGE and not r.problem:
-            planes, external = plane_bytes(r.subject.path, r.facts), r.subject.heap > 1 << 20
+            plan, external = plan_of(r.subject.path, r.facts), r.subject.heap > 1 << 20
+            planes = moved(plan, integer.itemsize, external)
             taken = r.window / S3.hertz + (planes / PSRAM.bytes_per_second if external else 0)
-            macs = sum(layer.macs for layer in r.layers)
             rows.append([
-                f"{r.subject.heap >> 10} kB", str(r.facts["tiles"]), *map(short, (macs, r.window)), f"{planes / 1e6:.0f} MB",
-                f"{r.facts['plan_flash_bytes'] / 1e6:.1f} MB", f"{taken:.0f}", bits(r),
+                f"{r.subject.heap >> 10} kB", str(r.facts["tiles"]), *map(short, (plan.macs, r.window)), f"{planes / 1e6:.0f} MB",
+                f"{plan.flash_bytes / 1e6:.1f} MB", f"{taken:.0f}", bits(r),
             ])  # fmt: skip
     return rows
 
