@@ -48,7 +48,7 @@ EDGE_TEXT = """\
 ### The whole EdgeL3 on the LX7
 
 95.45 % zeros, a second of 48 kHz in 256 bands; random weights, which cost the same. Seconds: instructions at 240 MHz, one a cycle
-assumed, and in 8 MB the bytes of planes that move from and to PSRAM at {{rate:.0f}} MB/s, which is a guess, in parts that suit its
+assumed, and in 8 MB the bytes of planes that move from and to PSRAM at {rate:.0f} MB/s, which is a guess, in parts that suit its
 cache. No ESP32-S3 has 512 kB of its own RAM to spare.
 """
 
