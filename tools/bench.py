@@ -216,7 +216,7 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     if subject.plan_heap:
         job["plan_heap"] = subject.plan_heap
     if subject.heap:
-        job["heap"] = subject.heap
+        job.update(heap=subject.heap, parts=subject.heap > 1 << 20)
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
         shutil.copy(targets.HERE / "board" / "timed.py", library / "timed_model.py")
