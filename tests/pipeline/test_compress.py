@@ -108,9 +108,9 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     from films import write_clip
 
     from l3host.networks import build
-    from l3host.pipeline import recover
+    from l3host.pipeline import recover_stage
 
-    monkeypatch.setattr(recover, "BATCHNORM_WINDOWS", 16)
+    monkeypatch.setattr(recover_stage, "BATCHNORM_WINDOWS", 16)
     (tmp_path / "videos").mkdir()
     for i in range(3):
         write_clip(tmp_path / "videos" / f"{i}.mkv", i / 5, np.random.default_rng(i))
@@ -219,7 +219,7 @@ def test_a_folder_of_something_else_is_left_as_it_is(place, tmp_path):
 
 
 def test_two_processes_in_one_folder(place, tmp_path):
-    with folders.locked(tmp_path), pytest.raises(L3Error, match=r"process \d+ is at work in .*: wait for it, or choose another"):
+    with folders.locked(tmp_path), pytest.raises(L3Error, match=r"process \d+ works in .*: wait for it, or choose another"):
         compress(recipes.load(str(place / "recipe.toml")), tmp_path)
 
 
@@ -251,7 +251,7 @@ def test_a_video_network_that_is_none(tmp_path, place):
     (tmp_path / "v.keras").write_bytes(b"nothing")
     shape = SHAPE.replace("filters", 'video = "v.keras"\nfilters')
     text = refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')
-    assert "v.keras as a Keras model: " in text and "\n" not in text
+    assert "v.keras: its contents are not those of a .keras file" in text and "\n" not in text
     shutil.copy(tmp_path / "run" / "source.keras", tmp_path / "v.keras")
     shutil.rmtree(tmp_path / "run")
     assert "its input is (None, 8000), not" in refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')

@@ -10,17 +10,17 @@ LEAST = 32  # pixels of a part: its weights are decoded anew, which takes as lon
 
 
 def row_bytes(columns):
-    """Bytes of the lines that a row of int16 and a pixel at both ends stand in, on average."""
+    """Return the bytes of the lines that a row of int16 and a pixel at both ends stand in, on average."""
     return (2 * (columns + 2) + LINE + LINE // 2 - 2) // LINE * LINE
 
 
 def part_bytes(channels, rows, columns):
-    """Bytes that the cache holds of a part, with a border of one pixel."""
+    """Return the bytes that the cache holds of a part, with a border of one pixel."""
     return channels * (rows + 2) * row_bytes(columns)
 
 
 def size(channels, rows, columns, pool_rows, pool_columns):
-    """(rows, columns) of the parts of a strip of so many, whole groups of the pool; the strip's own where parts do not pay."""
+    """Return (rows, columns) of a strip's parts, whole groups of the pool; the strip's own where parts do not pay."""
     best, found = LEAST - 1, (rows, columns)
     if part_bytes(channels, rows, columns) <= NEAR:
         return found

@@ -8,12 +8,12 @@ from l3mote.strips import schedule
 
 
 def channels_read(inputs: int, weights: float) -> float:
-    """Channels that a filter of so many weights reads, which stand anywhere."""
+    """Return how many channels a filter of so many weights reads, which stand anywhere."""
     return inputs * (1 - (1 - 1 / inputs) ** weights)
 
 
 def macs_in_lists(plan: Plan) -> int:
-    """Multiply-accumulates of a window whose weights are a list of single ones, because zeros are left out of them."""
+    """Count the multiply-accumulates of a window whose weights are a list of single ones, because zeros are left out of them."""
     total = 0
     for i, first, stop in schedule(plan.convs, plan.heights):
         layer = plan.convs[i]
@@ -23,7 +23,7 @@ def macs_in_lists(plan: Plan) -> int:
 
 
 def moved(plan: Plan, itemsize: int, in_parts: bool) -> int:
-    """Bytes of planes that the convolutions read and write in a window. in_parts: with l3mote.kernels.parts, as `native` does.
+    """Count the bytes of planes that the convolutions read and write in a window. in_parts: with l3mote.kernels.parts, as `native` does.
 
     A strip, or a part of one, that fits into the cache comes once a chunk, with a row above and below; what is beside it is still
     there. Of any other, the channels that a filter has weights in come once a filter. Weights and samples are left out.
