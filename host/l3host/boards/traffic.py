@@ -23,10 +23,11 @@ def macs_in_lists(plan: Plan) -> int:
 
 
 def moved(plan: Plan, itemsize: int, in_parts: bool) -> int:
-    """Count the bytes of planes that the convolutions read and write in a window. in_parts: with l3mote.kernels.parts, as `native` does.
+    """Count the bytes of planes that the convolutions read and write in a window.
 
-    A strip, or a part of one, that fits into the cache comes once a chunk, with a row above and below; what is beside it is still
-    there. Of any other, the channels that a filter has weights in come once a filter. Weights and samples are left out.
+    in_parts: with l3mote.kernels.parts, as `native` does. A strip, or a part of one, that fits into the cache comes once a chunk,
+    with a row above and below; what is beside it is still there. Of any other, the channels that a filter has weights in come once
+    a filter. Weights and samples are left out.
     """
     total = 0.0
     for i, first, stop in schedule(plan.convs, plan.heights):
