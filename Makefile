@@ -62,7 +62,7 @@ docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning i
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/kit/fuzz.py 100000 --micropython 2000
 
-bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
+bench: emulators ## measure kernels and models, write BENCHMARKS.md (25 minutes; SEA=published .h5 weights)
 	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)
 
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
