@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from l3host.datasets.dataset import Clip, Dataset
 from l3host.errors import L3Error
-from l3host.sound.audio import UNREADABLE
+from l3host.sound.audio import REMEDY, UNREADABLE, opened
 
 SHOWN = 3  # clips named in an error
 BLOCK = 1 << 20  # samples decoded at once
@@ -48,21 +47,19 @@ def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
 
 
 def undecodable(path: str) -> str:
-    """Why libsndfile cannot read a file to its end, or ''."""
-    import soundfile
-
+    """Why a file cannot be read to its end, or ''."""
     if not Path(path).is_file():
         return "not a regular file" if Path(path).exists() else "missing"
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            if not file.frames:
-                return "empty"
-            while len(block := file.read(BLOCK, dtype="float32")):
+        with opened(path) as file:
+            length = 0
+            while len(block := file.read(BLOCK, always_2d=True)):
+                length += len(block)
                 if not np.isfinite(block).all():
                     return "has NaN or infinite samples"
-    except UNREADABLE:
-        return "unreadable"
-    return ""
+    except UNREADABLE as e:
+        return str(e) if REMEDY in str(e) else "unreadable"
+    return "" if length else "empty"
 
 
 def refuse(bad: list[str], total: int) -> None:
