@@ -27,10 +27,12 @@ from l3host.cli import (
     listen,
     make_random,
     monitor,
+    record,
     report,
     selftest,
     sweep,
     train,
+    tune,
 )  # fmt: skip
 from l3host.costs import lifted
 from l3host.errors import in_words
@@ -38,8 +40,8 @@ from l3host.text import clean
 from l3mote import __version__
 
 GROUPS = {  # in the order of the help
-    "from recordings to a model": (train, classify, convert, inspect, evaluate),
-    "a model on a board, and a board that is not there": (listen, deploy, monitor, bench, board, emulate, selftest),
+    "from recordings to a model": (train, classify, convert, inspect, evaluate, tune),
+    "a model on a board, and a board that is not there": (listen, deploy, monitor, record, bench, board, emulate, selftest),
     "research: embeddings, compression, experiments": (embed, compress, sweep, report, make_random),
 }
 COMMANDS = tuple(command for group in GROUPS.values() for command in group)

@@ -53,8 +53,10 @@ def classified(found: Labelled) -> None:
     from rich.text import Text
 
     rest = f" {found.mean.max():.2f} (mean of {plural(len(found.scores), 'window')})"
-    say(Text.assemble(f"{found.path}: ", (found.label, "bold"), rest))
+    say(Text.assemble(f"{found.path}: ", (found.label or "none of its labels", "bold"), rest))
     draw(timeline(found))
+    for event in found.events:
+        say(f"event: {event['label']} from {event['start']:.1f} to {event['end']:.1f} s, {event['score']:.2f}")
 
 
 def timeline(found: Labelled) -> Table:

@@ -12,7 +12,7 @@ SUFFIXES = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka", ".c
 
 
 class ForeignFile:
-    """The first sound of a file, with what audio.py takes of a SoundFile: samplerate, frames, read(), seek(0), a context.
+    """The first sound of a file, with what audio.py takes of a SoundFile: samplerate, channels, frames, read(), seek(0), a context.
 
     Raises RuntimeError for what cannot be decoded, ImportError without PyAV.
     """
@@ -43,9 +43,9 @@ class ForeignFile:
             self.file.close()
             raise RuntimeError("there is no sound in it")
         self.stream = self.file.streams.audio[0]
-        self.samplerate = self.stream.rate
+        self.samplerate, self.channels = self.stream.rate, self.stream.channels
         self.frames = round(float((self.stream.duration or 0) * (self.stream.time_base or 0)) * self.samplerate)
-        self.decoded, self.left = self._decoded(), np.zeros((0, self.stream.channels))
+        self.decoded, self.left = self._decoded(), np.zeros((0, self.channels))
 
     def read(self, n: int, always_2d: bool = True) -> np.ndarray:
         """Return the next samples (at most n, channels), float64, full scale 1; none at the end."""
@@ -64,7 +64,7 @@ class ForeignFile:
             for frame in self.file.decode(self.stream):
                 samples = frame.to_ndarray()
                 if not frame.format.is_planar:
-                    samples = samples.reshape(-1, self.stream.channels).T
+                    samples = samples.reshape(-1, self.channels).T
                 if np.issubdtype(samples.dtype, np.integer):
                     samples = samples / -float(np.iinfo(samples.dtype).min)
                 yield samples.T.astype(np.float64)
