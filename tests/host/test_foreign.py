@@ -1,6 +1,7 @@
 """Recordings that libsndfile does not know, as phones make them: read by PyAV where it is installed, else named with the remedy."""
 
 import importlib.util
+import json
 import sys
 
 import numpy as np
@@ -60,11 +61,21 @@ def test_what_a_phone_records_is_its_sound(tmp_path):
     assert spectrum.argmax() == 440 and spectrum.max() == pytest.approx(16000 / 32768, rel=0.01)
 
 
+def test_it_is_classified(tmp_path, capsys):
+    path = write(tmp_path / "phone.m4a", "alac")
+    assert main(["classify", "esc10", path, "--json"]) == 0
+    soundfile.write(tmp_path / "same.wav", PCM, RATE)
+    heard = json.loads(capsys.readouterr().out)
+    assert main(["classify", "esc10", str(tmp_path / "same.wav"), "--json"]) == 0
+    same = json.loads(capsys.readouterr().out)
+    assert [{**row, "file": ""} for row in heard] == [{**row, "file": ""} for row in same]
+
+
 def test_a_folder_of_them_is_a_data_set(tmp_path):
-    for label in ("dog", "rain"):
-        (tmp_path / label).mkdir()
-        for n in range(2):
-            write(tmp_path / label / f"{n}.m4a", "aac", PCM[n * 100 :][: RATE // 2])
+    for n in range(4):
+        folder = tmp_path / ("dog" if n < 2 else "rain")
+        folder.mkdir(exist_ok=True)
+        write(folder / f"{n}.m4a", "aac", PCM[n * 1000 :][: RATE // 2])
     assert len(datasets.load(str(tmp_path)).clips) == 4
 
 

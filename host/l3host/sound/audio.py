@@ -101,10 +101,9 @@ def of_samples(samples: np.ndarray, rate: int, name: str = "") -> Recording:
 
 def rate_of(path: str) -> int:
     """The rate in Hz that a file's header says. Raises L3Error."""
-    import soundfile
-
     try:
-        return soundfile.info(path).samplerate
+        with opened(path) as sound:
+            return sound.samplerate
     except UNREADABLE as e:
         raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
 
