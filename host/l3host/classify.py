@@ -13,6 +13,7 @@ from l3host.engines import Engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.reference import listening
+from l3host.sound.audio import opened
 from l3mote.format import silent
 
 
