@@ -27,9 +27,10 @@ $(VENV)/.setup: $(LOCKS)/run.txt $(LOCKS)/node/package-lock.json pyproject.toml
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-fund --no-audit --ignore-scripts --prefix $(VENV)
 	@touch $@
 
-$(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt
+$(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt $(LOCKS)/circuitpython.txt
 	@echo "make: installing TensorFlow and the tools of the tests, some minutes"
 	@$(PIP) --require-hashes -r $(LOCKS)/dev.txt
+	@$(PIP) --no-deps --require-hashes -r $(LOCKS)/circuitpython.txt
 	@touch $@
 
 lock: $(VENV)/.setup ## write the versions and hashes of everything that is installed anew (tools/locks)
@@ -40,7 +41,7 @@ emulators: $(VENV)/.setup ## build MicroPython for QEMU's boards and the emulate
 	tools/emulators.sh $(VENV)/emulators $(PARTS)
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
-	$(BIN)/python tools/demo.py $(AUDIO)
+	@$(BIN)/python tools/demo.py $(if $(AUDIO),"$(AUDIO)")
 
 test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 	$(BIN)/python -m pytest $(PYTEST)
