@@ -63,7 +63,7 @@ docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning i
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/kit/fuzz.py 100000 --micropython 2000
 
-bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
+bench: emulators ## measure kernels and models, write BENCHMARKS.md (25 minutes; SEA=published .h5 weights)
 	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)
 
 bench-host: $(VENV)/.setup-dev ## measure classify and embed on this computer, write it into BENCHMARKS.md (5 minutes; SEA=.h5 weights)
