@@ -29,7 +29,7 @@ from l3host.graph.network import Conv, Dense, Graph, frontend
 from l3host.reference import floats
 from l3host.sound import audio, hearing, synth
 from l3host.sound.resampling import resample
-from l3host.threads import one_blas_thread
+from l3host.threads import cores, one_blas_thread
 
 BEGIN, END = "<!-- made by make bench-host -->\n", "<!-- end of make bench-host -->\n"
 ROUNDS = 5
@@ -254,7 +254,7 @@ def archive_part(folder: Path) -> str:
         for k in range(1, copies):
             os.link(folder / "clips" / f"{i}.wav", folder / "clips" / f"{i}-{k}.wav")
     hours, rows, base = copies * len(sounds) * 5 / 3600, [], 0.0
-    for jobs in (1, os.cpu_count() or 1):
+    for jobs in (1, cores()):
         store = ["--to", str(folder / f"store-{jobs}"), "--jobs", str(jobs)]
         _, seconds, _ = command(["classify", "esc10", str(folder / "clips"), *store])
         base = base or seconds
@@ -265,7 +265,7 @@ def archive_part(folder: Path) -> str:
 def section(sea: str | None) -> str:
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         folder = Path(temporary)
-        parts = [HEAD.format(cores=os.cpu_count(), rounds=ROUNDS)]
+        parts = [HEAD.format(cores=cores(), rounds=ROUNDS)]
         title = "SEA-64" if sea else "SEA-64's shape, random weights"
         parts.append(table([title, "CPU ms a window", "windows/s of one core", "x onnxruntime"], engine_rows(graph_of(sea))))
         parts.append(table(["the shipped model", "CPU ms a second of sound"], piece_rows(folder)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from l3host.graph.network import Graph
 from l3host.l3m.load import find, load_graph
 from l3host.sound import audio
 from l3host.sound.windows import cut, heard_windows
-from l3host.threads import one_blas_thread
+from l3host.threads import cores, one_blas_thread
 from l3mote.format import Frontend
 
 BATCH_BYTES = 8_000_000  # im2col columns of one batch stay near the processor's cache
@@ -43,7 +42,7 @@ def answers(engine: Engine, batches: Iterable[np.ndarray], threads: int | None =
 
     threads: batches at a time, each with one BLAS thread (default: one a core). No more batches are in memory than twice as many.
     """
-    threads = threads or os.cpu_count() or 1
+    threads = threads or cores()
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         due: deque = deque()
         for batch in batches:

@@ -1,11 +1,17 @@
-"""Threads of matrix products."""
+"""Processors that this process may use, and threads of matrix products."""
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 from functools import cache
 
 from threadpoolctl import ThreadpoolController
+
+
+def cores() -> int:
+    """Count the processors that this process may use: a batch system gives it some of a machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
