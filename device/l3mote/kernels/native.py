@@ -4,6 +4,7 @@ C source, and how the modules were built: device/native/. The parameters packed 
 its include/l3native.h; C checks each of them against the buffers and raises ValueError.
 """
 
+import gc
 import struct
 import sys
 from array import array
@@ -84,8 +85,14 @@ def workspace(plan):
 
 
 class Kernel(Integer):
+    parts = None  # of a strip that are computed one after the other
+
     def __init__(self, plan, reader):
         super().__init__(plan, reader)
+        if sys.platform == "esp32" and gc.mem_free() > 1 << 20:  # all of its heap is PSRAM then
+            from l3mote.kernels.parts import parts
+
+            self.parts = parts
         self.shifts = self.fixed.shifts
         self.constants = {}
         for layer in reader.layers:
@@ -110,11 +117,12 @@ class Kernel(Integer):
         """Take what all chunks of a strip share: rows first..stop-1 from src, through ReLU and pool, into the columns of dst."""
         self._take_layer(layer)
         self._take_planes(src, dst)
-        p = self.p
-        p[_CONV_FIRST] = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
-        p[_CONV_ROWS] = stop - first
-        p[_CONV_WITHIN] = first % layer.pool_rows
+        self.p[_CONV_FIRST] = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        self.p[_CONV_ROWS] = stop - first
+        self.p[_CONV_WITHIN] = first % layer.pool_rows
         self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
+        if self.parts:
+            self.whole = layer, src, dst, first, stop
 
     def _take_layer(self, layer):
         self.shift_at, fields = self.constants[layer.name]
@@ -136,6 +144,26 @@ class Kernel(Integer):
 
     def conv(self, chunk, buffer):
         """Compute the chunk's filters of the strip."""
+        if self.parts:
+            self._conv_parts(chunk, buffer)
+        else:
+            self._run(chunk, buffer)
+
+    def _conv_parts(self, chunk, buffer):
+        """The same part by part."""
+        layer, src, dst, first, stop = self.whole
+        p, to, pool = self.p, self.to, layer.pool_rows
+        for row, end, column, right in self.parts(src.channels, first, stop, dst.cols * dst.step, pool, dst.step):
+            p[_CONV_FIRST] = self.at + (row - first) * src.pitch + column
+            p[_CONV_ROWS] = end - row
+            p[_CONV_COLUMNS] = right - column
+            p[_CONV_WITHIN] = row % pool
+            p[_CONV_OUT_COLUMNS] = (right - column) // dst.step
+            self.to = to + (row // pool - first // pool) * dst.pitch + column // dst.step
+            self._run(chunk, buffer)
+        self.to = to
+
+    def _run(self, chunk, buffer):
         self._take_chunk(chunk)
         if native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p) != chunk.filters:
             self._refuse(chunk, buffer)
@@ -163,7 +191,7 @@ class Kernel(Integer):
             self._take_layer(chunk.layer)
             pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
             self.x, self.y, self.size, self.to = x, y, 1, 0
-        self.conv(chunk, buffer)
+        self._run(chunk, buffer)
 
 
 class FrontEnd:
