@@ -1,4 +1,4 @@
-// CRC-32 as binascii has it, three times as fast as the firmware's: a chunk's checksum is checked each time that it is read.
+// CRC-32 as binascii has it, three times as fast as the firmware's: a window checks every chunk.
 #include "l3native.h"
 
 uint32_t crc_table[256]; // made when it is first asked for; not static, as a native module wants it
