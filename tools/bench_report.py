@@ -62,7 +62,7 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits that mean something: 4.31, 56.2, 306 k, 80.7 M, 1.29 G."""
+    """Return three significant digits: 4.31, 56.2, 306 k, 80.7 M, 1.29 G."""
     for factor, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= factor:
             return f"{value / factor:.3g}{suffix}"
@@ -78,7 +78,10 @@ def floor(density: float) -> float:
 
 
 def layer_rows(results: list) -> list[list[str]]:
-    """A row for each shape and density: per MAC in each runtime with each kernel, and how far the RP2040's is from the floor."""
+    """Return a row for each shape and density.
+
+    Per MAC in each runtime with each kernel, and how far the RP2040's is from the floor.
+    """
     by = {(r.subject, r.runtime, r.kernel): r for r in results if r.subject.density}
     rows = []
     for subject in dict.fromkeys(key[0] for key in by):
@@ -101,7 +104,7 @@ def layer_columns() -> list[str]:
 
 
 def part_rows(results: list) -> list[list[str]]:
-    """For each shape: the slope and the intercept of cycles an output against multiply-accumulates an output."""
+    """Return, for each shape, slope and intercept of cycles an output against multiply-accumulates an output."""
     points: dict[str, list] = {}
     for r in results:
         if (r.subject.density or 1) < 1 and (r.runtime, r.kernel) == (CYCLES, "native") and not r.problem:
@@ -141,7 +144,7 @@ def model_columns(runtime: str) -> list[str]:
 
 
 def core_rows(results: list) -> list[list[str]]:
-    """A row for each runtime in QEMU: its architecture's module, windows of the shipped model, and a MAC by density."""
+    """Return a row for each runtime in QEMU: its architecture's module, windows of the shipped model, and a MAC by density."""
     rows = []
     for runtime, machine in MACHINES.items():
         mine = {(r.subject.title, r.subject.density, r.kernel): r for r in results if r.runtime == runtime and not r.problem}
@@ -165,7 +168,7 @@ def core_columns() -> list[str]:
 
 
 def problems(results: list) -> list[str]:
-    """A line for each reason that cases did not run, and which."""
+    """Return a line for each reason that cases did not run, and which."""
     cases: dict[tuple[str, str], list[str]] = {}
     for r in results:
         if r.problem:
@@ -181,7 +184,7 @@ def built_from() -> str:
 
 
 def markdown(results: list, sea: bool) -> str:
-    """The page. sea: whether SEA-64's weights were there."""
+    """Return the page. sea: whether SEA-64's weights were there."""
     parts = [HEAD, LAYERS.format(**FLOORS)]
     parts += [table(layer_columns(), layer_rows(results)), PARTS]
     parts += [table(["shape", "cycles a MAC", "x floor", "cycles an output"], part_rows(results)), MODELS]

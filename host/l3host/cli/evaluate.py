@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
     plan = protocol.planned(dataset, args.probe, args.folds, args.seeds)
     with progress(args.json, f"of {len(dataset.clips)}") as bar:
         task = bar.add_task("clips", total=None)
-        found = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
+        embedded = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
     probes = len(plan) * len(protocol.seed_numbers(args.probe, args.seeds))
     with progress(args.json, f"of {probes}") as bar:
         task = bar.add_task("probes", total=None)
-        result = protocol.evaluate(dataset, found, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
+        result = protocol.evaluate(dataset, embedded, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
     result |= {"model": args.model, "hop_seconds": args.hop_size}
     results(args.json, result, lambda: evaluated(result))
     return 0

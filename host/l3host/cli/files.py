@@ -20,18 +20,18 @@ class Files:
         self.args, self.hop, self.quiet, self.status = args, hop, quiet or args.json, 0
 
     def each(self, task: Callable, items: Sequence, jobs: int) -> Iterator[Any]:
-        """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
+        """Yield what task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
         from l3host.work import each
 
         with sounds(self.quiet, len(items), self.hop) as bar:
-            for found in each(task, items, jobs, bar.windows):
+            for outcome in each(task, items, jobs, bar.windows):
                 bar.file()
-                for text in found.warnings:
+                for text in outcome.warnings:
                     warnings.warn(text, stacklevel=2)
-                if found.error:
-                    self.failed(found.error)
+                if outcome.error:
+                    self.failed(outcome.error)
                 else:
-                    yield found.value
+                    yield outcome.value
 
     def failed(self, error: Exception) -> None:
         if self.args.debug:

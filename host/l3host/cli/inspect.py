@@ -87,10 +87,10 @@ def inspection(file: str, result: Description) -> None:
             say(f"{key}: {result['provenance'][key]}")
 
 
-def _fits(found: Fit | None) -> str:
-    if found is None:
+def _fits(fit: Fit | None) -> str:
+    if fit is None:
         return "-"
-    return "yes" if found["fits"] else f"no: {size(found['missing'])} missing"
+    return "yes" if fit["fits"] else f"no: {size(fit['missing'])} missing"
 
 
 def _boards(boards: dict[str, OnBoard]) -> Table:

@@ -18,7 +18,7 @@ BLOCK = 1 << 20  # samples decoded at once
 
 
 def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
-    """The data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
+    """Return the data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
     good, bad = [], []
     seen: dict[str, Clip] = {}  # by path and by contents: the first clip of each
     for clip in dataset.clips:
@@ -33,7 +33,7 @@ def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
 
 
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
-    """Why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
+    """Return why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
     path = str(Path(clip.path).resolve())
     if path in seen:
         return "listed twice"
@@ -48,7 +48,7 @@ def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
 
 
 def undecodable(path: str) -> str:
-    """Why libsndfile cannot read a file to its end, or ''."""
+    """Return why libsndfile cannot read a file to its end, or ''."""
     import soundfile
 
     if not Path(path).is_file():

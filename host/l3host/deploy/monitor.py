@@ -23,9 +23,9 @@ from l3host.errors import L3Error
 from l3host.text import cell, clean
 
 FIELDS = ("event", "label", "score", "level", "t")
-SILENT = 10  # seconds after which the screen says that nothing came
+SILENT = 10  # seconds without a line after which the screen says so
 BARS = " ▁▂▃▄▅▆▇█"
-LOWEST, LEVELS, EVENTS = -80.0, 60, 12  # dB at the foot of the bars; bars and events on the screen
+LOWEST, LEVELS, EVENTS = -80.0, 60, 12  # dB at the bottom of the bars; number of bars and events on the screen
 MOST_LINE = 1 << 14  # bytes: the app's own have a few hundred
 MOST_NESTED = 20  # brackets in a line that is an event
 MOST_SOUNDING = 50  # labels at once
@@ -34,7 +34,7 @@ STYLES = {"start": "bold green", "end": "green", "warning": "bold yellow", "text
 
 
 def parsed(line: bytes) -> dict | None:
-    """An event of one line; a line of anything else (a traceback) as the event "text"; None of an empty one."""
+    """Return the event of a line; any other line (a traceback) becomes the event "text", an empty one None."""
     text = line.decode(errors="replace").strip(" \t\r\n\0")
     if text.count("[") + text.count("{") <= MOST_NESTED:
         with contextlib.suppress(ValueError):
@@ -45,7 +45,7 @@ def parsed(line: bytes) -> dict | None:
 
 
 def finite(text: str) -> float:
-    """A number of JSON, which has neither NaN nor infinity. Raises ValueError."""
+    """Return a number of JSON, which has neither NaN nor infinity. Raises ValueError."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError
@@ -53,7 +53,10 @@ def finite(text: str) -> float:
 
 
 def received(line) -> Iterator[bytes | None]:
-    """Lines of an open serial port as they come, cut at MOST_LINE bytes; None where nothing came in the port's timeout."""
+    """Yield the lines of an open serial port as they come, cut at MOST_LINE bytes.
+
+    None where nothing came in the port's timeout.
+    """
     buffer, cut = b"", False
     while True:
         data = line.read(max(1, line.in_waiting))
@@ -71,15 +74,15 @@ def received(line) -> Iterator[bytes | None]:
 
 
 def events(port: str) -> Iterator[dict | None]:
-    """The events of a board; None twice a second without one. Raises L3Error."""
-    for found in lines(port):
-        yield found and found[0]
+    """Yield the events of a board; None twice a second without one. Raises L3Error."""
+    for pair in lines(port):
+        yield pair and pair[0]
 
 
 def lines(port: str) -> Iterator[tuple[dict, str] | None]:
-    """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
+    """Yield a board's events, each with its line: as it came if that is printable JSON, else JSON again. None twice a second.
 
-    Nothing is ever written to the board. Raises L3Error.
+    Writes nothing to the board. Raises L3Error.
     """
     check_port(port)
     import serial
@@ -94,7 +97,7 @@ def lines(port: str) -> Iterator[tuple[dict, str] | None]:
                 event, text = parsed(line), line.decode(errors="replace").strip()
                 if event and event["event"] != "text":
                     yield event, text if text.isprintable() else json.dumps(event)
-                elif event and not first:  # the first may be the rest of a line that began before we listened
+                elif event and not first:  # the first may be the rest of a line that began before we read
                     yield event, json.dumps(event)
                 first = False
     except OSError as e:
@@ -109,10 +112,10 @@ class Screen:
         self.levels: deque[float] = deque(maxlen=LEVELS)
         self.events: deque[tuple[str, dict]] = deque(maxlen=EVENTS)
         self.sounding: dict[str, float | None] = {}
-        self.heard = time.monotonic()
+        self.last_line = time.monotonic()
 
     def add(self, event: dict) -> None:
-        self.heard = time.monotonic()
+        self.last_line = time.monotonic()
         level, label = number(event.get("level")), str(event.get("label", "?"))[:MOST_SHOWN]
         if level is not None:
             self.levels.append(level)
@@ -127,8 +130,8 @@ class Screen:
         bars = "".join(BARS[bar(level)] for level in self.levels)
         level = f"{self.levels[-1]:6.1f} dB " if self.levels else "        "
         now = ", ".join(self.sounding) or "-"
-        if time.monotonic() - self.heard > SILENT:
-            now = "nothing heard for a while: does an app run there? Ctrl-C leaves"
+        if time.monotonic() - self.last_line > SILENT:
+            now = "nothing received for a while: does an app run there? Ctrl-C quits"
         table = Table(box=None, pad_edge=False)
         for column in ("time", *FIELDS):
             table.add_column(column, justify="right" if column in ("score", "level", "t") else "left")
@@ -138,12 +141,12 @@ class Screen:
 
 
 def bar(level: float) -> int:
-    """Which of BARS stands for a level in dB of full scale."""
+    """Return the one of BARS for a level in dB of full scale."""
     return round(max(0.0, min(1.0, 1 - level / LOWEST)) * (len(BARS) - 1))
 
 
 def number(value) -> float | None:
-    """A value as a number that can be shown, or None."""
+    """Return a value as a number that can be shown, or None."""
     try:
         return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     except OverflowError:
@@ -151,7 +154,7 @@ def number(value) -> float | None:
 
 
 def cells(event: dict) -> list[str]:
-    """An event as text, column by column; what has no column is added to the label."""
+    """Return an event as text, column by column; what has no column is added to the label."""
     values = dict(event)
     row = {name: values.pop(name, None) for name in FIELDS}
     more = " ".join(f"{name}={value}" for name, value in values.items())
@@ -161,7 +164,7 @@ def cells(event: dict) -> list[str]:
 
 
 def shown(value, digits: int | None) -> str:
-    """digits: of a column of numbers. A line break would be a second event."""
+    """Return a value as text without line breaks: one would look like a second event. digits: of a column of numbers."""
     value = "" if value is None else value
     exact = number(value) if digits else None
     return clean(str(value))[:MOST_SHOWN] if exact is None else f"{exact:.{digits}f}"
@@ -177,8 +180,8 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
             rows.writerow(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for found in lines(port):
-                event, line = found or (None, "")
+            for pair in lines(port):
+                event, line = pair or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
                     file.flush()

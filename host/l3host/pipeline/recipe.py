@@ -1,4 +1,4 @@
-"""A recipe: what is done to which network, and how the result is judged. One dataclass a table of its TOML file; no TensorFlow."""
+"""A recipe: what is done to which network, and how the result is evaluated. A dataclass for each TOML table; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Source:
     weights: str  # a published .h5 or a .keras file, relative to the recipe or to where the command runs; or "random"
     final_norm: bool | None = None  # None: the file's
     video: str | None = None  # the other half of the AVC net, a .keras file as an AVC recipe leaves it in its run folder
-    frontend: str = "mel256"  # these two of "random" alone
+    frontend: str = "mel256"  # these two for "random" only
     filters: tuple[int, ...] = L3_FILTERS
 
 
@@ -116,20 +116,20 @@ class Recipe:
     data: dict[str, str] = field(default_factory=dict)  # [data]: name -> path, absolute once loaded
 
     def needs(self) -> list[str]:
-        """Names of the data sets that the recipe uses, each once."""
+        """Return names of the data sets that the recipe uses, each once."""
         users: list[Recover | Evaluate] = [*self.recover, *self.evaluate, *([self.sensitivity] if self.sensitivity else [])]
         names = [user.data for user in users] + ([self.convert.calibrate] if self.convert.calibrate else [])
         return list(dict.fromkeys(names))
 
     def to_json(self) -> dict:
-        """The recipe ready for JSON, without paths: two runs of it may find the same data in different places."""
+        """Return the recipe ready for JSON, without paths: two runs of it may have the same data in different places."""
         plain = asdict(self)
         del plain["data"], plain["source"]["weights"], plain["source"]["video"]
         return plain | {"random": self.source.weights == RANDOM}
 
 
 def find(recipe: str) -> Path:
-    """The path of a recipe: a file, or the bare name of one that ships. Raises L3Error that lists those."""
+    """Return the path of a recipe: a file, or the bare name of one that ships. Raises L3Error that lists those."""
     path = Path(recipe)
     if path.is_file():
         return path
@@ -140,11 +140,11 @@ def find(recipe: str) -> Path:
 
 
 def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False) -> Recipe:
-    """Read and check a recipe, a path or a shipped one's name. data: paths by name that go before the recipe's own.
+    """Read and check a recipe, a path or a shipped one's name. data: paths by name that override the recipe's own.
 
     skip_bad: whether the recipe says so or not.
 
-    Everything that can be known without reading networks or sounds is checked here. Raises L3Error.
+    Checks everything that does not need networks or sounds. Raises L3Error.
     """
     path = find(recipe)
     top = tables.read(path)
@@ -162,9 +162,9 @@ def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False
     plain = tables.build(_Plain, rest, str(path))
     parts["recover"] = tuple(_recover(table, where, plain.seed) for where, table in _several(top, "recover", path))
     skip_bad = skip_bad or plain.skip_bad
-    found = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
-    _check(found, path)
-    return _resolved(found, path)
+    built = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
+    _check(built, path)
+    return _resolved(built, path)
 
 
 SINGLE = {
@@ -176,7 +176,7 @@ def _source_alone(table: dict, where: str) -> None:
     """Raise L3Error for a shape beside a file of weights, which has its own."""
     shape = [key for key in ("frontend", "filters") if key in table]
     if table["weights"] != RANDOM and shape:
-        raise L3Error(f"{where}: {shape[0]} is for weights = {RANDOM!r} alone: a file says it itself")
+        raise L3Error(f"{where}: {shape[0]} is only for weights = {RANDOM!r}: a file has its own")
 
 
 @dataclass(frozen=True)
@@ -187,15 +187,15 @@ class _Plain:
 
 
 def _several(top: dict, name: str, path: Path) -> list[tuple[str, object]]:
-    """(where, table) of each [[name]]."""
-    found = top.get(name, [])
-    if not isinstance(found, list):
+    """Return (where, table) of each [[name]]."""
+    tables = top.get(name, [])
+    if not isinstance(tables, list):
         raise L3Error(f"{path}: {name} must be a list of tables: [[{name}]]")
-    return [(f"{path}, [[{name}]] {i}", table) for i, table in enumerate(found, 1)]
+    return [(f"{path}, [[{name}]] {i}", table) for i, table in enumerate(tables, 1)]
 
 
 def _recover(table: object, where: str, seed: int) -> Recover:
-    """A [[recover]] table: its own keys, and those of its method's settings."""
+    """Return a [[recover]] table: its own keys, and those of its method's settings."""
     if not isinstance(table, dict):
         raise L3Error(f"{where}: must be a table, not {table!r}")
     method = table.get("method")
@@ -215,15 +215,15 @@ def _recover(table: object, where: str, seed: int) -> Recover:
 
 
 def _paths(own: object, path: Path, given: dict[str, str]) -> dict[str, str]:
-    """Absolute paths by name: those given, and the recipe's [data], which are relative to its file."""
+    """Return the absolute paths by name: those given, and the recipe's [data], which are relative to its file."""
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
         raise L3Error(f"{path}, [data]: must be a table of paths by name")
-    found = {name: str((path.parent / value).resolve()) for name, value in own.items()}
-    return found | {name: str(Path(value).resolve()) for name, value in given.items()}
+    paths = {name: str((path.parent / value).resolve()) for name, value in own.items()}
+    return paths | {name: str(Path(value).resolve()) for name, value in given.items()}
 
 
 def _check(recipe: Recipe, path: Path) -> None:
-    """What the tables say together. Raises L3Error."""
+    """Check the tables against each other. Raises L3Error."""
     for cut, names in ((recipe.ablate, ("depth", "width")), (recipe.prune, ("plan", "sparsity"))):
         if cut and sum(getattr(cut, name) is not None for name in names) != 1:
             raise L3Error(f"{path}, [{type(cut).__name__.lower()}]: give one of {' and '.join(names)}")
@@ -236,7 +236,7 @@ def _check(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}, [convert]: unknown encoding {recipe.convert.encoding!r}: choose from {', '.join(ENCODINGS)}")
     methods = [step.method for step in recipe.recover]
     if recipe.student and methods[:1] not in (["sea"], ["labels"]):
-        raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
+        raise L3Error(f"{path}: [student] is untrained: its first [[recover]] must be by sea or labels")
     if "sea" in methods and not recipe.student:
         raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
     frozen = [step for step in recipe.recover if isinstance(step.settings, settings.Avc) and not step.settings.train_video]
@@ -261,7 +261,7 @@ def _check(recipe: Recipe, path: Path) -> None:
 
 
 def _resolved(recipe: Recipe, path: Path) -> Recipe:
-    """The recipe with absolute paths of everything that it needs. Raises L3Error for what has no path or is not there."""
+    """Return the recipe with absolute paths of everything that it needs. Raises L3Error for what has no path or is not there."""
     for name in recipe.needs():
         if name not in recipe.data:
             raise L3Error(f'{path} needs data {name!r}: --data {name}=PATH, or {name} = "PATH" in its [data] table')
@@ -272,7 +272,7 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
 
 
 def _place(recipe: Recipe, path: Path, name: str) -> str | None:
-    """The absolute path of the source's weights or video network. Raises L3Error if it is not there."""
+    """Return the absolute path of the source's weights or video network. Raises L3Error if it is not there."""
     value = getattr(recipe.source, name)
     if value in (None, RANDOM):
         return value
@@ -284,17 +284,17 @@ def _place(recipe: Recipe, path: Path, name: str) -> str | None:
 
 
 def depth(ablate: Ablate) -> int | None:
-    """The number of convolutions to keep, if the depth is what changes. Raises L3Error."""
+    """Return the number of convolutions to keep, if the depth is what changes. Raises L3Error."""
     return len(plans.depth(ablate.depth).filters) if ablate.depth is not None else None
 
 
 def width(ablate: Ablate) -> tuple[int, ...] | None:
-    """The filters to keep in each convolution, if the width is what changes. Raises L3Error."""
+    """Return the filters to keep in each convolution, if the width is what changes. Raises L3Error."""
     return plans.width(ablate.width).filters if isinstance(ablate.width, str) else ablate.width
 
 
 def target(prune: Prune) -> float | tuple[float, ...]:
-    """What compress.masks takes: per cent of all weights, or of each convolution. Raises L3Error."""
+    """Return what compress.masks takes: per cent of all weights, or of each convolution. Raises L3Error."""
     if prune.plan is None:
         assert prune.sparsity is not None  # _check
         return prune.sparsity

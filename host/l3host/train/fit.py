@@ -20,7 +20,7 @@ from l3mote.format import Frontend
 
 
 def smoothed(labels: Sequence[int], n_labels: int, smoothing: float) -> np.ndarray:
-    """Target rows (clips, n_labels) float32: 1 - smoothing on the label, the rest spread evenly."""
+    """Return the target rows (clips, n_labels) float32: 1 - smoothing on the label, the rest spread evenly."""
     return (np.eye(n_labels)[list(labels)] * (1 - smoothing) + smoothing / n_labels).astype(np.float32)
 
 
@@ -75,7 +75,7 @@ def fit(
     folder: Path,
     progress: loop.Progress,
 ) -> loop.Loop:
-    """labels() of a new network, which is then written to folder/model.keras."""
+    """Train labels() on a new network and write it to folder/model.keras."""
     keras.utils.set_random_seed(settings.seed)
     network = audio(frontend(settings.frontend), settings.filters, use_bias=False)
     done = _train(network, clips, labels, n_labels, settings, folder, progress, None)
@@ -100,22 +100,22 @@ def _train(network, clips, labels, n_labels, settings, folder, progress, gradual
 
 
 def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:
-    """Windows (N, window) float32 in [-1, 1] of an int16 clip, as `classify` cuts them."""
+    """Return the windows (N, window) float32 in [-1, 1] of an int16 clip, as `classify` cuts them."""
     return windows_of(clip / np.float32(32768), fe.window, fe.hop, False)
 
 
 def clip_scores(model: keras.Model, clips: Sequence[np.ndarray], fe: Frontend) -> np.ndarray:
-    """Mean of the windows' probabilities for each clip, (clips, labels)."""
+    """Return the mean of the windows' probabilities for each clip, (clips, labels)."""
     return np.stack([model.predict_on_batch(clip_windows(clip, fe)).mean(axis=0) for clip in clips])
 
 
 def tested(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], fe: Frontend) -> dict:
-    """What crossval.summary takes of a fold held out."""
+    """Return a held-out fold's figures, for crossval.summary."""
     return {"confusion": confusion(labels, clip_scores(model, clips, fe))}
 
 
 def confusion(truth: Sequence[int], scores: np.ndarray) -> list[list[int]]:
-    """Counts [true label][label with the highest score]."""
+    """Return the counts [true label][label with the highest score]."""
     counts = np.zeros((scores.shape[1],) * 2, int)
     np.add.at(counts, (list(truth), scores.argmax(axis=1)), 1)
     return counts.tolist()

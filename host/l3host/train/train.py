@@ -52,7 +52,7 @@ def train(
     folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
     skip_bad: as in datasets.load.
     run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
-    The same call goes on where a killed one stopped, and ends with the same weights.
+    The same call continues where a killed one stopped, and ends with the same weights.
     Raises L3Error: TensorFlow or matplotlib absent, no folder for `out`, a bad data set or fold, a NaN loss, a run
     directory of another training.
     """
@@ -101,7 +101,7 @@ def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]
 
 
 def work(job: Job, send: jobs.Send) -> None:
-    """In a child process: train, test on the fold held out, write the result."""
+    """Train in a child process, test on the held-out fold, write the result."""
     from l3host.networks import backend
     from l3host.train import fit
 
@@ -120,7 +120,7 @@ def work(job: Job, send: jobs.Send) -> None:
 
 
 def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> dict:
-    """The contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation."""
+    """Return the contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation."""
     metrics = {
         "dataset": dataset.name,
         "labels": dataset.labels,
