@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from l3mote import FormatError, KernelError
 
@@ -23,11 +20,18 @@ def in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {error} (this was not foreseen: --debug shows where)"
 
 
-# what Python and libraries raise for malformed contents
-MALFORMED = (
-    OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError,
-    zipfile.BadZipFile, zlib.error, struct.error, csv.Error,
-)  # fmt: skip
+@cache
+def malformed() -> tuple[type[Exception], ...]:
+    """Return what Python and libraries raise for malformed contents; modules that no --help needs are imported here."""
+    import csv
+    import struct
+    import zipfile
+    import zlib
+
+    return (
+        OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError,
+        zipfile.BadZipFile, zlib.error, struct.error, csv.Error,
+    )  # fmt: skip
 
 
 def reason(error: BaseException) -> str:
@@ -43,5 +47,7 @@ def reading(what: object, hint: str = "") -> Iterator[None]:
     """Turn whatever a block raises for foreign contents into an L3Error: "cannot read WHAT: why" and the hint."""
     try:
         yield
-    except (*MALFORMED, MemoryError) as e:
+    except Exception as e:
+        if not isinstance(e, (*malformed(), MemoryError)):
+            raise
         raise L3Error(f"cannot read {what}: {reason(e)}{hint}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from l3host.errors import L3Error, reading
 @contextmanager
 def replace(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; it replaces `path` if the block ends without an exception."""
+    import secrets  # which --help does not need
+
     temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # never a file of the user's, nor another machine
     try:
         yield temporary

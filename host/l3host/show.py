@@ -81,34 +81,36 @@ def progress(quiet: bool, what: str = "windows") -> Progress:
 class Sounds:
     """One bar for all recordings of a command: files, hours of sound, how many times faster than they last."""
 
-    def __init__(self, bar: Progress | None, files: int | None, hop: float):
-        self.bar, self.of, self.hop = bar, "" if files is None else f" of {files}", hop
+    def __init__(self, bar: Progress | None, files: int | None):
+        self.bar, self.of = bar, "" if files is None else f" of {files}"
         self.task = bar.add_task("", total=None) if bar else None
-        self.files, self.seconds, self.begun = 0, 0.0, time.monotonic()
+        self.files, self.failed, self.seconds, self.begun = 0, 0, 0.0, time.monotonic()
 
-    def windows(self, n: int) -> None:
-        """Count n more windows, each of which stands for `hop` seconds."""
-        self.seconds += n * self.hop
+    def sound(self, seconds: float) -> None:
+        """Count more seconds of sound as done."""
+        self.seconds += seconds
         self._show()
 
-    def file(self) -> None:
+    def file(self, failed: bool) -> None:
         self.files += 1
+        self.failed += failed
         self._show()
 
     def _show(self) -> None:
         if self.bar and self.task is not None:
             speed = self.seconds / max(1e-3, time.monotonic() - self.begun)
-            text = f"{self.files}{self.of} files, {self.seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
+            bad = f" ({self.failed} failed)" if self.failed else ""
+            text = f"{self.files:,}{self.of} files{bad}, {self.seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
             self.bar.update(self.task, description=text)
 
 
 @contextmanager
-def sounds(quiet: bool, files: int | None, hop: float) -> Iterator[Sounds]:
+def sounds(quiet: bool, files: int | None) -> Iterator[Sounds]:
     if quiet or not sys.stderr.isatty():
-        yield Sounds(None, files, hop)
+        yield Sounds(None, files)
         return
     with _progress(quiet) as bar:
-        yield Sounds(bar, files, hop)
+        yield Sounds(bar, files)
 
 
 def bars(quiet: bool) -> Progress:

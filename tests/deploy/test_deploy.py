@@ -187,9 +187,9 @@ def test_a_drive_gets_sources_and_a_starter(drive, capsys, monkeypatch):
 
 
 def test_a_folder_that_is_no_drive_is_refused(tmp_path, capsys):
-    assert "a folder, but no CIRCUITPY drive: boot_out.txt is missing" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
+    assert "a folder, but not a CIRCUITPY drive: boot_out.txt is missing" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
     (tmp_path / "boot_out.txt").write_text("something else\n")
-    assert "is it its drive?" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
+    assert "is this a CIRCUITPY drive?" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
 
 
 def test_mpy_is_refused_for_circuitpython(drive, capsys):
@@ -265,7 +265,7 @@ def test_an_error_in_the_selftest_is_told(drive):
 def test_a_program_is_never_lost(drive):
     (drive / "code.before.py").write_text("print('mine too')\n")
     before = snapshot(drive)
-    with pytest.raises(L3Error, match="code.py is not l3mote's, and .*code.before.py is another still: delete one of them"):
+    with pytest.raises(L3Error, match="code.py is not l3mote's, and .*code.before.py is yet another file: delete one of them"):
         steps.deploy(Drive(str(drive)), payload.manifested("noise_monitor", {}), lambda folder: None, True)
     assert snapshot(drive) == before
 

@@ -86,7 +86,7 @@ def test_a_link_on_a_drive_is_refused_and_nothing_outside_changes(kind, drive):
     LINKS[kind](drive, home)
     before = snapshot(home)
     status, said = deploy(drive)
-    assert status == 1 and " is a link, and none is followed on a drive: delete it" in said.splitlines()[-1]
+    assert status == 1 and " is a link, which l3mote does not follow on a drive: delete it" in said.splitlines()[-1]
     assert snapshot(home) == before
 
 
@@ -183,7 +183,7 @@ def test_folders_without_end_are_refused(drive):
         status, said = deploy(drive)
     finally:
         subprocess.run(["rm", "-rf", drive / "l3"], check=True)  # Python's way is recursive, and pytest's
-    assert status == 1 and "holds more than l3mote has ever written there: delete it" in said and said.count("\n") == 1
+    assert status == 1 and "holds more than l3mote ever writes there: delete it" in said and said.count("\n") == 1
 
 
 # boards
@@ -206,7 +206,7 @@ def liar(monkeypatch):
         one.close()
 
 
-ANSWERS = "answers .*, not what it was asked for: "
+ANSWERS = "answers .*, not what was asked: "
 ENDLESS = "does not stop printing: its program does not end at Ctrl-C, or it is not MicroPython. Start it without its program"
 SYMPTOMS = {
     **dict.fromkeys(LIES, ANSWERS),
@@ -214,13 +214,13 @@ SYMPTOMS = {
     "a long error": ENDLESS,
     "an error": r"on the board: .*\\x1b\[31mOSError: \\x1b\]52;c;cHduZWQ=\\x07evil",
     "facts, then no end": ENDLESS,
-    "a watchdog": r"started anew amid the work \(.*\): does its program run a watchdog\? Start it without its program",
+    "a watchdog": r"restarted during the work \(.*\): does its program run a watchdog\? Start it without its program",
     "silent": r"does not answer \(.*\): unplugged, reset by a watchdog, or no MicroPython",
     "echo": r"does not answer \(.*\): ",
     "garbage": "Ctrl-C",
     "prompts": ENDLESS,
     "no end": ENDLESS,
-    "deaf": "goes on running its program, which does not end at Ctrl-C. Start it without its program",
+    "deaf": "keeps running its program, which does not end at Ctrl-C. Start it without its program",
 }
 
 

@@ -650,3 +650,10 @@ def test_a_write_that_the_system_refuses_leaves_the_old_file(program, folder):
     assert (done.returncode, done.stderr) == (1, "l3mote: cannot write noise.npz: File too large; nothing was written\n")
     assert contents() == before
     assert Path("noise.npz").read_text() == "precious"
+
+
+def test_help_imports_nothing_that_only_commands_need():
+    code = "import sys; from l3host import cli; cli.parser().format_help(); print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    heavy = {"numpy", "rich", "soundfile", "h5py", "onnxruntime", "threadpoolctl", "multiprocessing", "concurrent.futures"}
+    assert not loaded & (heavy | {"zipfile", "csv", "secrets", "subprocess", "asyncio"})

@@ -197,13 +197,13 @@ def test_folders_that_are_no_finished_run(run, tmp_path):
         (folder / "result.json").write_text(text)
         assert "result.json has no " in refused(folder)
     (folder / "result.json").unlink()
-    assert refused(folder) == f"{folder} is not finished: l3mote compress a --run-dir {folder} goes on with it"
+    assert refused(folder) == f"{folder} is not finished: l3mote compress a --run-dir {folder} continues it"
 
 
 @pytest.mark.parametrize("note", ['{"dataset": "x", "settings": {}}', "[]", '{"recipe": 1}', '{"recipe": {}}'])
 def test_the_run_folder_of_train_is_not_one_of_compress(note, tmp_path):
     (tmp_path / "run.json").write_text(note)
-    assert refused(tmp_path) == f"{tmp_path} is not a run folder of l3mote compress: its run.json names no recipe"
+    assert refused(tmp_path) == f"{tmp_path} is not a run folder of l3mote compress: its run.json does not name a recipe"
 
 
 def test_nothing_is_written_when_a_run_is_refused(run, tmp_path, capsys):

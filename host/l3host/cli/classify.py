@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from l3host.cli.archive import archived, store
 from l3host.cli.arguments import AUDIO, MODEL, spread
 from l3host.cli.files import Files, by
 from l3host.show import draw, plural, print_json, say, table
@@ -22,9 +23,14 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=MODEL)
     sub.add_argument("audio", nargs="+", help=AUDIO)
     spread(sub)
+    store(sub)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.to:
+        from l3host.archive.tasks import ClassifyTask
+
+        return archived(args, ClassifyTask(args.model, args.engine))
     from l3host.classify import Classify, labeller
     from l3host.work import jobs_for
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from l3host.cli.archive import archived, store
 from l3host.cli.arguments import AUDIO, MODEL, spread
 from l3host.cli.files import Files, by
 from l3host.errors import L3Error
@@ -23,11 +24,16 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--hop-size", type=float, default=0.1, help="seconds between windows (default 0.1)")
     sub.add_argument("--no-centering", dest="center", action="store_false", help="do not pad half a window before the start")
     spread(sub)
+    store(sub)
     sub.add_argument("--quiet", action="store_true", help="print only errors")
     sub.add_argument("--force", action="store_true", help="overwrite existing .npz files")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.to:
+        from l3host.archive.tasks import EmbedTask
+
+        return archived(args, EmbedTask(args.model, args.center, args.hop_size, args.engine), args.quiet)
     from l3host.embed import Embed, hop_samples, loaded
     from l3host.work import jobs_for
 

@@ -20,12 +20,12 @@ class Files:
         self.args, self.hop, self.quiet, self.status = args, hop, quiet or args.json, 0
 
     def each(self, task: Callable, items: Sequence, jobs: int) -> Iterator[Any]:
-        """Yield what task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
+        """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
         from l3host.work import each
 
-        with sounds(self.quiet, len(items), self.hop) as bar:
-            for outcome in each(task, items, jobs, bar.windows):
-                bar.file()
+        with sounds(self.quiet, len(items)) as bar:
+            for outcome in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
+                bar.file(failed=outcome.error is not None)
                 for text in outcome.warnings:
                     warnings.warn(text, stacklevel=2)
                 if outcome.error:
