@@ -109,9 +109,9 @@ SAYS = {
     "listens": ((BANNER, REBOOT, STARTED, LISTENS[:9], LISTENS[9:]), None),
     "cannot": ((BANNER + REBOOT, STARTED, CANNOT), "HeapError: no"),
     "dies": ((BANNER + REBOOT + STARTED + DIES + GREETING,), "OSError: [Errno 19] ENODEV"),
-    "ends": ((REBOOT, GREETING), "it ended without a word"),
+    "ends": ((REBOOT, GREETING), "it ended without printing anything"),
     "CircuitPython": ((REBOOT, DIES, DONE), "OSError: [Errno 19] ENODEV"),
-    "floods": ((REBOOT, *(b"x" * 1024 + b"\n" for _ in range(100))), "it prints without saying that it listens (65536 bytes)"),
+    "floods": ((REBOOT, *(b"x" * 1024 + b"\n" for _ in range(100))), "it prints 65536 bytes without saying that it listens"),
     "an old app's line": ((LISTENS, REBOOT, DIES, GREETING), "OSError: [Errno 19] ENODEV"),
 }
 
