@@ -103,7 +103,7 @@ def test_code_for_circuitpython_is_the_same_app():
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "message"),
     [
         ({"wav": "nowhere.wav"}, "cannot start: OSError: "),
         ({"wav": "model.l3m"}, "cannot start: SoundError: model.l3m: not a WAV file"),

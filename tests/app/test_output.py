@@ -50,7 +50,7 @@ class Fails:
         self.lines.append(line)
 
 
-@pytest.mark.parametrize(("number", "said"), [(errno.EROFS, "a computer has it mounted"), (errno.ENOSPC, "the flash is full")])
+@pytest.mark.parametrize(("number", "message"), [(errno.EROFS, "a computer has it mounted"), (errno.ENOSPC, "the flash is full")])
 def test_a_flash_that_cannot_be_written_is_reported_once_and_again_after_it_worked(number, message, tmp_path, capsys):
     output = make(tmp_path)
     output.log = Fails(number)
