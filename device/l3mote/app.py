@@ -13,14 +13,15 @@ import math
 import sys
 import time
 
-from l3mote.limits import RING
+from l3mote.limits import CA, RING
 from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
-from l3mote.output import Output, reason
+from l3mote.output import Output, free, reason
 from l3mote.reader import Reader
 from l3mote.seconds import samples
 
 LATER = 32768  # bytes of heap for all that comes after the model, measured on the emulated RP2040: driver, modules, lines, files
+MQTT = 24576  # the same for MQTT: 15 kB that stay, the rest while a connection begins
 # Where less is free the plan is small and its steps are short: 26 ms on a Pico, not 59. Then the driver may hold less, too.
 SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -33,6 +34,8 @@ def noise_monitor(folder):
     from l3mote.settings import load
 
     settings = load(folder + "/settings.json")
+    if settings["mqtt_tls"] == CA:  # that travels with the deployment
+        settings["mqtt_tls"] = folder + "/" + CA
     del load
     forget("settings")
     listen(folder + "/model.l3m", settings)
@@ -73,9 +76,9 @@ def doze(seconds):
         seconds -= 3600
 
 
-def open_model(source):
+def open_model(source, later=LATER):
     """Open the model, with a ring, before anything else that stays: while the heap is whole, each buffer fits in one piece."""
-    return Model(source, ring=RING, later=LATER)
+    return Model(source, ring=RING, later=later)
 
 
 class Monitor:
@@ -85,7 +88,7 @@ class Monitor:
         self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # reserves the driver's buffer while the heap is whole
         reader = Reader(path)
         self._check(reader)
-        self.model = open_model(reader)
+        self.model = open_model(reader, LATER + (MQTT if output.mqtt else 0))
         gc.collect()
         output.keep_hole()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
@@ -100,7 +103,9 @@ class Monitor:
         self.awake = 0  # windows that the network still has to run on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
+        self.muted = False  # by a command: the network does not run
         self.feed, self.fed = lambda: None, 0  # the watchdog, and the samples there were when it was fed last
+        output.show(self)
         self.begin()
 
     def _check(self, reader):
@@ -180,9 +185,10 @@ class Monitor:
             record["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(time.localtime()[:6])
         record["kernel"], record["hop"] = self.model.kernel_name, self.listener.hop / self.listener.rate
         record["heap"], record["tiles"], record["flash"] = plan.heap_bytes, plan.tiles, plan.flash_bytes
+        if self.output.publisher:
+            record["mqtt"] = self.output.mqtt_heap
         if hasattr(gc, "mem_free"):
-            gc.collect()
-            record["free"] = gc.mem_free()
+            record["free"] = free()
         record.update(self.listener.status())
         self.output.event(record)
 
@@ -207,11 +213,14 @@ class Monitor:
     def emit(self, events):
         for event in events:
             self.alive()
+            self.output.t = self.listener.t
             if event:
                 self.output.event(event)
 
     def wanted(self):
         """Return whether the network runs on the window that is ready."""
+        if self.muted:
+            return False
         if self.settings["mode"] != "wake":
             return True
         if self.listener.window_levels()[1] >= self.settings["wake_level"]:

@@ -1,7 +1,17 @@
 """What this firmware has. `deploy` also sends this file to a board's prompt."""
 
 # what settings.suit() asks for: a module, or a name in one
-FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")
+FIRMWARE = (
+    "machine.I2S",
+    "audioi2sin",
+    "audiobusio.PDMIn",
+    "rp2",
+    "socket",
+    "tls.SSLContext",
+    "network.WLAN",
+    "adafruit_minimqtt",
+    "wifi.radio",
+)
 
 
 def importable(name):

@@ -36,6 +36,7 @@ class Detector:
         self.starts = [0] * of  # of the last windows
         self.voted = [0] * n  # bit k: the window k before the last voted
         self.on = bytearray(n)
+        self.began = [0] * n  # sample of the last start
         self.last = [0] * n  # end of the last window that voted
         self.until = [0] * n  # no start before a window that ends here
         self.best, self.loudest = array("f", [0.0] * n), array("f", [0.0] * n)
@@ -72,7 +73,8 @@ class Detector:
         if start + self.window < self.until[i]:
             return None
         self.on[i], self.best[i], self.loudest[i] = 1, score, level
-        return "start", i, score, level, self._first(voted)
+        self.began[i] = self._first(voted)
+        return "start", i, score, level, self.began[i]
 
     def _mean(self, i):
         n = min(self.seen, self.smooth)
@@ -238,7 +240,14 @@ class Listener:
             yield event
 
     def _named(self, changes):
-        return [self._event(kind, self.model.labels[i], score, level, at) for kind, i, score, level, at in changes]
+        """Return events of a detector's: an end says when its sound began, too."""
+        events = []
+        for kind, i, score, level, at in changes:
+            event = self._event(kind, self.model.labels[i], score, level, at)
+            if kind == "end":
+                event["began"] = self.seconds(self.detector.began[i])
+            events.append(event)
+        return events
 
     def warned(self):
         """Return the warnings that are due, a list of events."""

@@ -1,5 +1,7 @@
 """Where the app's lines go: to stdout, to the log on flash, to the MQTT broker. None of them stops the listening."""
 
+import gc
+
 from l3mote.log import Log, seal
 from l3mote.memory import forget
 from l3mote.seconds import Seconds
@@ -16,6 +18,12 @@ def reason(error):
     return REASONS.get(number) or "%s: %s" % (type(error).__name__, error)
 
 
+def free():
+    """Return the bytes of heap that are free; 0 on CPython, which does not say."""
+    gc.collect()
+    return gc.mem_free() if hasattr(gc, "mem_free") else 0
+
+
 HOLE = 3072  # bytes: opening a file takes 1,148 in one piece, writing a line to it as much again
 
 
@@ -27,6 +35,7 @@ class Output:
         self.failing = set()  # outputs that a warning was given for and that have not worked since
         self.log = Log(settings["log"], settings["log_bytes"]) if settings["log"] else None
         self.publisher = self.hole = None
+        self.mqtt_heap = 0  # bytes that MQTT has taken
         self.holds = False
         self.mqtt = settings["mqtt_host"] and self._suits(settings)
 
@@ -49,12 +58,19 @@ class Output:
         """Open MQTT, if it is set: apart from the rest, because its modules take heap that the model's buffers must have first."""
         if not self.mqtt:
             return
+        before = free()
         try:
             from l3mote.mqtt import publisher
 
             self.publisher = publisher(settings)
         except Exception as e:  # no sockets, no network
             self.warn("no MQTT: " + reason(e))
+        self.mqtt_heap = before - free()
+
+    def show(self, monitor):
+        """Have MQTT show what the app hears, and take its commands."""
+        if self.publisher:
+            self.publisher.monitor = monitor
 
     def event(self, record):
         """Write an event to all outputs."""
@@ -64,10 +80,12 @@ class Output:
 
     def say(self, record):
         """Write a level to all but the log, where levels would crowd out events. Returns the line."""
-        line = seal(record)
+        publisher = self.publisher
+        line = seal(record, publisher.stamp(self.t, record["t"]) if publisher else "")
         print(line)
-        if self.publisher:
-            self._try("MQTT queue", self.publisher.send, line)
+        if publisher:
+            publisher.note(record, line)
+            self._try("MQTT queue", publisher.send, line)
         return line
 
     def warn(self, label):
@@ -90,11 +108,15 @@ class Output:
         publisher = self.publisher
         if not publisher:
             return
+        self.hole = error = None
         try:
             step(publisher)
-            self._complain("MQTT", publisher.error)
-        except OSError as e:  # from its queue
-            self._complain("MQTT", e)
+        except (OSError, MemoryError) as e:  # from its queue
+            error = e
+        if self.holds:
+            self.keep_hole()
+        self._complain("MQTT", error or publisher.error)
+        self._complain("time of day", publisher.clock.error)
 
     def keep_hole(self):
         """Keep a piece of the heap free for the next file that is opened: small objects would leave none of that size."""

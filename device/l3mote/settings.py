@@ -95,6 +95,18 @@ def host(value):
     return value
 
 
+def certificate(value):
+    """A CA's file, or a fingerprint as openssl prints it, in lower case and without its colons."""
+    value = path(value).strip() if ":" not in value else value.strip()
+    digits = value.lower().replace(":", "")
+    for c in digits:
+        if c not in "0123456789abcdef":
+            return path(value)
+    if digits and len(digits) != 64:
+        raise ValueError
+    return digits
+
+
 def wifi_key(value):
     """A WPA passphrase, or the key itself."""
     value = text(64)[0](value)
@@ -168,10 +180,13 @@ SETTINGS = {  # type: dict
     "log": ("events", (log, PATH[1])),  # events.0.jsonl and events.1.jsonl; "": no log
     "log_bytes": (65536, integer(4096, 16777216)),
     "mqtt_host": ("", (host, "a name or an address, without mqtt:// and port")),  # "": no MQTT
-    "mqtt_port": (1883, integer(1, 65535)),
+    "mqtt_port": (None, integer(1, 65535)),  # None: 8883 with mqtt_tls, else 1883
+    "mqtt_tls": ("", (certificate, "the path of a CA's certificate, or the SHA-256 of the broker's in 64 hexadecimal digits")),
     "mqtt_topic": ("l3mote", text(256, 0, "+#")),
     "mqtt_user": ("", text(1024)),
     "mqtt_password": ("", text(1024)),
+    "mqtt_discovery": ("homeassistant", text(64, 0, "+#")),  # Home Assistant's prefix; "": it is not told of us
+    "ntp_host": ("pool.ntp.org", (host, "a name or an address")),  # "": the firmware's own clock counts
     "wifi_ssid": ("", text(32)),
     "wifi_password": ("", (wifi_key, "text of 8 to 63 octets, or 64 hexadecimal digits")),
 }
@@ -179,7 +194,7 @@ SETTINGS = {  # type: dict
 
 # settings that have no effect unless another one is set: name, or start of names -> (the other, its value; None: any)
 ONLY_WITH = {
-    "mqtt_": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
+    "mqtt_": ("mqtt_host", None), "ntp_h": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
     "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
     "i2s_id": ("mic", "i2s"),
 }  # fmt: skip
@@ -307,13 +322,19 @@ def gpio(pin):
 def suit_network(settings, has):
     if not settings["mqtt_host"]:
         return
-    if not has("socket"):
+    if not has("socket") and not has("adafruit_minimqtt"):
         raise SettingsError(
-            "setting mqtt_host is set, but this firmware has no network for it: leave it out, "
-            "or use MicroPython on a board with Wi-Fi"
+            "setting mqtt_host is set, but this firmware has no network for it: leave it out, or use a board with Wi-Fi; "
+            "CircuitPython needs a library for it (circup install adafruit_minimqtt adafruit_ntp)"
         )
-    if settings["wifi_ssid"] and not has("network.WLAN"):
+    if settings["wifi_ssid"] and not has("network.WLAN") and not has("wifi.radio"):
         raise SettingsError("setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out, or use a board with Wi-Fi")
+    if not settings["mqtt_tls"]:
+        return
+    if has("socket") and not has("tls.SSLContext"):
+        raise SettingsError("setting mqtt_tls is set, but this firmware has no TLS: leave it out, and all goes in clear text")
+    if not has("socket") and len(settings["mqtt_tls"]) == 64:
+        raise SettingsError("setting mqtt_tls is a fingerprint, which CircuitPython cannot check: give the CA's certificate")
 
 
 def load(path):

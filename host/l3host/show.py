@@ -28,6 +28,14 @@ def out() -> Console:
 
 
 @cache
+def terminal() -> Console:
+    """Return a console of the terminal's own width, for what is drawn again and again."""
+    from l3host.console import Clean
+
+    return Clean(**PLAIN)
+
+
+@cache
 def err() -> Console:
     from l3host.console import Clean
 

@@ -27,17 +27,20 @@ SOUNDS = ("rain", "chainsaw", "rain")
 PRELUDE = SCRIPTS / "circuitpython_modules.py"
 TABLE = runpy.run_path(str(PRELUDE))
 PACKAGE = Path(l3mote.__file__).parent
-MODULES = {"array", "binascii", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
-STAND_IN = {("kernels/ulab.py", "numpy")}  # only reached on CPython
+MODULES = {"array", "binascii", "errno", "gc", "json", "math", "os", "struct", "sys", "time", "ulab", "l3mote", "alarm", "machine"}
+STAND_IN = {("kernels/ulab.py", "numpy"), ("utc.py", "ntptime")}  # only reached on CPython, and MicroPython
+LIBRARIES = {"adafruit_minimqtt", "adafruit_ntp"}  # that circup brings
 OWN = {  # CircuitPython's, where the board has them
     "mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"},
     "watchdog.py": {"microcontroller", "watchdog"},
+    "mqtt.py": {"microcontroller"},
+    "circuitpython_net.py": {"ssl", "socketpool", "wifi", "rtc", *LIBRARIES},
 }
 
 # viper, native code, what both have in common, machine.I2S and sockets are MicroPython's only: kernels.candidates, mic.open_source
 # and the app pass over them
 MICROPYTHON_ONLY = {
-    "viper.py", "native.py", "integer.py", "loops.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt.py",
+    "viper.py", "native.py", "integer.py", "loops.py", "capture_viper.py", "capture_native.py", "mic_machine.py", "mqtt_client.py",
     "mqtt_packets.py",
 }  # fmt: skip
 FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name not in MICROPYTHON_ONLY)
@@ -196,9 +199,10 @@ def on_boards(error):
     names = {*has["ulab.numpy"].split(), *has["ulab.scipy"].split(), *has["gc"].split(), *TABLE["ATTRIBUTES"]}
     attribute = re.search(r'(?:Module|"ndarray") has no attribute "(\w+)"', error)
     ours = re.search(r'error: "(\w+)" has no attribute', error)
-    module = re.search(r'stub for module named "(\w+)"', error)
+    module = re.search(r'(?:stub for module named|Skipping analyzing) "(\w+)', error)
     return (
         bool(attribute and attribute[1] in names)
-        or bool(module and module[1] in TABLE["NOT_THERE"])
+        or bool(module and module[1] in {*TABLE["NOT_THERE"], *LIBRARIES, "ntptime"})
         or bool(ours and ours[1] in CLASSES)
+        or "l3mote/ticks.py" in error  # which takes MicroPython's where they are
     )

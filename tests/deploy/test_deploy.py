@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import ssl
 import subprocess
 import sys
 import tty
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import serial
 import soundfile
+from certificates import certify, require_openssl
 from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
@@ -395,6 +397,7 @@ def test_a_firmware_whose_emitter_is_wrong_is_named():
 REFUSED = {
     "no kernel": (RV64, "RV64 board.*: it has no ulab, and no native module of ours fits it; .*--app none"),
     "little heap": (replace(PICO, heap=60_000), r"needs \d+ bytes of heap, 60000 are free \(\d+ are missing\)"),
+    "little heap of an S3": (replace(ESP32_S3, heap=60_000), r"60000 are free .*, or use a board with PSRAM$"),
 }
 
 
@@ -477,6 +480,30 @@ def test_settings_that_do_not_do_are_refused(given, message, drive, capsys):
     status, answer = l3mote(capsys, "deploy", SMALL, "--port", drive, *given)
     assert status == 1 and answer.startswith(message) and answer.count("\n") == 1
     assert not (drive / "l3").exists()
+
+
+def test_mqtt_needs_heap_of_its_own():
+    reader = open_reader("esc10")
+    with_wifi = replace(PICO, heap=190_000)
+    assert facts.choose_kernel(with_wifi, reader, True)[0] == "native"
+    with pytest.raises(L3Error, match="bytes of heap, 190000 are free"):
+        facts.choose_kernel(with_wifi, reader, True, mqtt=True)
+    assert facts.choose_kernel(replace(PICO, heap=210_000), reader, True, mqtt=True)[0] == "native"
+    reader.close()
+
+
+def test_a_drive_takes_mqtt_once_its_library_is_there_and_the_certificate_goes_along(drive, tmp_path, capsys):
+    require_openssl()
+    there = certify(tmp_path / "certificates")
+    (drive / "lib" / "adafruit_minimqtt").mkdir(parents=True)
+    given = [*PINS, "--set", "mqtt_host=broker.example", "--set", f"mqtt_tls={there}/ca.crt", "--json"]
+    status, answer = l3mote(capsys, "deploy", SMALL, "--port", drive, *given)
+    assert status == 0, answer
+    (folder,) = (drive / "l3").glob("0*")
+    assert (folder / "ca.der").read_bytes() == ssl.PEM_cert_to_DER_cert((there / "ca.crt").read_text())
+    assert json.loads((folder / "settings.json").read_text())["mqtt_tls"] == "ca.der"
+    assert (folder / "l3mote" / "circuitpython_net.py").exists() and not (folder / "l3mote" / "mqtt_client.py").exists()
+    assert start.damage(f"{drive}/l3", folder.name) is None  # the manifest has it
 
 
 @pytest.mark.parametrize("given", ["hops=1", "hop=yes", "hop"])

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from l3mote import mqtt, settings
+from l3mote import mqtt, settings, ticks
 from l3mote.log import seal
 from l3mote.output import reason
 
@@ -82,14 +82,14 @@ def drain():
 def hour(step, begin=0):
     """An hour of a clock that begins at `begin`, a line every `step` seconds, a service each second: when did it try to connect?"""
     clock, tries, online = Simulated(begin), [], publisher.online
-    mqtt.time, publisher.due = clock, begin
+    mqtt.ticks, publisher.due = clock, begin
     publisher.online = lambda: bool(tries.append(clock.now)) or online()
     for second in range(3600):
         clock.now = second * 1000
         if second % step == 0:
             publisher.send(seal({"event": "start", "n": second // step}))
         publisher.service()
-    mqtt.time, publisher.online, publisher.due = time, online, time.ticks_ms()
+    mqtt.ticks, publisher.online, publisher.due = ticks, online, ticks.ticks_ms()
     return {"tries": tries, "waiting": publisher.queue.waiting}
 
 

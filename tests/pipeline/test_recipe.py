@@ -133,7 +133,7 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def test_the_command_refuses_data_that_nothing_uses(load, tmp_path, capsys):
     load(SHAPE)
     assert cli.main(["compress", str(tmp_path / "my.toml"), "--data", "street=.."]) == 1
-    assert capsys.readouterr().err == "l3mote: --data street: no recipe uses it; used are video, weights\n"
+    assert capsys.readouterr().err == "l3mote: --data street: no recipe uses it; used are teacher, video, weights\n"
     with pytest.raises(SystemExit):
         cli.main(["compress", "my", "--data", "street"])
     assert "'street' is not NAME=PATH" in capsys.readouterr().err

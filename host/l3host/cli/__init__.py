@@ -13,6 +13,7 @@ import warnings
 
 from l3host.cli import (
     bench,
+    board,
     classify,
     compress,
     convert,
@@ -24,10 +25,12 @@ from l3host.cli import (
     listen,
     make_random,
     monitor,
+    record,
     report,
     selftest,
     sweep,
     train,
+    tune,
 )  # fmt: skip
 from l3host.costs import lifted
 from l3host.errors import in_words
@@ -35,8 +38,8 @@ from l3host.text import clean
 from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
-    convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
-    bench, selftest,
+    convert, inspect, embed, classify, emulate, listen, train, evaluate, tune, make_random, compress, sweep, report, deploy,
+    monitor, record, bench, board, selftest,
 )  # fmt: skip
 
 

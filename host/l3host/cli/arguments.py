@@ -13,7 +13,8 @@ RUNTIME = (
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
-PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
+SERIAL = "serial port of the board, or auto: the only one that there is"
+PORT = f"{SERIAL}; or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 
 
@@ -34,6 +35,17 @@ def fold_list(text: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of folds (1,2,3)") from None
+
+
+def percent(text: str) -> float:
+    """A number from 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of per cent, 0 to 100")
+    return value
 
 
 def named_path(text: str) -> tuple[str, str]:

@@ -53,8 +53,10 @@ def classified(labelled: Labelled) -> None:
     from rich.text import Text
 
     rest = f" {labelled.mean.max():.2f} (mean of {plural(len(labelled.scores), 'window')})"
-    say(Text.assemble(f"{labelled.path}: ", (labelled.label, "bold"), rest))
+    say(Text.assemble(f"{labelled.path}: ", (labelled.label or "none of its labels", "bold"), rest))
     draw(timeline(labelled))
+    for event in labelled.events:
+        say(f"event: {event['label']} from {event['start']:.1f} to {event['end']:.1f} s, {event['score']:.2f}")
 
 
 def timeline(labelled: Labelled) -> Table:

@@ -39,10 +39,11 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.deploy import facts
-    from l3host.deploy.links import connected
+    from l3host.deploy.links import connected, port_of
 
     if [bool(args.model), args.rollback, args.forget].count(True) != 1:
         raise L3Error("name a model to deploy, or --rollback or --forget and no model")
+    args.port = port_of(args.port)
     if facts.is_drive(args.port):
         return deployed(args, *target_of(args.port, None))
     with connected(args.port, args.tool) as link:
@@ -51,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def deployed(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
     from l3host.deploy import payload, starting, steps, targets
+    from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
     tell = show_steps(args.json)
@@ -67,6 +69,8 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
         results(args.json, result, lambda: say(f"{board_facts.name} keeps {result['version']}; removed: {gone}"))
         return 0
     kernel, cost = choose(args, board_facts)
+    if warning := broker.in_clear_text(dict(args.set)):
+        tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(board_facts, args.mpy)
     files = payload.build(board_facts, args.model, kernels, args.app, dict(args.set), precompiled)
@@ -105,7 +109,7 @@ def choose(args: argparse.Namespace, board_facts: facts.Facts) -> tuple[str, Fit
         verify(reader)
         if listening:
             app_settings.check(given, reader, args.model, board_facts.has)
-        return facts.choose_kernel(board_facts, reader, listening)
+        return facts.choose_kernel(board_facts, reader, listening, bool(given.get("mqtt_host")))
     finally:
         reader.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import MODEL, byte_count
@@ -71,6 +72,9 @@ def inspection(file: str, result: Description) -> None:
         fit, when = (listening, " when it listens") if listening and listening["fits"] else (board, "")
         parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in fit["buffers"]]
         say(f"buffers of {name}{when}: {', '.join(parts)}")
+    for name, board in result["boards"].items():
+        for line in _memory(name, board, result["boards"]):
+            say(line)
     days = {name: board["per_day_estimate"] for name, board in result["boards"].items() if "per_day_estimate" in board}
     if days:
         draw(_per_day(days))
@@ -85,6 +89,19 @@ def inspection(file: str, result: Description) -> None:
     for key in ("source", "licence", "attribution"):
         if key in result["provenance"]:
             say(f"{key}: {result['provenance'][key]}")
+
+
+def _memory(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> Iterator[str]:
+    """Yield what memory outside the chip costs a board that has it, or that another one has it."""
+    from l3host.boards.table import BOARDS
+
+    row = BOARDS.get(name)
+    if row and row.memory and board["fits"]:
+        bytes_moved = board["plane_bytes_moved"]
+        taken = seconds(bytes_moved / row.memory.bytes_per_second)
+        yield f"{name}: planes move {size(bytes_moved)} a window between {row.memory.name} and cache, {taken} s of the estimate"
+    if row and row.larger and not board["fits"] and boards[row.larger]["fits"]:
+        yield f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without"
 
 
 def _fits(fit: Fit | None) -> str:

@@ -20,7 +20,7 @@ BLOCK = 1 << 20  # samples decoded at once
 def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
     """Return the data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
     good, bad = [], []
-    seen: dict[str, Clip] = {}  # by path and by contents: the first clip of each
+    seen: dict[str, Clip] = {}  # by path and by what is heard: the first clip of each
     for clip in dataset.clips:
         reason = unusable(clip, seen)
         if reason:
@@ -32,37 +32,50 @@ def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
     return replace(dataset, clips=good, skipped=(*dataset.skipped, *bad))
 
 
+def read_through(path: str) -> tuple[str, bytes]:
+    """Return why libsndfile cannot read a file to its end, or '', and the SHA-256 of its decoded samples.
+
+    The digest is the same in WAV and in FLAC.
+    """
+    import soundfile
+
+    digest = hashlib.sha256()
+    if not Path(path).is_file():
+        return "not a regular file" if Path(path).exists() else "missing", b""
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            if not file.frames:
+                return "empty", b""
+            digest.update(f"{file.samplerate} {file.channels}".encode())
+            while len(block := file.read(BLOCK, dtype="float32")):
+                if not np.isfinite(block).all():
+                    return "has NaN or infinite samples", b""
+                digest.update(block.tobytes())
+    except UNREADABLE:
+        return "unreadable", b""
+    return "", digest.digest()
+
+
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
     """Return why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
     path = str(Path(clip.path).resolve())
     if path in seen:
         return "listed twice"
     seen[path] = clip
-    reason = undecodable(clip.path)
+    reason, contents = read_through(clip.path)
     if reason:
         return reason
-    first = seen.setdefault(hashlib.sha256(Path(path).read_bytes()).hexdigest(), clip)
+    first = seen.setdefault(contents.hex(), clip)
     if first.fold != clip.fold:
         return f"the same contents as {Path(first.path).name} in fold {first.fold}"
+    if first.tags != clip.tags:
+        return f"the same contents as {Path(first.path).name}, which has another label"
     return ""
 
 
 def undecodable(path: str) -> str:
     """Return why libsndfile cannot read a file to its end, or ''."""
-    import soundfile
-
-    if not Path(path).is_file():
-        return "not a regular file" if Path(path).exists() else "missing"
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            if not file.frames:
-                return "empty"
-            while len(block := file.read(BLOCK, dtype="float32")):
-                if not np.isfinite(block).all():
-                    return "has NaN or infinite samples"
-    except UNREADABLE:
-        return "unreadable"
-    return ""
+    return read_through(path)[0]
 
 
 def refuse(bad: list[str], total: int) -> None:

@@ -18,6 +18,7 @@ from l3mote.reader import Reader
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
 FIRST_I2S = (10, 3)  # CircuitPython with audioi2sin
+NETWORK = ("adafruit_minimqtt", "wifi.radio")  # of firmware.FIRMWARE
 BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
@@ -115,8 +116,13 @@ def of_drive(folder: str, free: int) -> Facts:
     return Facts(
         "circuitpython", version, machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
         heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
-        names=("audioi2sin",) if version >= FIRST_I2S else (),
+        names=(*(("audioi2sin",) if version >= FIRST_I2S else ()), *(NETWORK if has_minimqtt(folder) else ())),
     )  # fmt: skip
+
+
+def has_minimqtt(folder: str) -> bool:
+    """Return whether Adafruit's MQTT library is on a drive. Whether its board has Wi-Fi, boot_out.txt does not say."""
+    return (Path(folder) / "lib" / "adafruit_minimqtt").is_dir()
 
 
 def loadable(facts: Facts, reader: Reader) -> list[str]:
@@ -133,20 +139,21 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it anyway"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, estimates.Fit | None]:
+def choose_kernel(facts: Facts, reader: Reader, listening: bool, mqtt: bool = False) -> tuple[str, estimates.Fit | None]:
     """Return the kernel that will run the model, and what estimates.will_it_run says of it (None: the heap is not known).
 
-    listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
+    listening: an app is to run it in real time, mqtt: with a broker. Raises L3Error that says why the model will not run.
     """
     names = [name for name in loadable(facts, reader) if name != "python" or not listening]
     if not names:
         raise L3Error(no_fast_kernel(facts, "FIXED" in reader.sections))
     if facts.heap is None:
         return names[0], None
-    answer = estimates.will_it_run(reader, facts.heap, names, listening)
+    answer = estimates.will_it_run(reader, facts.heap, names, listening, mqtt)
     if answer["fits"]:
         return answer["kernel"], answer
+    larger = "a board with PSRAM" if facts.arch == "xtensawin" else "a board with more memory"
     raise L3Error(
         f"{facts.name}: the model needs {answer['heap_needed']} bytes of heap, {answer['heap_free']} are free "
-        f"({answer['missing']} are missing): compress it further, or use a board with more memory"
+        f"({answer['missing']} are missing): compress it further, or use {larger}"
     )

@@ -47,7 +47,7 @@ class Line:
                 raise EndlessError
         return data
 
-    def read_until(self, ending: bytes, seconds: float) -> bytes:
+    def read_until(self, ending: bytes | tuple[bytes, ...], seconds: float) -> bytes:
         """Return all bytes up to the ending, or until the time is up. Raises EndlessError."""
         data, end, timeout = b"", time.monotonic() + seconds, self.timeout
         self.timeout = SLICE

@@ -24,6 +24,7 @@ MOST_REASON = 300  # characters of a board's error that are shown
 SAFE_MODE = "Start it without its program (safe mode, or erase the flash and put MicroPython there again)"
 BANNERS = (b"MicroPython v", b"Adafruit CircuitPython", b"rst:0x")  # of a board that starts
 PROMPT = b">>> "
+END = b"\x04"  # of what code has printed, and of its error, at the raw prompt
 BAUD = 115200
 
 
@@ -84,6 +85,35 @@ class Link:
         if error:
             raise BoardError(error.decode(errors="replace"))
         return printed.decode(errors="replace")
+
+    def stream(self, code: str) -> Iterator[bytes]:
+        """Run code and give the lines that it prints as they come, b"" where none came in half a second. Ctrl-C when it is closed.
+
+        Raises BoardError, or L3Error when the board does not answer.
+        """
+        with self.translated(working=True):
+            self.line.allow(ANSWER, MOST_BYTES)
+            self.tool.exec_raw_no_follow(code)
+        line = b""
+        try:
+            while True:
+                with self.translated(working=True):
+                    self.line.allow(ANSWER, MOST_BYTES)
+                    line += self.line.read_until((b"\n", END), 0.5)
+                if line.endswith(END):
+                    break
+                if line.endswith(b"\n"):
+                    yield line
+                    line = b""
+                else:
+                    yield b""
+            with self.translated(working=True):
+                error = self.line.read_until(END, ANSWER)[:-1]
+            if error:
+                raise BoardError(error.decode(errors="replace"))
+        finally:
+            if not line.endswith(END):
+                self.interrupt()
 
     def start(self) -> None:
         """Let the board start again, with its main.py. What it prints can be read."""
@@ -164,13 +194,36 @@ REASONS = {
 }
 
 
-def check_port(port: str) -> None:
-    """Raise L3Error, with the reason and the ports of this machine, for a port that cannot be opened."""
+AUTO = "auto"
+
+
+def port_of(port: str) -> str:
+    """Return the port that is meant: for AUTO the only one with something at a USB. Raises L3Error."""
+    if port != AUTO:
+        return port
+    found = [p for p in ports() if p.vid is not None]
+    if len(found) == 1:
+        return found[0].device
+    if not found:
+        raise L3Error("--port auto: no board is there; many cables only charge. `l3mote board` emulates one and names its port")
+    several = ", ".join(f"{p.device} ({p.description})" for p in found)
+    raise L3Error(f"--port auto: there is more than one, name it: {several}")
+
+
+def ports() -> list:
+    """Return the serial ports of this computer as pyserial describes them. Raises L3Error where that is not installed."""
     try:
-        import serial
         from serial.tools import list_ports
     except ImportError:
         raise L3Error("boards are reached through pyserial and mpremote: pip install 'l3mote[deploy]'") from None
+    return list_ports.comports()
+
+
+def check_port(port: str) -> None:
+    """Raise L3Error, with the reason and the ports of this machine, for a port that cannot be opened."""
+    there = ports()
+    import serial
+
     if os.path.isdir(port):
         raise L3Error(f"{port}: {REASONS[errno.EISDIR]}")
     try:
@@ -179,8 +232,8 @@ def check_port(port: str) -> None:
         match = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
         number = e.errno or (int(match.group(1)) if match else None)
         reason = (number and REASONS.get(number)) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
-        ports = ", ".join(p.device for p in list_ports.comports()) or "none"
-        hint = f" (ports here: {ports})" if number == errno.ENOENT else ""
+        names = ", ".join(p.device for p in there) or "none"
+        hint = f" (ports here: {names})" if number == errno.ENOENT else ""
         raise L3Error(f"{port}: {reason}{hint}") from None
 
 

@@ -96,6 +96,16 @@ def of_samples(samples: np.ndarray, rate: int, name: str = "") -> Recording:
     return Recording([samples[at : at + BLOCK] for at in range(0, len(samples), BLOCK)], int(rate), name)
 
 
+def rate_of(path: str) -> int:
+    """The rate in Hz that a file's header says. Raises L3Error."""
+    import soundfile
+
+    try:
+        return soundfile.info(path).samplerate
+    except UNREADABLE as e:
+        raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
+
+
 # what soundfile raises: of libsndfile; TypeError where a file has no header (.raw); ValueError and MemoryError for a length that
 # cannot be (FLAC that was written to a pipe), EOFError
 UNREADABLE = (OSError, RuntimeError, TypeError, ValueError, MemoryError, EOFError)

@@ -10,6 +10,7 @@ import time
 from l3mote.app import Monitor
 from l3mote.log import text
 from l3mote.output import Output
+from l3mote.paced import Paced
 from l3mote.settings import check
 from l3mote.wav import Wav
 
@@ -22,14 +23,37 @@ class Recording(Wav):
         self.file.seek(-2 * self.channels * self.left, 2)
 
 
+class Wall:
+    """The time on the wall as a Paced source's clock, in microseconds since now."""
+
+    def __init__(self):
+        self.begin = time.time_ns()
+
+    @property
+    def us(self):
+        return (time.time_ns() - self.begin) // 1000
+
+
+class Live(Paced):
+    """A recording that is heard in real time, whether the app sleeps or not."""
+
+    def sleep(self, seconds):
+        time.sleep(seconds)
+        self.source.sleep(seconds)
+        self.heard += int(seconds * self.rate)
+
+
 def ticks():
     return time.ticks_us() if hasattr(time, "ticks_us") else time.perf_counter_ns() // 1000
 
 
 def work(folder):
     with open(folder + "/job.json") as f:
-        settings = check(json.load(f)["settings"])
+        job = json.load(f)
+    settings = check(job["settings"])
     source = Recording(folder + "/sound.wav")
+    if job["live"]:
+        source = Live(source, Wall())
     monitor = Monitor(folder + "/model.l3m", settings, Output(settings), source, None, source.sleep)
     us, start = 0, ticks()
     for _ in monitor.steps():
