@@ -13,6 +13,7 @@ from l3host.engines import Engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.reference import listening
+from l3host.sound.audio import opened
 from l3mote.format import silent
 
 
@@ -104,12 +105,12 @@ def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:
 
 def whole_windows(path: str, graph: Graph) -> int | None:
     """How many windows of a recording lie within it, as the app hears them; None where its header does not say how long it is."""
-    import soundfile
-
-    about, fe = soundfile.info(path), graph.frontend
-    if not about.frames:
+    fe = graph.frontend
+    with opened(path) as about:
+        frames, rate = about.frames, about.samplerate
+    if not frames:
         return None
-    samples = about.frames * fe.sample_rate // about.samplerate
+    samples = frames * fe.sample_rate // rate
     return max(1, 1 + (samples - fe.window) // fe.hop)
 
 

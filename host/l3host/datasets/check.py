@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from l3host.datasets.dataset import Clip, Dataset
 from l3host.errors import L3Error
-from l3host.sound.audio import UNREADABLE
+from l3host.sound.audio import REMEDY, UNREADABLE, opened
 
 SHOWN = 3  # clips named in an error
 BLOCK = 1 << 20  # samples decoded at once
@@ -33,27 +32,22 @@ def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
 
 
 def read_through(path: str) -> tuple[str, bytes]:
-    """Return why libsndfile cannot read a file to its end, or '', and the SHA-256 of its decoded samples.
-
-    The digest is the same in WAV and in FLAC.
-    """
-    import soundfile
-
+    """Return why a file cannot be read to its end, or '', and the SHA-256 of its decoded samples: the same in WAV and in FLAC."""
     digest = hashlib.sha256()
     if not Path(path).is_file():
         return "not a regular file" if Path(path).exists() else "missing", b""
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            if not file.frames:
-                return "empty", b""
+        with opened(path) as file:
+            length = 0
             digest.update(f"{file.samplerate} {file.channels}".encode())
-            while len(block := file.read(BLOCK, dtype="float32")):
+            while len(block := file.read(BLOCK, always_2d=True)):
                 if not np.isfinite(block).all():
                     return "has NaN or infinite samples", b""
-                digest.update(block.tobytes())
-    except UNREADABLE:
-        return "unreadable", b""
-    return "", digest.digest()
+                digest.update(block.astype(np.float32).tobytes())
+                length += len(block)
+    except UNREADABLE as e:
+        return str(e) if REMEDY in str(e) else "unreadable", b""
+    return ("", digest.digest()) if length else ("empty", b"")
 
 
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
@@ -74,7 +68,7 @@ def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
 
 
 def undecodable(path: str) -> str:
-    """Return why libsndfile cannot read a file to its end, or ''."""
+    """Return why a file cannot be read to its end, or ''."""
     return read_through(path)[0]
 
 
