@@ -43,7 +43,7 @@ def pieces(path: Path, plan_heap: int | None = None, runtime: str = "rp2040") ->
 
 
 def cells(found: dict[str, float]) -> list[str]:
-    """What a row of the table says of pieces()."""
+    """Return what a row of the table says of pieces()."""
     parts = {
         "log-mel": found["log-mel"],
         "sums": found["convolutions"] - found["decoding"],
@@ -59,7 +59,7 @@ def cells(found: dict[str, float]) -> list[str]:
 
 
 def row(title: str, path: Path, plan_heap: int | None = None) -> list[str]:
-    """A model's line, which says why it could not run."""
+    """Return a model's line, which says why it could not run."""
     try:
         return [title, *cells(pieces(path, plan_heap))]
     except L3Error as e:
@@ -67,7 +67,7 @@ def row(title: str, path: Path, plan_heap: int | None = None) -> list[str]:
 
 
 def table(rows: Iterable[list[str]]) -> str:
-    """The section."""
+    """Return the section."""
     lines = [["model", *COLUMNS, *MORE], ["---"] * (len(COLUMNS) + len(MORE) + 1), *rows]
     return HEAD + "\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
