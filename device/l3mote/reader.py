@@ -150,17 +150,13 @@ class Weights:
 
     def next(self):
         """Read the next chunk; False after the layer's last."""
-        i = self.i
+        i, chunk, parts = self.i, self.chunk, self.parts
         if i == self.stop:
             return False
-        self._read(self.buffer, self.parts[4 * i], i)
-        self._locate(4 * i)
-        return True
-
-    def _locate(self, at):
-        chunk, parts = self.chunk, self.parts
+        self._read(self.buffer, parts[4 * i], i)
         chunk.first += chunk.filters
-        chunk.locate(parts[at + 1], parts[at + 2], parts[at + 3])
+        chunk.locate(parts[4 * i + 1], parts[4 * i + 2], parts[4 * i + 3])
+        return True
 
     def _read(self, buffer, n, i):
         """Read the payload of chunk number i, which has n bytes."""
@@ -170,7 +166,9 @@ class Weights:
         if self._fill(buffer, n) != n:
             self._refuse(buffer, n)
         if not self.checked[i]:
-            self._check(buffer, n, i)
+            self.checked[i] = self.check(buffer, n, self.reader.crcs, i)
+            if not self.checked[i]:
+                raise self.chunk.error("crc32 differs: the file is damaged")
         self.i, self.at = i + 1, at + n + fmt.CHUNK_BYTES
 
     def _fill(self, buffer, n):
@@ -179,11 +177,6 @@ class Weights:
     def _fill_slice(self, buffer, n):
         """The same where files take no number: a slice is two objects."""
         return self.file.readinto(memoryview(buffer)[:n])
-
-    def _check(self, buffer, n, i):
-        if not self.check(buffer, n, self.reader.crcs, i):
-            raise self.chunk.error("crc32 differs: the file is damaged")
-        self.checked[i] = 1
 
     def _refuse(self, buffer, n):
         """Raise the error of a file that ends early, by reading once more."""

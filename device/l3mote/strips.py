@@ -54,13 +54,6 @@ class Strips:
         return True
 
 
-def schedule(convs, heights):
-    """Yield (i, first, stop) of each strip: see Strips."""
-    strips = Strips(convs, heights)
-    while strips.next():
-        yield strips.now, strips.first, strips.stop
-
-
 def spans(convs, tile, width):
     """Return the columns, (first, stop), of each convolution in a tile: those the next one reads, and a neighbour on each side."""
     first = tile * width

@@ -11,7 +11,7 @@ from shapes import graph_of, noise
 from l3host.graph.dead import without_dead_filters
 from l3host.l3m.finish import finish
 from l3host.l3m.writer import to_bytes
-from l3host.reference import fixed, floats
+from l3host.reference import floats
 from l3mote.format import CONV
 from l3mote.reader import Reader
 

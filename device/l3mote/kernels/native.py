@@ -164,20 +164,17 @@ class Kernel(Integer):
         self.to = to
 
     def _run(self, chunk, buffer):
-        self._take_chunk(chunk)
-        if native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p) != chunk.filters:
-            self._refuse(chunk, buffer)
-
-    def _take_chunk(self, chunk):
-        p, first = self.p, chunk.first
+        p = self.p
         p[_CONV_FILTERS] = chunk.filters  # whose biases are at 0
         p[_CONV_COUNTS] = chunk.counts
         p[_CONV_VALUES] = chunk.values
         p[_CONV_POSITIONS] = chunk.positions
         p[_CONV_END] = chunk.positions + chunk.n_position_bytes
-        p[_CONV_FIRST_SHIFT] = self.shift_at + first
-        p[_CONV_TO] = self.to + first * self.size
+        p[_CONV_FIRST_SHIFT] = self.shift_at + chunk.first
+        p[_CONV_TO] = self.to + chunk.first * self.size
         p[_CONV_PALETTE] = chunk.palette
+        if native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p) != chunk.filters:
+            self._refuse(chunk, buffer)
 
     def _refuse(self, chunk, buffer):
         """Raise the error of the first filter that C refuses. It is found by running them again: what it says does not change."""
