@@ -254,7 +254,7 @@ def main(output: str, sea: str | None = None) -> None:
             bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
             results.append(measure(subject, runtime, kernel))
             bar.advance(task)
-        models = [s for s in found if not s.density and s.title != bench_cores.EDGE]
+        models = [s for s in all_subjects if not s.density and s.title != bench_cores.EDGE]
         budgets = budget.table(budget.row(s.title, s.path, s.plan_heap) for s in models)
     host = bench_host.kept(Path(output))  # written by another run
     page = bench_report.markdown(results, budgets, sea is not None)

@@ -11,7 +11,7 @@ from shapes import graph_of, noise
 from l3host.graph.dead import without_dead_filters
 from l3host.l3m.finish import finish
 from l3host.l3m.writer import to_bytes
-from l3host.reference import floats
+from l3host.reference import fixed_point, floats
 from l3mote.format import CONV
 from l3mote.reader import Reader
 
@@ -97,7 +97,7 @@ def test_integers_are_the_same_bit_for_bit(shape):
             kept.append(there.index(bias, kept[-1] + 1 if kept else 0))
         layers.append(replace(scale, shifts=scale.shifts[kept]))
     pcm = noise(graph.frontend, 3)
-    before, after = fixed.run(graph, scales, pcm), fixed.run(small, replace(scales, layers=layers), pcm)
+    before, after = fixed_point.run(graph, scales, pcm), fixed_point.run(small, replace(scales, layers=layers), pcm)
     np.testing.assert_array_equal(after.flat, before.flat)
 
 
