@@ -20,7 +20,7 @@ def without_dead_filters(graph: Graph) -> tuple[Graph, dict[str, int]]:
     for i in range(len(convs) - 1):
         convs[i : i + 2] = _without(convs[i], convs[i + 1], _constants(convs[i], convs[i + 1]))
     for i in reversed(range(len(convs) - 1)):  # from the back, because what goes may be the last to read a filter
-        convs[i : i + 2] = _without(convs[i], convs[i + 1], ~convs[i + 1].kernel.any(axis=(0, 1, 3)))
+        convs[i : i + 2] = _without(convs[i], convs[i + 1], np.logical_not(convs[i + 1].kernel.any(axis=(0, 1, 3))))
     lost = {old.name: len(old.bias) - len(new.bias) for old, new in zip(graph.convs, convs, strict=True)}
     return replace(graph, layers=[*convs, *graph.denses]), {name: n for name, n in lost.items() if n}
 
@@ -35,7 +35,7 @@ def _constants(conv: Conv, after: Conv) -> np.ndarray:
     around = after.kernel.copy()
     around[1, 1] = 0
     movable = (_value(conv) == 0) | ~around.any(axis=(0, 1, 3))
-    return ~conv.kernel.any(axis=(0, 1, 2)) & movable
+    return np.asarray(~conv.kernel.any(axis=(0, 1, 2)) & movable)
 
 
 def _without(conv: Conv, after: Conv, dead: np.ndarray) -> tuple[Conv, Conv]:
