@@ -259,7 +259,8 @@ def archive_part(folder: Path) -> str:
         base = base or longest
         rows.append([f"{jobs}", f"{longest:.1f}", f"{base / longest:.2f}", f"{hours / longest * 60:.1f}"])
     head = [f"processes, {copies * len(sounds)} clips of 5 s", "CPU s of the longest chain", "ratio", "hours of sound a minute"]
-    return f"{table(head, rows)}\nThe longest chain: the first process and the busiest of those that it started; on idle cores, the time.\n"
+    meaning = "The longest chain: the first process and the busiest of those that it started; on idle cores, the time."
+    return f"{table(head, rows)}\n{meaning}\n"
 
 
 def chain(arguments: Sequence[str]) -> float:
