@@ -10,7 +10,7 @@ C_FILES = $(filter-out device/native/build-%,$(wildcard device/native/*.c device
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-listen model dist cuts starts soak clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-host bench-listen model dist cuts starts soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -63,8 +63,11 @@ docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning i
 fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
 	$(BIN)/python tests/kit/fuzz.py 100000 --micropython 2000
 
-bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
+bench: emulators ## measure kernels and models, write BENCHMARKS.md (25 minutes; SEA=published .h5 weights)
 	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)
+
+bench-host: $(VENV)/.setup-dev ## measure classify and embed on this computer, write it into BENCHMARKS.md (5 minutes; SEA=.h5 weights)
+	$(BIN)/python tools/bench_host.py BENCHMARKS.md $(SEA)
 
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tools/bench_listen.py $(CLIPS)

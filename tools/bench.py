@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_cores
+import bench_host
 import bench_report
 import edgel3
 import numpy as np
@@ -248,7 +249,8 @@ def main(output: str, sea: str | None = None) -> None:
             bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
             results.append(measure(subject, runtime, kernel))
             bar.advance(task)
-    write_bytes(Path(output), bench_report.markdown(results, sea is not None).encode())
+    host = bench_host.kept(Path(output))  # written by another run
+    write_bytes(Path(output), f"{bench_report.markdown(results, sea is not None)}\n{host}".encode())
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from support import runtime_of
 
 from l3host import cli
 from l3host.deploy import facts, payload, recording, steps
+from l3host.deploy.links import connected
 from l3host.deploy.recording import Block, Clips
 from l3host.emulate import rp2040
 from l3host.emulate.rp2040.serial_port import board
@@ -63,6 +64,13 @@ def test_known_samples_come_back_bit_for_bit(tmp_path, capsys):
         assert rate == 8000
         assert len(half) - len(samples) // 2 in (0, 1)  # the filter's end
         np.testing.assert_array_equal(half[: len(samples) // 2], listening.decimate(expected, 2))
+        with connected(there.port) as link:  # stopped amid the sound, the board is at its prompt
+            version = link.exec("import os; print(os.listdir('/l3')[0])").split()[0]
+            rate, sound = recording.open_stream(link, f"/l3/{version}", None, None)
+            first = next(item for item in sound if item)
+            sound.close()
+            link.reset()
+            assert rate == 16000 and len(first.samples) == 512 and link.exec("print(6 * 7)").strip() == "42"
     assert sorted(p.parent.name for p in tmp_path.rglob("*.wav")) == ["dog"] * 3
 
 

@@ -29,8 +29,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.to:
         from l3host.archive.tasks import ClassifyTask
+        from l3host.engines import chosen
 
-        return archived(args, ClassifyTask(args.model, args.engine))
+        return archived(args, ClassifyTask(args.model, chosen(args.engine)))
     from l3host.classify import Classify, labeller
     from l3host.work import jobs_for
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +36,14 @@ def open_stream(link: Link, folder: str, rate: int | None, seconds: float | None
     found = said(link, folder, rate, seconds)
     kept = next(item for item in found if item is not None)
     assert isinstance(kept, int)
-    return kept, (item for item in found if not isinstance(item, int))
+
+    def sound() -> Generator[Block | None]:
+        with contextlib.closing(found):
+            for item in found:
+                assert not isinstance(item, int)  # the rate comes once
+                yield item
+
+    return kept, sound()
 
 
 def said(link: Link, folder: str, rate: int | None, seconds: float | None) -> Generator[Block | int | None]:
