@@ -223,7 +223,7 @@ class Monitor:
             return False
         if self.settings["mode"] != "wake":
             return True
-        if self.listener.window_levels()[1] >= self.settings["wake_level"]:
+        if self.listener.window_levels()[1] >= self.settings["wake_level"] + self.settings["level_offset"]:
             self.awake = self.answer
         self.awake -= 1
         return self.awake >= 0 or any(self.listener.detector.on)

@@ -44,7 +44,7 @@ from l3mote import __version__
 GROUPS = {  # in the order of the help
     "from recordings to a model": (train, classify, convert, inspect, evaluate, tune),
     "a model on a board, and a board that is not there": (listen, deploy, monitor, record, bench, board, emulate, selftest),
-    "research: embeddings, levels, compression, experiments": (
+    "research: embeddings, levels, experiments": (
         embed,
         levels,
         calibrate_level,

@@ -16,10 +16,14 @@ from l3host.sound.audio import Mono, Recording
 POLES = (20.598997, 107.65265, 737.86223, 12194.217)  # Hz, of A-weighting (IEC 61672-1, annex E)
 FAST, SLOW = 0.125, 1.0  # seconds of the time weightings
 SLOT = 0.005  # seconds between two values of F and S
-TAPS = 0.25  # seconds of the weighting's impulse response: 4 Hz are resolved
+TAPS = 1.0  # seconds of the weighting's impulse response on each side: 10 Hz are right to 0.1 dB
 FULL_SCALE = 0.5  # mean square of a sine of full scale
 SILENCE = -200.0  # dB, of nothing at all
-THIRDS = range(-20, 14)  # k of the third octaves' middles, 1000 Hz * 10^(k / 10): 10 Hz to 20 kHz
+# nominal middles of the third octaves in Hz: exactly, 1000 * 10^(k / 10) for k from -20 to 13
+THIRDS = (
+    10, 12.5, 16, 20, 25, 31.5, 40, 50, 63, 80, 100, 125, 160, 200, 250, 315, 400, 500, 630, 800, 1000, 1250, 1600, 2000, 2500,
+    3150, 4000, 5000, 6300, 8000, 10000, 12500, 16000, 20000,
+)  # fmt: skip
 CALIBRATOR = 1000  # Hz
 STEADY, PURE = 0.5, 15.0  # dB: how much a calibrator's level may vary, and by how much its tone stands out at least
 
@@ -132,7 +136,9 @@ def measure(sound: Recording, offset: float = 0.0) -> Levels:
     """Measure a recording, its constant offset left out. Raises L3Error for one that is shorter than a slot."""
     rate, n = sound.rate, round(SLOT * sound.rate)
     mono = Mono(sound.blocks)
-    mean = np.mean([block.mean() for block in mono])  # blocks have one length, but the last
+    for _ in mono:
+        pass
+    mean = mono.level.total / mono.level.length
     fast, slow = TimeWeighting(FAST, rate, n), TimeWeighting(SLOW, rate, n)
     weighted, laf, las = [], [], []
     for part in slots(Weighted(rate)(block - mean for block in mono), n):
@@ -143,9 +149,9 @@ def measure(sound: Recording, offset: float = 0.0) -> Levels:
     plain = [np.square(part).mean(axis=1) for part in slots((block - mean for block in mono), n)]
     if not sum(map(len, weighted)):
         raise L3Error(f"{sound.name}: shorter than {SLOT * 1000:g} ms, too short for a level")
-    parts = [np.concatenate(values) for values in (weighted, plain, laf, las)]
-    levels = [decibels(values) + offset for values in parts[2:]]
-    return Levels(mono.level.length / rate, offset, *parts[:2], *levels, thirds(mono, rate, offset))
+    laf_db, las_db = (decibels(np.concatenate(values)) + offset for values in (laf, las))
+    seconds = mono.level.length / rate
+    return Levels(seconds, offset, np.concatenate(weighted), np.concatenate(plain), laf_db, las_db, thirds(mono, rate, offset))
 
 
 def thirds(mono: Mono, rate: int, offset: float) -> dict[float, float]:
@@ -160,12 +166,12 @@ def thirds(mono: Mono, rate: int, offset: float) -> dict[float, float]:
         return {}
     power = 2 * total / count / (np.square(window).sum() * rate)  # mean square in each Hz
     found = {}
-    for k in THIRDS:
+    for k, nominal in enumerate(THIRDS, -20):
         low, high = (1000 * 10 ** ((k + side) / 10) for side in (-0.5, 0.5))
         if high > rate / 2:
             break
         bins = power[round(low) : max(round(low) + 1, round(high))]
-        found[float(f"{1000 * 10 ** (k / 10):.3g}")] = float(decibels(bins.sum())) + offset
+        found[float(nominal)] = float(decibels(bins.sum())) + offset
     return found
 
 
