@@ -62,7 +62,7 @@ def plural(n: int, what: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """Two or three digits that mean something, never 4.07e+03."""
+    """Return seconds with two or three significant digits, never 4.07e+03."""
     return f"{value:.2g}" if value < 100 else f"{round(value, -1):.0f}"
 
 
@@ -101,7 +101,7 @@ class Sounds:
         self.files, self.failed, self.seconds, self.begun = 0, 0, 0.0, time.monotonic()
 
     def sound(self, seconds: float) -> None:
-        """So much more is done."""
+        """Count more seconds of sound as done."""
         self.seconds += seconds
         self._show()
 
@@ -128,7 +128,7 @@ def sounds(quiet: bool, files: int | None) -> Iterator[Sounds]:
 
 
 def bars(quiet: bool) -> Progress:
-    """Bars of tasks whose length is known."""
+    """Return the bars of tasks whose length is known."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     left = TimeRemainingColumn(elapsed_when_finished=True)
@@ -156,7 +156,7 @@ def steps(quiet: bool) -> Callable[[str], None]:
 
 
 def waiting(what: str, quiet: bool) -> AbstractContextManager:
-    """A spinner while something runs whose progress is not known."""
+    """Return a spinner while something runs whose progress is not known."""
     bar = _progress(quiet)
     bar.add_task(what, total=None)
     return bar
@@ -173,5 +173,5 @@ def table(title: str, *columns: str) -> Table:
 
 
 def size(n: int) -> str:
-    """Bytes as kB or MB (10^3, 10^6)."""
+    """Return bytes as kB or MB (10^3, 10^6)."""
     return f"{n / 1e6:.2f} MB" if n >= 1e6 else f"{n / 1e3:.1f} kB"

@@ -96,7 +96,7 @@ def warn(message, category, filename, lineno, file=None, line=None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Run the command line; return the exit status."""
     args = parser().parse_args(argv)
     with warnings.catch_warnings(), lifted(args.unlimited):
         warnings.simplefilter("always", UserWarning)

@@ -29,17 +29,17 @@ def split(dataset: Dataset, fold: int | None) -> Split:
 
 
 def chosen(dataset: Dataset, pcm: Sequence[np.ndarray], indices: Sequence[int]) -> tuple[list[np.ndarray], list[int]]:
-    """Samples and labels of some of the clips. pcm: of all of them."""
+    """Return the samples and labels of some of the clips. pcm: of all of them."""
     return [pcm[i] for i in indices], [dataset.clips[i].label for i in indices]
 
 
 def accuracy(confusion: np.ndarray) -> float:
-    """Share of the counts [true][predicted] on the diagonal."""
+    """Return the share of the counts [true][predicted] on the diagonal."""
     return float(np.trace(confusion) / confusion.sum())
 
 
 def summary(labels: list[str], results: dict[str, dict]) -> dict:
-    """Accuracies from each fold's confusion counts; mean and standard deviation over folds, the rest over all clips.
+    """Return the accuracies from each fold's confusion counts; mean and standard deviation over folds, the rest over all clips.
 
     A class without a clip in the folds has the accuracy None.
     """
