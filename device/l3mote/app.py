@@ -47,6 +47,8 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     settings: all of them, from settings.check or settings.load. source: replaces the one that they name. clock: see Listener.
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
+    if sleep is None and settings["mode"] == "every":
+        from l3mote.doze import doze as sleep
     output = Output(settings)
     threshold = collect_after(GARBAGE)
     try:
