@@ -77,6 +77,8 @@ def tuned(found: dict) -> None:
         if figures:
             false = f"{100 * figures['false']:.1f} % of {found['unrelated_clips']} unrelated clips with an event"
             say(f"{name}: {100 * figures['recall']:.1f} % reported, {false} ({figures['per_hour']:.0f} an hour)")
+    if found["false"] > found["price"]:
+        say(f"{100 * found['price']:g} % of unrelated clips with an event cannot be had with so many reported: this is the nearest")
 
 
 def skipped(lines: list[str]) -> None:
