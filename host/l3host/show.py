@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE = 120  # columns of a file or a pipe, which has no width of its own
+WIDE, NARROW = 120, 80  # columns of a file or a pipe, which has none of its own; the least, below which tables lose digits
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
 
 
@@ -25,7 +25,7 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  #
 def out() -> Console:
     from l3host.console import Clean
 
-    return Clean(width=shutil.get_terminal_size((WIDE, 24)).columns, **PLAIN)
+    return Clean(width=max(NARROW, shutil.get_terminal_size((WIDE, 24)).columns), **PLAIN)
 
 
 def is_wide() -> bool:
