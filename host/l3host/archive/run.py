@@ -73,15 +73,15 @@ class Todo:
 
     def _new(self, paths: Sequence[str]) -> Iterator[str]:
         rows = []
-        for found in walk(paths, self.store.folder.resolve()):
-            if found.path in self.store.ledger.known:
+        for result in walk(paths, self.store.folder.resolve()):
+            if result.path in self.store.ledger.known:
                 continue
-            if found.skipped or found.failed:
+            if result.skipped or result.failed:
                 rows.append(
-                    not_done(found.path, SKIPPED if found.skipped else FAILED, found.skipped or found.failed, self.store.task)
+                    not_done(result.path, SKIPPED if result.skipped else FAILED, result.skipped or result.failed, self.store.task)
                 )
             else:
-                yield found.path
+                yield result.path
             if len(rows) == FILES:
                 self._note(rows)
                 rows = []
