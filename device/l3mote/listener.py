@@ -147,6 +147,7 @@ class Listener:
         buffer = model.ring or array("h", bytes(2 * SAMPLES))
         self.slot = max(1, self.window // SLOTS)
         self.ring = Ring(source, fe.sample_rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
+        self.ring.meter.gain += get("level_offset") or 0
         self.pcm = memoryview(model.pcm)
         self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
         self.covered = 0  # samples up to here were in a window, or left out on purpose

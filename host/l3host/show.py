@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE = 120  # columns of a file or a pipe, which has no width of its own
+WIDE, NARROW = 120, 80  # columns of a file or a pipe, which has none of its own; the least, below which tables lose digits
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
 
 
@@ -25,7 +25,7 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  #
 def out() -> Console:
     from l3host.console import Clean
 
-    return Clean(width=shutil.get_terminal_size((WIDE, 24)).columns, **PLAIN)
+    return Clean(width=max(NARROW, shutil.get_terminal_size((WIDE, 24)).columns), **PLAIN)
 
 
 def is_wide() -> bool:
@@ -78,12 +78,13 @@ def print_json(value) -> None:
     print(json.dumps(value, indent=1))
 
 
-def _progress(quiet: bool, *columns: TextColumn) -> Progress:
+def _progress(quiet: bool, *columns: TextColumn, per_second: int = 10) -> Progress:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     name = TextColumn("{task.description}", markup=False)
     shown = SpinnerColumn(), name, *columns, TimeElapsedColumn()
-    return Progress(*shown, console=err(), transient=True, disable=quiet or not err().is_terminal)
+    hidden = quiet or not err().is_terminal
+    return Progress(*shown, console=err(), transient=True, disable=hidden, refresh_per_second=per_second)
 
 
 def progress(quiet: bool, what: str = "windows") -> Progress:
@@ -123,7 +124,7 @@ def sounds(quiet: bool, files: int | None) -> Iterator[Sounds]:
     if quiet or not sys.stderr.isatty():
         yield Sounds(None, files)
         return
-    with _progress(quiet) as bar:
+    with _progress(quiet, per_second=3) as bar:  # drawing it costs as much as a short clip
         yield Sounds(bar, files)
 
 

@@ -7,6 +7,7 @@ from where import SMALL
 
 from l3mote import Model
 from l3mote.kernels import capture, choose
+from l3mote.limits import thresholds
 from l3mote.listener import Detector, Faults, Listener, ones
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
@@ -34,6 +35,12 @@ def test_a_start_and_an_end():
 def test_labels_have_thresholds_of_their_own():
     result = feed(Detector([0.5, 0.25], 20), [[0.25, 0.25], [0.5, 0.125]])
     assert result == [(0, "start", 1, 0.25, 0.0, 0), (1, "start", 0, 0.5, 1.0, 10), (1, "end", 1, 0.25, 0.0, 20)]
+
+
+def test_silent_labels_never_start_whatever_the_settings_say():
+    values = thresholds(["dog", "_other", "cat"], [0.5, 0.25, 0.75], {"threshold": 0.375, "threshold._other": 0.125})
+    assert list(values) == [0.375, 2.0, 0.375]
+    assert feed(Detector(values, 20), [[0.0, 1.0, 0.0]]) == []
 
 
 def test_the_mean_of_windows_counts():

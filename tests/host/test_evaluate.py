@@ -342,3 +342,11 @@ def test_no_scikit_learn_is_one_clear_error(tones):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "l3mote: evaluation needs scikit-learn: pip install 'l3mote[evaluate]'\n"
+
+
+def test_the_interval_of_a_share_by_hand():
+    """17 of 21: centre (17/21 + 1.96^2/42) / (1 + 1.96^2/21) = 0.7617, half 0.1617."""
+    from l3host.evaluate.crossval import wilson
+
+    assert wilson(17, 21) == pytest.approx([0.6000, 0.9233], abs=1e-4)
+    assert wilson(5, 5)[1] == pytest.approx(1) and wilson(5, 5)[0] == pytest.approx(0.5655, abs=1e-4)
