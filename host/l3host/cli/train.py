@@ -78,9 +78,8 @@ def tuned(result: dict) -> None:
             false = f"{100 * figures['false']:.1f} % of {result['unrelated_clips']} unrelated clips with an event"
             say(f"{name}: {100 * figures['recall']:.1f} % reported, {false} ({figures['per_hour']:.0f} an hour)")
     if result["false"] > result["price"]:
-        say(
-            f"{100 * result['price']:g} % of unrelated clips with an event cannot be had with so many reported: this is the nearest"
-        )
+        price = f"{100 * result['price']:g} %"
+        say(f"{price} of unrelated clips with an event cannot be had with so many reported: this is the nearest")
 
 
 def skipped(lines: list[str]) -> None:
