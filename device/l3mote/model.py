@@ -6,7 +6,7 @@ from array import array
 from binascii import crc32
 
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.kernels import calibrated, candidates, first_that_fits
+from l3mote.kernels import calibrated, candidates, first_that_fits, window_steps
 from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader
 from l3mote.strips import schedule, spans, vector_sizes
@@ -178,7 +178,7 @@ class Model:
 
     def steps(self):
         """The same as run, as a generator that gives control back after every frame and every chunk."""
-        for _ in self.logmel.steps(self.pcm, self.planes[0]):
+        for _ in window_steps(self.logmel, self.pcm, self.planes[0]):
             yield
         for _ in self.network_steps():
             yield
