@@ -13,7 +13,6 @@ import math
 import sys
 import time
 
-from l3mote.limits import RING
 from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, reason
@@ -74,8 +73,8 @@ def doze(seconds):
 
 
 def open_model(source):
-    """The model, with a ring, before anything else that stays: its buffers find one piece each while the heap is whole."""
-    return Model(source, ring=RING, later=LATER)
+    """The model, for a Listener, before anything else that stays: its buffers find one piece each while the heap is whole."""
+    return Model(source, listening=True, later=LATER)
 
 
 class Monitor:
@@ -126,7 +125,7 @@ class Monitor:
         """Listen to self.source from now on."""
         self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
-            self.output.serve(self.listener.ring.service)
+            self.output.serve(self.listener.hear)
 
     def run(self):
         for _ in self.steps():

@@ -7,7 +7,6 @@ BLOCK = 512  # samples asked of a source at once
 MAX_FACTOR = 12
 OFF_RATE = 3  # per cent by which a source's rate may be off a multiple of the model's: drivers round
 PER_LABEL = "threshold."  # threshold.dog=0.6: one label's own
-RING = 8192  # samples that the app keeps while the network runs: 16 kB
 
 # What the setting `mic` may be: the settings that each source needs, in the order in which they are asked for.
 SOURCES = {"i2s": ("sck", "ws", "sd"), "pdm": ("sck", "sd"), "wav": ("wav",), "callback": ()}
@@ -17,9 +16,32 @@ class SoundError(ValueError):
     """One line: what is wrong with a source of sound, and what to do."""
 
 
-def possible_hop(window, hop):
-    """hop; or the window, where the ring could not hold what two windows share: they then follow one another."""
-    return hop if window - hop <= RING - BLOCK else window
+def ring_samples(fe):
+    """That a Listener keeps, of a Frontend: those of a frame, and as many again as wait to become one."""
+    return fe.n_fft + 2 * BLOCK
+
+
+def inner_frames(fe):
+    """(first, stop) of the frames that lie within the window."""
+    stop = max(0, min(fe.frames, (fe.window + fe.pad_before - fe.n_fft) // fe.hop_length + 1))
+    return min(-(-fe.pad_before // fe.hop_length), stop), stop
+
+
+def stored_rows(fe):
+    """Of the log-mel, that a Listener keeps: a window's, those of the two that begin in it, and a quarter more for what waits."""
+    first, stop = inner_frames(fe)
+    return fe.frames + 2 * (fe.frames - (stop - first)) + fe.frames // 4
+
+
+def possible_hop(fe, hop):
+    """The hop at which windows can be heard: `hop` (samples) where they do not overlap, else whole frames, not too few of them."""
+    if hop >= fe.window:
+        return hop
+    first, stop = inner_frames(fe)
+    alone = fe.frames - (stop - first)  # rows that each window has for itself
+    most = 2 + fe.frames // 4 // alone if alone else fe.frames  # windows that begin in one: stored_rows() has no room for more
+    least = max(-(-fe.frames // most), first, fe.frames - stop)
+    return min(max(hop // fe.hop_length, least) * fe.hop_length, fe.window)
 
 
 def decimation(rate, wanted):

@@ -7,6 +7,7 @@ from binascii import crc32
 
 from l3mote.format import CONV, SIGMOID, SOFTMAX
 from l3mote.kernels import calibrated, candidates, first_that_fits, window_steps
+from l3mote.limits import ring_samples, stored_rows
 from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader
 from l3mote.strips import schedule, spans, vector_sizes
@@ -40,50 +41,50 @@ class Model:
     source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first, in kernels.order, that loads and whose plan fits); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
-    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
+    listening: for a Listener, which hears windows as sound comes: there is no .pcm, but a .ring of samples and rows of the log-mel.
     later: bytes of heap to leave for what comes after the model, unless only the smallest plan leaves less.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None, ring=0, later=0):
+    def __init__(self, source, heap=None, kernel=None, listening=False, later=0):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel, ring, later)
+            self._open(source, heap, kernel, listening, later)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel, ring, later):
+    def _open(self, source, heap, kernel, listening, later):
         self.reader = source if isinstance(source, Reader) else Reader(source)
-        self.ring = None
+        self.pcm = self.ring = None
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            modules = candidates(kernel, "FIXED" in self.reader.sections, ring > 0)
-            first_that_fits(modules, lambda module: self._use(module, heap, ring, later))
+            modules = candidates(kernel, "FIXED" in self.reader.sections, listening)
+            first_that_fits(modules, lambda module: self._use(module, heap, listening, later))
         except Exception:
             self.close()
             raise
 
-    def _use(self, module, heap, ring, later):
+    def _use(self, module, heap, listening, later):
         """Plan and allocate for a kernel."""
         self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
         if self.arithmetic == "fixed":
             calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
-        self._fit(module, heap, ring, later)
+        self._fit(module, heap, listening, later)
 
-    def _fit(self, module, heap, ring, later):
+    def _fit(self, module, heap, listening, later):
         """Plan and allocate. What is free may be in pieces that do not hold the plan: then plan for less, to the least."""
         if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
-            self.plan = self._plan(module, heap, ring)
+            self.plan = self._plan(module, heap, listening)
             return self._allocate(module)
         gc.collect()
         most, tried = buffer_heap(gc.mem_free()), None
         heap = most - later
         while True:
             try:
-                self.plan = self._plan(module, heap, ring)
+                self.plan = self._plan(module, heap, listening)
                 return self._allocate(module)
             except HeapError as e:
                 least = heap + e.missing
@@ -91,14 +92,14 @@ class Model:
                     raise no_room(least)
                 heap = least if tried else min(least * 65 // 64, most)  # a few bytes may save half of the work
             except MemoryError:
-                self.pcm = self.ring = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
+                self.pcm = self.ring = self.store = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
                 tried = self.plan.heap_bytes
                 heap = tried * 15 // 16
 
-    def _plan(self, module, heap, ring):
+    def _plan(self, module, heap, listening):
         from l3mote.plan import plan  # here, because it is forgotten before its plan is allocated
 
-        found = plan(self.reader, heap, module, ring)
+        found = plan(self.reader, heap, module, listening)
         del plan
         found = Plain(found, ("buffers",))  # a list for people: 1 kB
         forget("plan")
@@ -113,9 +114,7 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [(module.itemsize * max(vector_sizes(reader)), self._make_vectors)]
-        self._make_pcm()  # before the kernel, whose small objects would stand in their place
-        if self.plan.ring:
-            self._make_ring()
+        self._make_samples()  # before the kernel, whose small objects would stand in their place
         self.kernel = module.Kernel(self.plan, reader)
         self.chunk = getattr(self.kernel, "chunk", None)
         if self.chunk is None:
@@ -123,6 +122,9 @@ class Model:
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
                 makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
+        if self.plan.listening:
+            rows, bands = stored_rows(reader.frontend), reader.frontend.bands
+            makers.append((module.block_bytes(1, rows * bands), lambda: self._make_store(rows, bands)))
         if self.plan.workplace is None and not self.plan.in_chunk:
             makers.append((module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)))
         makers.sort(key=lambda maker: -maker[0])
@@ -130,16 +132,22 @@ class Model:
             make()
         self._share_window()
         if self.plan.in_chunk or self.plan.workplace is not None:
-            place = memoryview(self.chunk if self.plan.in_chunk else self.planes[self.plan.workplace].data)
+            place = memoryview(self.kernel.work if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
-    def _make_pcm(self):
-        self.pcm = array("h", Zeros(self.reader.frontend.window))
+    def _make_samples(self):
+        fe = self.reader.frontend
+        samples = array("h", Zeros(ring_samples(fe) if self.plan.listening else fe.window))
+        if self.plan.listening:
+            self.ring = samples
+        else:
+            self.pcm = samples
 
-    def _make_ring(self):
-        self.ring = array("h", Zeros(self.plan.ring))
+    def _make_store(self, rows, bands):
+        self.store = Plane(self.kernel, 1, rows, bands)
+        self.store.flat = self.kernel.flat(self.store)
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)
@@ -158,17 +166,23 @@ class Model:
 
     def _share_window(self):
         """Planes in the memory of the samples."""
-        window, at = memoryview(self.pcm), 0
+        at = 0
         for i in self.plan.shared:
             channels, rows, pitch = self.plan.shapes[i]
             stop = at + channels * rows * pitch
-            self.planes[i] = Plane(self.kernel, channels, rows, pitch, window[at:stop])
+            self.planes[i] = Plane(self.kernel, channels, rows, pitch, memoryview(self.pcm)[at:stop])
             at = stop
 
     @property
     def embedding(self):
         """The last window's embedding, in the published order (band, time, channel)."""
         return self.kernel.floats(self.vectors[0], len(self.convs) - 1)
+
+    def rows(self, hop):
+        """The log-mel's rows for a Listener: of windows at every hop, in samples (limits.possible_hop)."""
+        from l3mote.rows import Rows
+
+        return Rows(self.logmel, hop, self.store)
 
     def run(self):
         """Scores (or the embedding) of the window in .pcm, which is overwritten. The result is overwritten by the next run."""
@@ -178,6 +192,8 @@ class Model:
 
     def steps(self):
         """The same as run, as a generator that gives control back after every frame and every chunk."""
+        if self.pcm is None:
+            raise ValueError("the model is open for a Listener: it has no buffer for a window of samples")
         for _ in window_steps(self.logmel, self.pcm, self.planes[0]):
             yield
         for _ in self.network_steps():

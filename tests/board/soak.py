@@ -26,13 +26,13 @@ class Sometimes:
     """The model, its network run on some windows only."""
 
     def __init__(self, model, period, share):
-        self.model, self.real = model, model.steps
+        self.model, self.real = model, model.network_steps
         self.period, self.share = period, share
-        self.count = len([None for _ in model.steps()])
+        self.count = len([None for _ in model.network_steps()])
         self.known = {}
         self.windows = self.ran = self.wrong = 0
 
-    def steps(self):
+    def network_steps(self):
         n = self.windows
         self.windows += 1
         known = self.known.get(n % self.period)
@@ -67,7 +67,7 @@ def main(folder):
     source = Paced(Loop(folder + "/sound.wav", 3600 * job["hours"]), clock, HELD)
     monitor = Monitor(folder + "/model.l3m", settings, Strict(settings), source, clock, None)
     sometimes = Sometimes(monitor.model, job["period"], job["share"])
-    monitor.model.steps = sometimes.steps
+    monitor.model.network_steps = sometimes.network_steps
     heap = []
     for _ in monitor.steps():
         if clock.us >= LOOK * 1000000 * (len(heap) + 1):

@@ -14,7 +14,8 @@ Bytes that plan.Plan asks for before anything is allocated:
     frontend_bytes(fe)           of a FrontEnd, without the file's tables
 
 Model opens with:
-    Kernel(plan, reader)         of itemsize 2: its chunk is a buffer of plan.chunk_bytes and, behind them, its workspace
+    Kernel(plan, reader)         of itemsize 2: its `work` is a buffer of plan.kernel_bytes, free between steps, and behind them
+                                 its `chunk` of plan.chunk_bytes
     FrontEnd(reader, work=None)  work: frontend_bytes to work in, given only where itemsize is 2; None: its own
     plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
     flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements

@@ -7,7 +7,7 @@ import struct
 from array import array
 
 from l3mote.format import log2
-from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes, workspace
+from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes
 
 
 def rounded_bias(bits, shift):
@@ -31,7 +31,7 @@ class Loops(Integer):
 
     def _make_workspace(self, plan):
         self.part = array("i", bytes(struct.calcsize(PLANES)))  # of a plane
-        self.taps = self._behind_chunk(plan, workspace(plan))
+        self.taps = self._workspace(plan)
         self.rows = self.taps[8 * plan.max_values :]
         self.p = array("i", [0] * 19)
         self.p[10] = 2 * plan.max_values

@@ -100,7 +100,7 @@ class Kernel(Integer):
         module.flatten(plane.data, embedding, self.part)
 
     def _make_workspace(self, plan):
-        self.scratch = self._behind_chunk(plan, workspace(plan))
+        self.scratch = self._workspace(plan)
         self.p = array("i", bytes(4 * _CONV_SLOTS))
         self.part = array("i", bytes(struct.calcsize(_COLUMNS)))  # of a plane
 
