@@ -29,7 +29,8 @@ from l3host.l3m.load import find, load_graph, open_reader
 from l3host.l3m.writer import to_bytes
 from l3host.reference import fixed
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
 from l3mote.kernels import FIXED as KERNELS  # those that are measured

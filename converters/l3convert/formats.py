@@ -6,8 +6,11 @@ import hashlib
 from importlib.metadata import version
 from pathlib import Path
 
-from l3convert import keras_v3, l3shape, legacy_h5
+from l3convert import bounded, keras_v3, l3shape, legacy_h5
+from l3convert.keras_config import KerasLayer
+from l3host import costs
 from l3host.errors import L3Error
+from l3host.files import read_bytes
 from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
 from l3mote.format import MAGIC
@@ -26,23 +29,26 @@ def convert(path: str, frontend: str | None = None, embedding_size: int | None =
     embedding_size: values of the embedding of a network that ends in a bare convolution (its channels, or 12 times that).
     Raises L3Error, in one line that names the layer, for anything that is not L3-shaped or cannot be read.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as e:
-        raise L3Error(f"{path}: {e.strerror}") from None
+    data = read_bytes(Path(path))
     if data.startswith(MAGIC):
         return load_graph(path)
     try:
-        layers = reader(data)(data)
-        graph = l3shape.build(layers, frontend, embedding_size)
+        graph = l3shape.build(layers(data), frontend, embedding_size)
     except L3Error as e:
         raise L3Error(f"{Path(path).name}: {e}") from None
+    costs.check(Path(path).name, graph.cost())
     graph.provenance |= {
         "source": Path(path).name,
         "sha256": hashlib.sha256(data).hexdigest(),
         "tool": f"l3mote {version('l3mote')}",
     }
     return graph
+
+
+def layers(data: bytes) -> list[KerasLayer]:
+    """The layers of a foreign file, read by a child process with limits. Raises L3Error."""
+    reader(data)
+    return bounded.layers(data)
 
 
 def reader(data: bytes):

@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import h5py
 
-from l3host.errors import L3Error
+from l3host import costs
+from l3host.errors import MALFORMED, L3Error, reason
 
-MOST_BYTES = 1 << 29  # of all arrays: twice 64 M weights in float32
 MOST_NAMES = 10_000
+WEIGHTS = "model.weights.h5"  # in a .keras
 
 
-def unpacked(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A file of a zip. Raises L3Error for one that is too large to be a network's, before it is read; what zipfile raises."""
-    size = archive.getinfo(name).file_size
-    if size > MOST_BYTES:
-        raise L3Error(f"{name} has {size} bytes: more than {MOST_BYTES} are not unpacked")
+def unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """A file of a zip. Raises L3Error for one of more bytes, before it is read; what zipfile raises."""
+    costs.check_size(name, archive.getinfo(name).file_size, most)
     return archive.read(name)
 
 
-def check_model(data: bytes) -> None:
-    """Look at a .keras or .h5 that others will read. Raises L3Error; what is damaged is left to them."""
-    with suppress(zipfile.BadZipFile, zlib.error, OSError, LookupError, ValueError, RuntimeError):
+def look(data: bytes) -> None:
+    """Read all of a .keras or .h5 that Keras will read itself. Raises L3Error for what it must not, and for what is damaged."""
+    try:
         if data.startswith(b"PK"):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                data = unpacked(archive, "model.weights.h5")
-        with opened(data):
-            pass
+                others = set(archive.namelist()) - {"config.json", "metadata.json", WEIGHTS}
+                if others:
+                    raise L3Error(f"it holds {min(others)}: Keras writes none such for a network of ours")
+                unpacked(archive, "config.json", costs.TEXT_BYTES)
+                data = unpacked(archive, WEIGHTS, costs.FILE_BYTES)
+        with opened(data) as file:
+            file.visititems(lambda _, item: item[()] if isinstance(item, h5py.Dataset) else None)
+    except MALFORMED as e:
+        raise L3Error(f"damaged or no Keras file: {reason(e)}") from None
 
 
 @contextmanager
@@ -60,8 +64,16 @@ def check(file: h5py.File) -> None:
             if isinstance(item, h5py.Group):
                 waiting.append(item)
             elif isinstance(item, h5py.Dataset):
-                if item.external or item.is_virtual:
-                    raise L3Error(f"{item.name} has its values in another file, which is not read: Keras writes none such")
-                size += item.size * item.dtype.itemsize if item.size else 0
-            if size > MOST_BYTES or count > MOST_NAMES:
-                raise L3Error(f"more than {MOST_BYTES} bytes of arrays, or {MOST_NAMES} names: not a network for a microcontroller")
+                size += _bytes(item)
+            costs.check_size("all arrays together", size, costs.ARRAY_BYTES)
+            if count > MOST_NAMES:
+                raise L3Error(f"more than {MOST_NAMES} names: not a network for a microcontroller")
+
+
+def _bytes(item: h5py.Dataset) -> int:
+    """Bytes of an array, unpacked. Raises L3Error for one that stands in another file or has no numbers."""
+    if item.external or item.is_virtual:
+        raise L3Error(f"{item.name} has its values in another file, which is not read: Keras writes none such")
+    if item.dtype.hasobject:
+        raise L3Error(f"{item.name} has values of {item.dtype}, not numbers: Keras writes none such")
+    return item.size * item.dtype.itemsize if item.size else 0

@@ -8,9 +8,6 @@ import numpy as np
 
 from l3host.errors import L3Error
 
-# What Python and h5py raise on a file that is not what it says; the readers turn them into one L3Error.
-MALFORMED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError)
-
 
 @dataclass
 class KerasLayer:

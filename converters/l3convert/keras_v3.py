@@ -10,30 +10,30 @@ import io
 import json
 import re
 import zipfile
-import zlib
 
 import h5py
 import numpy as np
 
-from l3convert.hdf5 import opened, unpacked
-from l3convert.keras_config import MALFORMED, KerasLayer, chain
-from l3host.errors import L3Error
+from l3convert.hdf5 import WEIGHTS, opened, unpacked
+from l3convert.keras_config import KerasLayer, chain
+from l3host import costs
+from l3host.errors import MALFORMED, L3Error, reason
 
 
 def read(data: bytes) -> list[KerasLayer]:
     """Bytes of a .keras file -> its layers in order, with weights. Raises L3Error for a damaged or a foreign file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            model = json.loads(unpacked(archive, "config.json"))
-            weights = unpacked(archive, "model.weights.h5")
+            model = json.loads(unpacked(archive, "config.json", costs.TEXT_BYTES))
+            weights = unpacked(archive, WEIGHTS, costs.FILE_BYTES)
         layers = chain(model)
         with opened(weights) as file:
             groups = _groups(file["layers"], model["config"]["layers"])
             for layer in layers:
                 if layer.name in groups:
                     layer.weights = _named(layer, groups[layer.name])
-    except (zipfile.BadZipFile, zlib.error, *MALFORMED) as e:
-        raise L3Error(f"damaged or no .keras file: {type(e).__name__}, {e}") from None
+    except MALFORMED as e:
+        raise L3Error(f"damaged or no .keras file: {reason(e)}") from None
     return layers
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from l3convert import frontends
-from l3convert.keras_config import MALFORMED, KerasLayer
+from l3convert.keras_config import KerasLayer
+from l3host.errors import MALFORMED
 from l3host.graph.network import FRONTENDS, Conv, Dense, Graph, frontend
 from l3mote.format import Frontend
 

@@ -12,9 +12,9 @@ import h5py
 import numpy as np
 
 from l3convert.hdf5 import opened
-from l3convert.keras_config import MALFORMED, KerasLayer, chain
+from l3convert.keras_config import KerasLayer, chain
 from l3convert.published import architecture
-from l3host.errors import L3Error
+from l3host.errors import MALFORMED, L3Error, reason
 
 
 def read(data: bytes) -> list[KerasLayer]:
@@ -23,7 +23,7 @@ def read(data: bytes) -> list[KerasLayer]:
         with opened(data) as file:
             return _whole_model(file) if "model_config" in file.attrs else architecture(_weights_only(file))
     except MALFORMED as e:
-        raise L3Error(f"damaged or no Keras .h5 file: {type(e).__name__}, {e}") from None
+        raise L3Error(f"damaged or no Keras .h5 file: {reason(e)}") from None
 
 
 def _whole_model(file: h5py.File) -> list[KerasLayer]:

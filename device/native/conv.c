@@ -3,6 +3,7 @@
 //
 // Pooling precedes requantisation here: shift, round and saturate are monotonic, so the order does not change a bit.
 #include "l3native.h"
+#include "sums.h"
 
 // ---- pool and requantise
 
@@ -22,9 +23,7 @@ ALWAYS_INLINE void finish(const conv_t *p, const int32_t *line, int shift, int16
         for (int32_t k = 1; k < pool_columns; k++, line++) {
             best = *line > best ? *line : best;
         }
-        best >>= shift;
-        best = best < least ? least : best;
-        best = best > most ? most : best;
+        best = requantise(best, shift, least, most);
         if (again && *out > best) {
             best = *out;
         }
@@ -186,11 +185,8 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, fac
         return false;
     }
     filter_t filter = {b->scratch, NULL, (uint32_t)bias + (1u << out_shift >> 1), false};
-    filter.by_rows = p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps && rows_fit(p->taps, n, room);
-    filter.end = decode_quickly(p, d, n, filter.by_rows, b->scratch, q, room);
-    if (!filter.end) {
-        filter.end = decode(p, d, n, filter.by_rows, b->scratch, room);
-    }
+    filter.by_rows = takes_rows(p, n, room);
+    filter.end = decode_filter(p, d, n, filter.by_rows, b->scratch, q, room);
     if (!filter.end) {
         return false;
     }

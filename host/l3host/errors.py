@@ -1,5 +1,47 @@
-"""The one exception that a command turns into one line."""
+"""The one exception that a command turns into one line, and the one place that turns what libraries raise into it."""
+
+from __future__ import annotations
+
+import csv
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from l3mote import FormatError, KernelError
 
 
 class L3Error(Exception):
     """Something the user can act on; the message says what is wrong and what to do."""
+
+
+def in_words(error: Exception) -> str:
+    """What a command prints of an error; FormatError and KernelError are the board's own."""
+    if isinstance(error, (L3Error, FormatError, KernelError, MemoryError, OSError)):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error} (this was not foreseen: --debug shows where)"
+
+
+# what Python and libraries raise over contents that are not what they should be
+MALFORMED = (
+    OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError,
+    zipfile.BadZipFile, zlib.error, struct.error, csv.Error,
+)  # fmt: skip
+
+
+def reason(error: BaseException) -> str:
+    """Why, in one line: the system's words of an OSError, the first line of any other error behind the name of its type."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@contextmanager
+def reading(what: object, hint: str = "") -> Iterator[None]:
+    """Turn whatever a block raises over contents that others made into an L3Error: "cannot read WHAT: why" and the hint."""
+    try:
+        yield
+    except (*MALFORMED, MemoryError) as e:
+        raise L3Error(f"cannot read {what}: {reason(e)}{hint}") from None

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from l3host.errors import L3Error
+from l3host import costs
+from l3host.errors import L3Error, reading
 
 
 @contextmanager
@@ -28,12 +30,26 @@ def write_json(path: Path, value) -> None:
         temporary.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
+def read_bytes(path: Path, most: int = costs.FILE_BYTES) -> bytes:
+    """All of a file. Raises L3Error for one that cannot be read, has more bytes than `most`, or is a pipe or a device."""
+    with reading(path), open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise L3Error(f"{path} is not a regular file: it may have no end")
+        costs.check_size(str(path), status.st_size, most)
+        return file.read()
+
+
+def read_text(path: Path, most: int = costs.TEXT_BYTES) -> str:
+    """All of a text file in UTF-8. Raises L3Error as read_bytes does."""
+    with reading(path):
+        return read_bytes(path, most).decode()
+
+
 def read_json(path: Path):
     """Raises L3Error if it cannot be read."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as e:
-        raise L3Error(f"cannot read {path}: {e}") from None
+    with reading(path):
+        return json.loads(read_text(path, costs.FILE_BYTES))
 
 
 def claim_output(path: str, force: bool) -> Path:

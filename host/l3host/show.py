@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -53,9 +55,13 @@ def seconds(value: float) -> str:
 def results(as_json: bool, value, people: Callable[[], None]) -> None:
     """Print value as JSON, or let `people` print it for people."""
     if as_json:
-        print(json.dumps(value, indent=1))
+        print_json(value)
     else:
         people()
+
+
+def print_json(value) -> None:
+    print(json.dumps(value, indent=1))
 
 
 def _progress(quiet: bool, *columns: TextColumn) -> Progress:
@@ -70,6 +76,39 @@ def progress(quiet: bool, what: str = "windows") -> Progress:
     from rich.progress import TextColumn
 
     return _progress(quiet, TextColumn(f"{{task.completed}} {what}"))
+
+
+class Sounds:
+    """One bar for all recordings of a command: files, hours of sound, how many times faster than they last."""
+
+    def __init__(self, bar: Progress | None, files: int | None, hop: float):
+        self.bar, self.of, self.hop = bar, "" if files is None else f" of {files}", hop
+        self.task = bar.add_task("", total=None) if bar else None
+        self.files, self.seconds, self.begun = 0, 0.0, time.monotonic()
+
+    def windows(self, n: int) -> None:
+        """So many more are done, each of which stands for `hop` seconds."""
+        self.seconds += n * self.hop
+        self._show()
+
+    def file(self) -> None:
+        self.files += 1
+        self._show()
+
+    def _show(self) -> None:
+        if self.bar and self.task is not None:
+            speed = self.seconds / max(1e-3, time.monotonic() - self.begun)
+            text = f"{self.files}{self.of} files, {self.seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
+            self.bar.update(self.task, description=text)
+
+
+@contextmanager
+def sounds(quiet: bool, files: int | None, hop: float) -> Iterator[Sounds]:
+    if quiet or not sys.stderr.isatty():
+        yield Sounds(None, files, hop)
+        return
+    with _progress(quiet) as bar:
+        yield Sounds(bar, files, hop)
 
 
 def bars(quiet: bool) -> Progress:

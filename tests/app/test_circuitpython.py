@@ -21,6 +21,7 @@ from l3host.emulate import emulate, runtimes
 from l3host.l3m.load import load_graph
 from l3host.reference import listening
 from l3host.sound import audio, synth
+from l3host.sound.resampling import resample
 
 SOUNDS = ("rain", "chainsaw", "rain")
 PRELUDE = BOARD / "circuitpython.py"
@@ -104,7 +105,7 @@ def test_the_device_tests_pass(circuitpython, tmp_path):
 
 
 def test_the_shipped_model_equals_the_reference_layer_by_layer(circuitpython):
-    rain = audio.to_pcm(audio.resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
+    rain = audio.to_pcm(resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
     emulation = emulate("esc10", rain, "circuitpython")
     assert emulation.ok, emulation.first_failure
     facts = emulation.to_json()
@@ -113,7 +114,7 @@ def test_the_shipped_model_equals_the_reference_layer_by_layer(circuitpython):
 
 
 def test_code_py_hears_what_the_reference_hears(circuitpython, tmp_path):
-    pcm = audio.to_pcm(audio.resample(np.concatenate([synth.sound(name) for name in SOUNDS]), synth.RATE, 16000))
+    pcm = audio.to_pcm(resample(np.concatenate([synth.sound(name) for name in SOUNDS]), synth.RATE, 16000))
     pcm.tofile(tmp_path / "sound.raw")
     settings = {"sck": "GP16", "ws": "GP17", "sd": "GP18", "level_every": 0}
     (tmp_path / "settings.json").write_text(json.dumps(settings))

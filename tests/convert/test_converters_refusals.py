@@ -9,11 +9,16 @@ import keras_files as kf
 import numpy as np
 import pytest
 
-from l3convert import convert
-from l3convert.hdf5 import check_model
+from l3convert import bounded, convert, formats
 from l3host.errors import L3Error
 from l3host.graph.network import FRONTENDS
 from l3mote.format import Frontend
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Spare a process for each refusal: test_bounded.py is about those."""
+    monkeypatch.setattr(bounded, "layers", lambda data: formats.reader(data)(data))
 
 
 def refused(path, frontend=None, embedding_size=None):
@@ -402,7 +407,7 @@ def test_arrays_larger_than_any_network_are_refused_before_they_are_read(tmp_pat
     path = kf.write_h5(tmp_path / "a.h5", kf.small())
     with h5py.File(path, "r+") as file:
         file.create_dataset("more", (1 << 20, 1 << 20), "f4", chunks=(64, 64))  # 4 TB of the fill value in a few bytes
-    assert "more than 536870912 bytes of arrays" in refused(path, "sea")
+    assert "all arrays together has 4,398,046,5" in refused(path, "sea")
 
 
 def test_a_zip_that_unpacks_to_more_than_any_network_is_refused(tmp_path):
@@ -411,7 +416,7 @@ def test_a_zip_that_unpacks_to_more_than_any_network_is_refused(tmp_path):
         with archive.open("model.weights.h5", "w", force_zip64=True) as file:
             for _ in range(600):
                 file.write(bytes(1 << 20))
-    assert f"model.weights.h5 has {600 << 20} bytes: more than 536870912 are not unpacked" in refused(tmp_path / "a.keras")
+    assert "model.weights.h5 has 629,145,600 bytes, more than the 536,870,912 that are read" in refused(tmp_path / "a.keras")
 
 
 def test_a_rescaling_layer_is_named(tmp_path):
@@ -430,18 +435,42 @@ def test_a_rescaling_layer_is_named(tmp_path):
     assert "layer rescaling (Rescaling)" in message and "damaged" not in message
 
 
+def keras_zip(path, weights, *others):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+        archive.write(weights, "model.weights.h5")
+        for name in others:
+            archive.writestr(name, "x")
+    return path
+
+
 def test_a_model_that_keras_will_read_is_looked_at_before(tmp_path):
-    whole = kf.write_h5(tmp_path / "a.h5", kf.small())
-    check_model(Path(whole).read_bytes())
-    with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
-        archive.write(whole, "model.weights.h5")
-    check_model((tmp_path / "a.keras").read_bytes())
+    whole = Path(kf.write_h5(tmp_path / "a.h5", kf.small()))
+    bounded.look(whole)
+    bounded.look(keras_zip(tmp_path / "a.keras", whole))
+    bad = {"holds model.weights.npz": keras_zip(tmp_path / "c.keras", whole, "model.weights.npz")}
     with h5py.File(whole, "r+") as file:
         lead_elsewhere("external storage", file, tmp_path)
-    with zipfile.ZipFile(tmp_path / "b.keras", "w") as archive:
-        archive.write(whole, "model.weights.h5")
-    for path in (whole, tmp_path / "b.keras"):
-        with pytest.raises(L3Error, match="has its values in another file"):
-            check_model(Path(path).read_bytes())
-    for data in (b"", b"PK", b"PK\x03\x04 damaged", b"\x89HDF"):
-        check_model(data)
+    bad["has its values in another file"] = keras_zip(tmp_path / "b.keras", whole)
+    for reason, path in bad.items():
+        with pytest.raises(L3Error, match=reason):
+            bounded.look(path)
+    with pytest.raises(L3Error, match="has its values in another file"):
+        bounded.look(whole)
+
+
+@pytest.mark.parametrize(
+    "name, data, reason",
+    [
+        ("a.h5", b"", "contents are not those of a .h5 file"),
+        ("a.h5", b"PK\x03\x04", "contents are not those of a .h5 file"),  # a zip, and HDF5 512 bytes on, where libhdf5 looks too
+        ("a.keras", b"\x89HDF\r\n\x1a\n", "contents are not those of a .keras file"),
+        ("a.keras", b"PK\x03\x04 damaged", "damaged or no Keras file: BadZipFile"),
+        ("a.h5", b"\x89HDF", "damaged or no Keras file: OSError"),
+    ],
+)
+def test_what_only_looks_like_a_model_never_reaches_keras(tmp_path, name, data, reason):
+    """Damage must not end the look before it has found what leads elsewhere."""
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(L3Error, match=reason):
+        bounded.look(tmp_path / name)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from bench_listen import expected, reported
-from integers import SCRIPT, in_device_order
+from integers import SCRIPT, in_device_order, smallest_heaps
 from shapes import SHAPES, graph_of, noise
 from support import BOARD, runtime_of
 
@@ -30,12 +30,13 @@ def core(request):
 
 @pytest.fixture(scope="module")
 def cases():
-    """(shape, activation) -> (model, window, the reference's integers)."""
+    """(shape, activation) -> (model, window, the reference's integers, bytes of the least heap)."""
     result = {}
     for shape, activation in [(shape, "relu") for shape in SHAPES] + [(shape, "none") for shape in SIGNED]:
         graph = graph_of(shape, activation)
         pcm = noise(graph.frontend, 1)
-        result[shape, activation] = to_bytes(graph), pcm[0], in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+        expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+        result[shape, activation] = to_bytes(graph), pcm[0], expected, smallest_heaps(graph)[-1][1]
     return result
 
 
@@ -44,23 +45,24 @@ def architecture(runtime):
 
 
 def test_random_layers_of_every_shape(core, cases, tmp_path):
-    """With the package as `make mpy` and `make dist` precompile it for the core."""
+    """With the package as `make mpy` and `make dist` precompile it for the core; native also in its least heap: strips."""
     folder, library = tmp_path / "job", tmp_path / "lib"
     mpy.package(architecture(core.name), library)
     shutil.copy(SCRIPT, library / "fixed_board.py")
-    names = {f"{i}-{kernel}": (case, kernel) for i, case in enumerate(cases) for kernel in KERNELS}
-    for name, (case, kernel) in names.items():
+    runs = [(case, kernel, False) for case in cases for kernel in KERNELS] + [(case, "native", True) for case in cases]
+    names = {f"{i}": run for i, run in enumerate(runs)}
+    for name, (case, kernel, is_least) in names.items():
         (folder / name).mkdir(parents=True)
-        model, pcm, _ = cases[case]
+        model, pcm, _, heap = cases[case]
         (folder / name / "model.l3m").write_bytes(model)
         pcm.astype("<i2").tofile(folder / name / "audio.pcm")
-        (folder / name / "job.json").write_text(json.dumps({"kernel": kernel, "heap": None}))
+        (folder / name / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap if is_least else None}))
     (folder / "job.json").write_text(json.dumps(list(names)))
     done = runtimes.execute(core, BOARD / "cores.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
-    for name, (case, kernel) in names.items():
+    for name, (case, kernel, is_least) in names.items():
         found = np.fromfile(folder / name / "integers.i16", "<i2")
-        assert (found == cases[case][2]).all(), (case, kernel)
+        assert (found == cases[case][2]).all(), (case, kernel, is_least)
 
 
 @pytest.mark.parametrize("name", qemu.MACHINES)

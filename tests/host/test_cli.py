@@ -406,8 +406,8 @@ def test_missing_models(refusal, command):
 
 
 CONVERT = [
-    (["missing.h5"], "missing.h5: No such file or directory"),
-    (["."], ".: Is a directory"),
+    (["missing.h5"], "cannot read missing.h5: No such file or directory"),
+    (["."], "cannot read .: Is a directory"),
     (["noise.wav"], "noise.wav: unknown format (first bytes 52 49 46 46): supported are Keras .h5 and Keras 3 .keras"),
 ]
 
@@ -538,26 +538,35 @@ def test_train_keeps_an_existing_output(refusal):
     assert Path("mine.l3m").read_text() == "precious"
 
 
-def full_disk(self, data):
-    """Path.write_bytes on a disk that has room for ten bytes."""
-    with open(self, "wb") as f:
-        f.write(data[:10])
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk that has room for ten bytes."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_bytes(self, data):
+        with open(self, "wb") as f:
+            f.write(data[:10])
+        raise full
+
+    def copyfileobj(source, target, length=0):
+        target.write(source.read(10))
+        raise full
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(shutil, "copyfileobj", copyfileobj)
 
 
 @pytest.mark.parametrize("arguments, output", writers())
-def test_full_disk_leaves_no_file(refusal, monkeypatch, arguments, output):
+def test_full_disk_leaves_no_file(refusal, full_disk, arguments, output):
     before = contents()
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
     assert refusal(*arguments) == f"cannot write {output}: No space left on device; nothing was written"
     assert contents() == before
 
 
 @pytest.mark.parametrize("arguments, output", writers())
-def test_full_disk_leaves_the_old_file(refusal, monkeypatch, arguments, output):
+def test_full_disk_leaves_the_old_file(refusal, full_disk, arguments, output):
     Path(output).write_text("precious")
     before = contents()
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
     assert "No space left on device" in refusal(*arguments, "--force")
     assert contents() == before
     assert Path(output).read_text() == "precious"

@@ -9,7 +9,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from integers import SCRIPT, in_device_order, sounds
+from integers import SCRIPT, in_device_order, smallest_heaps, sounds
 from models import in_palettes
 from shapes import SHAPES, graph_of, noise
 from support import ROOT, micropython, require, runtime_of
@@ -18,11 +18,11 @@ from l3host.emulate import runtimes
 from l3host.graph.half import rounded
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import LOSSLESS, to_bytes
+from l3host.programs import emulators
 from l3host.reference import fixed
 from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3mote import plan
-from l3mote.kernels import integer
 from l3mote.reader import Reader
 
 TESTS = ROOT / "tests" / "native"
@@ -45,23 +45,6 @@ def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="a
         last = Reader(BytesIO(to_bytes(graph))).layers[len(graph.convs) - 1]
         assert int(done.stdout) == -(-plan.used_cols(last) // width)
     return np.fromfile(folder / "integers.i16", "<i2")
-
-
-class Sizes:
-    """What either integer kernel allocates at most."""
-
-    itemsize = 2
-    plane_bytes = staticmethod(integer.plane_bytes)
-    workspace = staticmethod(lambda p: max(integer.workspace(p), 8 * p.max_values + 8 * p.max_cols))
-    frontend_bytes = staticmethod(integer.frontend_bytes)
-
-
-def smallest_heaps(graph):
-    """(width, bytes) of a tile and what strips of one row need with it, for each width that there is."""
-    reader = Reader(BytesIO(to_bytes(graph)))
-    convs = reader.layers[: len(graph.convs)]
-    heights = [plan.used_rows(convs[0])] + [1] * (len(convs) - 1)
-    return [(width, plan.Plan(reader, Sizes, heights, width).heap_bytes) for width in plan.tile_widths(convs[-1])]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -200,13 +183,34 @@ for i in (len(crcs), -1):
     assert micropython(code % (parts, expected)).splitlines() == [str(equal)] + 2 * ["parameters reach outside a buffer"]
 
 
+def test_an_esp32_s2_gets_no_module_whose_instructions_it_lacks():
+    """MAC16 and loops: its core is an LX7 without both, its architecture the ESP32-S3's."""
+    code = """
+from l3mote.kernels import native
+class sys:
+    class implementation:
+        _mpy = 10 << 10 | 6
+for sys.implementation._machine in ("LOLIN_S2_MINI with ESP32-S2FN4R2", "Generic ESP32S2 module with ESP32S2", "x with ESP32S3"):
+    native.sys = sys
+    try:
+        native.load()
+    except ImportError as e:
+        print(e)
+"""
+    assert ["lacks instructions" in line for line in micropython(code).splitlines()] == [True, True, False]
+
+
 @pytest.mark.parametrize(
-    ("compiler", "package", "folder", "flags"),
-    [("gcc", "gcc", "portable", ""), ("arm-none-eabi-gcc", "gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus")],
+    ("compiler", "install", "folder", "flags"),
+    [
+        ("gcc", "package gcc", "portable", ""),
+        ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus"),
+        (str(emulators() / "xtensa" / "bin" / "xtensa-esp32-elf-gcc"), "make emulators PARTS=xtensa", "lx7", ""),
+    ],
 )
-def test_each_c_file_compiles_alone_without_a_warning(compiler, package, folder, flags, tmp_path):
+def test_each_c_file_compiles_alone_without_a_warning(compiler, install, folder, flags, tmp_path):
     """module.c aside, which needs MicroPython's headers and is compiled with -Werror whenever a module is built."""
-    require(shutil.which(compiler), f"compiling the C needs {compiler} (package {package})")
+    require(shutil.which(compiler), f"compiling the C needs {compiler} ({install})")
     files = sorted(path for path in [*NATIVE.glob("*.c"), *(NATIVE / folder).glob("*.c")] if path.name != "module.c")
     assert len(files) >= 7
     for path in files:

@@ -1,11 +1,17 @@
 """Integers of networks: what tests/board/fixed.py computes, in the order of the device, and sounds to compute them from."""
 
+from io import BytesIO
+
 import numpy as np
 from support import BOARD
 
+from l3host.l3m.writer import to_bytes
 from l3host.sound import synth
 from l3host.sound.audio import resample, to_pcm
 from l3host.sound.windows import windows_of
+from l3mote import plan
+from l3mote.kernels import integer
+from l3mote.reader import Reader
 
 SCRIPT = BOARD / "fixed.py"
 
@@ -21,3 +27,20 @@ def in_device_order(graph, run):
     fe = graph.frontend
     plane = run.plane[0].T.reshape(fe.frames, fe.bands)
     return np.concatenate([plane.ravel(), run.embedding[0], run.outputs[-1].ravel()])
+
+
+class Sizes:
+    """What either integer kernel allocates at most."""
+
+    itemsize = 2
+    plane_bytes = staticmethod(integer.plane_bytes)
+    workspace = staticmethod(lambda p: max(integer.workspace(p), 8 * p.max_values + 8 * p.max_cols))
+    frontend_bytes = staticmethod(integer.frontend_bytes)
+
+
+def smallest_heaps(graph):
+    """(width, bytes) of a tile and what strips of one row need with it, for each width that there is."""
+    reader = Reader(BytesIO(to_bytes(graph)))
+    convs = reader.layers[: len(graph.convs)]
+    heights = [plan.used_rows(convs[0])] + [1] * (len(convs) - 1)
+    return [(width, plan.Plan(reader, Sizes, heights, width).heap_bytes) for width in plan.tile_widths(convs[-1])]

@@ -251,7 +251,7 @@ def test_a_video_network_that_is_none(tmp_path, place):
     (tmp_path / "v.keras").write_bytes(b"nothing")
     shape = SHAPE.replace("filters", 'video = "v.keras"\nfilters')
     text = refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')
-    assert "v.keras: no Keras model: " in text and "\n" not in text
+    assert "v.keras: its contents are not those of a .keras file" in text and "\n" not in text
     shutil.copy(tmp_path / "run" / "source.keras", tmp_path / "v.keras")
     shutil.rmtree(tmp_path / "run")
     assert "its input is (None, 8000), not" in refused(tmp_path, place, shape + '[[recover]]\nmethod = "avc"\ndata = "tones"\n')

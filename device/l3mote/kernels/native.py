@@ -62,6 +62,8 @@ def load():
     arch = architecture(mpy)
     if arch is None:
         raise ImportError("this interpreter loads no native modules")
+    if "ESP32S2" in getattr(sys.implementation, "_machine", "").replace("-", ""):
+        raise ImportError("an ESP32-S2 lacks instructions that the module for its architecture has")
     module = "l3native_" + STAND_INS.get(arch, arch)
     try:
         return __import__("l3mote.kernels." + module, None, None, (module,))

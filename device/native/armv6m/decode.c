@@ -65,7 +65,7 @@ static int32_t *decode_list_quickly(const conv_t *p, weights_t *state, int32_t n
     return end;
 }
 
-L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
+static int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
     if (!p->pitch || (by_rows && (p->code != ALL || d->palette))) {
         return NULL;
     }
@@ -73,4 +73,13 @@ L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool 
         set_factors(q, d->shift);
     }
     return by_rows ? decode_rows_quickly(p, d, list, q) : decode_list_quickly(p, d, n, list, q, room);
+}
+
+L3_LOCAL bool takes_rows(const conv_t *p, int32_t n, size_t room) {
+    return rows_pay(p, n, room);
+}
+
+L3_LOCAL int32_t *decode_filter(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
+    int32_t *end = decode_quickly(p, d, n, by_rows, list, q, room);
+    return end ? end : decode(p, d, n, by_rows, list, room);
 }

@@ -24,8 +24,10 @@
 #ifdef __ARM_ARCH_6M__
 #define L3_ARMV6M 1
 #include "../armv6m/arch.h"
+#elif defined(__XTENSA__)
+#define L3_LX7 1
+#include "../lx7/arch.h"
 #else
-#define L3_ARMV6M 0
 #include "../portable/arch.h"
 #endif
 
@@ -123,9 +125,11 @@ typedef struct {
     int32_t shift;
 } weights_t;
 
-// Do a list of rows and n positions behind it find place in `room` words? Rows of three weights are 8/3 half words a tap.
-ALWAYS_INLINE bool rows_fit(int32_t taps, int32_t n, size_t room) {
-    return 8 * (size_t)taps + 3 * (size_t)n <= 6 * room;
+// Are rows of three weights worth it, and do they and n positions behind them find place in `room` words? They are 8/3 half words a
+// tap.
+ALWAYS_INLINE bool rows_pay(const conv_t *p, int32_t n, size_t room) {
+    size_t halves = 8 * (size_t)p->taps + 3 * (size_t)n;
+    return p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps && halves <= 6 * room;
 }
 
 // Where a filter's n positions wait: at the end of the list's room.
@@ -335,10 +339,13 @@ L3_LOCAL void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, in
 // A filter's whole output without lines of sums between. False where this layer is none of those that it does.
 L3_LOCAL bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out);
 
-// What all filters of a chunk share in decode_quickly.
+// What all filters of a chunk share in decode_filter.
 L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p);
 
-// decode() for common weights. NULL where decode() has to do it.
-L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room);
+// Does a filter of n weights become rows rather than single taps, in a list of `room` words? By the folder's own measure.
+L3_LOCAL bool takes_rows(const conv_t *p, int32_t n, size_t room);
+
+// decode(), or what the folder's own sums read. Returns the list's end, or NULL for bad data.
+L3_LOCAL int32_t *decode_filter(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room);
 
 #endif

@@ -11,6 +11,13 @@
 #include <arm_acle.h>
 #endif
 
+// A sum as an activation.
+ALWAYS_INLINE int32_t requantise(int32_t sum, int shift, int32_t least, int32_t most) {
+    sum >>= shift;
+    sum = sum < least ? least : sum;
+    return sum > most ? most : sum;
+}
+
 // ---- inner loops: sums of 8, 4 or 1 neighbouring pixels
 
 ALWAYS_INLINE const uint16_t *forward(const uint16_t *x, int32_t bytes) {

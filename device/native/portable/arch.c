@@ -24,7 +24,11 @@ L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
     (void)q, (void)p;
 }
 
-L3_LOCAL int32_t *decode_quickly(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
-    (void)p, (void)d, (void)n, (void)by_rows, (void)list, (void)q, (void)room;
-    return NULL;
+L3_LOCAL bool takes_rows(const conv_t *p, int32_t n, size_t room) {
+    return rows_pay(p, n, room);
+}
+
+L3_LOCAL int32_t *decode_filter(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room) {
+    (void)q;
+    return decode(p, d, n, by_rows, list, room);
 }

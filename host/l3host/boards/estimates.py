@@ -34,7 +34,7 @@ COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
         "m33": (2.42, 156_000, _M33),
         "rv32": (3.73, 184_000, _RV32),
-        "lx7": (5.34, 183_000, _LX7),
+        "lx7": (2.38, 183_000, _LX7),
     },
     "viper": {
         "rp2040": (37, 6_530_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),

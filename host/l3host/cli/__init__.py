@@ -29,9 +29,10 @@ from l3host.cli import (
     sweep,
     train,
 )  # fmt: skip
-from l3host.errors import L3Error
+from l3host.costs import lifted
+from l3host.errors import in_words
 from l3host.text import clean
-from l3mote import FormatError, KernelError, __version__
+from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
@@ -55,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
         )
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         sub.add_argument("--json", action="store_true", help="print the result as JSON")
+        sub.add_argument("--unlimited", action="store_true", help="take files that cost more memory or work than is usual")
         command.arguments(sub)
         sub.set_defaults(handler=command.run)  # not "run": report has an argument of that name
     return top
@@ -67,7 +69,7 @@ def warn(message, category, filename, lineno, file=None, line=None) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     args = parser().parse_args(argv)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), lifted(args.unlimited):
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = warn
         try:
@@ -75,15 +77,10 @@ def main(argv: list[str] | None = None) -> int:
         except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (L3Error, FormatError, KernelError, MemoryError, OSError) as e:
+        except Exception as e:  # of ours, or a file odder than we thought of
             if args.debug:
                 raise
-            print(f"l3mote: {clean(str(e)) or type(e).__name__}", file=sys.stderr)
-            return 1
-        except Exception as e:  # a fault of ours, or a file odder than we thought of
-            if args.debug:
-                raise
-            print(f"l3mote: {type(e).__name__}: {clean(str(e))} (this was not foreseen: --debug shows where)", file=sys.stderr)
+            print(f"l3mote: {clean(in_words(e))}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)

@@ -12,6 +12,7 @@ RUNTIME = (
 )
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
+JOBS = "files at a time, each in a process of its own (default: one a core, where there are many files)"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
 PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"

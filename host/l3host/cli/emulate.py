@@ -41,10 +41,12 @@ def run(args: argparse.Namespace) -> int:
 def emulated(result: dict, graph: Graph) -> None:
     import numpy as np
 
+    from l3host.classify import of_scores
+
     windows = plural(result["windows"], "window")
     say(f"runtime {result['runtime']}, kernel {result['kernel']} ({result['arithmetic']}), {windows}")
     if result["scores"]:
-        draw(timeline(np.array(result["scores"]), graph))
+        draw(timeline(of_scores(graph, "", np.array(result["scores"]))))
     parity = result["parity"]
     t = table("Against the reference", "layer", "largest difference", "relative")
     for row in parity["layers"]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
 
+from l3host import costs
 from l3host.datasets.dataset import Clip, Dataset
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
+from l3host.files import read_text
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif")
 UNREAD_SUFFIXES = (".m4a", ".aac", ".mp4", ".wma", ".amr", ".3gp", ".webm", ".mka", ".caf", ".raw", ".pcm")  # sounds as well
@@ -22,11 +25,9 @@ URBANSOUND_CREDIT = "J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy
 
 def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     """The rows of a CSV file that has a value for each of these columns. Raises L3Error."""
-    try:
-        with open(table, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as e:
-        raise L3Error(f"cannot read {table}: {e}") from None
+    with reading(table):
+        text = read_text(table, costs.FILE_BYTES).removeprefix("\ufeff")  # a byte order mark, as spreadsheets write it
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
     if not rows:
         raise L3Error(f"{table} lists no clips")
     for number, row in enumerate(rows, 2):

@@ -79,7 +79,7 @@ def _cpython() -> Runtime:
 
 
 def _board(module: str, *arguments) -> list[str]:
-    return [sys.executable, "-m", f"l3host.emulate.{module}", *map(str, arguments)]
+    return [sys.executable, "-P", "-m", f"l3host.emulate.{module}", *map(str, arguments)]
 
 
 def _qemu(name: str) -> Callable[[], Runtime]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from l3host.costs import Cost, Product, cost
 from l3host.errors import L3Error
 from l3host.graph.fixed_point import FixedPoint
 from l3mote import format as fmt
@@ -87,6 +88,12 @@ class Graph:
     @property
     def embedding_size(self) -> int:
         return int(np.prod(self.planes()[-1]))
+
+    def cost(self) -> Cost:
+        """What a window costs."""
+        planes = zip(self.planes(), self.convs, strict=False)
+        products = [Product(frames, bands, 9 * inputs, len(conv.bias)) for (bands, frames, inputs), conv in planes]
+        return cost(self.frontend, products + [Product(1, 1, *dense.kernel.shape) for dense in self.denses])
 
     def check(self) -> None:
         """Raise L3Error, naming the layer, unless shapes and values chain up to something that can be written."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from l3host import costs
 from l3host.errors import L3Error
 from l3host.graph.fixed_point import FixedPoint, LayerScale, Scale, Tables
 from l3host.graph.half import F16_TINY
@@ -17,7 +18,6 @@ from l3mote.positions import unpack
 from l3mote.reader import Reader
 
 NAMES = {number: name for name, number in ACTIVATIONS.items()}
-MAX_WEIGHTS = 1 << 26  # a sparse layer of a few bytes may stand for gigabytes of zeros
 SHIPPED = Path(__file__).parents[1] / "models"
 
 
@@ -35,14 +35,21 @@ def find(model: str) -> Path:
 
 
 def open_reader(model: str) -> Reader:
-    """The device's reader on a model file; L3Error if it cannot be opened, FormatError if it is not valid."""
+    """The device's reader on a model file. Raises L3Error if it cannot be opened, is not valid, or costs too much (costs.py)."""
     path = find(model)
     try:
-        return Reader(str(path))
+        reader = Reader(str(path))
     except fmt.FormatError as e:
         raise L3Error(f"{path}: {e}") from None
     except OSError as e:
         raise L3Error(f"cannot read {path}: {e.strerror}") from None
+    try:
+        products = [costs.Product(layer.rows, layer.cols, layer.taps, layer.outputs) for layer in reader.layers]
+        costs.check(str(path), costs.cost(reader.frontend, products))
+    except L3Error:
+        reader.close()
+        raise
+    return reader
 
 
 def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.ndarray, np.ndarray]:
@@ -117,9 +124,6 @@ def load_graph(model: str) -> Graph:
     """Read a .l3m file (path or shipped name) into a Graph. Raises L3Error with the file's name and the reason."""
     reader = open_reader(model)
     try:
-        weights = sum(layer.outputs * layer.taps for layer in reader.layers)
-        if weights > MAX_WEIGHTS:
-            raise L3Error(f"{model}: {weights} weights, most of them zero: more than {MAX_WEIGHTS} are not unpacked")
         buffer = bytearray(reader.chunk_bytes)
         layers = [_layer(layer, *_weights(reader, layer, buffer)) for layer in reader.layers]
         provenance = provenance_of(reader)

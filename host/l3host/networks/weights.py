@@ -14,6 +14,7 @@ import numpy as np
 from l3convert import convert, formats, l3shape
 from l3convert.keras_config import KerasLayer
 from l3host.errors import L3Error
+from l3host.files import read_bytes
 from l3host.graph.l3 import POOLED
 from l3host.graph.network import Graph
 from l3host.networks import build
@@ -32,11 +33,7 @@ def load(path: str, final_norm: bool | None = None) -> keras.Model:
     """
     name = Path(path).name
     try:
-        data = Path(path).read_bytes()
-    except OSError as e:
-        raise L3Error(f"{path}: {e.strerror}") from None
-    try:
-        layers = formats.reader(data)(data)
+        layers = formats.layers(read_bytes(Path(path)))
         graph = l3shape.build(layers)
         kernels, norms = _split(layers, len(graph.convs))
         in_file = len(norms) > len(kernels)

@@ -15,7 +15,7 @@ import numpy as np
 
 from l3host import files
 from l3host.boards import estimates
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
 from l3host.files import read_json
 from l3host.graph.network import frontend
 from l3host.l3m.load import open_reader
@@ -68,17 +68,15 @@ class Run:
 
     def video(self):
         """The source's video network, or a new one. Raises L3Error for a file that is none."""
-        from l3convert.hdf5 import check_model
+        from l3convert import bounded
         from l3host.networks import build
         from l3host.networks.backend import keras
 
         path = self.recipe.source.video
         if path is not None:
-            try:
-                check_model(Path(path).read_bytes())
+            bounded.look(Path(path))
+            with reading(f"{path} as a Keras model"):
                 model = keras.saving.load_model(path)
-            except (ValueError, OSError) as e:
-                raise L3Error(f"{path}: no Keras model: {str(e).splitlines()[0]}") from None
             if len(model.input_shape) != 4:
                 raise L3Error(f"{path}: no video network: its input is {model.input_shape}, not (batch, side, side, 3)")
             return model

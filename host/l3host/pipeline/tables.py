@@ -9,18 +9,18 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from l3host.errors import L3Error
+from l3host.errors import MALFORMED, L3Error
+from l3host.files import read_text
 
 SAID = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def read(path: Path) -> dict:
     """The tables of a TOML file. Raises L3Error; for a syntax error it says the line."""
+    text = read_text(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise L3Error(f"cannot read {path}: {e.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        return tomllib.loads(text)
+    except MALFORMED as e:
         raise L3Error(f"{path}: not valid TOML: {e}") from None
 
 
