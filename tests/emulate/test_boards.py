@@ -19,7 +19,8 @@ from l3host.package import mpy
 from l3host.package.library import copy_library
 from l3host.reference import fixed
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3mote.tolerances import LAYER_RELATIVE, SCORE
 
 DEVICE = ROOT / "tests" / "device"

@@ -17,7 +17,7 @@ from l3mote.tolerances import EMBEDDING, FIXED_COSINE, LAYER_RELATIVE, SCORE
 
 
 def sound_windows(name, graph, seconds=2.0):
-    from l3host.sound.audio import resample
+    from l3host.sound.resampling import resample
     from l3host.sound.windows import windows_of
 
     fe = graph.frontend

@@ -20,7 +20,8 @@ from l3host.l3m.writer import to_bytes
 from l3host.package.library import SOURCE
 from l3host.reference import fixed, fixed_mel, floats
 from l3host.sound import synth
-from l3host.sound.audio import load, resample, to_pcm
+from l3host.sound.audio import load, to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote.format import FormatError
 from l3mote.reader import Reader

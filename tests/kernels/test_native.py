@@ -21,7 +21,8 @@ from l3host.l3m.writer import LOSSLESS, to_bytes
 from l3host.programs import emulators
 from l3host.reference import fixed
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3mote import plan
 from l3mote.reader import Reader
 

@@ -7,7 +7,8 @@ from support import BOARD
 
 from l3host.l3m.writer import to_bytes
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote import plan
 from l3mote.kernels import integer

@@ -11,7 +11,8 @@ from l3host.graph.network import Conv, Dense, Graph
 from l3host.l3m.writer import to_bytes
 from l3host.reference import fixed
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote import format as fmt
 
