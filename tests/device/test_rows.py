@@ -60,6 +60,18 @@ def test_every_kernel_gives_a_windows_bits_at_every_hop():
         model.close()
 
 
+def test_the_self_test_of_a_model_that_listens_is_that_of_a_window():
+    for name in kernels():
+        model = Model(SMALL, kernel=name, listening=True)
+        passed, error = model.selftest()
+        listening = list(model.output)
+        assert passed, (name, error)
+        model.close()
+        model = Model(SMALL, kernel=name)
+        assert model.selftest() == (passed, error) and list(model.output) == listening
+        model.close()
+
+
 def test_neighbours_share_the_rows_of_the_frames_within_both():
     model = Model(SMALL, kernel="python", listening=True)
     made, frame = [], model.logmel.frame
