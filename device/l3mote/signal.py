@@ -12,10 +12,9 @@ class Signal:
 
     def go_on(self):
         """Fill the buffer from the first sample on that is still needed."""
-        kept = self.total - self.needed
-        if kept > 0:
-            self.view[:kept] = self.view[self.needed - self.first : self.total - self.first]
-        self.first = self.total - max(0, kept)
+        start = max(self.first, self.needed)
+        self.view[: self.total - start] = self.view[start - self.first : self.total - self.first]
+        self.first = start
         self.state = test_signal(self.view[self.total - self.first :], self.state, self.total)
         self.total = self.first + len(self.buffer)
 

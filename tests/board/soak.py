@@ -1,6 +1,6 @@
 """Board side of test_soak.py, in MicroPython: the app hears sound.wav over and over for `hours`, in simulated time.
 
-usage: soak.py FOLDER (model.l3m, sound.wav of `period` windows and job.json are there). Each window is charged `seconds` of
+usage: soak.py FOLDER (model.l3m, job.json and sound.wav, which lasts as long as `period` hops, are there). Each window is charged `seconds` of
 simulated time. The network runs on the first windows and on one in `share` of the others; those in between get the output that it
 gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every ten
 minutes.
