@@ -9,7 +9,7 @@ DB = 5 / math.log(10)  # 10 log10 of a square root, from a natural logarithm
 
 
 def mel_edges(fe):
-    """Corner frequencies in Hz of the bands' triangles, bands + 2 of them, evenly spaced on the HTK mel scale."""
+    """Return the corner frequencies in Hz of the bands' triangles, bands + 2 of them, evenly spaced on the HTK mel scale."""
     low = math.log(1 + fe.fmin / 700)
     step = (math.log(1 + fe.fmax / 700) - low) / (fe.bands + 1)
     return [700 * (math.exp(low + i * step) - 1) for i in range(fe.bands + 2)]
@@ -45,7 +45,7 @@ class LogMel:
         return weights
 
     def frame(self, pcm, start, levels, at):
-        """dB of the frame that begins at sample `start` of pcm, into levels from element `at` on; returns the largest."""
+        """Write the dB of the frame that begins at sample `start` of pcm to levels, from element `at` on; return the largest."""
         fe, spectrum = self.fe, self.spectrum
         spectrum.compute(pcm, start)
         least = fe.floor * fe.floor
@@ -63,7 +63,7 @@ class LogMel:
         return loudest
 
     def normalise(self, levels, at, pitch, plane, first, rows, loudest):
-        """Rows of dB into the plane's rows from `first` on: relative to the loudest, clipped, then the input batch norm."""
+        """Put rows of dB into the plane's rows from `first` on: relative to the loudest, clipped, then the input batch norm."""
         fe, data = self.fe, plane.flat
         to = (first + 1) * plane.pitch + 1
         for _ in range(rows):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l3host.embed import Progress, heard, joined, loaded, told
+from l3host.engines import Engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
 
@@ -46,12 +47,12 @@ class Labelled:
         }
 
 
-def labelling_graph(model: str) -> Graph:
-    """A model's graph. Raises L3Error if it has no labels."""
-    graph = loaded(model)
-    if not graph.labels:
-        raise L3Error(f"{model} has no labels, it gives embeddings: use l3mote embed")
-    return graph
+def labeller(model: str, engine: str | None) -> Engine:
+    """Return embed.loaded() of a model with labels. Raises L3Error."""
+    chosen = loaded(model, engine)
+    if not chosen.graph.labels:
+        raise L3Error(f"{model} has no labels, it computes embeddings: use l3mote embed")
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,13 @@ class Classify:
     """Labels a file, as a board would hear it, in whatever process it is called. threads: as embed.answers has it."""
 
     model: str
+    engine: str | None = None
     threads: int | None = None
 
     def __call__(self, path: str, progress: Progress) -> Labelled:
         """Raises L3Error."""
-        graph = labelling_graph(self.model)
-        return of_scores(graph, path, joined(told(heard(graph, path, self.threads), progress)).output)
+        engine = labeller(self.model, self.engine)
+        return of_scores(engine.graph, path, joined(told(heard(engine, path, self.threads), progress)).output)
 
 
 def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:

@@ -11,16 +11,16 @@ from functools import cache, lru_cache
 from math import inf
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from l3host import npz
+from l3host.engines import Answers, Engine, engine_for, numpy_engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
-from l3host.l3m.load import load_graph
-from l3host.reference import floats
+from l3host.l3m.load import find, load_graph
 from l3host.sound import audio
 from l3host.sound.windows import cut, heard_windows
 from l3mote.format import Frontend
@@ -28,32 +28,14 @@ from l3mote.format import Frontend
 BATCH_BYTES = 8_000_000  # im2col columns of one batch stay near the processor's cache
 
 
-class Answers(NamedTuple):
-    """Of every window."""
-
-    embedding: np.ndarray  # (N, D)
-    output: np.ndarray  # (N, C)
-
-
 Found = TypeVar("Found", Answers, np.ndarray)
 Progress = Callable[[int], None]  # called with windows done
-Engine = Callable[[np.ndarray], Answers]  # windows (N, window) in [-1, 1], or of int16
 
 
 def batch_size(graph: Graph) -> int:
     """Windows whose largest im2col matrix stays within BATCH_BYTES."""
     largest = max(9 * np.prod(shape) for shape in graph.planes()[:-1])
     return max(1, int(BATCH_BYTES // (4 * largest)))
-
-
-def reference_engine(graph: Graph, dtype: type = np.float32) -> Engine:
-    """The reference's own arithmetic, in dtype."""
-
-    def run(windows: np.ndarray) -> Answers:
-        found = floats.run(graph, windows / (32768 if windows.dtype == np.int16 else 1), dtype)
-        return Answers(found.embedding, found.output)
-
-    return run
 
 
 @cache
@@ -80,9 +62,12 @@ def answers(engine: Engine, batches: Iterable[np.ndarray], threads: int | None =
 
 def run_windows(graph: Graph, windows: np.ndarray, progress: Progress | None = None, dtype: type = np.float32) -> Answers:
     """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype."""
+    return joined(told(answers(numpy_engine(graph, dtype), batches(graph, windows)), progress))
+
+
+def batches(graph: Graph, windows: np.ndarray) -> Iterator[np.ndarray]:
     size = batch_size(graph)
-    batches = (windows[start : start + size] for start in range(0, len(windows), size))
-    return joined(told(answers(reference_engine(graph, dtype), batches), progress))
+    return (windows[start : start + size] for start in range(0, len(windows), size))
 
 
 def told(found: Iterable[Found], progress: Progress | None) -> Iterator[Found]:
@@ -97,19 +82,20 @@ def joined(found: Iterable[Answers]) -> Answers:
     return Answers(*map(np.concatenate, zip(*found, strict=True)))
 
 
-def heard(graph: Graph, path: str, threads: int | None = None) -> Iterator[Answers]:
+def heard(engine: Engine, path: str, threads: int | None = None) -> Iterator[Answers]:
     """Answers to a file's windows, heard as a board hears them, block by block. Raises L3Error."""
-    return answers(reference_engine(graph), heard_windows(graph.frontend, path, batch_size(graph)), threads)
+    return answers(engine, heard_windows(engine.graph.frontend, path, batch_size(engine.graph)), threads)
 
 
 def embedded(
-    graph: Graph, sound: audio.Recording, center: bool = True, hop_size: float = 0.1, threads: int | None = None
+    engine: Engine, sound: audio.Recording, center: bool, hop_size: float, threads: int | None = None
 ) -> Iterator[np.ndarray]:
     """Embeddings (n, D) of a recording's windows, block by block, as get_embedding has them. Raises L3Error."""
-    fe, hop = graph.frontend, hop_samples(graph.frontend, hop_size)
-    batches = cut(audio.prepared(sound, fe.sample_rate), fe.window, hop, center, batch_size(graph), sound.name)
+    fe = engine.graph.frontend
+    hop, size = hop_samples(fe, hop_size), batch_size(engine.graph)
+    windows = cut(audio.prepared(sound, fe.sample_rate), fe.window, hop, center, size, sound.name)
     with audio.naming(sound.name):
-        for some in answers(reference_engine(graph), batches, threads):
+        for some in answers(engine, windows, threads):
             yield some.embedding
 
 
@@ -133,18 +119,25 @@ class Embed:
     model: str
     center: bool
     hop_size: float
+    engine: str | None = None
     threads: int | None = None
 
     def __call__(self, files: tuple[str, Path], progress: Progress) -> tuple[str, Path, tuple[int, ...]]:
         """files: the sound, and the .npz to write. Returns both, and the embeddings' shape. Raises L3Error."""
         path, out = files
-        found = embedded(loaded(self.model), audio.recording(path), self.center, self.hop_size, self.threads)
+        found = embedded(loaded(self.model, self.engine), audio.recording(path), self.center, self.hop_size, self.threads)
         return path, out, npz.write(out, "embedding", told(found, progress), lambda n: {"timestamps": np.arange(n) * self.hop_size})
 
 
-@lru_cache(maxsize=1)  # a process has one model
-def loaded(model: str) -> Graph:
-    return load_graph(model)
+def loaded(model: str, engine: str | None) -> Engine:
+    """The engine called so (see engines.engine_for) for a model's file; the last one is kept. Raises L3Error."""
+    file = find(model).stat()
+    return _loaded(model, engine, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns))
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str, engine: str | None, file: tuple[int, ...]) -> Engine:
+    return engine_for(load_graph(model), engine)
 
 
 def get_embedding(
@@ -154,16 +147,18 @@ def get_embedding(
     center: bool = True,
     hop_size: float = 0.1,
     progress: Progress | None = None,
+    engine: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embedding of every window of a recording.
 
     audio_data: (samples,) or (samples, channels), floats or signed integers, at any rate `sr` in Hz; channels are averaged,
     the rate converted to the model's.
     model: a .l3m path, the name of a shipped model, or a Graph. hop_size: seconds between windows.
-    progress: called with windows done.
+    progress: called with windows done. engine: onnxruntime or numpy (default: onnxruntime where it is installed).
     Returns (embedding (T, D) float32, timestamps (T,) = arange(T) * hop_size).
     Raises L3Error for empty or non-finite audio, a hop that is not positive, or a model that cannot be read.
     """
     graph = model if isinstance(model, Graph) else load_graph(str(model))
-    embedding = np.concatenate(list(told(embedded(graph, audio.of_samples(audio_data, sr), center, hop_size), progress)))
+    found = embedded(engine_for(graph, engine), audio.of_samples(audio_data, sr), center, hop_size)
+    embedding = np.concatenate(list(told(found, progress)))
     return embedding, np.arange(len(embedding)) * hop_size

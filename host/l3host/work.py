@@ -7,12 +7,13 @@ import os
 import signal
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple
+from itertools import chain, islice
+from typing import Any, NamedTuple, Protocol
 
 from l3host.errors import L3Error
 
@@ -60,7 +61,7 @@ def each(task: Callable, items: Sequence, jobs: int, progress: Progress) -> Iter
         yield from (outcome(task, item, progress) for item in items)
         return
     early, due = {}, 0
-    for index, found in spread(partial(_numbered, task), list(enumerate(items)), jobs, _ended):
+    for index, found in spread(partial(_numbered, task), enumerate(items), Processes(jobs), _ended):
         progress(found.windows)
         early[index] = found
         while due in early:
@@ -77,52 +78,108 @@ def _ended(numbered: tuple[int, Any]) -> tuple[int, Outcome]:
 
 
 def killed(path: object) -> L3Error:
-    return L3Error(f"{path}: the process that read it was ended from outside (out of memory?) or crashed, twice")
+    return L3Error(f"{path}: the process that read it was ended from outside (out of memory?) or crashed, again and again")
 
 
-def spread(work: Callable, items: Iterable, jobs: int, ended: Callable) -> Iterator:
-    """work(item) of every item, in so many processes; results as they come.
+class Pool(Protocol):
+    """Where work is done. width: how much at a time; lost: what submitted work raises when its process was killed."""
 
-    When a process is killed, what was in work is repeated, each item alone; ended(item): the result of one that kills it again.
+    @property
+    def width(self) -> int: ...
+    @property
+    def lost(self) -> tuple[type[BaseException], ...]: ...
+
+    def submit(self, work: Callable, item: Any) -> Future: ...
+    def alone(self, work: Callable, item: Any) -> Any: ...  # the result; raises lost if its process is killed again
+    def renew(self) -> bool: ...  # after a loss; True if everything submitted is lost
+    def close(self, given_up: bool) -> None: ...  # given_up: what is in work is not waited for
+
+
+def spread(
+    work: Callable, items: Iterable, pool: Pool, ended: Callable, halves: Callable[[Any], Sequence] = lambda item: ()
+) -> Iterator:
+    """work(item) of every item; results as they come. The pool is closed at the end.
+
+    When a process is killed, what was in work is repeated, the second time alone, then in halves until the culprit is found.
+    ended(item): its result, if it has no halves.
     """
-    todo, pool = iter(items), processes(jobs)
-    due: dict[Future, Any] = {}
+    todo = iter(items)
+    again: deque = deque()  # of items that were lost once
+    due: dict[Future, tuple[Any, bool]] = {}  # item, and whether it was lost before
     try:
         while True:
             lost = []
-            for item in islice(todo, 2 * jobs - len(due)):
+            new = chain(((again.popleft(), True) for _ in range(len(again))), ((item, False) for item in todo))
+            for item, before in islice(new, max(0, 2 * pool.width - len(due))):
                 try:
-                    due[pool.submit(work, item)] = item
-                except BrokenProcessPool:
-                    lost.append(item)
+                    due[pool.submit(work, item)] = item, before
+                except pool.lost:
+                    lost.append((item, before))
             if not (due or lost):
                 return
             for future in wait(due, return_when=FIRST_COMPLETED).done if due else ():
-                item = due.pop(future)
-                if isinstance(future.exception(), BrokenProcessPool):
-                    lost.append(item)
+                item, before = due.pop(future)
+                try:
+                    found = future.result()
+                except pool.lost:
+                    lost.append((item, before))
                 else:
-                    yield future.result()
-            if lost:
+                    yield found
+            if lost and pool.renew():
                 lost += due.values()
                 due.clear()
-                pool.shutdown()
-                yield from (_alone(work, item, ended) for item in lost)
-                pool = processes(jobs)
+            for item, before in lost:
+                if before:
+                    yield from _alone(work, item, pool, ended, halves)
+                else:
+                    again.append(item)
     finally:
-        for child in multiprocessing.active_children() if due else ():  # given up: what is in work is not waited for
+        pool.close(given_up=bool(due))
+
+
+def _alone(work: Callable, item: Any, pool: Pool, ended: Callable, halves: Callable[[Any], Sequence]) -> Iterator:
+    try:
+        found = pool.alone(work, item)
+    except pool.lost:
+        parts = halves(item)
+        for part in parts:
+            yield from _alone(work, part, pool, ended, halves)
+        if not parts:
+            yield ended(item)
+    else:
+        yield found
+
+
+class Processes:
+    """A Pool on this machine. Its processes end with this one, even if it is killed."""
+
+    lost = (BrokenProcessPool,)
+
+    def __init__(self, jobs: int):
+        """Raises L3Error for less than one."""
+        if jobs < 1:
+            raise L3Error(f"{jobs} jobs: at least 1")
+        self.width, self.pool = jobs, processes(jobs)
+
+    def submit(self, work: Callable, item: Any) -> Future:
+        return self.pool.submit(work, item)
+
+    def alone(self, work: Callable, item: Any) -> Any:
+        with processes(1) as pool:
+            return pool.submit(work, item).result()
+
+    def renew(self) -> bool:
+        self.pool.shutdown()
+        self.pool = processes(self.width)
+        return True
+
+    def close(self, given_up: bool) -> None:
+        for child in multiprocessing.active_children() if given_up else ():
             child.terminate()
-        pool.shutdown(cancel_futures=True)
-
-
-def _alone(work: Callable, item: Any, ended: Callable) -> Any:
-    with processes(1) as pool:
-        future: Future = pool.submit(work, item)
-        return ended(item) if isinstance(future.exception(), BrokenProcessPool) else future.result()
+        self.pool.shutdown(cancel_futures=True)
 
 
 def processes(jobs: int) -> ProcessPoolExecutor:
-    """Processes that end with this one, even if it is killed."""
     context = multiprocessing.get_context("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["l3host.classify"])  # NumPy is imported once

@@ -15,6 +15,7 @@ NAMES = ("name", "arithmetic", "itemsize")
 SIZES = ("plane_bytes", "block_bytes", "workspace", "frontend_bytes")
 FUNCTIONS = ("check", "Kernel", "FrontEnd")
 FRONTEND = ("frame", "normalise")
+ATTRIBUTES = ("chunk",)
 METHODS = ("plane", "vector", "flat", "clear", "conv", "slide", "flatten", "dense", "floats", "row")
 
 
@@ -67,7 +68,7 @@ def test_the_contract_is_what_is_tested():
             word = part.split(" ")[0]
             if any([hasattr(owner, word) for owner in (python, python.Kernel, python.FrontEnd)]):
                 named.append(word)
-    assert sorted(named + ["row"]) == sorted(NAMES + SIZES + FUNCTIONS + METHODS + FRONTEND), named
+    assert sorted(named + ["row"]) == sorted(NAMES + SIZES + FUNCTIONS + METHODS + FRONTEND + ATTRIBUTES), named
 
 
 def test_bytes_asked_for_are_of_what_is_allocated():
@@ -77,6 +78,19 @@ def test_bytes_asked_for_are_of_what_is_allocated():
             whole, block = module.plane_bytes(channels, size), module.block_bytes(channels, size)
             assert channels * size * module.itemsize <= whole and size * module.itemsize <= block <= whole, module.name
         assert module.workspace(model.plan) > 0 and module.frontend_bytes(fe) >= module.itemsize * fe.n_fft
+        model.close()
+
+
+def test_a_kernel_brings_the_buffer_of_chunks_with_its_workspace_before_it_or_leaves_it_to_the_model():
+    for module, model in opened():
+        chunk, plan = model.kernel.chunk, model.plan
+        assert chunk is None or model.chunk is chunk, module.name
+        assert len(model.chunk) == plan.chunk_bytes and plan.kernel_bytes >= module.workspace(plan), module.name
+        if module.itemsize == 2:
+            work = model.kernel.work
+            assert len(work) == plan.kernel_bytes + plan.chunk_bytes >= module.frontend_bytes(model.reader.frontend), module.name
+            work[plan.kernel_bytes] = 170
+            assert chunk[0] == 170, module.name
         model.close()
 
 
@@ -190,7 +204,7 @@ def test_forms_of_the_capture_have_the_same_names():
             there.append(forms.choose(name))
         except KernelError as e:
             assert "python" in str(e)
-    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "found"]
+    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "measured"]
     for _, form in there:
         names += getattr(form, "__all__", ())
     for name, form in there:

@@ -136,7 +136,7 @@ USAGE = [
     (["convert", "x.h5"], "required: -o/--output"),
     (["inspect", "tiny.l3m", "--heap", "much"], "'much' is not a number of bytes (192k, 2M, 196608)"),
     (["inspect", "tiny.l3m", "--heap", "k"], "'k' is not a number of bytes"),
-    (["inspect", "tiny.l3m", "--heap", "0"], "a heap has more than 0 bytes"),
+    (["inspect", "tiny.l3m", "--heap", "0"], "a heap must have more than 0 bytes"),
     (["embed", "tiny.l3m", "noise.wav", "--hop-size", "x"], "invalid float value: 'x'"),
     (["train", ".", "-o", "x.l3m", "--folds", "a"], "'a' is not a list of folds (1,2,3)"),
 ]
@@ -356,7 +356,7 @@ AUDIO = [
     (["embed", "tiny.l3m"], "nan.wav", "nan.wav: audio has NaN or infinite samples"),
     (["embed", "tiny.l3m"], "missing.wav", "no such audio file: missing.wav"),
     (["emulate", "tiny.l3m", "--runtime", "cpython"], "empty.wav", "empty.wav has no samples"),
-    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it gives embeddings: use l3mote embed"),
+    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it computes embeddings: use l3mote embed"),
 ]
 
 
@@ -650,3 +650,10 @@ def test_a_write_that_the_system_refuses_leaves_the_old_file(program, folder):
     assert (done.returncode, done.stderr) == (1, "l3mote: cannot write noise.npz: File too large; nothing was written\n")
     assert contents() == before
     assert Path("noise.npz").read_text() == "precious"
+
+
+def test_help_imports_nothing_that_only_commands_need():
+    code = "import sys; from l3host import cli; cli.parser().format_help(); print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    heavy = {"numpy", "rich", "soundfile", "h5py", "onnxruntime", "threadpoolctl", "multiprocessing", "concurrent.futures"}
+    assert not loaded & (heavy | {"zipfile", "csv", "secrets", "subprocess", "asyncio"})

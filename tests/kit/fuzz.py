@@ -25,8 +25,9 @@ from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3mote import kernels
 from l3mote.format import FormatError
+from l3mote.memory import HeapError
 from l3mote.model import Model
-from l3mote.plan import HeapError, plan
+from l3mote.plan import plan
 from l3mote.reader import Reader
 from l3mote.verify import verify
 
@@ -256,7 +257,7 @@ def run(count, first=0):
 
 
 def job(folder, count, corpus):
-    """What board/fuzz.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
+    """What read_mutated.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
     with open(folder / "files.bin", "wb") as out:
         for index in range(count):
             data = mutate(index, corpus)
@@ -270,7 +271,7 @@ def run_micropython(count, name="unix"):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         job(folder, count, corpus)
-        done = runtimes.execute(runtime, HERE.parent / "board" / "fuzz.py", DEVICE, folder, BOARD_HEAP)
+        done = runtimes.execute(runtime, HERE.parent / "micropython_scripts" / "read_mutated.py", DEVICE, folder, BOARD_HEAP)
         found = folder / "outcomes.txt"
         lines = found.read_text().split("\n")[:-1] if found.exists() else []
     if done.returncode or len(lines) != count:

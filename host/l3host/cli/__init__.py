@@ -1,7 +1,7 @@
-"""The command line `l3mote`: its commands, one catch at the top, exit status 0 (well), 1 (not), 2 (wrong usage).
+"""The command line `l3mote`: its commands, one place that catches errors, exit status 0 (success), 1 (failure), 2 (wrong usage).
 
-Each command is a module of this package: HELP, EXAMPLE, arguments(parser), run(args) -> exit status, and what it prints. What is
-heavy it imports when it runs, so that --help answers at once.
+Each command is a module of this package: HELP, EXAMPLE, arguments(parser), run(args) -> exit status, and what it prints. It imports
+heavy modules when it runs, so that --help answers at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import warnings
 
 from l3host.cli import (
     bench,
+    board,
     classify,
     compress,
     convert,
@@ -36,12 +37,12 @@ from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
-    bench, selftest,
+    bench, board, selftest,
 )  # fmt: skip
 
 
 def name_of(command) -> str:
-    """What is typed: make-random for l3host.cli.make_random."""
+    """Return a command's name as typed: make-random for l3host.cli.make_random."""
     return command.__name__.rpartition(".")[2].replace("_", "-")
 
 
@@ -74,10 +75,10 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = warn
         try:
             return args.handler(args)
-        except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
+        except BrokenPipeError:  # the reader of a pipe (| head) is gone; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except Exception as e:  # of ours, or a file odder than we thought of
+        except Exception as e:  # a bug, or a file that we did not foresee
             if args.debug:
                 raise
             print(f"l3mote: {clean(in_words(e))}", file=sys.stderr)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from l3host.cli.arguments import AUDIO, JOBS, MODEL
-from l3host.cli.files import Files
+from l3host.cli.archive import archived, store
+from l3host.cli.arguments import AUDIO, MODEL, spread
+from l3host.cli.files import Files, by
 from l3host.show import draw, plural, print_json, say, table
 
 if TYPE_CHECKING:
@@ -21,22 +22,30 @@ EXAMPLE = "l3mote classify esc10 street.wav dog.flac --json"
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=MODEL)
     sub.add_argument("audio", nargs="+", help=AUDIO)
-    sub.add_argument("--jobs", type=int, help=JOBS)
+    spread(sub)
+    store(sub)
 
 
 def run(args: argparse.Namespace) -> int:
-    from l3host.classify import Classify, labelling_graph
+    if args.to:
+        from l3host.archive.tasks import ClassifyTask
+
+        return archived(args, ClassifyTask(args.model, args.engine))
+    from l3host.classify import Classify, labeller
     from l3host.work import jobs_for
 
-    fe = labelling_graph(args.model).frontend
+    engine = labeller(args.model, args.engine)
+    fe = engine.graph.frontend
     jobs = jobs_for(len(args.audio), args.jobs)
-    task = Classify(args.model, threads=1 if jobs > 1 else None)
+    task = Classify(args.model, args.engine, threads=1 if jobs > 1 else None)
     files = Files(args, fe.hop / fe.sample_rate)
     rows = []
     for found in files.each(task, args.audio, jobs):
         rows.append(found.to_json()) if args.json else classified(found)
     if args.json:
         print_json(rows)
+    else:
+        by(engine.name)
     return files.status
 
 
@@ -49,7 +58,7 @@ def classified(found: Labelled) -> None:
 
 
 def timeline(found: Labelled) -> Table:
-    """The best label of each window, with its time."""
+    """Print the best label of each window, with its time."""
     t = table("", "seconds", "label", "score")
     for begin, end, label, score in found.windows():
         t.add_row(f"{begin:.1f}-{end:.1f}", label, f"{score:.2f}")

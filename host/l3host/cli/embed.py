@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from l3host.cli.arguments import AUDIO, JOBS, MODEL
-from l3host.cli.files import Files
+from l3host.cli.archive import archived, store
+from l3host.cli.arguments import AUDIO, MODEL, spread
+from l3host.cli.files import Files, by
 from l3host.errors import L3Error
 from l3host.files import claim_output
 from l3host.show import plural, print_json, say
@@ -22,22 +23,27 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--suffix", help="written as NAME_SUFFIX.npz")
     sub.add_argument("--hop-size", type=float, default=0.1, help="seconds between windows (default 0.1)")
     sub.add_argument("--no-centering", dest="center", action="store_false", help="do not pad half a window before the start")
-    sub.add_argument("--jobs", type=int, help=JOBS)
-    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    spread(sub)
+    store(sub)
+    sub.add_argument("--quiet", action="store_true", help="print only errors")
     sub.add_argument("--force", action="store_true", help="overwrite existing .npz files")
 
 
 def run(args: argparse.Namespace) -> int:
-    from l3host.embed import Embed, hop_samples
-    from l3host.l3m.load import load_graph
+    if args.to:
+        from l3host.archive.tasks import EmbedTask
+
+        return archived(args, EmbedTask(args.model, args.center, args.hop_size, args.engine), args.quiet)
+    from l3host.embed import Embed, hop_samples, loaded
     from l3host.work import jobs_for
 
-    hop_samples(load_graph(args.model).frontend, args.hop_size)
+    engine = loaded(args.model, args.engine)
+    hop_samples(engine.graph.frontend, args.hop_size)
     outputs = [npz_path(args, name) for name in args.audio]
     if len(set(outputs)) < len(outputs):
         raise L3Error("two of the inputs would be written to the same file: use --output-dir or --suffix, one at a time")
     jobs = jobs_for(len(args.audio), args.jobs)
-    task = Embed(args.model, args.center, args.hop_size, threads=1 if jobs > 1 else None)
+    task = Embed(args.model, args.center, args.hop_size, args.engine, threads=1 if jobs > 1 else None)
     files = Files(args, args.hop_size, args.quiet)
     rows = []
     for path, out, shape in files.each(task, list(zip(args.audio, outputs, strict=True)), jobs):
@@ -46,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
             say(f"{out}: {plural(shape[0], 'embedding')} of {shape[1]} values")
     if args.json:
         print_json(rows)
+    elif not args.quiet:
+        by(engine.name)
     return files.status
 
 

@@ -64,4 +64,4 @@ def emulated(result: dict, graph: Graph) -> None:
         f"{size(result['flash_bytes_read'])} of flash and {result['seconds_per_window']:.3f} s a window"
     )
     if result["runtime"] == "wasm":
-        say("WebAssembly's floats take 8 bytes and its garbage counts: --runtime unix shows a heap that is limited")
+        say("in WebAssembly floats take 8 bytes and garbage counts: use --runtime unix for the effect of a limited heap")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from l3host.errors import in_words
-from l3host.show import sounds
+from l3host.show import say, sounds
 from l3host.text import clean
 
 
@@ -23,9 +23,9 @@ class Files:
         """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
         from l3host.work import each
 
-        with sounds(self.quiet, len(items), self.hop) as bar:
-            for found in each(task, items, jobs, bar.windows):
-                bar.file()
+        with sounds(self.quiet, len(items)) as bar:
+            for found in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
+                bar.file(failed=found.error is not None)
                 for text in found.warnings:
                     warnings.warn(text, stacklevel=2)
                 if found.error:
@@ -38,3 +38,8 @@ class Files:
             raise error
         self.status = 1
         print(f"l3mote: {clean(in_words(error))}", file=sys.stderr)
+
+
+def by(engine: str) -> None:
+    """Say what computed the numbers."""
+    say(f"computed by {engine}")

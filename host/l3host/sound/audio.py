@@ -69,6 +69,13 @@ def recording(path: str) -> Recording:
     return Recording(FileBlocks(path), rate, path)
 
 
+def seconds(path: str) -> float:
+    """How long a file's sound lasts, as its header has it. Raises L3Error."""
+    sound = recording(path)
+    with opened(path) as file:
+        return file.frames / sound.rate
+
+
 def read(path: str) -> tuple[np.ndarray, int]:
     """Samples (N, channels) float64, full scale 1, and the rate in Hz, of any file that libsndfile knows. Raises L3Error."""
     sound = recording(path)
