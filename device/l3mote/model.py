@@ -81,7 +81,7 @@ class Model:
             return self._allocate(module)
         gc.collect()
         most, tried = buffer_heap(gc.mem_free()), None
-        heap = most - later
+        heap, kept = most - later, later * 7 // 8
         while True:
             try:
                 self.plan = self._plan(module, heap, listening)
@@ -90,6 +90,9 @@ class Model:
                 least = heap + e.missing
                 if least > most or least == tried:
                     raise no_room(least)
+                if kept and not tried:  # the smallest plan may take several times the work of one that needs a little more
+                    heap, kept = most - kept, 0
+                    continue
                 heap = least if tried else min(least * 65 // 64, most)  # a few bytes may save half of the work
             except MemoryError:
                 self.pcm = self.ring = self.store = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
