@@ -47,33 +47,18 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     settings: all of them, from settings.check or settings.load. source: replaces the one that they name. clock: see Listener.
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
+    if sleep is None and settings["mode"] == "every":
+        from l3mote.doze import doze as sleep
     output = Output(settings)
     threshold = collect_after(GARBAGE)
     try:
-        monitor = Monitor(path, settings, output, source, clock, sleep or doze)
+        monitor = Monitor(path, settings, output, source, clock, sleep)
     except Exception as e:
         output.warn("cannot start: " + reason(e))
         raise
     finally:
         collect_after(threshold)
     monitor.run()
-
-
-def doze(seconds):
-    """Sleep, in light sleep where the board has it."""
-    if sys.implementation.name == "circuitpython":
-        from alarm import light_sleep_until_alarms
-        from alarm import time as alarms
-
-        # whole seconds since an epoch: after a year the monotonic clock, a float, no longer resolves seconds
-        return light_sleep_until_alarms(alarms.TimeAlarm(epoch_time=time.time() + math.ceil(seconds)))
-    try:
-        from machine import lightsleep
-    except ImportError:
-        return time.sleep(seconds)
-    while seconds > 0:
-        lightsleep(int(1000 * min(seconds, 3600)))  # RP2 has 72 minutes at most
-        seconds -= 3600
 
 
 def open_model(source, later=LATER):
@@ -223,7 +208,7 @@ class Monitor:
             return False
         if self.settings["mode"] != "wake":
             return True
-        if self.listener.window_levels()[1] >= self.settings["wake_level"]:
+        if self.listener.window_levels()[1] >= self.settings["wake_level"] + self.settings["level_offset"]:
             self.awake = self.answer
         self.awake -= 1
         return self.awake >= 0 or any(self.listener.detector.on)

@@ -150,6 +150,7 @@ class Listener:
         self.slot = max(1, self.window // SLOTS)
         known = self.rows.samples + len(model.ring)  # back to the first of the oldest window that may still be run
         self.ring = Ring(source, fe.sample_rate, model.ring, self.slot, known // self.slot + 2)
+        self.ring.meter.gain += get("level_offset") or 0
         self.covered = 0  # samples up to here were in a window, or left out on purpose
         self.windows = self.lost = 0
         self.slots = self.reported = 0  # slots and losses that warnings have covered

@@ -164,6 +164,7 @@ SETTINGS = {  # type: dict
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
+    "level_offset": (0.0, number(0, 200, " dB")),  # added to levels: dB SPL of full scale
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
     "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # microphone

@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import numpy as np
 
-from l3host.embed import Progress, heard, joined, loaded, told
+from l3host.embed import Progress, answers_to, counted, joined, loaded
 from l3host.engines import Engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
@@ -52,7 +52,7 @@ class Labelled:
         return None if silent(best) else best
 
     def windows(self) -> Iterator[tuple[float, float, str, float]]:
-        """Of each window: where it begins and ends, in seconds, its best label and that one's score."""
+        """Yield, of each window, where it begins and ends in seconds, its best label and that one's score."""
         for i, row in enumerate(self.scores):
             best = int(row.argmax())
             yield i * self.hop, i * self.hop + self.length, self.labels[best], float(row[best])
@@ -94,7 +94,7 @@ class Classify:
     def __call__(self, path: str, progress: Progress) -> Labelled:
         """Raises L3Error."""
         engine = labeller(self.model, self.engine)
-        return of_scores(engine.graph, path, joined(told(heard(engine, path, self.threads), progress)).output)
+        return of_scores(engine.graph, path, joined(counted(answers_to(engine, path, self.threads), progress)).output)
 
 
 def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:

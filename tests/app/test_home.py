@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from calendar import timegm
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from broker import Broker, free_port, require_mosquitto, wait
 from home_assistant import House, publish
 from make_small import PATH as SMALL
 from support import micropython, runtime_of
+
+from l3mote import mqtt_home
 
 BASE = "l3mote/back yard"
 LABELS = ("one", "two", "three")
@@ -63,6 +66,14 @@ def listening(sound, port, *settings, status=None):
 def lines_of(house):
     """The payloads of the raw lines."""
     return [line.split("\t", 1)[1] for line in house.heard.read_text().splitlines() if line.startswith(f"0 {BASE}\t")]
+
+
+def test_silent_labels_are_no_entities_and_take_no_threshold():
+    monitor = SimpleNamespace(model=SimpleNamespace(labels=["_other", "dog", "cat"]))
+    assert mqtt_home.reported(monitor) == [1, 2]
+    assert mqtt_home.numbers(monitor, "threshold", "") == [1, 2] and mqtt_home.numbers(monitor, "threshold/cat", "cat") == [2]
+    with pytest.raises(ValueError, match="no such label, but dog, cat"):
+        mqtt_home.numbers(monitor, "threshold/_other", "_other")
 
 
 def test_home_assistant_finds_each_label_the_level_and_the_board_dead_or_alive(tmp_path, sound):

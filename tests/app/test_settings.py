@@ -205,15 +205,15 @@ def test_circuitpython_has_mqtt_with_its_library_and_no_fingerprints():
 def test_a_file_is_checked_and_completed(tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({**PINS, "hop": 1, "threshold.dog": 0.9}))
-    found = settings.load(str(path))
-    assert (found["hop"], found["threshold.dog"], found["sck"], found["mode"]) == (1.0, 0.9, 1, "always")
-    assert set(found) == {*settings.SETTINGS, "threshold.dog"}
-    assert settings.check({key: value for key, value in found.items() if value is not None}) == found
+    result = settings.load(str(path))
+    assert (result["hop"], result["threshold.dog"], result["sck"], result["mode"]) == (1.0, 0.9, 1, "always")
+    assert set(result) == {*settings.SETTINGS, "threshold.dog"}
+    assert settings.check({key: value for key, value in result.items() if value is not None}) == result
 
 
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "settings.json"
     for data, expected in ((b"{", "is not JSON"), (b'{"a": "\xff"}', "is not JSON"), (b'{"hopp": 1}', 'unknown setting "hopp"')):
         path.write_bytes(data)
-        found = message(settings.load, str(path))
-        assert found.startswith(f"{path}") and expected in found
+        result = message(settings.load, str(path))
+        assert result.startswith(f"{path}") and expected in result

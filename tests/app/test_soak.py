@@ -40,8 +40,8 @@ def expected(pcm, periods):
     once = listening.listen(load_graph("esc10"), pcm, RATE, {"threshold": THRESHOLD})
     twice = listening.listen(load_graph("esc10"), np.tile(pcm, 2), RATE, {"threshold": THRESHOLD})
     assert once and len(twice) == 2 * len(once), "a period's events are all its own"
-    found = [(e["event"], e["label"], round(1000 * e["t"])) for e in once]
-    return [(kind, label, text(1000 * PERIOD * k + ms)) for k in range(periods) for kind, label, ms in found]
+    result = [(e["event"], e["label"], round(1000 * e["t"])) for e in once]
+    return [(kind, label, text(1000 * PERIOD * k + ms)) for k in range(periods) for kind, label, ms in result]
 
 
 def run(folder, port):
@@ -72,8 +72,8 @@ def test_the_app_for_a_long_time(tmp_path):
     records = [json.loads(line) for line in lines]
     assert not [r for r in records if r["event"] == "warning"]
     times = [line.partition('"t": ')[2].partition(",")[0] for line in lines]  # the text, not what a float makes of it
-    heard = [(r["event"], r["label"], t) for r, t in zip(records, times, strict=True) if r["event"] in ("start", "end")]
-    assert heard == expected(pcm, 3600 * HOURS // PERIOD)
+    report = [(r["event"], r["label"], t) for r, t in zip(records, times, strict=True) if r["event"] in ("start", "end")]
+    assert report == expected(pcm, 3600 * HOURS // PERIOD)
     levels = [t for r, t in zip(records, times, strict=True) if r["event"] == "level"]
     assert levels == [text(10_000 * (k + 1)) for k in range(360 * HOURS)]
     assert records[-1]["label"] == "end of the recording" and times[-1] == f"{3600 * HOURS}.000"
@@ -82,6 +82,6 @@ def test_the_app_for_a_long_time(tmp_path):
     logged = [line for line, _ in Log(str(tmp_path / "events"), 65536).lines()]
     events = [line for line, record in zip(lines, records, strict=True) if record["event"] != "level"]
     assert len(logged) > 200 and logged == events[-len(logged) :]
-    told = json.loads(last)
-    assert told["wrong"] == 0 and told["ran"] * SHARE >= records[-1]["windows"]
-    assert len(told["heap"]) == 6 * HOURS and max(told["heap"]) - told["heap"][0] <= 1024, told["heap"]
+    messages = json.loads(last)
+    assert messages["wrong"] == 0 and messages["ran"] * SHARE >= records[-1]["windows"]
+    assert len(messages["heap"]) == 6 * HOURS and max(messages["heap"]) - messages["heap"][0] <= 1024, messages["heap"]

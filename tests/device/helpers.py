@@ -22,14 +22,14 @@ def raises(kind, function, *args):
 
 def kernels():
     """The kernels that load here; python always does."""
-    found = []
+    result = []
     for name in KERNELS:
         try:
-            found.append(choose(name).name)
+            result.append(choose(name).name)
         except KernelError as e:
             assert "python" in str(e)
-    assert "python" in found
-    return found
+    assert "python" in result
+    return result
 
 
 def contents():

@@ -21,14 +21,14 @@ EXACT = ("native", "viper", "python")
 
 def forms():
     """(name, module) of the forms that load here."""
-    found = []
+    result = []
     for name in FORMS:
         try:
-            found.append(choose(name))
+            result.append(choose(name))
         except KernelError as e:
             assert "python" in str(e)
-    assert "python" in [name for name, _ in found]
-    return found
+    assert "python" in [name for name, _ in result]
+    return result
 
 
 def noise(n, seed, shift=0):
@@ -113,9 +113,9 @@ def test_measuring_by_hand():
         form.measure(array("h", [5, 3, -4, 32767, -32768, 0]), state, array("i", [1, 3]))
         assert [int(v) for v in form.measured(state)][:2] == [0, 25], name
         form.measure(array("h", [5, 3, -4, 32767, -32768, 0]), state, array("i", [3, 6]))
-        found = [int(v) for v in form.measured(state)]
-        total, exact = (found[0] << 16) + found[1], 32767 * 32767 + 32768 * 32768
-        assert total == exact if name in EXACT else near(total, exact), (name, found)
+        result = [int(v) for v in form.measured(state)]
+        total, exact = (result[0] << 16) + result[1], 32767 * 32767 + 32768 * 32768
+        assert total == exact if name in EXACT else near(total, exact), (name, result)
 
 
 def test_removing_an_offset_by_hand():
@@ -328,7 +328,7 @@ def samples(*values):
     return b"data", struct.pack("<%dh" % len(values), *values)
 
 
-def heard(file, n=4):
+def rate_and_samples(file, n=4):
     source, x, all_of_it = Wav(file), array("h", bytes(2 * n)), []
     while True:
         got = source.readinto(x)
@@ -338,23 +338,23 @@ def heard(file, n=4):
 
 
 def test_wav_files():
-    assert heard(wav([form(), samples(1, -2, 3, -4, 5)])) == (8000, [1, -2, 3, -4, 5])
-    assert heard(wav([form(channels=2, rate=44100), samples(10, 20, -3, -4, 32767, 32767)])) == (44100, [15, -4, 32767])
+    assert rate_and_samples(wav([form(), samples(1, -2, 3, -4, 5)])) == (8000, [1, -2, 3, -4, 5])
+    assert rate_and_samples(wav([form(channels=2, rate=44100), samples(10, 20, -3, -4, 32767, 32767)])) == (44100, [15, -4, 32767])
     extensible = struct.pack("<HHIH", 22, 16, 4, 1) + b"\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
-    assert heard(wav([(b"LIST", b"odd"), form(0xFFFE, extra=extensible), (b"fact", b"1234"), samples(7)])) == (8000, [7])
-    assert heard(wav([form(), samples()])) == (8000, [])
-    assert heard(wav([form(), samples(), (b"LIST", b"odd")])) == (8000, [])
+    assert rate_and_samples(wav([(b"LIST", b"odd"), form(0xFFFE, extra=extensible), (b"fact", b"1234"), samples(7)])) == (8000, [7])
+    assert rate_and_samples(wav([form(), samples()])) == (8000, [])
+    assert rate_and_samples(wav([form(), samples(), (b"LIST", b"odd")])) == (8000, [])
     cut = wav([form(), samples(1, 2, 3, 4, 5)]).getvalue()[:-3]
-    assert heard(io.BytesIO(cut)) == (8000, [1, 2, 3])
+    assert rate_and_samples(io.BytesIO(cut)) == (8000, [1, 2, 3])
     streamed = wav([form(), samples(1, 2)]).getvalue()
     at = streamed.find(b"data") + 4
-    assert heard(io.BytesIO(streamed[:at] + b"\xff\xff\xff\xff" + streamed[at + 4 :])) == (8000, [1, 2])
+    assert rate_and_samples(io.BytesIO(streamed[:at] + b"\xff\xff\xff\xff" + streamed[at + 4 :])) == (8000, [1, 2])
     for size in (36, 0, 0xFFFFFFFF):  # its writer lost power before it noted the data's length
         unfinished = streamed[:4] + struct.pack("<I", size) + streamed[8:at] + bytes(4) + streamed[at + 4 :]
-        assert heard(io.BytesIO(unfinished)) == (8000, [1, 2]), size
+        assert rate_and_samples(io.BytesIO(unfinished)) == (8000, [1, 2]), size
 
 
-def test_what_is_no_wav_file_is_said_in_a_line():
+def test_what_is_not_a_wav_file_is_refused_in_a_line():
     for file, what in (
         (io.BytesIO(b""), "not a WAV file"),
         (wav([form(), samples(1)], riff=b"RIFX"), "not a WAV file"),

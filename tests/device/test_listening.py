@@ -7,7 +7,7 @@ from where import SMALL
 
 from l3mote import Model
 from l3mote.kernels import capture, choose
-from l3mote.limits import possible_hop, ring_samples, stored_rows
+from l3mote.limits import possible_hop, ring_samples, stored_rows, thresholds
 from l3mote.listener import Detector, Faults, Listener, ones
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
@@ -19,40 +19,46 @@ WINDOW, HOP = 1900, 896  # of small.l3m, whose file says 950: seven frames of 12
 
 def feed(detector, rows, hop=10):
     """Events of windows whose scores are the rows; level k at window k."""
-    found = []
+    result = []
     for k, scores in enumerate(rows):
         for event in detector.feed(scores, k * hop, float(k)):
-            found.append((k,) + event)
-    return found
+            result.append((k,) + event)
+    return result
 
 
 def test_a_start_and_an_end():
-    found = feed(Detector([0.5], 20), [[0.25], [0.5], [0.75], [0.625], [0.25]])
-    assert found == [(1, "start", 0, 0.5, 1.0, 10), (4, "end", 0, 0.75, 3.0, 50)]
+    result = feed(Detector([0.5], 20), [[0.25], [0.5], [0.75], [0.625], [0.25]])
+    assert result == [(1, "start", 0, 0.5, 1.0, 10), (4, "end", 0, 0.75, 3.0, 50)]
 
 
 def test_labels_have_thresholds_of_their_own():
-    found = feed(Detector([0.5, 0.25], 20), [[0.25, 0.25], [0.5, 0.125]])
-    assert found == [(0, "start", 1, 0.25, 0.0, 0), (1, "start", 0, 0.5, 1.0, 10), (1, "end", 1, 0.25, 0.0, 20)]
+    result = feed(Detector([0.5, 0.25], 20), [[0.25, 0.25], [0.5, 0.125]])
+    assert result == [(0, "start", 1, 0.25, 0.0, 0), (1, "start", 0, 0.5, 1.0, 10), (1, "end", 1, 0.25, 0.0, 20)]
+
+
+def test_silent_labels_never_start_whatever_the_settings_say():
+    values = thresholds(["dog", "_other", "cat"], [0.5, 0.25, 0.75], {"threshold": 0.375, "threshold._other": 0.125})
+    assert list(values) == [0.375, 2.0, 0.375]
+    assert feed(Detector(values, 20), [[0.0, 1.0, 0.0]]) == []
 
 
 def test_the_mean_of_windows_counts():
     # means of two: 1 (there is only one), .5, .25, .5
-    found = feed(Detector([0.5], 20, smooth=2), [[1.0], [0.0], [0.5], [0.5]])
-    assert found == [(0, "start", 0, 1.0, 0.0, 0), (2, "end", 0, 1.0, 1.0, 30), (3, "start", 0, 0.5, 3.0, 30)]
+    result = feed(Detector([0.5], 20, smooth=2), [[1.0], [0.0], [0.5], [0.5]])
+    assert result == [(0, "start", 0, 1.0, 0.0, 0), (2, "end", 0, 1.0, 1.0, 30), (3, "start", 0, 0.5, 3.0, 30)]
 
 
 def test_votes_of_windows_count():
     # two of three: it begins with the first window that voted, and ends with the last
-    found = feed(Detector([0.5], 20, votes=2, of=3), [[1.0], [0.0], [1.0], [0.0], [0.0], [0.0]])
-    assert found == [(2, "start", 0, 1.0, 2.0, 0), (3, "end", 0, 1.0, 2.0, 40)]
+    result = feed(Detector([0.5], 20, votes=2, of=3), [[1.0], [0.0], [1.0], [0.0], [0.0], [0.0]])
+    assert result == [(2, "start", 0, 1.0, 2.0, 0), (3, "end", 0, 1.0, 2.0, 40)]
 
 
 def test_no_start_soon_after_an_end():
     rows = [[1.0], [0.0], [1.0], [1.0], [1.0]]
     # ends at 20; with 25 more, a window has to reach 45: the one from 30 to 50 does
-    found = feed(Detector([0.5], 20, refractory=25), rows)
-    assert [event[:2] + event[5:] for event in found] == [(0, "start", 0), (1, "end", 20), (3, "start", 30)]
+    result = feed(Detector([0.5], 20, refractory=25), rows)
+    assert [event[:2] + event[5:] for event in result] == [(0, "start", 0), (1, "end", 20), (3, "start", 30)]
     detector = Detector([0.5], 20)
     feed(detector, rows)
     assert detector.finish() == [("end", 0, 1.0, 4.0, 60)] and detector.finish() == []
@@ -66,8 +72,8 @@ def test_votes_that_make_no_sense_are_refused():
 
 def test_a_warning_comes_again_after_ten_seconds_without_its_fault():
     faults = Faults(10)
-    said = [t for t in range(40) if faults.due("clipping", t in (3, 4, 9, 12, 25, 26), t)]
-    assert said == [3, 25]
+    message = [t for t in range(40) if faults.due("clipping", t in (3, 4, 9, 12, 25, 26), t)]
+    assert message == [3, 25]
 
 
 class Scores(Hears):
@@ -180,10 +186,10 @@ def paced(seconds_a_window, seconds, held=None, steps=20):
 
 def begins(model, seconds):
     """First sample of each window that a model of paced() has seen. Raises ValueError if one is not whole."""
-    wanted, found = ends(lambda n: NOISE[n % 16000], int(8000 * seconds)), []
+    wanted, result = ends(lambda n: NOISE[n % 16000], int(8000 * seconds)), []
     for pair in model.seen:
-        found.append(2000 * wanted.index(pair, found[-1] // 2000 + 1 if found else 0))
-    return found
+        result.append(2000 * wanted.index(pair, result[-1] // 2000 + 1 if result else 0))
+    return result
 
 
 def test_a_model_that_keeps_up_hears_every_window():
@@ -203,7 +209,7 @@ def test_a_model_that_is_a_little_slow_leaves_windows_out_but_no_sample():
     assert max([b - a for a, b in zip(starts, starts[1:])]) <= 4000
 
 
-def test_a_model_that_is_much_too_slow_is_told_of():
+def test_a_model_that_is_much_too_slow_is_reported():
     # 1.5 s: 12,000 samples pass, and rows of 4,800 are kept
     model, listener = paced(1.5, 20)
     events = list(listener.run())

@@ -18,8 +18,15 @@ YEARS = 36525 * DAY  # seconds of a hundred
 
 def test_a_hundred_years_are_counted_to_the_millisecond():
     for seconds in (DAY // 24, 12 * DAY, 116 * DAY, YEARS):
-        for extra, said in ((0, "000"), (1, "000"), (4, "001"), (12, "002"), (4000, "500"), (7995, "999")):  # samples; halves go up
-            assert str(Seconds(seconds * 8000 + extra, 8000)) == str(seconds) + "." + said
+        for extra, message in (
+            (0, "000"),
+            (1, "000"),
+            (4, "001"),
+            (12, "002"),
+            (4000, "500"),
+            (7995, "999"),
+        ):  # samples; halves go up
+            assert str(Seconds(seconds * 8000 + extra, 8000)) == str(seconds) + "." + message
     assert str(Seconds(YEARS * 8000 + 7996, 8000)) == "3155760001.000"
     assert str(Seconds(YEARS * 15625 + 1, 15625)) == "3155760000.000"
     assert Seconds(16001, 16000) == Seconds(8000, 8000) != Seconds(8008, 8000)  # to the millisecond
@@ -27,8 +34,8 @@ def test_a_hundred_years_are_counted_to_the_millisecond():
 
 
 def test_settings_in_seconds_are_whole_samples():
-    for seconds, rate, said in ((0.001, 8000, 8), (1.001, 8000, 8008), (1.234, 22050, 27210), (3600, 48000, 172800000)):
-        assert samples(seconds, rate) == said, (seconds, samples(seconds, rate))
+    for seconds, rate, message in ((0.001, 8000, 8), (1.001, 8000, 8008), (1.234, 22050, 27210), (3600, 48000, 172800000)):
+        assert samples(seconds, rate) == message, (seconds, samples(seconds, rate))
     assert samples(86400, 8000) == 691200000
 
 
@@ -57,7 +64,7 @@ class Noise:
         return n or -1
 
 
-def heard(base, n):
+def events_from(base, n):
     """Events of a Listener that has counted to `base` already, their times in ms less the base's; what it counted since then."""
     listener = Listener(model(), Noise(n), {"refractory": 0.3, "votes": 1, "of": 2})
     listener.ring.first = listener.ring.total = listener.covered = base
@@ -69,10 +76,10 @@ def heard(base, n):
 
 def test_events_are_the_same_across_each_power_of_two_and_after_a_hundred_years():
     n = 30000
-    first = heard(0, n)
+    first = events_from(0, n)
     assert len(first[0]) > 10 and first[1:] == (3750, 28, 0, 0)
     for base in [(1 << bits) - 8192 for bits in (29, 30, 31, 32, 33)] + [YEARS * 8192]:
-        assert heard(base, n) == first, base
+        assert events_from(base, n) == first, base
 
 
 def test_slots_of_the_meter_go_on_across_a_power_of_two():
@@ -109,8 +116,8 @@ def test_the_logs_number_grows_beyond_an_integer():
             for line in lines:
                 events.append(line)
             assert max(events.numbers) >= number + 4
-            found = [line for line, _ in log.Log(path, 4096).lines()]
-            assert found == lines[-len(found) :] and len(found) > 20
+            result = [line for line, _ in log.Log(path, 4096).lines()]
+            assert result == lines[-len(result) :] and len(result) > 20
         finally:
             for name in events.paths:
                 os.remove(name)
@@ -184,7 +191,7 @@ def dropped(now):
     mic_machine = sys.modules["l3mote.mic_machine"]
     mic_machine.time = clock = Clock(now)
     Driver.waiting = 0
-    source, x, found = mic_machine.I2S(16, 17, 18, 16000), array("h", bytes(1024)), []
+    source, x, result = mic_machine.I2S(16, 17, 18, 16000), array("h", bytes(1024)), []
     for step in range(300):
         clock.now += 10000
         if not 200 <= step < 250:
@@ -192,8 +199,8 @@ def dropped(now):
         while source.readinto(x):
             pass
         if step in (199, 299):
-            found.append(source.overruns)
-    return found
+            result.append(source.overruns)
+    return result
 
 
 def test_a_microphone_loses_nothing_when_the_clock_begins_anew():

@@ -35,7 +35,7 @@ def report_of(*events):
     return Report("unix", ["dog", "rain"], 0.5, [{"event": kind, "label": label, "t": t} for kind, label, t in events], {})
 
 
-def test_what_was_heard_when():
+def test_expectations_are_met_by_the_events_of_their_time():
     report = report_of(
         ("start", "dog", 1.0), ("start", "rain", 1.5), ("end", "dog", 2.0), ("start", "dog", 4.0), ("end", "dog", 5.0)
     )
@@ -87,8 +87,8 @@ def test_command_line(bark, capsys):
 def test_wrong_use_is_one_line(arguments, line, bark, capsys):
     runtime_of("unix")
     assert cli.main(["listen", "esc10", str(bark), "--runtime", "unix", *arguments]) == 1
-    said = capsys.readouterr().err
-    assert line in said and said.count("\n") == 1
+    message = capsys.readouterr().err
+    assert line in message and message.count("\n") == 1
 
 
 def test_plugin_runs_a_test_in_each_runtime(pytester, bark):

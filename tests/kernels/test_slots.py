@@ -49,8 +49,8 @@ def test_structs_packed_whole_have_the_fields_of_c(struct):
 
 @pytest.mark.parametrize(("struct", "at_least"), [("take_t", 2), ("decimate_t", 2), ("part_t", 2), ("offset_t", 1)])
 def test_slots_of_the_capture_are_named_as_in_c(struct, at_least):
-    said = re.findall(rf"# \w+, {struct} in C: ([\w ]+)", "\n".join(CAPTURES))
-    assert len(said) >= at_least and all(names.split() == fields(struct) for names in said)
+    message = re.findall(rf"# \w+, {struct} in C: ([\w ]+)", "\n".join(CAPTURES))
+    assert len(message) >= at_least and all(names.split() == fields(struct) for names in message)
 
 
 def test_places_in_what_the_capture_remembers_are_those_of_c():

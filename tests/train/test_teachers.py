@@ -134,6 +134,21 @@ def test_other_files_are_no_teachers(tmp_path):
         teachers.load(str(tmp_path / "x.onnx"))
 
 
+def test_a_keras_file_teaches_with_its_embedding(tmp_path):
+    from l3host.networks import build
+    from l3host.networks.backend import keras
+    from l3host.train import teachers
+
+    keras.utils.set_random_seed(0)
+    model = build.audio(frontend("sea"), (2, 4, 4, 6))
+    model.save(tmp_path / "small.keras")
+    told = teachers.load(str(tmp_path / "small.keras"))
+    waves = noise(3, 8000)
+    found = told.hear(waves)
+    assert (told.sample_rate, told.seconds, told.size) == (8000, 1.0, 6) and found.logits.shape == (3, 0)
+    np.testing.assert_allclose(found.embedding, model.predict_on_batch(waves), atol=1e-4)
+
+
 # -- surroundings
 
 

@@ -54,6 +54,7 @@ class Store:
 @contextmanager
 def opened(folder: Path, task: EmbedTask | ClassifyTask) -> Iterator[Store]:
     """The store in a new folder, or in one that the same work began. Raises L3Error."""
+    folder = folder.absolute()  # workers of a cluster are elsewhere
     model = hashlib.sha256(find(task.model).read_bytes()).hexdigest()
     task.check()
     with claimed(folder, lambda: {"model": model, "l3mote": __version__, **task.settings()}, "archive"):
@@ -77,9 +78,8 @@ class Todo:
             if found.path in self.store.ledger.known:
                 continue
             if found.skipped or found.failed:
-                rows.append(
-                    not_done(found.path, SKIPPED if found.skipped else FAILED, found.skipped or found.failed, self.store.task)
-                )
+                state = SKIPPED if found.skipped else FAILED
+                rows.append(not_done(found.path, state, found.skipped or found.failed, self.store.task))
             else:
                 yield found.path
             if len(rows) == FILES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 def store(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--to", metavar="STORE", help="take whole folders, write into this one, and go on where it stopped")
     sub.add_argument("--cluster", metavar="ADDRESS", help="with --to: of a Dask scheduler; its workers see the same paths")
+
+
+def absolute(model: str) -> str:
+    """A model as workers in other folders find it: an absolute path, or the name of a shipped one."""
+    return os.path.abspath(model) if os.path.isfile(model) else model
 
 
 def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:

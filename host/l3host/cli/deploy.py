@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         return deployed(args, *target_of(args.port, link))
 
 
-def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
+def deployed(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
     from l3host.deploy import payload, starting, steps, targets
     from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
@@ -58,39 +58,45 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
     tell = show_steps(args.json)
     back = f"l3mote deploy --rollback --port {args.port}"
     if args.rollback:
-        result = steps.rollback(target) | {"board": found.name, "started": None}
+        result = steps.rollback(target) | {"board": board_facts.name, "started": None}
         if isinstance(target, targets.Board):
             result["started"] = starting.check(target, result["version"], tell)
         results(args.json, result, lambda: print_rolled_back(result))
         return 0
     if args.forget:
-        result = steps.forget(target) | {"board": found.name}
+        result = steps.forget(target) | {"board": board_facts.name}
         gone = ", ".join(result["removed"]) or "nothing"
-        results(args.json, result, lambda: say(f"{found.name} keeps {result['version']}; removed: {gone}"))
+        results(args.json, result, lambda: say(f"{board_facts.name} keeps {result['version']}; removed: {gone}"))
         return 0
-    kernel, cost = choose(args, found)
+    kernel, cost = choose(args, board_facts)
     if warning := broker.in_clear_text(dict(args.set)):
         tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
-    precompiled = payload.can_precompile(found, args.mpy)
-    files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
+    precompiled = payload.can_precompile(board_facts, args.mpy)
+    files = payload.build(board_facts, args.model, kernels, args.app, dict(args.set), precompiled)
     with bars(args.json) as bar:
         task = bar.add_task(files.version, total=files.bytes)
         result = steps.deploy(
-            target, files, lambda folder: selftest(target, folder, args.app), found.implementation == "circuitpython",
+            target, files, lambda folder: selftest(target, folder, args.app), board_facts.implementation == "circuitpython",
             lambda n: bar.advance(task, n), tell,
         ) | {"started": None}  # fmt: skip
         if isinstance(target, targets.Board) and args.app != start.NO_APP:
             starting.try_out(target, result, tell)
             result["started"] = True
-    result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
-    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
-    result |= {"rollback": back if result["before"] else None, "emitter_fault": found.emitter_fault}
+    result |= {
+        "board": board_facts.name,
+        "kernel": kernel,
+        "precompiled": precompiled,
+        "files": len(files.files),
+        "bytes": files.bytes,
+    }
+    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": board_facts.heap}
+    result |= {"rollback": back if result["before"] else None, "emitter_fault": board_facts.emitter_fault}
     results(args.json, result, lambda: print_deployed(result))
     return 0
 
 
-def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | None]:
+def choose(args: argparse.Namespace, board_facts: facts.Facts) -> tuple[str, Fit | None]:
     """Check model and settings, then return what facts.choose_kernel does. Raises L3Error, FormatError."""
     from l3host.deploy import facts
     from l3host.l3m.load import open_reader
@@ -102,8 +108,8 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
     try:
         verify(reader)
         if listening:
-            app_settings.check(given, reader, args.model, found.has)
-        return facts.choose_kernel(found, reader, listening, bool(given.get("mqtt_host")))
+            app_settings.check(given, reader, args.model, board_facts.has)
+        return facts.choose_kernel(board_facts, reader, listening, bool(given.get("mqtt_host")))
     finally:
         reader.close()
 
@@ -158,6 +164,6 @@ def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:
         drive = targets.Drive(port)
         return drive, facts.of_drive(port, drive.call("space", drive.root)[0])
     board = targets.Board(link)
-    found = facts.of_board(board)
-    board.root = "" if found.folder == "/" else found.folder
-    return board, found
+    board_facts = facts.of_board(board)
+    board.root = "" if board_facts.folder == "/" else board_facts.folder
+    return board, board_facts

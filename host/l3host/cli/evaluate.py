@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     graph = load_graph(args.model)
     args.probe = args.probe or (HEAD if graph.labels else "mlp")
     if args.probe == HEAD and not graph.labels:
-        raise L3Error(f"{args.model} has no labels, it gives embeddings: --probe mlp or logistic judges them")
+        raise L3Error(f"{args.model} has no labels, it computes embeddings: evaluate them with --probe mlp or logistic")
     if args.probe != HEAD and (args.other or args.set):
         raise L3Error(f"--other and --set are for --probe {HEAD}, the classifier itself")
     dataset = datasets.load(args.dataset, args.subset, args.skip_bad, args.other)

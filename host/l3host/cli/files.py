@@ -24,14 +24,14 @@ class Files:
         from l3host.work import each
 
         with sounds(self.quiet, len(items)) as bar:
-            for found in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
-                bar.file(failed=found.error is not None)
-                for text in found.warnings:
+            for outcome in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
+                bar.file(failed=outcome.error is not None)
+                for text in outcome.warnings:
                     warnings.warn(text, stacklevel=2)
-                if found.error:
-                    self.failed(found.error)
+                if outcome.error:
+                    self.failed(outcome.error)
                 else:
-                    yield found.value
+                    yield outcome.value
 
     def failed(self, error: Exception) -> None:
         if self.args.debug:

@@ -36,7 +36,7 @@ KNOWN = (
 
 
 def recognised(root: Path) -> Known | None:
-    """The row of the data set in a folder, None if its clips have no table that we know."""
+    """Return the row of the data set in a folder, None if its clips have no table that we know."""
     return next((known for known in KNOWN if (root / known.table).exists()), None)
 
 

@@ -59,7 +59,7 @@ def train(
     folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
     skip_bad, other: as in datasets.load. teacher: a file as teachers.load takes it; settings are then TaughtSettings.
     run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
-    The same call goes on where a killed one stopped, and ends with the same weights.
+    The same call continues where a killed one stopped, and ends with the same weights.
     Raises L3Error: TensorFlow or matplotlib absent, no folder for `out`, a bad data set or fold, a NaN loss, a run
     directory of another training.
     """
@@ -131,7 +131,7 @@ def hear_teacher(job: Job, send: jobs.Send) -> None:
 
 
 def lesson_maker(job: Job):
-    """What makes the lessons of a job, which are those of the whole run; decodes the recordings once."""
+    """Return what makes the lessons of a job, which are those of the whole run; decodes the recordings once."""
     assert job.teacher and isinstance(job.settings, TaughtSettings)
     from l3host.networks.build import audio
     from l3host.train import lessons, taught, teachers
@@ -146,7 +146,7 @@ def lesson_maker(job: Job):
 
 
 def work(job: Job, send: jobs.Send) -> None:
-    """In a child process: train, test on the fold held out, write the result."""
+    """Train in a child process, test on the held-out fold, write the result."""
     from l3host.networks import backend
     from l3host.train import fit, taught
 
@@ -176,7 +176,7 @@ def work(job: Job, send: jobs.Send) -> None:
 
 
 def gather(dataset: Dataset, settings: Settings | TaughtSettings, results: dict[str, dict], run: Path) -> dict:
-    """The contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation.
+    """Return the contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation.
 
     tuned: thresholds and what they give, where sounds that are none of the labels were held out too.
     """
