@@ -197,8 +197,8 @@ class Monitor:
     def emit(self, events):
         for event in events:
             self.alive()
-            self.output.t = self.listener.t
             if event:
+                self.output.t = self.listener.t
                 self.output.event(event)
 
     def wanted(self):
