@@ -13,7 +13,7 @@ import math
 import sys
 import time
 
-from l3mote.limits import CA, RING
+from l3mote.limits import CA
 from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, free, reason
@@ -59,8 +59,8 @@ def listen(path, settings, source=None, clock=None, sleep=None):
 
 
 def open_model(source, later=LATER):
-    """Open the model, with a ring, before anything else that stays: while the heap is whole, each buffer fits in one piece."""
-    return Model(source, ring=RING, later=later)
+    """Open the model, for a Listener, before anything else that stays: while the heap is whole, each buffer fits in one piece."""
+    return Model(source, listening=True, later=later)
 
 
 class Monitor:
@@ -113,7 +113,7 @@ class Monitor:
         """Listen to self.source from now on."""
         self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
-            self.output.serve(self.listener.ring.service)
+            self.output.serve(self.listener.hear)
 
     def run(self):
         for _ in self.steps():

@@ -208,7 +208,7 @@ def test_ring_of_a_tone_above_the_models_band_is_silent():
             at[0] += n
             return n or -1
 
-        ring = Ring(Callback(readinto, 48000), 8000)
+        ring = Ring(Callback(readinto, 48000), 8000, array("h", bytes(2 * 5000)))
         while not ring.ended:
             ring.service()
         kept = np.array(ring.buffer[200:3800], float)

@@ -135,12 +135,12 @@ def test_settings_that_nothing_would_use_are_refused(values, expected):
 
 
 class Model:
-    """One of 16 kHz or 8 kHz, with windows of two seconds."""
+    """With windows of two seconds, and a frame every 40 ms, as the shipped one."""
 
     labels, thresholds = ["dog", "rain"], [0.5, 0.5]
 
     def __init__(self, rate):
-        self.frontend = fmt.Frontend(rate, 2 * rate, rate, 256, 128, 25, 0, 0, 0.0, rate / 2, 1e-10, 80.0, 0.02, 0.4)
+        self.frontend = fmt.Frontend(rate, 2 * rate, rate, 1024, rate // 25, 64, 1, 1, 0.0, rate / 2, 1e-10, 80.0, 0.02, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,12 @@ class Model:
         ({"rate": 22050}, "setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, 16000, "),
         ({"rate": 44100}, "setting rate: the sound has 44100 Hz"),
         ({"threshold.cat": 0.5}, "setting threshold.cat: the model has no label cat; its labels are dog, rain"),
-        # 8192 - 512 samples of 8 kHz are held: 16000 - 7680 = 8320 apart is 1.04 s
-        ({"hop": 0.5}, "setting hop is 0.5: windows of 2 seconds can overlap from a hop of 1.04 seconds on"),
-        ({"hop": 1.039}, "setting hop is 1.039: "),
+        # of 50 rows four are a window's own, and there is room for 12 more: for five windows that begin in one, so 10 rows apart
+        (
+            {"hop": 0.25},
+            "setting hop is 0.25: a board holds no more windows of 2 seconds than one every 0.4 seconds: set that or more",
+        ),
+        ({"hop": 0.399}, "setting hop is 0.399: "),
     ],
 )
 def test_settings_that_the_model_cannot_take_are_refused(values, expected):
@@ -159,7 +162,7 @@ def test_settings_that_the_model_cannot_take_are_refused(values, expected):
 
 
 def test_settings_that_the_model_takes():
-    for values in ({"rate": 48000}, {}, {"hop": 1.04}, {"hop": 3}, {"threshold.dog": 0.5}, {"mic": "callback", "rate": 22050}):
+    for values in ({"rate": 48000}, {}, {"hop": 0.4}, {"hop": 1.05}, {"threshold.dog": 0.5}, {"mic": "callback", "rate": 22050}):
         settings.check({**PINS, **values}, Model(8000))
     expected = "setting rate: the sound has 16000 Hz, the model takes 22050: use a rate of 22050, 44100, "
     assert expected in message(settings.check, PINS, Model(22050))

@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from l3host.archive.tasks import ClassifyTask
 from l3host.archive.walk import Found, roots, walk
 from l3host.classify import Classify
 from l3host.errors import L3Error
+from l3host.l3m.load import find
 
 RATE = 8000
 
@@ -244,12 +246,14 @@ def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, 
     require(importlib.util.find_spec("distributed"), "Dask is not installed")
     monkeypatch.chdir(tmp_path)
     many(40, 20)
-    options = ["--scheduler-file", "scheduler.json"]
+    shutil.copy(find("esc10"), "mine.l3m")
+    Path("elsewhere").mkdir()
+    options = ["--scheduler-file", str(tmp_path / "scheduler.json")]
     worker = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
     commands = [["scheduler", "--port", "0", "--no-dashboard"], worker, worker]
     with open("dask.log", "w") as log:
         lines = [[sys.executable, "-m", "dask", *command, *options] for command in commands]
-        processes = [subprocess.Popen(line, stdout=log, stderr=log) for line in lines]
+        processes = [subprocess.Popen(line, cwd="elsewhere", stdout=log, stderr=log) for line in lines]
 
     def kill():
         wait_for(lambda: Path("store/labels/part-000000.csv").exists())
@@ -260,7 +264,7 @@ def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, 
         address = json.loads(Path("scheduler.json").read_text())["address"]
         thread = threading.Thread(target=kill)
         thread.start()
-        status, result = l3mote("classify", "esc10", "long", "--to", "store", "--cluster", address)
+        status, result = l3mote("classify", "mine.l3m", "long", "--to", "store", "--cluster", address)
         thread.join()
         assert (status, result["done"]) == (0, 40), Path("dask.log").read_text()[-3000:]
         assert windows_of_files("store") == {f"{i}.wav": 19 for i in range(40)}

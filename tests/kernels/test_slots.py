@@ -86,11 +86,12 @@ MEANT = {
     "flatten": ("columns_t", {
         "channels": 41, "size": 42, "pitch": 43, "inset": 44, "rows": 49, "columns": 45, "to": 51, "opening": 1,
     }),
-    # after the second of two frames
-    "normalise": ("rows_t", {"rows": 2, "columns": 64, "pitch": 43, "loudest": -67}),
-    # the second frame
+    # the plane's rows from 54 on, behind the one of its border
+    "normalise": ("rows_t", {
+        "rows": 55, "columns": 64, "from": 52, "from_pitch": 53, "to": 55 * 43 + 1, "to_pitch": 43, "loudest": -67,
+    }),
     "frame": ("frame_t", {
-        "n_fft": 61, "start": 62 - 63, "bits": 65, "to": 2 * 43 + 1, "offset": -42 * 512, "bands": 64, "silence": -66,
+        "n_fft": 61, "start": -62, "bits": 65, "to": 63, "offset": -42 * 512, "bands": 64, "silence": -66,
     }),
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ def work(folder):
         job = json.load(f)
     held = in_pieces(job["pieces"] + [2 * BLOCK] * job["small"])
     try:
-        result = Model(folder + "/model.l3m", kernel="native", ring=8192)
+        result = Model(folder + "/model.l3m", kernel="native")
     except HeapError as e:
         print(json.dumps({"error": str(e), "held": len(held)}))
         return

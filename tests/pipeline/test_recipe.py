@@ -184,10 +184,10 @@ TAUGHT = SHAPE + '[teacher]\nfile = "teacher.h5"\n[[recover]]\nmethod = "kd"\nda
 
 
 def test_a_recipe_with_a_teacher(load, tmp_path):
-    found = load(TAUGHT, street="../sounds")
-    assert found.teacher.file == str(tmp_path / "teacher.h5") and found.needs() == ["street"]
-    assert found.recover[0].settings == settings.Taught(soft=0.3) and found.recover[0].other == "street"
-    assert found.to_json()["teacher"] == {}
+    result = load(TAUGHT, street="../sounds")
+    assert result.teacher.file == str(tmp_path / "teacher.h5") and result.needs() == ["street"]
+    assert result.recover[0].settings == settings.Taught(soft=0.3) and result.recover[0].other == "street"
+    assert result.to_json()["teacher"] == {}
     alone = load(TAUGHT.replace('"kd"', '"sea"').replace('other = "street"\n', ""), street="../sounds")
     assert alone.recover[0].settings == settings.Taught(soft=0.3)
 

@@ -16,7 +16,6 @@ from l3mote.memory import HeapError
 from l3mote.model import buffer_heap
 from l3mote.plan import Plan, lowest, plan
 from l3mote.reader import Reader
-from l3mote.ring import SAMPLES
 
 # Heap that package, native kernel and a model's tables take: 33 + 26 + 10 kB measured on the emulated RP2040, precompiled.
 PACKAGE_BYTES = 69_000
@@ -125,17 +124,16 @@ def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool =
     mqtt: does the app have a broker?
     kernels: those that load there, the one to prefer first. The board takes the first that fits, by the same function.
     """
-    ring = SAMPLES if listening else 0
 
     def package(kernel: str) -> int:
         app = (APP_BYTES if listening else 0) + (MQTT_BYTES if mqtt else 0)
         return (PACKAGE_BYTES if kernel in FIXED else FLOAT_PACKAGE_BYTES) + app
 
     def needed(kernel: str) -> int:
-        return heap_for(least(reader, kernel, ring).heap_bytes, package(kernel))
+        return heap_for(least(reader, kernel, listening).heap_bytes, package(kernel))
 
     def attempt(kernel: str) -> tuple[str, Plan]:
-        return kernel, plan(reader, max(0, buffer_heap(heap - package(kernel))), counter(kernel), ring)
+        return kernel, plan(reader, max(0, buffer_heap(heap - package(kernel))), counter(kernel), listening)
 
     try:
         kernel, best = first_that_fits(kernels, attempt)
@@ -159,10 +157,10 @@ def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool =
     }
 
 
-def least(reader: Reader, kernel: str, ring: int) -> Plan:
+def least(reader: Reader, kernel: str, listening: bool) -> Plan:
     """Return the smallest plan."""
     convs = [layer for layer in reader.layers if layer.kind == CONV]
-    return lowest(reader, 0, counter(kernel), convs, ring)
+    return lowest(reader, 0, counter(kernel), convs, listening)
 
 
 def heap_for(buffers: int, package: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from l3host.cli.archive import archived, store
+from l3host.cli.archive import absolute, archived, store
 from l3host.cli.arguments import AUDIO, MODEL, spread
 from l3host.cli.files import Files, by
 from l3host.show import draw, plural, print_json, say, table
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
         from l3host.archive.tasks import ClassifyTask
         from l3host.engines import chosen
 
-        return archived(args, ClassifyTask(args.model, chosen(args.engine)))
+        return archived(args, ClassifyTask(absolute(args.model), chosen(args.engine)))
     from l3host.classify import Classify, labeller
     from l3host.work import jobs_for
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         rows.append(labelled.to_json()) if args.json else classified(labelled)
     if args.json:
         print_json(rows)
-    else:
+    elif files.done:
         by(engine.name)
     return files.status
 

@@ -17,10 +17,9 @@ from l3host.graph.half import rounded
 from l3host.graph.network import Graph
 from l3host.reference import fixed_point, floats
 from l3mote.filters import lowpass
-from l3mote.format import NEVER, silent
+from l3mote.format import NEVER, Frontend, silent
 
 SLOTS = 8  # of a window, as a board measures levels
-HELD = 7680  # samples that two windows may share, at the model's rate: a board's ring less a block
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 
@@ -47,7 +46,7 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
     votes = given.get("votes", 1)
     hop = samples(given["hop"], rate) if "hop" in given else fe.hop
     return Rules(
-        hop=hop if fe.window - hop <= HELD else fe.window,
+        hop=possible(fe, hop),
         window=fe.window,
         thresholds=np.array(thresholds, np.float32),
         smooth=given.get("smooth", 1),
@@ -55,6 +54,22 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
         of=given.get("of", votes),
         refractory=samples(given.get("refractory", 0), rate),
     )
+
+
+def possible(fe: Frontend, hop: int) -> int:
+    """The hop, in samples: windows that overlap follow one another by whole frames, not less than a board has room for.
+
+    It keeps a quarter more rows of the log-mel than a window has, and two windows' frames that reach beyond their ends.
+    """
+    if hop >= fe.window:
+        return hop
+    starts = fe.hop_length * np.arange(fe.frames) - fe.pad_before
+    before, after = int((starts < 0).sum()), int(((starts >= 0) & (starts + fe.n_fft > fe.window)).sum())
+    for frames in range(max(1, before, after), fe.frames):
+        others = int(np.ceil(fe.frames / frames))  # that begin in a window
+        if (others - 2) * (before + after) <= fe.frames // 4 and frames * fe.hop_length >= hop - hop % fe.hop_length:
+            return min(frames * fe.hop_length, fe.window)
+    return fe.window
 
 
 def samples(seconds: float, rate: int) -> int:
