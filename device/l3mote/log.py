@@ -95,9 +95,12 @@ class Log:
         self.torn = False
         n = size(self.paths[self.current])
         if n:
-            with open(self.paths[self.current], "rb") as f:
-                f.seek(n - 1)
-                self.torn = f.read(1) != b"\n"
+            try:
+                with open(self.paths[self.current], "rb") as f:
+                    f.seek(n - 1)
+                    self.torn = f.read(1) != b"\n"
+            except OSError:
+                self.torn = True
 
     def _number(self, path):
         """A file's number, 0 where there is none."""
@@ -144,7 +147,11 @@ class Log:
         with f:
             f.seek(at)
             while True:
-                data = f.readline(MOST)
+                try:
+                    data = f.readline(MOST)
+                except OSError:  # a FAT whose table was torn: what cannot be read must not keep the app from going on
+                    self.corrupt += 1
+                    return
                 if not data:
                     return
                 at += len(data)

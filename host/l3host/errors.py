@@ -9,9 +9,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from l3host.text import clean
+
 
 class L3Error(Exception):
-    """Something the user can act on; the message says what is wrong and what to do."""
+    """Something the user can act on; the message, one line whatever it quotes, says what is wrong and what to do."""
+
+    def __init__(self, message: object):
+        super().__init__(clean(str(message)))
 
 
 # what Python and libraries raise over contents that are not what they should be
