@@ -19,9 +19,12 @@ html_show_sphinx = html_show_copyright = False
 myst_heading_anchors = 3
 
 # What boards alone can import, or compile, is read in its source.
-BOARD_ONLY = ("mic_machine", "mic_circuitpython", "mqtt", "kernels/capture_*", "kernels/native", "kernels/viper")
+BOARD_ONLY = ("mic_machine", "mic_circuitpython", "circuitpython_net", "kernels/capture_*", "kernels/native", "kernels/viper")
 # Scripts for boards, and what derives from the classes of Keras and scikit-learn, which would be imported to be described.
-THIN = ("*/board", "console.py", "*/backend.py", "networks/*.py", "compress/prune.py", "compress/palette.py")
+THIN = (
+    "deploy/remote", "emulate/guest", "console.py", "*/backend.py", "networks/*.py",
+    "compress/prune.py", "compress/palette_tuning.py",
+)  # fmt: skip
 apidoc_automodule_options = ["members"]
 apidoc_modules = [
     {

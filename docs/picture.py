@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from l3host.deploy.monitor import Screen
+from l3host.deploy.screen import Screen
 
 WIDTH = 84
 PORT = "/dev/ttyACM0"

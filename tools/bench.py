@@ -18,24 +18,25 @@ import bench_report
 import numpy as np
 
 from l3host import show
-from l3host.deploy import targets
+from l3host.deploy import remote
 from l3host.emulate import runtimes
-from l3host.emulate.run import job_folder
+from l3host.emulate.emulation import job_folder
 from l3host.errors import L3Error
 from l3host.files import write_bytes
 from l3host.graph.network import Conv, Dense, Graph
 from l3host.l3m.finish import finish
 from l3host.l3m.load import find, load_graph, open_reader
 from l3host.l3m.writer import to_bytes
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
 from l3mote.kernels import FIXED as KERNELS  # those that are measured
 from l3mote.plan import schedule
 
-SCRIPT = Path(__file__).parent / "board" / "kernels.py"
+SCRIPT = Path(__file__).parent / "micropython_scripts" / "bench_kernels.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.
 RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 150_000}}
 # Beside the Cortex-M3: the shipped model, and the layer of one shape natively.
@@ -86,7 +87,7 @@ class Result:
     frame: float = 0.0  # of its log-mel
     frames: int = 0
     layers: list[LayerCost] = field(default_factory=list)
-    facts: dict = field(default_factory=dict)  # of board/job.py
+    facts: dict = field(default_factory=dict)  # of guest/job.py
 
     @property
     def layer(self) -> LayerCost:
@@ -116,7 +117,7 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
         kernel.flat[empty] = 0
         layers.append(Conv(name, kernel / np.sqrt(9 * inputs * share), rng.uniform(-0.1, 0.1, outputs), "relu", pool))
     graph = Graph(front, layers)
-    graph.fixed = fixed.calibrate(graph, rng.integers(-9000, 9000, (2, window)).astype(np.int16))
+    graph.fixed = fixed_point.calibrate(graph, rng.integers(-9000, 9000, (2, window)).astype(np.int16))
     return graph
 
 
@@ -211,7 +212,7 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
         job["plan_heap"] = subject.plan_heap
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
-        shutil.copy(targets.HERE / "board" / "timed.py", library / "timed_model.py")
+        shutil.copy(remote.FOLDER / "timed_model.py", library)
         facts, _ = runtimes.run_job(where, library, folder, job.get("heap"), SCRIPT)
         times = json.loads((folder / "times.json").read_text())
     per_us = where.hz / 1e6 if where.counts else 1000

@@ -12,7 +12,7 @@ from l3host.emulate import runtimes
 from l3host.l3m.load import load_graph
 from l3host.package.library import SOURCE
 
-SCRIPT = Path(__file__).parent / "board/edgel3.py"
+SCRIPT = Path(__file__).parent / "micropython_scripts" / "edgel3_windows.py"
 RUNS = [("8m", "native"), ("768k", "native"), ("640k", "native"), ("512k", "native"), ("768k", "viper"), ("512k", "viper")]
 
 

@@ -26,7 +26,7 @@ from l3host.boards.table import BOARDS, FIRMWARE
 from l3host.cli.inspect import runs
 from l3host.l3m.load import open_reader
 from l3host.pipeline import recipe
-from l3mote.classify import Listener
+from l3mote.listener import Listener
 from l3mote.settings import PER_LABEL, SETTINGS, SHARE
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +61,10 @@ MEANINGS = {
     "log": "path of the log on flash, without `.0.jsonl`; empty: no log",
     "log_bytes": "what the log's two files take together",
     "mqtt_host": "the broker's address; empty: no MQTT",
-    "mqtt_port": "its port",
+    "mqtt_port": "its port (default: 8883 with `mqtt_tls`, else 1883)",
+    "mqtt_tls": "TLS: the CA's certificate (a file that goes to the board) or the broker's fingerprint; empty: clear text",
+    "mqtt_discovery": "Home Assistant's prefix for discovery; empty: it is not told of the board",
+    "ntp_host": "the clock in the network that tells the time of day; empty: the firmware's own counts",
     "mqtt_topic": "topics begin so; the board's `name` follows",
     "mqtt_user": "user, where the broker wants one",
     "mqtt_password": "its password, which stands on the board in clear text",

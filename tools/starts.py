@@ -11,7 +11,7 @@ from pathlib import Path
 from l3host import show
 from l3host.cli import main as l3mote
 from l3host.emulate import rp2040
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "kit"))
 from deployed import COMMAND, FEW, first_line, soft_reboot, with_heap  # type: ignore[import-not-found]

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import h5py
 
 from l3host import costs
-from l3host.errors import MALFORMED, L3Error, reason
+from l3host.errors import L3Error, malformed, reason
 
 MOST_NAMES = 10_000
 WEIGHTS = "model.weights.h5"  # in a .keras
@@ -34,7 +34,7 @@ def look(data: bytes) -> None:
                 data = unpacked(archive, WEIGHTS, costs.FILE_BYTES)
         with opened(data) as file:
             file.visititems(lambda _, item: item[()] if isinstance(item, h5py.Dataset) else None)
-    except MALFORMED as e:
+    except malformed() as e:
         raise L3Error(f"damaged or no Keras file: {reason(e)}") from None
 
 

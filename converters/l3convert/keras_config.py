@@ -26,7 +26,7 @@ def chain(model: dict) -> list[KerasLayer]:
     """The model's layers without weights, in order, an InputLayer first.
 
     model: Keras's {"class_name", "config"}. Raises L3Error for a branch, a shared layer or a class of one's own, and
-    one of MALFORMED for a dictionary that Keras did not write.
+    one of malformed() for a dictionary that Keras did not write.
     """
     kind, config = model["class_name"], model["config"]
     if kind == "Sequential":

@@ -17,7 +17,7 @@ import numpy as np
 from l3convert.hdf5 import WEIGHTS, opened, unpacked
 from l3convert.keras_config import KerasLayer, chain
 from l3host import costs
-from l3host.errors import MALFORMED, L3Error, reason
+from l3host.errors import L3Error, malformed, reason
 
 
 def read(data: bytes) -> list[KerasLayer]:
@@ -32,7 +32,7 @@ def read(data: bytes) -> list[KerasLayer]:
             for layer in layers:
                 if layer.name in groups:
                     layer.weights = _named(layer, groups[layer.name])
-    except MALFORMED as e:
+    except malformed() as e:
         raise L3Error(f"damaged or no .keras file: {reason(e)}") from None
     return layers
 

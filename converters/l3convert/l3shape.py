@@ -9,7 +9,7 @@ import numpy as np
 
 from l3convert import frontends
 from l3convert.keras_config import KerasLayer
-from l3host.errors import MALFORMED
+from l3host.errors import malformed
 from l3host.graph.network import FRONTENDS, Conv, Dense, Graph, frontend
 from l3mote.format import Frontend
 
@@ -27,7 +27,7 @@ def build(layers: list[KerasLayer], frontend_name: str | None = None, embedding_
     for layer in layers:
         try:
             builder.add(layer)
-        except MALFORMED as e:
+        except malformed() as e:
             raise layer.error(f"its configuration or weights make no sense: {type(e).__name__}, {e}") from None
     return builder.finish(layers[-1], embedding_size)
 

@@ -14,7 +14,7 @@ import numpy as np
 from l3convert.hdf5 import opened
 from l3convert.keras_config import KerasLayer, chain
 from l3convert.published import architecture
-from l3host.errors import MALFORMED, L3Error, reason
+from l3host.errors import L3Error, malformed, reason
 
 
 def read(data: bytes) -> list[KerasLayer]:
@@ -22,7 +22,7 @@ def read(data: bytes) -> list[KerasLayer]:
     try:
         with opened(data) as file:
             return _whole_model(file) if "model_config" in file.attrs else architecture(_weights_only(file))
-    except MALFORMED as e:
+    except malformed() as e:
         raise L3Error(f"damaged or no Keras .h5 file: {reason(e)}") from None
 
 

@@ -3,7 +3,7 @@
 import sys
 
 from l3mote import Model
-from l3mote.classify import Listener
+from l3mote.listener import Listener
 from l3mote.wav import Wav
 
 path, clip = sys.argv[1:] or ("model.l3m", "clip.wav")

@@ -5,7 +5,7 @@ every   listens for as long as one answer takes, then is in light sleep for `eve
 wake    measures levels without a gap, and runs the network from a window of `wake_level` on until an answer is through
 
 Each event is a line of JSON on stdout and in the log, each level a line on stdout; both go to the MQTT broker where one is set.
-Times are seconds of sound heard: what passes asleep is not in them.
+Times are seconds of recorded sound: time asleep does not count.
 """
 
 import gc
@@ -13,15 +13,16 @@ import math
 import sys
 import time
 
-from l3mote.limits import RING
+from l3mote.limits import CA, RING
 from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
-from l3mote.output import Output, reason
+from l3mote.output import Output, free, reason
 from l3mote.reader import Reader
 from l3mote.seconds import samples
 
-LATER = 32768  # bytes of heap for what follows the model, measured on the emulated RP2040: driver, modules, lines, files
-# Where they are not left the plan is small, and its steps are short: 26 ms on a Pico, not 59. Then the driver may hold less, too.
+LATER = 32768  # bytes of heap for all that comes after the model, measured on the emulated RP2040: driver, modules, lines, files
+MQTT = 24576  # the same for MQTT: 15 kB that stay, the rest while a connection begins
+# Where less is free the plan is small and its steps are short: 26 ms on a Pico, not 59. Then the driver may hold less, too.
 SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
@@ -33,15 +34,17 @@ def noise_monitor(folder):
     from l3mote.settings import load
 
     settings = load(folder + "/settings.json")
+    if settings["mqtt_tls"] == CA:  # that travels with the deployment
+        settings["mqtt_tls"] = folder + "/" + CA
     del load
     forget("settings")
     listen(folder + "/model.l3m", settings)
 
 
 def listen(path, settings, source=None, clock=None, sleep=None):
-    """Listen with a model for ever, or to the end of a recording.
+    """Listen with a model until stopped, or to the end of a recording.
 
-    settings: all of them, from settings.check or settings.load. source: instead of the one that they name. clock: see Listener.
+    settings: all of them, from settings.check or settings.load. source: replaces the one that they name. clock: see Listener.
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
     output = Output(settings)
@@ -57,12 +60,12 @@ def listen(path, settings, source=None, clock=None, sleep=None):
 
 
 def doze(seconds):
-    """Light sleep, where there is one."""
+    """Sleep, in light sleep where the board has it."""
     if sys.implementation.name == "circuitpython":
         from alarm import light_sleep_until_alarms
         from alarm import time as alarms
 
-        # whole seconds since an epoch: the monotonic clock is a float, which after a year knows no seconds
+        # whole seconds since an epoch: after a year the monotonic clock, a float, no longer resolves seconds
         return light_sleep_until_alarms(alarms.TimeAlarm(epoch_time=time.time() + math.ceil(seconds)))
     try:
         from machine import lightsleep
@@ -73,34 +76,36 @@ def doze(seconds):
         seconds -= 3600
 
 
-def open_model(source):
-    """The model, with a ring, before anything else that stays: its buffers find one piece each while the heap is whole."""
-    return Model(source, ring=RING, later=LATER)
+def open_model(source, later=LATER):
+    """Open the model, with a ring, before anything else that stays: while the heap is whole, each buffer fits in one piece."""
+    return Model(source, ring=RING, later=later)
 
 
 class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
         self.given = source
-        self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # of the driver's buffer, while the heap is whole
+        self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # reserves the driver's buffer while the heap is whole
         reader = Reader(path)
         self._check(reader)
-        self.model = open_model(reader)
+        self.model = open_model(reader, LATER + (MQTT if output.mqtt else 0))
         gc.collect()
         output.keep_hole()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
         self.source = source or self.microphone()
         output.connect(settings)
-        from l3mote.classify import Listener
+        from l3mote.listener import Listener
 
-        __import__("l3mote.filters")  # which a Listener needs, while its file finds a piece to be opened in
+        __import__("l3mote.filters")  # a Listener needs it; loaded while there is a free piece to open its file
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
-        self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until an answer is through
-        self.awake = 0  # windows that the network still runs on, in mode wake
+        self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until there is an answer
+        self.awake = 0  # windows that the network still has to run on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
+        self.muted = False  # by a command: the network does not run
         self.feed, self.fed = lambda: None, 0  # the watchdog, and the samples there were when it was fed last
+        output.show(self)
         self.begin()
 
     def _check(self, reader):
@@ -111,7 +116,7 @@ class Monitor:
         forget("settings")
 
     def has_i2s(self):
-        """Is there a machine.I2S to open, whose buffer comes from our heap?"""
+        """Return whether a machine.I2S will be opened, whose buffer comes from our heap."""
         return not self.given and self.settings["mic"] == "i2s" and sys.implementation.name == "micropython"
 
     def microphone(self):
@@ -133,7 +138,7 @@ class Monitor:
             pass
 
     def steps(self):
-        """The same as run, as a generator that gives control back after every window (or cycle)."""
+        """Do the same as run(), as a generator that yields after every window (or cycle)."""
         turn = self.cycle if self.settings["mode"] == "every" else self.window
         self.watch()
         self.status("listening")
@@ -147,7 +152,7 @@ class Monitor:
                 yield
             except EOFError:
                 break
-            except Exception as e:  # a loose wire or a bad page of flash: say so and try again
+            except Exception as e:  # a loose wire or a bad page of flash: warn and try again
                 broken = True
                 self.output.warn("listening stops for %d s: %s" % (pause, reason(e)))
                 time.sleep(pause)
@@ -180,9 +185,10 @@ class Monitor:
             record["clock"] = "%04d-%02d-%02dT%02d:%02d:%02d" % tuple(time.localtime()[:6])
         record["kernel"], record["hop"] = self.model.kernel_name, self.listener.hop / self.listener.rate
         record["heap"], record["tiles"], record["flash"] = plan.heap_bytes, plan.tiles, plan.flash_bytes
+        if self.output.publisher:
+            record["mqtt"] = self.output.mqtt_heap
         if hasattr(gc, "mem_free"):
-            gc.collect()
-            record["free"] = gc.mem_free()
+            record["free"] = free()
         record.update(self.listener.status())
         self.output.event(record)
 
@@ -207,11 +213,14 @@ class Monitor:
     def emit(self, events):
         for event in events:
             self.alive()
+            self.output.t = self.listener.t
             if event:
                 self.output.event(event)
 
     def wanted(self):
-        """Does the network run on the window that is ready?"""
+        """Return whether the network runs on the window that is ready."""
+        if self.muted:
+            return False
         if self.settings["mode"] != "wake":
             return True
         if self.listener.window_levels()[1] >= self.settings["wake_level"]:
@@ -220,7 +229,7 @@ class Monitor:
         return self.awake >= 0 or any(self.listener.detector.on)
 
     def level(self):
-        """Add up the levels of what was heard; a line of their mean when it is time."""
+        """Add up the levels so far; write their mean as a line when it is due."""
         meter, listener = self.listener.ring.meter, self.listener
         self.slot = max(self.slot, meter.slots - meter.kept)
         while self.slot < meter.slots:  # range() has no number beyond 31 bits
@@ -240,13 +249,13 @@ class Monitor:
         for _ in range(self.answer):
             self.window()
         self.close()
-        self.output.serve(self.feed)  # no sound is taken now, on purpose
+        self.output.serve(self.feed)  # sound is left unread now, on purpose
         self.output.drain(ONLINE)
         self.rest(self.settings["every"])
         self.reopen()
 
     def rest(self, seconds):
-        """Sleep, in pieces that are short enough for the watchdog."""
+        """Sleep, in stretches short enough for the watchdog."""
         piece = self.settings["watchdog"] / 2 or seconds
         while seconds > 0:
             self.feed()

@@ -24,7 +24,7 @@ def times(a, b):
 
 
 def series(x, divisor):
-    """1 + x / d(1) + x^2 / (d(1) d(2)) + ...: sines, exponentials and Bessel functions are such sums."""
+    """1 + x / d(1) + x^2 / (d(1) d(2)) + ...: the form of sines, exponentials and Bessel functions."""
     term, total, k = ONE, ONE, 1
     while term and term != -1:  # -1 is what a negative number is rounded down to
         term = times(term, x) // divisor(k)
@@ -84,7 +84,7 @@ def lowpass(factor):
     for i in range(half):
         x = ONE * (2 * i + 1) // (2 * half - 1)  # the middle is 0, the last coefficient 1
         angle = PI * (2 * i + 1) // (2 * factor)
-        turned = (angle + PI) % (2 * PI) - PI  # the series wants a small angle
+        turned = (angle + PI) % (2 * PI) - PI  # the series converges for small angles
         ideal = times(sinc(turned), turned) * ONE // angle
         taps.append(times(ideal, bessel(times(KAISER, root(ONE - times(x, x))))))
     total = 2 * sum(taps)
@@ -99,13 +99,13 @@ def weighting(rate):
     in 2^-LAG, a low pass that runs twice: y = p y' + b0 x + b1 x'. High passes have the poles of the analogue ones (matched z);
     the low pass has the analogue gain at 0, a fifth and two fifths of the rate. Up to 0.45 of the rate, 0.25 dB off at most.
     """
-    found = []
+    high_passes = []
     for f in POLES:
         a, shift = ONE - exponential(2 * PI * f // (1000 * rate)), 0  # 1 less the place of the pole
         while rounded(a << (shift + 1), ONE) < SECTION:
             shift += 1
-        found += [rounded(a << shift, ONE), shift]
-    return array("i", found + lag(rate))
+        high_passes += [rounded(a << shift, ONE), shift]
+    return array("i", high_passes + lag(rate))
 
 
 def lag(rate):

@@ -1,11 +1,21 @@
-"""What this firmware has. deploy sends this file to a board's prompt as well."""
+"""What this firmware has. `deploy` also sends this file to a board's prompt."""
 
 # what settings.suit() asks for: a module, or a name in one
-FIRMWARE = ("machine.I2S", "audioi2sin", "audiobusio.PDMIn", "rp2", "socket", "network.WLAN")
+FIRMWARE = (
+    "machine.I2S",
+    "audioi2sin",
+    "audiobusio.PDMIn",
+    "rp2",
+    "socket",
+    "tls.SSLContext",
+    "network.WLAN",
+    "adafruit_minimqtt",
+    "wifi.radio",
+)
 
 
 def importable(name):
-    """Does this firmware have a module, or a name in one? settings.suit()'s has(), on the board itself."""
+    """Return whether this firmware has a module, or a name in one: has() of settings.suit(), on the board itself."""
     module, _, inner = name.partition(".")
     try:
         __import__(name)

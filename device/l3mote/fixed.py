@@ -1,4 +1,4 @@
-"""The FIXED section: power-of-two scales, tables of the integer front-end (FORMAT.md, host/l3host/reference/fixed.py)."""
+"""The FIXED section: power-of-two scales, tables of the integer front-end (FORMAT.md, host/l3host/reference/fixed_point.py)."""
 
 import struct
 from array import array
@@ -6,7 +6,7 @@ from array import array
 from l3mote import format as fmt
 from l3mote.format import FormatError, align, log2
 
-MOST_WEIGHTS = 1 << 24  # of a band, added up: 32767 times so much, divided by 256, is below 2^31
+MOST_WEIGHTS = 1 << 24  # sum of a band's weights: times 32767 and divided by 256 it stays below 2^31
 
 
 class Fixed:
@@ -59,7 +59,7 @@ class Fixed:
         if not 8 <= self.input_bits <= 15 or self.frame_bits != 28 - log2(fe.n_fft) or not 0 <= self.scale[3] <= 24:
             raise self.error("an input scale is out of range")
         if self.silence >= 0:
-            raise self.error("silence is %d, a level below 0 is due" % self.silence)
+            raise self.error("silence is %d, must be negative" % self.silence)
         if sum(self.count) != n_weights:
             raise self.error("counts add up to %d, there are %d weights" % (sum(self.count), n_weights))
         for first, count in zip(self.first, self.count):
@@ -84,5 +84,5 @@ class Fixed:
 
 
 def numbers(data, typecode, start, stop):
-    """An array of little-endian numbers from bytes start..stop-1: every board that this runs on is little-endian."""
+    """Return bytes start..stop-1 as an array of little-endian numbers: every board that this runs on is little-endian."""
     return array(typecode, data[start:stop])

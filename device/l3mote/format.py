@@ -1,4 +1,4 @@
-"""The .l3m file: every constant and struct of FORMAT.md, and what its records say. reader.py reads them.
+"""The .l3m file: every constant and struct of FORMAT.md, and the records it is made of. reader.py reads them.
 
 Runs unchanged on MicroPython, CircuitPython and CPython.
 """
@@ -8,7 +8,7 @@ import struct
 MAGIC = b"\x89L3M"
 FORMAT_VERSION = 1
 SECTIONS = ("FRONTEND", "LAYERS", "LABELS", "SELFTEST", "PROVENANCE", "WEIGHTS", "FIXED")
-REQUIRED_SECTIONS = 6  # FIXED only stands in a calibrated file
+REQUIRED_SECTIONS = 6  # only a calibrated file has FIXED
 
 HEADER = "<4sHHII"
 SECTION = "<HHII"
@@ -44,7 +44,7 @@ PALETTE_BYTES = 512
 SKIP = 255  # position byte: move on 255 places without a value
 NIBBLE_SKIP = 15  # the same for half a byte
 
-# What a reader is prepared to believe, so that no count can make it allocate without bound.
+# Limits that a reader enforces, so that no count in a file can make it allocate without bound.
 MAX_LAYERS = 32
 MAX_OUTPUTS = 4096
 MAX_WINDOW = 192000
@@ -59,12 +59,12 @@ class FormatError(ValueError):
 
 
 def align(n):
-    """n rounded up to a multiple of 4."""
+    """Return n rounded up to a multiple of 4."""
     return (n + 3) & ~3
 
 
 def log2(n):
-    """Of a power of two."""
+    """Return the logarithm of a power of two."""
     bits = 0
     while n > 1:
         n >>= 1
@@ -73,7 +73,7 @@ def log2(n):
 
 
 def finite(x):
-    """False for infinities and NaN."""
+    """Return False for infinities and NaN."""
     return x - x == 0
 
 
@@ -134,7 +134,7 @@ class Layer:
 
 
 class Chunk:
-    """Where the parts of the chunk now in the buffer stand (byte offsets into it)."""
+    """Byte offsets, in the buffer, of the parts of the chunk that it holds now."""
 
     def __init__(self, layer):
         self.layer = layer
@@ -143,11 +143,11 @@ class Chunk:
         self.biases = self.counts = self.values = self.positions = 0
         self.n_values = 0
         self.n_position_bytes = 0
-        self.palette = 0  # where the layer's palette stands, if it has one
+        self.palette = 0  # offset of the layer's palette, if it has one
         self.at = 0  # file offset of the payload, for messages
 
     def locate(self, filters, n_position_bytes, n_values):
-        """Set the offsets of a chunk of so many filters, bytes of positions and values."""
+        """Set the offsets of a chunk with so many filters, bytes of positions and values."""
         self.filters, self.n_position_bytes, self.n_values = filters, n_position_bytes, n_values
         self.counts = self.values = 4 * filters
         if self.layer.code:
@@ -155,7 +155,7 @@ class Chunk:
         self.positions = self.values + self.layer.value_bytes * n_values
 
     def count(self, buffer, f):
-        """Weights that filter f of this chunk has in the file, never more than layer.taps."""
+        """Return how many weights filter f of this chunk has in the file, never more than layer.taps."""
         if not self.layer.code:
             return self.layer.taps
         n = struct.unpack_from("<H", buffer, self.counts + 2 * f)[0]
@@ -170,7 +170,7 @@ class Chunk:
         return value
 
     def bits(self, buffer, at):
-        """The float16, as an integer, of the value that stands at byte `at`."""
+        """Return the bits of the float16 value at byte `at`."""
         if self.layer.palette:
             at = self.palette + 2 * buffer[at]
         return buffer[at] | buffer[at + 1] << 8
@@ -180,7 +180,7 @@ class Chunk:
 
 
 def half(bits):
-    """The value of a float16 given as an integer; ValueError for infinity, NaN and subnormals."""
+    """Return the value of a float16 given as its bits. Raises ValueError for infinity, NaN and subnormals."""
     exponent = bits >> 10 & 31
     if exponent == 31 or (exponent == 0 and bits & 1023):
         raise ValueError("0x%04x" % bits)

@@ -9,7 +9,7 @@ DB = 5 / math.log(10)  # 10 log10 of a square root, from a natural logarithm
 
 
 def mel_edges(fe):
-    """Corner frequencies in Hz of the bands' triangles, bands + 2 of them, evenly spaced on the HTK mel scale."""
+    """Return the corner frequencies in Hz of the bands' triangles, bands + 2 of them, evenly spaced on the HTK mel scale."""
     low = math.log(1 + fe.fmin / 700)
     step = (math.log(1 + fe.fmax / 700) - low) / (fe.bands + 1)
     return [700 * (math.exp(low + i * step) - 1) for i in range(fe.bands + 2)]
@@ -74,7 +74,7 @@ class LogMel:
         return loudest
 
     def _normalise(self, data, pitch, loudest):
-        """Relative to the window's maximum, clipped, then the input batch norm."""
+        """Make the values relative to the window's maximum, clip them, then apply the input batch norm."""
         fe = self.fe
         for t in range(fe.frames):
             at = (t + 1) * pitch + 1

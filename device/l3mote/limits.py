@@ -1,12 +1,13 @@
-"""What settings, model and source of sound must agree in: apart from what uses it, which small heaps hold after the model only."""
+"""What settings, model and source of sound must agree on. A module of its own: small heaps load its users only after the model."""
 
 from array import array
 
-RATE = 16000  # of a microphone, unless the settings say another: what every driver and microphone can, and twice the models' 8,000
-BLOCK = 512  # samples asked of a source at once
+RATE = 16000  # of a microphone, by default: every driver and microphone has it, and it is twice the models' 8,000
+BLOCK = 512  # samples read from a source at once
 MAX_FACTOR = 12
-OFF_RATE = 3  # per cent by which a source's rate may be off a multiple of the model's: drivers round
-PER_LABEL = "threshold."  # threshold.dog=0.6: one label's own
+OFF_RATE = 3  # per cent that a source's rate may be off a multiple of the model's: drivers round
+PER_LABEL = "threshold."  # threshold.dog=0.6: the threshold of one label
+CA = "ca.der"  # beside a deployed model: the certificate of the CA that mqtt_tls names
 RING = 8192  # samples that the app keeps while the network runs: 16 kB
 
 # What the setting `mic` may be: the settings that each source needs, in the order in which they are asked for.
@@ -18,12 +19,12 @@ class SoundError(ValueError):
 
 
 def possible_hop(window, hop):
-    """hop; or the window, where the ring could not hold what two windows share: they then follow one another."""
+    """Return hop, or the window where the ring cannot hold what two windows share: they then follow one another."""
     return hop if window - hop <= RING - BLOCK else window
 
 
 def decimation(rate, wanted):
-    """How many of a source's samples make one of the model's: rate / wanted, rounded.
+    """Return how many of a source's samples make one of the model's: rate / wanted, rounded.
 
     Raises SoundError unless rate is within OFF_RATE of 1 to MAX_FACTOR times wanted.
     """
@@ -35,21 +36,21 @@ def decimation(rate, wanted):
 
 
 def kept_rate(rate, wanted):
-    """Samples a second that are kept of a source's `rate`, to the nearest whole number."""
+    """Return the samples a second that are kept of a source's `rate`, to the nearest whole number."""
     factor = decimation(rate, wanted)
     return (2 * rate + factor) // (2 * factor)
 
 
 def thresholds(labels, own, settings):
-    """A threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
-    found = array("f", own)
-    for i in range(len(found)):
+    """Return a threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
+    values = array("f", own)
+    for i in range(len(values)):
         if settings.get("threshold") is not None:
-            found[i] = settings["threshold"]
+            values[i] = settings["threshold"]
     for key in settings:
         if key.startswith(PER_LABEL) and settings[key] is not None:
             label = key[len(PER_LABEL) :]
             if label not in labels:
-                raise SoundError("%s: the model has no label %s, but %s" % (key, label, ", ".join(labels)))
-            found[labels.index(label)] = settings[key]
-    return found
+                raise SoundError("%s: the model has no label %s; its labels are %s" % (key, label, ", ".join(labels)))
+            values[labels.index(label)] = settings[key]
+    return values

@@ -4,9 +4,9 @@ A line is a JSON object whose last key is its checksum: {"event": "start", "labe
 hex digits, of the line's bytes before `, "crc"`. Each file begins with a line of its own, {"log": N, ...}: the file of the greater
 N is the one that is written.
 
-Power may go at any byte. A file is appended to or begun anew, never changed and never renamed: a FAT that loses power amid a rename
-can have two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next one
-starts afresh. (A FAT on bare flash may lose more: a sector that is rewritten takes its neighbours with it.)
+Power can fail after any byte. A file is appended to or begun anew, never changed and never renamed: a FAT that loses power in a
+rename can have two names for the same blocks. So a line whose append() returned is there, and only the last can be torn; the next
+line starts afresh. (A FAT on bare flash may lose more: a sector that is rewritten takes its neighbours with it.)
 """
 
 import json
@@ -19,25 +19,37 @@ from l3mote.seconds import Seconds
 MOST = 1024  # bytes of a line: what reading a damaged file may take
 CRC = ', "crc": "%08x"}'
 CRC_BYTES = 20
+FIRST = ("event", "label", "t")  # keys in front of the others
 
 
-def seal(record):
-    """The line, without its end, of a record (a dict that is not empty)."""
-    body = text(record)[:-1]
+def seal(record, last=""):
+    """Return the line, without its end, of a record (a dict that is not empty). last: text of a last key."""
+    return _sealed(text(record)[:-1] + last)
+
+
+def reseal(line, change):
+    """Return a line sealed again after a function has changed what stands before its checksum."""
+    return _sealed(change(line[:-CRC_BYTES]))
+
+
+def _sealed(body):
     return body + CRC % crc32(body.encode())
 
 
 def text(record):
-    """A dict as JSON: keys in order, because MicroPython's dicts have none, and Seconds as they print."""
-    return "{" + ", ".join(["%s: %s" % (json.dumps(key), _value(record[key])) for key in sorted(record)]) + "}"
+    """Return a dict as JSON: keys in order, because MicroPython's dicts have none, and Seconds as they print."""
+    keys = [key for key in FIRST if key in record] + [key for key in sorted(record) if key not in FIRST]
+    return "{" + ", ".join(["%s: %s" % (json.dumps(key), _value(record[key])) for key in keys]) + "}"
 
 
 def _value(value):
+    if isinstance(value, dict):
+        return text(value)
     return repr(value) if isinstance(value, Seconds) else json.dumps(value)
 
 
 def unseal(line):
-    """The record of a line (bytes), or None where the checksum does not agree."""
+    """Return the record of a line (bytes), or None where the checksum does not match."""
     body = line[:-CRC_BYTES]
     if not body or line[-CRC_BYTES:] != (CRC % crc32(body)).encode():
         return None
@@ -48,7 +60,7 @@ def unseal(line):
 
 
 def size(path):
-    """Bytes of a file, 0 where there is none."""
+    """Return the size of a file in bytes, 0 if it does not exist."""
     try:
         return os.stat(path)[6]
     except OSError:
@@ -58,7 +70,7 @@ def size(path):
 class Log:
     """Lines in path.0.jsonl and path.1.jsonl, `limit` bytes of flash at most: when one file is full, the older one is begun anew.
 
-    .corrupt counts the lines that the last reading skipped.
+    .corrupt counts the lines that the last read skipped.
     """
 
     def __init__(self, path, limit):
@@ -84,12 +96,12 @@ class Log:
             else:
                 self._begin(data)
         except OSError:
-            self.current = None  # look again at what is there
+            self.current = None  # scan the files again
             raise
         self.torn = False
 
     def _scan(self):
-        """Which file is current, and is its last line whole?"""
+        """Find out which file is current, and whether its last line is whole."""
         self.numbers = [self._number(path) for path in self.paths]
         self.current = 0 if self.numbers[0] >= self.numbers[1] else 1
         self.torn = False
@@ -103,7 +115,7 @@ class Log:
                 self.torn = True
 
     def _number(self, path):
-        """A file's number, 0 where there is none."""
+        """Return a file's number, 0 if it does not exist."""
         try:
             with open(path, "rb") as f:
                 return (unseal(f.readline(MOST)[:-1]) or {}).get("log", 0)
@@ -111,7 +123,7 @@ class Log:
             return 0
 
     def _begin(self, data):
-        """Begin the older file anew, with this line in it."""
+        """Start the older file over, with this line in it."""
         number = self.numbers[self.current] + 1
         i = 1 - self.current if number > 1 else self.current
         self._drop(i)
@@ -128,10 +140,10 @@ class Log:
         with open(self.paths[self.current], mode) as f:
             f.write(data)
         if sys.implementation.name == "circuitpython":
-            os.sync()  # it keeps the last sector in memory for a second
+            os.sync()  # FAT keeps the last sector in memory for a second
 
     def lines(self):
-        """Yield (line, record), the oldest first. Lines whose checksum does not agree are skipped and counted."""
+        """Yield (line, record), the oldest first. Lines whose checksum does not match are skipped and counted."""
         self._scan()
         self.corrupt = 0
         for i in (1 - self.current, self.current):

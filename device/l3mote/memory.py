@@ -1,13 +1,13 @@
-"""The heap: what is free in it and in how many pieces, and how what is large finds room.
+"""The heap: how much is free, in how many pieces, and how large buffers get room.
 
-MicroPython never moves what it has allocated, so a small object amid a free piece halves it for as long as it lives.
+MicroPython never moves what it has allocated, so a small object in the middle of a free piece halves it for as long as it lives.
 """
 
 import gc
 import sys
 
-GARBAGE = 4096  # bytes allocated while opening a model before they are collected: what stays must not stand scattered
-RESERVE = 4096  # bytes left for Python's own small objects; a sixteenth more is too fragmented to count on
+GARBAGE = 4096  # bytes allocated between collections while a model opens: else what stays lies scattered
+RESERVE = 4096  # bytes for Python's own small objects; a sixteenth more is too fragmented to count on
 
 
 class HeapError(MemoryError):
@@ -17,12 +17,12 @@ class HeapError(MemoryError):
 
 
 def buffer_heap(free):
-    """Bytes that a model's buffers may take of `free` bytes of heap."""
+    """Return the bytes that a model's buffers may take of `free` bytes of heap."""
     return free * 15 // 16 - RESERVE
 
 
 def largest_piece():
-    """Bytes of the largest block that could be allocated now, by bisection to 16."""
+    """Return the bytes of the largest block that can be allocated now, by bisection to 16."""
     gc.collect()
     least, most = 0, gc.mem_free() // 16
     while least < most:
@@ -36,20 +36,23 @@ def largest_piece():
     return 16 * least
 
 
-def no_room(needed):
-    """The HeapError of buffers of so many bytes that this heap has no room for."""
-    piece = largest_piece()
-    free = gc.mem_free()
-    error = HeapError(
-        "the model needs %d bytes of heap for its buffers and %d beside them: %d are free, the largest piece %d"
-        % (needed, RESERVE + (needed + RESERVE) // 15, free, piece)
-    )
-    error.missing = max(0, needed - buffer_heap(free))
+def heap_error(needed, free, missing):
+    """Return the HeapError for buffers of so many bytes. free: what is free instead, as text."""
+    error = HeapError("the model needs %d bytes of heap for its buffers%s" % (needed, free))
+    error.missing = missing
     return error
 
 
+def no_room(needed):
+    """Return the HeapError for buffers of so many bytes that this heap cannot hold."""
+    piece = largest_piece()
+    free = gc.mem_free()
+    there = " and %d beside them: %d are free, the largest piece %d" % (RESERVE + (needed + RESERVE) // 15, free, piece)
+    return heap_error(needed, there, max(0, needed - buffer_heap(free)))
+
+
 def collect_after(n):
-    """Have garbage collected whenever n more bytes are allocated; returns the setting before. MicroPython alone has this."""
+    """Collect garbage whenever n more bytes are allocated; return the previous setting. Only MicroPython has this."""
     threshold = getattr(gc, "threshold", None)
     if threshold is None:
         return None
@@ -59,7 +62,7 @@ def collect_after(n):
 
 
 class Plain:
-    """Another object's attributes, but for some, without its class, whose module can then be forgotten."""
+    """Another object's attributes, except `without`, in a plain object: the other's module can then be forgotten."""
 
     def __init__(self, other, without=()):
         for name in other.__dict__:
@@ -68,7 +71,7 @@ class Plain:
 
 
 class Zeros:
-    """n zeros for array(), which takes its memory once where the number is known; made from bytes, it takes it twice."""
+    """n zeros for array(), which allocates once if it knows the length; made from bytes, it allocates twice."""
 
     def __init__(self, n):
         self.n = n
@@ -81,7 +84,7 @@ class Zeros:
 
 
 def forget(module):
-    """Give back the memory of a module that has done its work, "plan" say. It loads again where it is asked for.
+    """Free the memory of a module that has done its work, such as "plan". It loads again when it is imported again.
 
     Only where memory is short: CPython keeps it.
     """

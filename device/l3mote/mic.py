@@ -1,6 +1,6 @@
 """Where sound comes from. Every source has the same few names:
 
-- rate: samples a second, as many as really come where a driver rounds what it was asked for
+- rate: samples a second, the true rate where a driver rounds the one it was asked for
 - readinto(x): writes samples to x, a buffer of int16, without waiting; returns how many: 0 when there is none yet, -1 when the
   sound is over
 - live: sound goes on whether it is read or not (a file waits)
@@ -14,7 +14,7 @@ from l3mote.limits import RATE, SOURCES, SoundError
 
 
 class Callback:
-    """Sound from your own function(x), which does what readinto does."""
+    """Sound from your own function(x), which does what readinto() does."""
 
     live = True
     overruns = 0
@@ -28,7 +28,7 @@ class Callback:
 
 
 def open_source(settings, ibuf=None):
-    """The source that the app's settings name. ibuf: bytes that MicroPython's I2S holds, None: mic_machine's own.
+    """Open the source that the app's settings name. ibuf: bytes of MicroPython's I2S buffer, None: mic_machine's default.
 
     Raises SoundError, OSError and what a driver raises.
     """

@@ -1,7 +1,7 @@
 """Microphones on CircuitPython: audioi2sin.I2SIn (CircuitPython 10.3) and audiobusio.PDMIn. Their record() waits for its samples.
 
-I2SIn goes on recording in the background, so asking it only for samples that are due costs no time. PDMIn records while record()
-runs and not otherwise: it hears nothing while a model runs.
+I2SIn records in the background, so asking it only for samples that are due costs no time. PDMIn records only while record()
+runs: it misses all sound while a model runs.
 """
 
 import time
@@ -16,7 +16,7 @@ FRAMES = 256  # recorded at once
 
 
 def pin(name):
-    """A pin by its name in board. Raises SoundError."""
+    """Return a pin by its name in `board`. Raises SoundError."""
     if not hasattr(board, str(name)):
         raise SoundError("this board has no pin called %s: dir(board) lists them" % name)
     return getattr(board, str(name))
@@ -25,7 +25,7 @@ def pin(name):
 class Recorder:
     """What both have in common. driver.record(raw, n) fills raw with n samples, or fewer, and returns how many.
 
-    rate: what was asked for; the driver's own is taken where that is near. Overruns count from the first look on.
+    rate: the one asked for; the driver's own is used where it is close. Overruns count from the first read on.
     Raises SoundError.
     """
 
@@ -42,7 +42,7 @@ class Recorder:
         self.since, self.got = None, 0
 
     def due(self):
-        """Samples since the last of them was taken."""
+        """Return the samples that came since the last was read."""
         if self.since is None:
             self.since = time.monotonic_ns()
         return self.samples(self.since) - self.got
@@ -52,18 +52,18 @@ class Recorder:
 
     def record(self, x):
         n = self.driver.record(self.raw, FRAMES * self.words) // self.words
-        self.p[2] = n  # what is behind is old sound
+        self.p[2] = n  # what follows is old sound
         self.kernel.take(self.raw, x, self.p)
         self.overruns += FRAMES - n
         self.got += FRAMES
         return n
 
     def go_on(self):
-        """Count from now."""
+        """Count samples from now on."""
         self.since, self.got = time.monotonic_ns(), 0
 
     def lose(self, samples):
-        """Some were not recorded."""
+        """Count samples that were not recorded."""
         self.overruns += max(1, samples)
         self.go_on()
 
@@ -90,7 +90,7 @@ class I2SIn(Recorder):
 
     def readinto(self, x):
         if self.since is None:
-            self.overflowed()  # before, nobody asked for its samples
+            self.overflowed()  # samples from before the first read do not count
         due = self.due()
         if len(x) < FRAMES or due < FRAMES:
             return 0
@@ -99,11 +99,11 @@ class I2SIn(Recorder):
         if self.overflowed():
             self.lose(due - FRAMES)
         elif self.samples(before) > FRAMES // 2:
-            self.go_on()  # it had to wait: its clock is slower than ours
+            self.go_on()  # record() had to wait: the driver's clock is slower than ours
         return n
 
     def overflowed(self):
-        """Has the driver dropped samples since it was last asked?"""
+        """Return whether the driver dropped samples since the last call."""
         return self.says_overflow and self.driver.overflow
 
 

@@ -1,4 +1,4 @@
-"""A microphone at MicroPython's machine.I2S: ESP32, RP2, STM32 and i.MX RT."""
+"""A microphone on MicroPython's machine.I2S: ESP32, RP2, STM32 and i.MX RT."""
 
 import select
 import time
@@ -10,17 +10,17 @@ from machine import Pin
 from l3mote.kernels.forms import choose
 from l3mote.memory import Zeros
 
-FRAMES = 256  # taken from the driver at once
-SLACK = 512  # samples by which a driver's buffers and its clock may differ from ours between two looks
+FRAMES = 256  # read from the driver at once
+SLACK = 512  # samples by which a driver's buffers and clock may differ from ours between two reads
 HELD = 10  # the driver holds a tenth of a second...
-DRIVER_FRAME = 8  # ...in two slots of 32 bits, whatever is asked of it; RP2 takes it from our heap: 12.8 kB at 16 kHz
-take = choose()[1].take  # here, so that no file is opened where the driver's buffer is to go
+DRIVER_FRAME = 8  # ...in two slots of 32 bits, whatever the settings; RP2 takes it from our heap: 12.8 kB at 16 kHz
+take = choose()[1].take  # imported now, so that no file is opened in the place of the driver's buffer
 
 
 class I2S:
     """sck, ws, sd: pins (numbers or names). bits: of a slot, 16 or 32 (24-bit microphones: 32); the upper 16 are taken.
 
-    The left channel is the driver's MONO; the right one is picked from its STEREO. ibuf: bytes that the driver holds. number: of
+    The left channel is the driver's MONO; the right one is picked from its STEREO. ibuf: bytes of the driver's buffer. number: of
     the port's I2S: 0 or 1 on ESP32 and RP2, 1 or 2 on STM32 and i.MX RT. Overruns count from the first readinto() on.
     Raises what the driver raises: ValueError, OSError.
     """
@@ -45,7 +45,7 @@ class I2S:
         self.since, self.got = None, 0
 
     def readinto(self, x):
-        if self.since is None:  # what the driver dropped before, nobody asked for
+        if self.since is None:  # what the driver dropped before the first read does not count
             self.since = time.ticks_us()
         n = min(len(x), FRAMES)
         done = (self.driver.readinto(self.view[: n * self.frame // 2]) or 0) // self.frame
@@ -58,7 +58,7 @@ class I2S:
         return done
 
     def _count(self):
-        """The driver is empty: what should have come since it last was, less what came, it dropped, without a word."""
+        """Count what an empty driver dropped without a report: samples due since it last was empty, less those that came."""
         now = time.ticks_us()
         late = time.ticks_diff(now, self.since) * self.rate // 1000000 - self.got
         if late > SLACK:

@@ -22,14 +22,14 @@ class Plane:
 
     def __init__(self, kernel, channels, rows, pitch, data=None):
         self.channels = channels
-        self.rows = rows  # stored, as pitch is of columns
+        self.rows = rows  # stored rows; pitch: stored columns
         self.pitch = pitch
         self.size = rows * pitch
         self.data = kernel.plane(channels, self.size) if data is None else data
         self.top = 0
 
     def place(self, left, first, cols, step=1):
-        """Columns first..first+cols-1 get filled, each with the maximum of `step` columns of the convolution that fills it."""
+        """Fill columns first..first+cols-1 from now on, each with the maximum of `step` columns of the convolution before."""
         self.left, self.first, self.cols, self.step = left, first, cols, step
         self.inset = first - left
 
@@ -40,8 +40,8 @@ class Model:
     source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first, in kernels.order, that loads and whose plan fits); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
-    ring: samples of the ring for a Listener, which then is in the plan. .ring is it, array('h').
-    later: bytes of heap to leave for what comes after the model, unless only the smallest plan leaves less.
+    ring: samples of a Listener's ring, which the plan then includes. .ring is its buffer, array('h').
+    later: bytes of heap to leave free for what comes after the model; only the smallest plan may leave less.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
@@ -70,11 +70,11 @@ class Model:
         """Plan and allocate for a kernel."""
         self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
         if self.arithmetic == "fixed":
-            calibrated(self.reader)  # its tables are in the heap before the plan looks at what is free
+            calibrated(self.reader)  # loads its tables into the heap before the plan measures what is free
         self._fit(module, heap, ring, later)
 
     def _fit(self, module, heap, ring, later):
-        """Plan and allocate. What is free may be in pieces that do not hold the plan: then plan for less, to the least."""
+        """Plan and allocate. Where the free heap is in pieces too small for the plan, plan for less, down to the smallest plan."""
         if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
             self.plan = self._plan(module, heap, ring)
             return self._allocate(module)
@@ -96,28 +96,28 @@ class Model:
                 heap = tried * 15 // 16
 
     def _plan(self, module, heap, ring):
-        from l3mote.plan import plan  # here, because it is forgotten before its plan is allocated
+        from l3mote.plan import plan  # here, because the module is forgotten before its plan is allocated
 
-        found = plan(self.reader, heap, module, ring)
+        chosen = plan(self.reader, heap, module, ring)
         del plan
-        found = Plain(found, ("buffers",))  # a list for people: 1 kB
+        chosen = Plain(chosen, ("buffers",))  # a list for people: 1 kB
         forget("plan")
-        return found
+        return chosen
 
     def close(self):
         self.reader.close()
 
     def _allocate(self, module):
-        """Every buffer, the largest first, so that small ones do not split the heap before the large ones are in."""
+        """Allocate every buffer, the largest first, so that small ones do not split the heap before the large ones are in."""
         reader = self.reader
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [(module.itemsize * max(vector_sizes(reader)), self._make_vectors)]
-        self._make_pcm()  # before the kernel, whose small objects would stand in their place
+        self._make_pcm()  # before the kernel, whose small objects would take its place
         if self.plan.ring:
             self._make_ring()
         self.kernel = module.Kernel(self.plan, reader)
-        self.chunk = getattr(self.kernel, "chunk", None)
+        self.chunk = self.kernel.chunk
         if self.chunk is None:
             makers.append((self.plan.chunk_bytes, self._make_chunk))
         for i, shape in enumerate(self.plan.shapes):
@@ -157,7 +157,7 @@ class Model:
         return make
 
     def _share_window(self):
-        """Planes in the memory of the samples."""
+        """Place planes in the memory of the samples."""
         window, at = memoryview(self.pcm), 0
         for i in self.plan.shared:
             channels, rows, pitch = self.plan.shapes[i]
@@ -167,24 +167,24 @@ class Model:
 
     @property
     def embedding(self):
-        """The last window's embedding, in the published order (band, time, channel)."""
+        """Return the last window's embedding, in the published order (band, time, channel)."""
         return self.kernel.floats(self.vectors[0], len(self.convs) - 1)
 
     def run(self):
-        """Scores (or the embedding) of the window in .pcm, which is overwritten. The result is overwritten by the next run."""
+        """Return the scores (or embedding) of the window in .pcm, which is overwritten. The next run overwrites the result."""
         for _ in self.steps():
             pass
         return self.output
 
     def steps(self):
-        """The same as run, as a generator that gives control back after every frame and every chunk."""
+        """Do the same as run(), as a generator that yields after every frame and every chunk."""
         for _ in self.logmel.steps(self.pcm, self.planes[0]):
             yield
         for _ in self.network_steps():
             yield
 
     def network_steps(self):
-        """Run the layers on what the log-mel plane holds."""
+        """Run the layers on the log-mel plane."""
         for tile in range(self.plan.tiles):
             self._place(spans(self.convs, tile, self.plan.width))
             for _ in self._tile_steps():
@@ -194,7 +194,7 @@ class Model:
             yield
 
     def _place(self, spans):
-        """Give the planes the columns of a tile, whose convolutions compute these; zero their borders."""
+        """Set the planes to the columns that a tile's convolutions compute; zero their borders."""
         planes, last = self.planes, len(self.convs) - 1
         for i, plane in enumerate(planes[:-1]):
             plane.top = -1
@@ -217,20 +217,20 @@ class Model:
                 yield
             if self.observer:
                 self.observer(i, first // layer.pool_rows, stop // layer.pool_rows, dst)
-            if i:  # the log-mel plane stands whole, the others slide
+            if i:  # the log-mel plane is whole, the others slide
                 kernel.slide(src, stop - first)
                 src.top = stop - 1
 
     def _flatten(self):
-        """The last plane into the embedding. Tiles that share a group of the pool leave the greatest of their values."""
+        """Copy the last plane into the embedding. Tiles that share a group of the pool leave the maximum of their values."""
         plane, layer = self.planes[-1], self.convs[-1]
         column = plane.first * plane.step
         at = column // layer.pool_cols * layer.out_rows * plane.channels
-        opening = column % layer.pool_cols == 0  # where a group's rest has a tile of its own, the tile has no other column
+        opening = column % layer.pool_cols == 0  # a tile that has the rest of a group has no other column
         self.kernel.flatten(plane, self.vectors[0], layer.out_rows, at, opening)
 
     def _head(self):
-        """The dense layers; then .output, the scores by label, or the embedding of a network without a head."""
+        """Run the dense layers and set .output: the scores by label, or the embedding of a network without a head."""
         n = len(self.convs)
         if n == len(self.layers):
             self.output = self.embedding
@@ -264,7 +264,7 @@ class Model:
 
 
 def activate(y, activation):
-    """Softmax, sigmoid or ReLU in place, over a short vector."""
+    """Apply softmax, sigmoid or ReLU in place to a short vector."""
     n = len(y)
     if activation == SOFTMAX:
         top = max(y)

@@ -1,249 +1,226 @@
-"""Events to an MQTT broker, with a queue on flash for the time when there is none.
+"""Events to an MQTT broker, with a queue on flash for the time when it cannot be reached. Topics:
 
-Lines go out with QoS 1: one leaves the queue when the broker has acknowledged it. So nothing is lost while the queue has room, and
-a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines go, counted in .dropped.
+- `TOPIC/NAME`: every line, with QoS 1: it leaves the queue when the broker has acknowledged it. So nothing is lost while the queue
+  has room, and a line whose acknowledgement was lost comes twice. When the queue is full its oldest lines are dropped, and counted.
+- `TOPIC/NAME/availability`: online; offline comes from the broker when it has lost us (a last will).
+- `TOPIC/NAME/state/LABEL`: ON or OFF. `level`, `event`, `status`, `warning`: the newest line of each. More are in mqtt_home.py.
+
+All but the first are retained and sent again after each connection: QoS 0 is enough for them.
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker sends. That is
-half of what the ring of samples holds, and between() keeps the ring filled meanwhile. What is not done by then goes on in the next
-call, until PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
+half of what the ring of samples holds, and between() keeps the ring filled meanwhile. The rest continues in the next call, until
+PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
 """
 
 import errno
-import select
-import socket
+import sys
 import time
 from binascii import hexlify
 
-from l3mote import mqtt_packets as packets
-from l3mote.log import Log
+from l3mote import ticks
+from l3mote.log import reseal
+from l3mote.memory import forget
+from l3mote.mqtt_queue import Queue
+from l3mote.utc import Clock
 
 SECONDS = 0.5
 SLICE = 5  # ms between two calls of between()
-PIECE = 64  # bytes read at once: 16 acknowledgements
 PATIENCE = 10  # seconds for a connection, or an answer
 KEEPALIVE = 120  # seconds; Mosquitto refuses clients without one
 BACKOFF = (1, 300)  # seconds between attempts to connect: doubled from the first to the second
-NUMBERS = 65535  # of packets: 1 to so many, and from 1 on again
-
-
-class Queue(Log):
-    """A log from which the oldest line can be taken. What was taken of a file that still has others comes again after a restart."""
-
-    def __init__(self, path, limit):
-        Log.__init__(self, path, limit)
-        self.taken = [0, 0]  # bytes of each file
-        self.left = [0, 0]  # lines of each file
-        self.dropped = 0
-        for i in (0, 1):
-            for _ in self._read(i, 0):
-                self.left[i] += 1
-
-    @property
-    def waiting(self):
-        return self.left[0] + self.left[1]
-
-    def append(self, line):
-        Log.append(self, line)
-        self.left[self.current] += 1
-
-    def oldest(self):
-        """The line that waits longest, or None. Files with no line left are removed."""
-        if self.current is None:
-            self._scan()
-        for i in (1 - self.current, self.current):
-            line = self._first(i)
-            if line:
-                return line
-            self.left[i] = 0
-            self._drop(i)
-        return None
-
-    def _first(self, i):
-        reader = self._read(i, self.taken[i])
-        try:
-            for line, _, end in reader:
-                self.place = i, end
-                return line
-        finally:
-            reader.close()  # the file
-        return None
-
-    def take(self):
-        """Take the line that oldest() gave."""
-        i, end = self.place
-        self.taken[i] = end
-        self.left[i] -= 1
-        if not self.waiting:
-            self.oldest()
-
-    def _drop(self, i):
-        self.dropped += self.left[i]
-        self.left[i] = self.taken[i] = 0
-        Log._drop(self, i)
-
-
-class Client:
-    """One connection to a broker as a state machine: nothing here waits longer than it is told to.
-
-    due: (first byte, body) of the answer that is, or None; whatever else comes ends the connection. greeted: the broker took us.
-    number: of the last line that was published.
-    """
-
-    def __init__(self, host, port, greeting):
-        self.host, self.port, self.greeting = host, port, greeting
-        self.sock = self.due = None
-        self.greeted = False
-        self.number = 0
-
-    @property
-    def ready(self):
-        return self.greeted and self.due is None
-
-    def open(self):
-        """Begin to connect. Raises OSError."""
-        self.connected = self.greeted = False
-        self.parser, self.out = packets.Parser(), b""
-        address = socket.getaddrinfo(self.host, self.port)[0][-1]
-        self.sock = socket.socket()
-        self.sock.setblocking(False)
-        self.poll = select.poll()
-        self.poll.register(self.sock, select.POLLOUT)
-        self._ask(self.greeting, packets.CONNACK, b"\0\0")
-        try:
-            self.sock.connect(address)
-        except OSError as e:
-            if e.args[0] != errno.EINPROGRESS:
-                raise
-
-    def publish(self, topic, payload):
-        self.number = self.number % NUMBERS + 1
-        self._ask(packets.publish(topic, payload, self.number), packets.PUBACK, self.number.to_bytes(2, "big"))
-
-    def ping(self):
-        self._ask(packets.PINGREQ, packets.PINGRESP, b"")
-
-    def _ask(self, data, head, body):
-        self.out += data
-        self.due = head, body
-
-    def step(self, ms):
-        """Send and receive what can be now, or within so many ms. Raises OSError, ProtocolError."""
-        self.poll.modify(self.sock, (select.POLLOUT if self.out else 0) | (select.POLLIN if self.connected else 0))
-        for _, event in self.poll.poll(ms):
-            if not self.connected:
-                if event & (select.POLLERR | select.POLLHUP):
-                    raise OSError(errno.ECONNREFUSED)
-                self.connected = True
-            if event & select.POLLOUT and self.out:
-                self.out = self.out[self.sock.write(self.out) or 0 :]
-            if event & ~select.POLLOUT:
-                self._receive()
-
-    def _receive(self):
-        data = self.sock.read(PIECE)
-        if data == b"":
-            raise OSError(errno.ECONNRESET)
-        for head, body in self.parser.feed(data or b""):
-            if (head, body) != self.due:
-                self._wrong(head, body)
-            self.greeted, self.due = True, None
-
-    def _wrong(self, head, body):
-        if head == packets.CONNACK and self.due and self.due[0] == head and len(body) == 2:
-            raise packets.ProtocolError("the broker refuses: %s" % packets.REFUSALS.get(body[1], "reason %d" % body[1]))
-        raise packets.ProtocolError("the broker sent what was not due: 0x%02x and %d bytes" % (head, len(body)))
-
-    def close(self):
-        if self.sock:
-            self.sock.close()
-        self.sock = self.due = None
-        self.greeted = False
+AGAIN = 5000  # ms: when Home Assistant has started, all is sent again after a random part of them
+COMMANDS = 16  # that wait at once; more are dropped
+PORTS = (1883, 8883)  # plain, with TLS
 
 
 class Publisher:
-    """Sends lines to one topic. online: a function that says whether there is a network, asked before each attempt to connect.
+    """Sends lines, and shows what is so now. online: says whether there is a network, asked before each attempt to connect.
 
     .error is what went wrong since a line last got through, or None. .between is called while the socket waits.
+    .monitor: the app, set once it is there. node: what Home Assistant calls the board; discovery: its prefix, or "".
     """
 
-    def __init__(self, client, topic, queue, online):
-        self.client = client
+    def __init__(self, client, topic, queue, online, clock, node="", discovery=""):
+        self.client, self.queue, self.online, self.clock = client, queue, online, clock
         self.topic = topic.encode()
-        self.queue = queue
-        self.online = online
+        self.node, self.discovery = node, discovery
         self.between = lambda: None
+        self.monitor = None
+        self.newest = {}  # type: dict  # kind of line -> the last one
+        self.changed = []  # type: list  # what of `state/LABEL` and kinds of lines is not shown yet
+        self.outbox = None  # generator of what a connection begins with
+        self.commands = []  # type: list  # (topic, payload) that came
+        self.known = []  # type: list  # topics of Home Assistant's that an earlier start of ours left
+        self.again = None  # when to show everything again
         self.line = None  # that is published and not yet acknowledged; if lines are queued, it is the first of them
         self.error = None
         self.wait = BACKOFF[0]
-        self.due = self.asked = time.ticks_ms()  # when to connect; when we last asked the broker for something
+        self.due = self.asked = ticks.ticks_ms()  # when to connect; when we last asked the broker for something
+        client.came = self.came
 
     @property
     def connected(self):
         return self.client.greeted
+
+    def stamp(self, now, t):
+        """Return what a line says of its time, see utc.py. now, t: Seconds of sound; t may be anything where there is no sound."""
+        return self.clock.stamp(max(0, now.ms - t.ms) if hasattr(t, "ms") else 0)
 
     def send(self, line):
         """Publish a line now or, when that fails or others wait, queue it. Raises OSError where the queue cannot be written."""
         sent = False
         try:
             if self.client.ready and not self.queue.waiting:
-                self._publish(line)
-                sent = self._answered()
+                self._publish(line, True)
+                sent = self._answered(self._end())
         finally:  # between() may raise
             if not sent:
                 self.queue.append(line)
 
+    def note(self, record, line):
+        """Remember what a line changes of that which is shown."""
+        kind = record["event"]
+        if kind in ("start", "end"):
+            self._change("state/" + record["label"])
+            kind = "event"
+        self.newest[kind] = line
+        self._change(kind)
+
+    def _change(self, what):
+        if what not in self.changed:
+            self.changed.append(what)
+
     def service(self):
-        """One step: connect when it is time, else publish the line that waits longest, else keep the connection alive."""
-        if not self.client.sock:
-            if time.ticks_diff(time.ticks_ms(), self.due) >= 0:
-                self._ask(self._open)
-        elif self.client.ready:
-            line = self.queue.oldest() if self.queue.waiting else None
-            if line:
-                self._publish(line)
-            elif time.ticks_diff(time.ticks_ms(), self.asked) > KEEPALIVE * 500:
-                self._ask(self.client.ping)
-            else:
-                self._try(lambda: self.client.step(0))  # has it hung up?
-        self._answered()
+        """One step: connect when it is time, else do what is next in a connection."""
+        end = self._end()
+        if self.client.greeted:
+            self.clock.service()
+        if not self.client.sock and ticks.ticks_diff(ticks.ticks_ms(), self.due) >= 0:
+            self._ask(self._open)
+        more = True
+        while more and ticks.ticks_diff(end, ticks.ticks_ms()) > 0:
+            more = self.client.ready and self._go_on()
+            self._answered(end)
+        if self.commands:
+            self._obey()
+
+    def _go_on(self):
+        """Show something, else publish the line that waits longest, else keep the connection alive. True: there is more to show."""
+        now, line = ticks.ticks_ms(), self.queue.oldest() if self.queue.waiting else None
+        if self.again is not None and ticks.ticks_diff(now, self.again) >= 0:
+            self.again, self.outbox = None, self._greeting()
+        if self.outbox or self.changed:
+            self._try(self._show)
+            return True
+        if line:
+            self._publish(line, self.queue.ours)
+        elif ticks.ticks_diff(now, self.asked) > self.client.keepalive * 500:
+            self._ask(self.client.ping)
+        else:
+            self._try(lambda: self.client.step(0))  # has it hung up, or sent something?
+        return False
 
     def drain(self, seconds):
-        """Service until no line waits, the time is up, or the next attempt to connect lies beyond it."""
-        end = time.ticks_add(time.ticks_ms(), seconds * 1000)
-        while self.queue.waiting and time.ticks_diff(end, time.ticks_ms()) > 0:
-            if not self.client.sock and time.ticks_diff(end, self.due) < 0:
+        """Service until nothing waits, the time is up, or the next attempt to connect lies beyond it."""
+        end = ticks.ticks_add(ticks.ticks_ms(), seconds * 1000)
+        while (self.queue.waiting or (self.connected and self.busy())) and ticks.ticks_diff(end, ticks.ticks_ms()) > 0:
+            if not self.client.sock and ticks.ticks_diff(end, self.due) < 0:
                 break
             self.service()
             if not self.client.sock:
                 self.between()
-                time.sleep_ms(50)
+                time.sleep(0.05)
+
+    def busy(self):
+        """Return whether the broker is to get something yet, lines aside."""
+        return self.outbox or self.changed or self.client.due or self.client.out
 
     def _open(self):
         if not self.online():
             raise OSError(errno.ENOTCONN)
+        self.clock.service()  # first, because a certificate is valid for a time
         self.client.open()
+        self.outbox = self._greeting()
 
-    def _publish(self, line):
+    def _greeting(self):
+        """Do what a connection begins with: a generator that yields after each step."""
+        self.changed.clear()
+        self.client.show(self.topic + b"/availability", b"online")
+        if self.monitor:
+            from l3mote.mqtt_home import greeting
+
+            for _ in greeting(self):
+                yield
+            forget("mqtt_home")
+
+    def _show(self):
+        """Show the next thing of those that are to be shown."""
+        if self.outbox:
+            try:
+                return next(self.outbox)
+            except StopIteration:
+                self.outbox = None
+        elif self.changed:
+            what = self.changed.pop(0)
+            self.client.show(*(self.newest_of(what) if what in self.newest else self.state(what[6:])))
+
+    def newest_of(self, kind):
+        """Return (topic, payload) of the last line of a kind."""
+        return self.topic + b"/" + kind.encode(), self.newest[kind].encode()
+
+    def state(self, label):
+        """Return (topic, payload) of a label: does it sound now?"""
+        labels, on = self.monitor.model.labels, self.monitor.listener.detector.on
+        i = labels.index(label)
+        return self.topic + b"/state/" + slugs(labels)[i].encode(), b"ON" if on[i] else b"OFF"
+
+    def came(self, topic, payload):
+        """Take a message from the broker."""
+        if topic.endswith(b"/config"):
+            if payload:
+                self.known.append(topic)
+        elif not topic.startswith(self.topic):  # Home Assistant's own state
+            if payload == b"online" and not self.outbox:
+                self.again = ticks.ticks_add(ticks.ticks_ms(), 1000 + ticks.ticks_ms() % AGAIN)
+        elif len(self.commands) < COMMANDS:
+            self.commands.append((topic[len(self.topic) + 5 :], payload))
+
+    def _obey(self):
+        from l3mote.mqtt_home import obey
+
+        while self.commands:
+            command = self.commands.pop(0)
+            try:
+                obey(self, *command)
+            except ValueError as e:
+                self.monitor.output.warn("MQTT: %s" % e)
+        forget("mqtt_home")
+
+    def _publish(self, line, ours):
         self.line = line
-        self._ask(lambda: self.client.publish(self.topic, line.encode()))
+        self._ask(lambda: self.client.publish(self.topic, (reseal(line, self.clock.dated) if ours else line).encode()))
 
     def _ask(self, step):
-        self.asked = time.ticks_ms()
+        self.asked = ticks.ticks_ms()
         self._try(step)
 
-    def _answered(self):
-        """Serve the socket until nothing is due, for SECONDS at most. True when the line on its way was acknowledged."""
-        end = time.ticks_add(time.ticks_ms(), int(SECONDS * 1000))
-        while self.client.due and time.ticks_diff(end, time.ticks_ms()) > 0:
-            self._try(lambda: self.client.step(SLICE))
+    def _end(self):
+        """Return when a call that begins now has to end."""
+        return ticks.ticks_add(ticks.ticks_ms(), int(SECONDS * 1000))
+
+    def _answered(self, end):
+        """Serve the socket until nothing is due, or until `end`. True when the line on its way was acknowledged."""
+        client = self.client
+        while (client.due or client.out) and ticks.ticks_diff(end, ticks.ticks_ms()) > 0:
+            self._try(lambda: client.step(SLICE))
             self.between()
-        if self.client.due and time.ticks_diff(time.ticks_ms(), self.asked) > PATIENCE * 1000:
+        if client.due and ticks.ticks_diff(ticks.ticks_ms(), self.asked) > PATIENCE * 1000:
             self._lose(OSError(errno.ETIMEDOUT))
         return self._acknowledged()
 
     def _acknowledged(self):
         line = self.line
-        if line is None or not self.client.ready:
+        if line is None or self.client.due or not self.client.greeted:
             return False
         self.line, self.error, self.wait = None, None, BACKOFF[0]
         if self.queue.waiting and self.queue.oldest() == line:  # it may have been dropped meanwhile
@@ -257,46 +234,56 @@ class Publisher:
             self._lose(e)
 
     def _lose(self, error):
-        """Let go of the connection, and wait longer than last time before the next."""
+        """Close the connection, and wait longer than last time before the next."""
         self.client.close()
-        self.line, self.error = None, error
-        self.due = time.ticks_add(time.ticks_ms(), self.wait * 1000)
+        self.line, self.error, self.outbox = None, error, None
+        self.known.clear()
+        self.due = ticks.ticks_add(ticks.ticks_ms(), self.wait * 1000)
         self.wait = min(2 * self.wait, BACKOFF[1])
 
 
-def wifi(ssid, password):
-    """A function that says whether the board is in its Wi-Fi network and, where it is not, has it try: without waiting."""
-    import network
+def slug(text):
+    """Return a text as Home Assistant takes it for an id: letters, digits, "_" and "-"."""
+    return "".join([c if "a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "-" else "_" for c in text])
 
-    station = network.WLAN(network.STA_IF)
-    station.active(True)
 
-    def online():
-        if station.isconnected():
-            return True
-        try:
-            station.connect(ssid, password)
-        except OSError:
-            return False  # it is at it
-        return False
-
-    return online
+def slugs(labels):
+    """Return a slug for each label, with its number behind it where another has the same."""
+    found = [slug(label) for label in labels]
+    return [found[i] if found.count(found[i]) == 1 else "%s_%d" % (found[i], i) for i in range(len(found))]
 
 
 def publisher(settings, path="mqtt"):
-    """A Publisher for the app's settings, its queue in files at `path`."""
-    name, ssid = settings["name"], settings["wifi_ssid"]
-    host, port = settings["mqtt_host"], settings["mqtt_port"]
-    user, password = settings["mqtt_user"].encode(), settings["mqtt_password"].encode()
-    client = Client(host, port, packets.connect(identity(name).encode(), KEEPALIVE, user, password))
+    """Return a Publisher for the app's settings, its queue in files at `path`."""
+    if sys.implementation.name == "circuitpython":
+        from l3mote.circuitpython_net import Client, wifi
+    else:
+        from l3mote.mqtt_client import Client, wifi
+    name, topic, ssid = settings["name"], settings["mqtt_topic"] + "/" + settings["name"], settings["wifi_ssid"]
+    will = topic.encode() + b"/availability", b"offline"
+    number, mqtt_tls = chip(), settings["mqtt_tls"]
+    client = Client(
+        settings["mqtt_host"], settings["mqtt_port"] or PORTS[bool(mqtt_tls)], (name + number).encode(), keepalive(settings),
+        settings["mqtt_user"].encode(), settings["mqtt_password"].encode(), will, mqtt_tls,
+    )  # fmt: skip
     online = wifi(ssid, settings["wifi_password"]) if ssid else lambda: True
-    return Publisher(client, settings["mqtt_topic"] + "/" + name, Queue(path, settings["log_bytes"]), online)
+    queue, node = Queue(path, settings["log_bytes"]), "l3mote" + (number or "-" + slug(name))
+    return Publisher(client, topic, queue, online, Clock(settings["ntp_host"]), node, settings["mqtt_discovery"])
 
 
-def identity(name):
-    """The name with the chip's number, where it has one: a broker throws out the elder of two clients of one name."""
+def keepalive(settings):
+    """Return the seconds of silence that a broker bears, and half as many again: what the app sleeps is in them."""
+    return min(65535, KEEPALIVE + int(settings["every"] if settings["mode"] == "every" else 0))
+
+
+def chip():
+    """Return the chip's number behind a "-", where it has one: a broker throws out the elder of two clients of one name."""
     try:
         from machine import unique_id
     except ImportError:
-        return name
-    return name + "-" + str(hexlify(unique_id()), "ascii")
+        try:
+            from microcontroller import cpu
+        except ImportError:
+            return ""
+        return "-" + str(hexlify(cpu.uid), "ascii")
+    return "-" + str(hexlify(unique_id()), "ascii")

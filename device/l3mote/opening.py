@@ -1,4 +1,4 @@
-"""The checks of a .l3m file, from its header to its last chunk: all that is only needed while it is opened."""
+"""The checks of a .l3m file, from its header to its last chunk: needed only while the file is opened."""
 
 import struct
 from array import array
@@ -178,14 +178,14 @@ class Opening(Bytes):
         self.seed = seed
 
     def _walk_chunks(self):
-        """Check every chunk but its weights, and note what streaming needs: then a chunk is read in one go and checked by its CRC.
+        """Check every chunk but its weights, and note what streaming needs: later a chunk is read whole and only its CRC checked.
 
         Finds the largest payload, the fullest chunk and filter, which size the kernels' buffers.
         """
         n = sum([layer.chunks for layer in self.layers])
         self.parts = array("H", bytes(8 * n))  # for each chunk: bytes of payload, filters, bytes of positions, values
         self.crcs = array("I", bytes(4 * n))
-        self.palette = self.chunk_values = self.max_values = n = 0  # palettes stand behind the largest payload
+        self.palette = self.chunk_values = self.max_values = n = 0  # palettes are stored behind the largest payload
         for layer in self.layers:
             layer.first_chunk = n
             self._walk_layer(layer)
@@ -215,7 +215,7 @@ class Opening(Bytes):
                               % (layer.name, chunk.first, layer.outputs, at, end))  # fmt: skip
 
     def _count_values(self, chunk, n):
-        """Weights of the chunk's n filters together."""
+        """Return the number of weights of the chunk's n filters together."""
         taps = chunk.layer.taps
         if not chunk.layer.code:
             self.max_values = max(self.max_values, taps)
@@ -228,7 +228,7 @@ class Opening(Bytes):
         return sum(counts)
 
     def _check_payload(self, chunk, payload):
-        """Do the chunk's parts make up its payload, and is its padding zero?"""
+        """Check that the chunk's parts make up its payload, and that its padding is zero."""
         end = chunk.positions + chunk.n_position_bytes
         if align(end) != payload:
             raise FormatError("chunk of layer %s at byte %d: payload is %d bytes, its parts need %d"
@@ -244,7 +244,7 @@ class Opening(Bytes):
         return struct.unpack(fmt.CHUNK, self._read(at, fmt.CHUNK_BYTES, "chunk header"))
 
     def _chunk_header(self, at, end, layer):
-        """(filters, bytes of positions, bytes of payload, crc32), checked against the layer."""
+        """Return (filters, bytes of positions, bytes of payload, crc32), checked against the layer."""
         header = self._header(at, end, layer)
         n, n_positions, payload, _crc = header
         if not n or payload & 3 or payload > fmt.CHUNK_LIMIT or at + fmt.CHUNK_BYTES + payload > end:
@@ -260,7 +260,7 @@ class Opening(Bytes):
         return header
 
     def _palette_header(self, at, end, layer):
-        """(byte after the palette's chunk, crc32)."""
+        """Return (byte after the palette's chunk, crc32)."""
         n, n_positions, payload, crc = self._header(at, end, layer)
         after = at + fmt.CHUNK_BYTES + payload
         if n or n_positions or payload != fmt.PALETTE_BYTES or after > end:
@@ -270,7 +270,7 @@ class Opening(Bytes):
 
 
 def frontend_problem(fe):
-    """The name of the first field of a Frontend that makes no sense, or None."""
+    """Return the name of the first field of a Frontend that is out of range, or None."""
     n = fe.n_fft
     checks = (
         ("sample_rate", 1000 <= fe.sample_rate <= 192000),

@@ -1,10 +1,10 @@
-"""Simulated time, for the host's emulation and for tests: a recording is heard as it is spoken, by a board of a given speed."""
+"""Simulated time, for the host's emulation and for tests: a recording plays in real time to a board of a given speed."""
 
 
 class Clock:
     """A Listener's clock. seconds: what a window costs the board; steps: how many steps of the model that is.
 
-    pause: seconds that a board without work waits.
+    pause: seconds that a board waits when it has nothing to do.
     """
 
     def __init__(self, seconds, steps, pause=0.005):
@@ -19,17 +19,17 @@ class Clock:
 
 
 class Paced:
-    """What of a source has been spoken by now. held: samples that its driver keeps (None: all); more are lost, and counted."""
+    """The part of a source that has played so far. held: samples that its driver keeps (None: all); more are lost, and counted."""
 
     live = True
 
     def __init__(self, source, clock, held=None):
         self.source, self.clock, self.held = source, clock, held
         self.rate = source.rate
-        self.heard = self.overruns = 0
+        self.played = self.overruns = 0
 
     def readinto(self, x):
-        due = self.clock.us * self.rate // 1000000 - self.heard
+        due = self.clock.us * self.rate // 1000000 - self.played
         while self.held is not None and due > self.held:
             n = self._read(x, due - self.held)
             if n < 0:
@@ -40,7 +40,7 @@ class Paced:
 
     def _read(self, x, most):
         n = self.source.readinto(memoryview(x)[: min(most, len(x))])
-        self.heard += max(n, 0)
+        self.played += max(n, 0)
         return n
 
     def close(self):

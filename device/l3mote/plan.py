@@ -11,7 +11,7 @@ before, nobody needs the other planes, so the front-end works in one of them.
 """
 
 from l3mote.format import CHUNK_BYTES, CONV, align
-from l3mote.memory import HeapError
+from l3mote.memory import heap_error
 from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
@@ -19,40 +19,34 @@ CAPTURE = 4096  # what a Listener has beside its ring, measured on the emulated 
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
-def heap_error(needed, heap):
-    error = HeapError(
-        "the model needs %d bytes of heap for its buffers, %d are free: %d bytes are missing" % (needed, heap, needed - heap)
-    )
-    error.missing = needed - heap
-    return error
-
-
 def payload_bytes(layer):
-    """Bytes read in one pass over the weights: headers of chunks are read when the file is opened."""
+    """Return the bytes read in one pass over the weights: headers of chunks are read when the file is opened."""
     return layer.length - CHUNK_BYTES * layer.chunks
 
 
 def tile_widths(layer):
-    """Widths to cut the last convolution's columns into, the widest first: whole groups of its pool, or equal parts of one."""
+    """Yield widths of tiles, in columns of the last convolution, widest first: whole groups of its pool, or equal parts of one."""
     for width in range(used_cols(layer), 0, -1):
         if width % layer.pool_cols == 0 or layer.pool_cols % width == 0:
             yield width
 
 
 def shared_planes(sizes, room):
-    """Indices of the planes that stand in the window's `room`, the largest first of those that find a place. sizes: of all planes,
-    as room is. The first is the log-mel plane, which is filled from the window."""
-    found = []
+    """Return the indices of the planes that are stored in the window's memory of `room` bytes, the largest that fit first.
+
+    sizes: bytes of all planes. The first is the log-mel plane, which is filled from the window.
+    """
+    shared = []
     for size, i in sorted([(size, i) for i, size in enumerate(sizes) if i], reverse=True):
         if size <= room:
-            found.append(i)
+            shared.append(i)
             room -= size
-    return found
+    return shared
 
 
 class Plan:
-    """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that stand one
-    behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
+    """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that are stored
+    one behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
     in, or None; in_chunk: it works in the chunk's buffer and the kernel's workspace behind it; else it has memory of its own. ring:
     samples that a Listener keeps, 0 without one.
 
@@ -106,7 +100,7 @@ class Plan:
         yield last.outputs, last.out_rows, self.widest[-1] // self.step + 2
 
     def _strip_rows(self):
-        """Most rows that each convolution can be asked for at once."""
+        """Return the most rows that each convolution can be asked for at once."""
         for layer, height, after in zip(self.convs, self.heights, self.heights[1:]):
             yield min(height, (after + 1) * layer.pool_rows)
         yield self.heights[-1]
@@ -142,12 +136,12 @@ class Plan:
 
 
 def smallest_height(layer):
-    """One row, or the pair (or so) that a block's pool takes together."""
+    """Return the rows that a block's pool takes together, mostly 1 or 2."""
     return layer.pool_rows if layer.pool_rows * 4 <= layer.rows else 1
 
 
 def candidate_heights(layer):
-    """Heights worth trying, the whole plane first: the lowest for each number of passes, in multiples of the smallest."""
+    """Return heights worth trying, the whole plane first: the lowest for each number of passes, in multiples of the smallest."""
     used, step = used_rows(layer), smallest_height(layer)
     height = used
     while height >= step:
@@ -157,27 +151,29 @@ def candidate_heights(layer):
 
 
 def lowest(model, heap, kernel, convs, ring):
-    """The first of these plans that fits, else the one that needs the least: fewer tiles first (least work), then strips of
-    the rows that a pool takes together, then strips of one row (twice the passes)."""
+    """Return the first plan that fits, else the one that needs least heap.
+
+    In this order: fewer tiles (least work), strips of the rows that a pool takes together, strips of one row (twice the passes).
+    """
     least = None
     for width in tile_widths(convs[-1]):
         for heights in ([smallest_height(layer) for layer in convs], [1] * len(convs)):
-            heights[0] = used_rows(convs[0])  # reads the log-mel plane, which stands whole: the layer after it decides
-            found = Plan(model, kernel, heights, width, ring)
-            if heap is None or found.heap_bytes <= heap:
-                return found
-            if least is None or found.heap_bytes < least.heap_bytes:
-                least = found
+            heights[0] = used_rows(convs[0])  # it reads the log-mel plane, which is whole: the layer after it decides
+            trial = Plan(model, kernel, heights, width, ring)
+            if heap is None or trial.heap_bytes <= heap:
+                return trial
+            if least is None or trial.heap_bytes < least.heap_bytes:
+                least = trial
     return least
 
 
 def own_bytes(sizes, room):
-    """Bytes of the planes that do not stand in the window's memory."""
+    """Return the bytes of the planes that are not in the window's memory."""
     return sum(sizes) - sum([sizes[i] for i in shared_planes(sizes, room)])
 
 
 def estimated_flash(convs, heights):
-    """Bytes that the convolutions read, about: a strip of one asks for at least a strip of the one before."""
+    """Estimate the bytes that the convolutions read: a strip of one needs at least a strip of the one before."""
     passes = total = 0
     for i in range(len(convs) - 1, 0, -1):
         passes = max(passes, -(-used_rows(convs[i]) // heights[i]))
@@ -186,7 +182,7 @@ def estimated_flash(convs, heights):
 
 
 def best_raise(plan, kernel, tried):
-    """(i, heights): the convolution whose next strips save most flash for each byte of heap, and all heights then; or None.
+    """Return (i, heights): the convolution whose next strips save most flash for each byte of heap, and all heights then; or None.
 
     tried: the (i, height) that are known not to fit.
     """
@@ -201,7 +197,7 @@ def best_raise(plan, kernel, tried):
             heights = plan.heights[:i] + [height] + plan.heights[i + 1 :]
             size = kernel.plane_bytes(plan.shapes[i][0], (height + 2) * plan.shapes[i][2])
             sizes = plan.sizes[:i] + [size] + plan.sizes[i + 1 :]
-            cost = max(own_bytes(sizes, plan.room) - own, 1)  # none where the window has room
+            cost = max(own_bytes(sizes, plan.room) - own, 1)  # it costs nothing where the window has room
             saved = (now - estimated_flash(plan.convs, heights)) / cost
             if saved > most:
                 best, most = (i, heights), saved
@@ -209,23 +205,25 @@ def best_raise(plan, kernel, tried):
 
 
 def plan(model, heap, kernel, ring=0):
-    """A plan that fits `heap` bytes (None: without limit) and reads little flash.
+    """Return a plan that fits `heap` bytes (None: without limit) and reads little flash.
 
     model: anything with frontend, layers, chunk_bytes, chunk_values and max_values (a reader.Reader). kernel: its module, which
-    knows what it allocates. ring: samples that a Listener keeps besides. Starts from the fewest tiles and lowest strips that fit;
+    knows what it allocates. ring: samples that a Listener keeps as well. Starts from the fewest tiles and lowest strips that fit;
     then raises the strips that save most flash for each byte that they cost, as long as any fit. Raises HeapError.
     """
     convs = [layer for layer in model.layers if layer.kind == CONV]
     best = lowest(model, heap, kernel, convs, ring)
     if heap is not None and best.heap_bytes > heap:
-        raise heap_error(best.heap_bytes, heap)
+        missing = best.heap_bytes - heap
+        raise heap_error(best.heap_bytes, ", %d are free: %d bytes are missing" % (heap, missing), missing)
     tried = set()  # type: set
     while True:
-        found = best_raise(best, kernel, tried)
-        if not found:
+        raised = best_raise(best, kernel, tried)
+        if not raised:
             return best.count()
-        trial = Plan(model, kernel, found[1], best.width, ring)
+        i, heights = raised
+        trial = Plan(model, kernel, heights, best.width, ring)
         if heap is None or trial.heap_bytes <= heap:
             best = trial
         else:
-            tried.add((found[0], found[1][found[0]]))
+            tried.add((i, heights[i]))

@@ -11,7 +11,7 @@ def unpack(chunk, buffer, at, count, out):
     nibbles = chunk.layer.code == NIBBLE_GAPS
     skip = NIBBLE_SKIP if nibbles else SKIP
     position = -1
-    high = -1  # half a byte that waits to be used
+    high = -1  # the half of a byte that is used next
     for i in range(count):
         while True:
             if high >= 0:
@@ -36,19 +36,19 @@ def unpack(chunk, buffer, at, count, out):
 
 
 def unpack_bitmap(chunk, buffer, at, count, out):
-    """The bytes are there: the reader has compared their number with the filters'."""
-    found, taps = 0, chunk.layer.taps
+    """Decode a bitmap. Its bytes are all there: the reader compared their number with the filters'."""
+    n, taps = 0, chunk.layer.taps
     for first in range(0, taps, 8):
         bits, position = buffer[at], first
         at += 1
         while bits:
             if bits & 1:
-                if found == count or position >= taps:
+                if n == count or position >= taps:
                     raise chunk.error("a bitmap has more bits than its filter has values")
-                out[found] = position
-                found += 1
+                out[n] = position
+                n += 1
             bits >>= 1
             position += 1
-    if found != count:
-        raise chunk.error("a bitmap has %d bits for %d values" % (found, count))
+    if n != count:
+        raise chunk.error("a bitmap has %d bits for %d values" % (n, count))
     return at

@@ -9,7 +9,7 @@ from l3mote.memory import Plain, forget
 
 
 def check(data, crcs, i):
-    """Is the CRC of the data crcs[i]?"""
+    """Return whether crcs[i] is the CRC of the data."""
     return crc32(data) == crcs[i]
 
 
@@ -29,7 +29,7 @@ class Bytes:
         return data
 
     def _readinto(self, view, offset, what):
-        """Fill view from where the file stands, which is `offset`."""
+        """Fill view from the file's position, which is `offset`."""
         n, wanted = self.file.readinto(view), len(view)
         self.bytes_read += wanted
         if n != wanted:
@@ -70,7 +70,7 @@ class Reader(Bytes):
         self.file.close()
 
     def _take(self, opening):
-        """What the checks have learnt of the file."""
+        """Take over what the checks found out about the file."""
         self.version, self.length, self.crc = opening.version, opening.length, opening.crc
         self.sections, self.frontend, self.layers = opening.sections, opening.frontend, opening.layers
         self.labels, self.thresholds, self.seed = opening.labels, opening.thresholds, opening.seed
@@ -81,7 +81,7 @@ class Reader(Bytes):
     def chunks(self, layer, buffer, check=check):
         """Read the layer's chunks one after the other into buffer (at least chunk_bytes); yield one Chunk, updated each time.
 
-        A palette is read first, to where chunk.palette says. check: of their CRCs; kernels may have a quicker one.
+        A palette is read first, to where chunk.palette says. check: checks a CRC; kernels may have a quicker one.
         """
         chunk, view, parts = Chunk(layer), memoryview(buffer), self.parts
         i, stop = layer.first_chunk, layer.first_chunk + layer.chunks
@@ -101,19 +101,19 @@ class Reader(Bytes):
             i += 1
 
     def _read_payload(self, chunk, part, i, check):
-        """Chunk number i of the file."""
+        """Read chunk number i of the file."""
         self.file.seek(chunk.at)
         self._readinto(part, chunk.at, chunk.layer.name)
         if not check(part, self.crcs, i):
             raise chunk.error("crc32 differs: the file is damaged")
 
     def expected(self):
-        """The self-test's expected output, array of f32."""
+        """Return the self-test's expected output, array of f32."""
         offset, size = self.sections["SELFTEST"]
         return array("f", self._read(offset + fmt.SELFTEST_BYTES, size - fmt.SELFTEST_BYTES, "SELFTEST"))
 
     def provenance(self):
-        """The PROVENANCE section as text (a JSON object)."""
+        """Return the PROVENANCE section as text (a JSON object)."""
         offset, data = self._section("PROVENANCE", 2, fmt.MAX_TEXT)
         try:
             return str(data, "utf-8")
@@ -121,9 +121,9 @@ class Reader(Bytes):
             raise FormatError("PROVENANCE at byte %d is not UTF-8" % offset)
 
     def fixed(self):
-        """The FIXED section, decoded and checked, or None in a file that is not calibrated. Read once, then kept."""
+        """Return the FIXED section, decoded and checked, or None for a file that is not calibrated. Read once, then kept."""
         if "FIXED" in self.sections and self._fixed is None:
-            from l3mote.fixed import Fixed  # here, as Opening
+            from l3mote.fixed import Fixed  # here, for the same reason as Opening
 
             offset, data = self._section("FIXED", fmt.FIXED_BYTES, fmt.MAX_TEXT)
             self._fixed = Plain(Fixed(self, offset, data))

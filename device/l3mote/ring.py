@@ -1,19 +1,19 @@
-"""From a source to the model's rate: the last samples in a ring, without their offset, and the level of all that came by."""
+"""From a source to the model's rate: the last samples in a ring, without their offset, and the level of all that passed through."""
 
 import math
 from array import array
 
-from l3mote.kernels.forms import OFFSET_FOUND, choose
+from l3mote.kernels.forms import OFFSET_STATS, choose
 from l3mote.limits import BLOCK, SoundError, decimation
 from l3mote.limits import RING as SAMPLES
 from l3mote.memory import Zeros
 
 DECIBEL = 10 / math.log(10)  # turns a natural logarithm into dB: CircuitPython's boards have no log10
-QUIET = -120.0  # dB, said of no sound at all: below the smallest step of 16 bits
+QUIET = -120.0  # dB, the level of no sound at all: below the smallest step of 16 bits
 
 
 def decibels(square):
-    """Of a mean square of int16 samples; a full-scale sine has 0."""
+    """Return the dB of a mean square of int16 samples; a full-scale sine has 0."""
     return max(QUIET, DECIBEL * math.log(square) - 87.2987) if square > 0 else QUIET  # 10 log10(32768^2 / 2)
 
 
@@ -33,17 +33,17 @@ class Meter:
         self.last = None
         self.plain, self.weighted = array("f", [0.0] * keep), array("f", [0.0] * keep)
         self.clipped, self.unmoved = array("i", [0] * keep), array("i", [0] * keep)
-        from l3mote.filters import weighting  # here, because the app forgets it afterwards
+        from l3mote.filters import weighting  # here, because the app forgets the module afterwards
 
         coefficients = weighting(rate)
         self.state = kernel.state(coefficients)
         self.p = array("i", [0, 0])
-        self.gain = -gain(coefficients, rate, 1000) - 6.0206  # measured are twice the samples
+        self.gain = -gain(coefficients, rate, 1000) - 6.0206  # twice the samples are measured
         self._open()
         self.restart()
 
     def restart(self):
-        """What follows may have another offset."""
+        """Start over: the sound that follows may have another offset."""
         self.offset = self.kernel.offset_memory(self.rate)
 
     def _open(self):
@@ -62,8 +62,8 @@ class Meter:
                 self._close()
 
     def _count(self, n):
-        high, low, a_high, a_low = self.kernel.found(self.state)
-        least, largest, clips = self.offset[OFFSET_FOUND:]
+        high, low, a_high, a_low = self.kernel.measured(self.state)
+        least, largest, clips = self.offset[OFFSET_STATS:]
         self.sum += (high << 16) + low
         self.weighted_sum += (a_high << 16) + a_low
         self.clips += clips
@@ -83,10 +83,10 @@ class Meter:
         self._open()
 
     def level(self, first, stop):
-        """(dB of full scale, A-weighted Leq in the same dB) of slots first to stop - 1, as far as they are done and still known."""
+        """Return (dB of full scale, A-weighted Leq in the same dB) of slots first to stop - 1, if done and still kept."""
         first, stop = max(first, self.slots - self.kept, 0), min(stop, self.slots)
         plain = weighted = 0.0
-        for k in range(stop - first):  # at most `kept`: range() has no number beyond 31 bits
+        for k in range(stop - first):  # at most `kept`: range() takes no number beyond 31 bits
             i = (first + k) % self.kept
             plain += self.plain[i]
             weighted += self.weighted[i]
@@ -95,7 +95,7 @@ class Meter:
 
 
 def gain(c, rate, hertz):
-    """dB of the A-weighting's sections at a frequency."""
+    """Return the dB of the A-weighting's sections at a frequency."""
     angle = 2 * math.pi * hertz / rate
     cos, squared = math.cos(angle), 1.0
     for k, runs in ((0, 2), (2, 1), (4, 1)):
@@ -128,7 +128,7 @@ class Ring:
         self.taps = lowpass(self.factor) if self.factor > 1 else array("h", [0])
         self.x = array("h", Zeros(BLOCK + len(self.taps) + self.factor))
         self.x_view = memoryview(self.x)
-        # samples in x; zeros before the first one put the filter's middle on it
+        # samples in x; zeros before the first one put the filter's middle there
         self.have = len(self.taps) // 2 if self.factor > 1 else 0
         self.p = array("i", [0, 0, 0])
         self.meter = Meter(self.kernel, source.rate, (slot or rate) * self.factor, keep)
@@ -136,7 +136,7 @@ class Ring:
         self.ended = False
 
     def restart(self, source):
-        """Go on with another source of the same rate."""
+        """Continue with another source of the same rate."""
         self.source, self.ended = source, False
         self.meter.restart()
 
@@ -162,7 +162,7 @@ class Ring:
         return self.total - before
 
     def _end(self):
-        """The sound is over: zeros behind its last sample put the filter's middle there."""
+        """End the sound: zeros after its last sample move the filter's middle there."""
         self.ended = True
         if self.factor > 1:
             for i in range(len(self.taps) // 2):
@@ -187,7 +187,7 @@ class Ring:
             self.x_view[: self.have] = self.x_view[used : used + self.have]
 
     def copy(self, start, pcm):
-        """Samples from start on into pcm, a buffer of int16. Raises ValueError if they are not, or no longer, here."""
+        """Copy samples from start on into pcm, a buffer of int16. Raises ValueError if they are not, or no longer, in the ring."""
         n = len(pcm)
         if start < self.oldest or start + n > self.total:
             raise ValueError("samples %d to %d are not in the ring" % (start, start + n))

@@ -4,7 +4,7 @@
 class Seconds:
     """`samples` at a rate, as a time that prints as seconds with three decimals: as text, and as a number in JSON (log.text).
 
-    It is exact however long the board runs; a board's float has 24 bits of seconds, or 22. ms: whole milliseconds.
+    Exact however long the board runs; a board's float has only 24 bits, or 22. ms: whole milliseconds.
     """
 
     def __init__(self, samples, rate):
@@ -18,5 +18,5 @@ class Seconds:
 
 
 def samples(seconds, rate):
-    """Whole samples of a setting in seconds, which counts to the millisecond: thus floats of any length give the same number."""
+    """Return a setting in seconds as whole samples. It counts to the millisecond, so floats of any length give the same number."""
     return (int(seconds * 1000 + 0.5) * rate + 500) // 1000

@@ -1,7 +1,7 @@
 """The app's settings: one table of names, defaults and checks. Boards read them from a small JSON file, the host's
 `deploy --set key=value` goes through the same functions.
 
-A setting that is None is left to the model file (hop, threshold) or to the source (rate).
+A setting that is None comes from the model file (hop, threshold) or from the source (rate).
 Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 """
 
@@ -60,7 +60,7 @@ def text(most=128, least=0, without=""):
 
 
 def plain(value):
-    """Is a text free of control characters and halves of surrogate pairs?"""
+    """Return whether a text has no control characters and no halves of surrogate pairs."""
     for c in value:
         n = ord(c)
         if n < 32 or 127 <= n < 160 or 0xD800 <= n < 0xE000:
@@ -85,7 +85,7 @@ def log(value):
 
 
 def host(value):
-    """A name or an address: "mqtt://broker" and "broker:1883" are neither; two colons and more are IPv6's."""
+    """A name or an address: "mqtt://broker" and "broker:1883" are neither; two or more colons make it IPv6."""
     value = text(253)[0](value).strip()
     for c in value:
         if not ("a" <= c.lower() <= "z" or "0" <= c <= "9" or c in "-._:%"):
@@ -93,6 +93,18 @@ def host(value):
     if value.count(":") == 1:
         raise ValueError
     return value
+
+
+def certificate(value):
+    """A CA's file, or a fingerprint as openssl prints it, in lower case and without its colons."""
+    value = path(value).strip() if ":" not in value else value.strip()
+    digits = value.lower().replace(":", "")
+    for c in digits:
+        if c not in "0123456789abcdef":
+            return path(value)
+    if digits and len(digits) != 64:
+        raise ValueError
+    return digits
 
 
 def wifi_key(value):
@@ -144,7 +156,7 @@ SETTINGS = {  # type: dict
     # listening; hop and thresholds come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),
     "threshold": (None, SHARE),
-    "smooth": (1, integer(1, 20)),  # windows whose mean counts
+    "smooth": (1, integer(1, 20)),  # windows to average
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
@@ -168,25 +180,28 @@ SETTINGS = {  # type: dict
     "log": ("events", (log, PATH[1])),  # events.0.jsonl and events.1.jsonl; "": no log
     "log_bytes": (65536, integer(4096, 16777216)),
     "mqtt_host": ("", (host, "a name or an address, without mqtt:// and port")),  # "": no MQTT
-    "mqtt_port": (1883, integer(1, 65535)),
+    "mqtt_port": (None, integer(1, 65535)),  # None: 8883 with mqtt_tls, else 1883
+    "mqtt_tls": ("", (certificate, "the path of a CA's certificate, or the SHA-256 of the broker's in 64 hexadecimal digits")),
     "mqtt_topic": ("l3mote", text(256, 0, "+#")),
     "mqtt_user": ("", text(1024)),
     "mqtt_password": ("", text(1024)),
+    "mqtt_discovery": ("homeassistant", text(64, 0, "+#")),  # Home Assistant's prefix; "": it is not told of us
+    "ntp_host": ("pool.ntp.org", (host, "a name or an address")),  # "": the firmware's own clock counts
     "wifi_ssid": ("", text(32)),
     "wifi_password": ("", (wifi_key, "text of 8 to 63 octets, or 64 hexadecimal digits")),
 }
 
 
-# settings that mean nothing unless another one is set: name, or beginning of names -> (the other, what it must be; None: anything)
+# settings that have no effect unless another one is set: name, or start of names -> (the other, its value; None: any)
 ONLY_WITH = {
-    "mqtt_": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
+    "mqtt_": ("mqtt_host", None), "ntp_h": ("mqtt_host", None), "wifi_": ("mqtt_host", None), "wifi_password": ("wifi_ssid", None),
     "mqtt_password": ("mqtt_user", None), "every": ("mode", "every"), "wake_level": ("mode", "wake"),
     "i2s_id": ("mic", "i2s"),
 }  # fmt: skip
 
 
 def check_one(key, value):
-    """The value as the app wants it. Raises SettingsError."""
+    """Return the value in the app's type. Raises SettingsError."""
     if key.startswith(PER_LABEL) and len(key) > len(PER_LABEL):
         check, must = SHARE
     elif key in SETTINGS:
@@ -207,11 +222,11 @@ def shown(value):
 
 
 def parse(pair):
-    """("key", value) of "key=value". Raises SettingsError."""
+    """Return ("key", value) of "key=value". Raises SettingsError."""
     key, sign, value = pair.partition("=")
     key = key.strip()
     if not sign:
-        n = 0  # of the name: a password may stand behind it
+        n = 0  # length of the name: a password may follow it
         while n < len(key) and (key[n].isalpha() or key[n] in "_."):
             n += 1
         raise SettingsError('"%s" is not a setting: write key=value' % key[: min(n, SHOWN)])
@@ -219,107 +234,115 @@ def parse(pair):
 
 
 def check(values, reader=None, has=None):
-    """Every setting: those of values (a dict), the others' defaults. reader, has: see suit(). Raises SettingsError."""
+    """Return every setting: those of values (a dict), else the default. reader, has: see suit(). Raises SettingsError."""
     if not isinstance(values, dict):
         raise SettingsError("settings are of type %s: must be a JSON object" % type(values).__name__)
-    found = {key: SETTINGS[key][0] for key in SETTINGS}  # type: dict
+    settings = {key: SETTINGS[key][0] for key in SETTINGS}  # type: dict
     for key in values:
-        found[key] = check_one(key, values[key])
-    if found["of"] is not None and found["votes"] > found["of"]:
-        raise SettingsError("setting votes is %d: must be at most of, which is %d" % (found["votes"], found["of"]))
-    missing = [key for key in SOURCES[found["mic"]] if found[key] in (None, "")]
+        settings[key] = check_one(key, values[key])
+    if settings["of"] is not None and settings["votes"] > settings["of"]:
+        raise SettingsError("setting votes is %d: must be at most of, which is %d" % (settings["votes"], settings["of"]))
+    missing = [key for key in SOURCES[settings["mic"]] if settings[key] in (None, "")]
     if missing:
-        raise SettingsError("mic=%s needs %s set" % (found["mic"], ", ".join(missing)))
-    suit(found, reader, has)
-    return found
+        raise SettingsError("mic=%s needs %s set" % (settings["mic"], ", ".join(missing)))
+    suit(settings, reader, has)
+    return settings
 
 
-def suit(found, reader=None, has=None):
-    """Raise SettingsError unless all settings (check's answer) go together, and with model and firmware.
+def suit(settings, reader=None, has=None):
+    """Raise SettingsError unless all settings (as check() returns them) go together, and with model and firmware.
 
-    reader: the model's Reader. has(name): does it have a name of firmware.FIRMWARE? Without one of them its part is left out.
+    reader: the model's Reader. has(name): whether the firmware has a name of firmware.FIRMWARE. None leaves out its checks.
     """
-    together(found)
+    together(settings)
     if reader:
-        suit_model(found, reader)
+        suit_model(settings, reader)
     if has:
-        suit_microphone(found, has)
-        suit_network(found, has)
+        suit_microphone(settings, has)
+        suit_network(settings, has)
 
 
-def together(found):
-    for key in found:
+def together(settings):
+    for key in settings:
         needed = ONLY_WITH.get(key) or ONLY_WITH.get(key[:5])
-        if needed and key != needed[0] and found[key] != SETTINGS[key][0]:
+        if needed and key != needed[0] and settings[key] != SETTINGS[key][0]:
             other, value = needed
-            if found[other] != value if value else not found[other]:
+            if settings[other] != value if value else not settings[other]:
                 must = "%s=%s" % (other, value) if value else other
                 raise SettingsError("setting %s is set, but nothing uses it without %s: set %s or leave it out" % (key, must, must))
-    pins = [found[key] for key in ("sck", "ws", "sd") if found[key] is not None]
+    pins = [settings[key] for key in ("sck", "ws", "sd") if settings[key] is not None]
     if len(pins) != len(set(pins)):
         raise SettingsError("settings sck, ws and sd name a pin twice: each has its own")
-    if found["mqtt_host"] and found["log"].split("/")[-1] == "mqtt":
-        raise SettingsError("setting log is %s: the queue for MQTT has files of that name, choose another" % shown(found["log"]))
+    if settings["mqtt_host"] and settings["log"].split("/")[-1] == "mqtt":
+        raise SettingsError("setting log is %s: the queue for MQTT has files of that name, choose another" % shown(settings["log"]))
 
 
-def suit_model(found, reader):
+def suit_model(settings, reader):
     """reader: anything with frontend, labels and thresholds."""
     fe = reader.frontend
     try:
-        thresholds(reader.labels, reader.thresholds, found)
+        thresholds(reader.labels, reader.thresholds, settings)
     except SoundError as e:
         raise SettingsError("setting %s" % e)
     try:
-        if found["mic"] not in ("wav", "callback"):  # which have their own rate
-            decimation(found["rate"] or RATE, fe.sample_rate)
+        if settings["mic"] not in ("wav", "callback"):  # which have their own rate
+            decimation(settings["rate"] or RATE, fe.sample_rate)
     except SoundError as e:
         raise SettingsError("setting rate: %s" % e)
-    hop = samples(found["hop"], fe.sample_rate) if found["hop"] else fe.window
+    hop = samples(settings["hop"], fe.sample_rate) if settings["hop"] else fe.window
     if possible_hop(fe.window, hop) != hop:
         least = -(-1000 * (fe.window - RING + BLOCK) // fe.sample_rate) / 1000
         raise SettingsError(
             "setting hop is %g: windows of %g seconds can overlap from a hop of %g seconds on, a board holds no more sound; "
-            "leave it out and they follow one another" % (found["hop"], fe.window / fe.sample_rate, least)
+            "leave it out and they follow one another" % (settings["hop"], fe.window / fe.sample_rate, least)
         )
 
 
-def suit_microphone(found, has):
-    if found["mic"] == "pdm" and not has("audiobusio.PDMIn"):
+def suit_microphone(settings, has):
+    if settings["mic"] == "pdm" and not has("audiobusio.PDMIn"):
         raise SettingsError("setting mic is pdm, but this firmware has no PDM input: CircuitPython has one on some boards")
-    if found["mic"] != "i2s":
+    if settings["mic"] != "i2s":
         return
     if not has("machine.I2S") and not has("audioi2sin"):
         raise SettingsError("setting mic is i2s, but this firmware has no I2S input: set mic=wav or use another board")
-    if has("rp2") and gpio(found["ws"]) != gpio(found["sck"]) + 1:
-        raise SettingsError("settings sck=%s, ws=%s: on this board ws must be the pin after sck" % (found["sck"], found["ws"]))
+    if has("rp2") and gpio(settings["ws"]) != gpio(settings["sck"]) + 1:
+        raise SettingsError(
+            "settings sck=%s, ws=%s: on this board ws must be the pin after sck" % (settings["sck"], settings["ws"])
+        )
 
 
 def gpio(pin):
-    """The number of an RP2's pin, which is called 16 or "GP16"."""
+    """Return the number of an RP2's pin, which is called 16 or "GP16"."""
     try:
         return int(pin[2:] if pin[:2] == "GP" else "") if isinstance(pin, str) else pin
     except ValueError:
-        raise SettingsError('pin %s: on this board pins are numbers, or names as "GP16"' % shown(pin))
+        raise SettingsError('pin %s: on this board pins are numbers, or names like "GP16"' % shown(pin))
 
 
-def suit_network(found, has):
-    if not found["mqtt_host"]:
+def suit_network(settings, has):
+    if not settings["mqtt_host"]:
         return
-    if not has("socket"):
+    if not has("socket") and not has("adafruit_minimqtt"):
         raise SettingsError(
-            "setting mqtt_host is set, but this firmware has no network for it: leave it out, "
-            "or use MicroPython on a board with Wi-Fi"
+            "setting mqtt_host is set, but this firmware has no network for it: leave it out, or use a board with Wi-Fi; "
+            "CircuitPython needs a library for it (circup install adafruit_minimqtt adafruit_ntp)"
         )
-    if found["wifi_ssid"] and not has("network.WLAN"):
+    if settings["wifi_ssid"] and not has("network.WLAN") and not has("wifi.radio"):
         raise SettingsError("setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out, or use a board with Wi-Fi")
+    if not settings["mqtt_tls"]:
+        return
+    if has("socket") and not has("tls.SSLContext"):
+        raise SettingsError("setting mqtt_tls is set, but this firmware has no TLS: leave it out, and all goes in clear text")
+    if not has("socket") and len(settings["mqtt_tls"]) == 64:
+        raise SettingsError("setting mqtt_tls is a fingerprint, which CircuitPython cannot check: give the CA's certificate")
 
 
 def load(path):
-    """Every setting, from a JSON file. Raises SettingsError, OSError."""
+    """Return every setting, from a JSON file. Raises SettingsError, OSError."""
     try:
         with open(path) as f:
             values = json.load(f)
-    except ValueError:  # which is JSON's, and that of text that is not UTF-8
+    except ValueError:  # bad JSON, or text that is not UTF-8
         raise SettingsError('%s is not JSON of the form {"key": value}' % path)
     try:
         return check(values)

@@ -6,8 +6,8 @@ whose others are "CRC-32 bytes path" of each file. CRC is that of the manifest, 
 Two slots, /l3/current.0 and .1, each hold one line: sequence, version, CRC-32 of the line so far. The higher sequence runs if
 its version is whole, else the other. Deploying writes the slot that does not run, so no file system has to replace a file.
 
-A drive's slots and manifests are read by the computer that deploys to it as well, and somebody may have written them to harm it:
-what they name has to be a version, or a file in one, and its size is looked at before it is read.
+A drive's slots and manifests are also read by the computer that deploys to it, and somebody may have written them to harm it:
+what they name has to be a version, or a file in one, and its size is checked before it is read.
 """
 
 import gc
@@ -24,7 +24,7 @@ NO_APP = "none"
 
 
 def home():
-    """ROOT where this board has it: every port starts in its flash's folder."""
+    """Return ROOT on this board: every port starts in its flash's folder."""
     flash = os.getcwd()
     return ROOT if flash == "/" else flash + ROOT
 
@@ -39,7 +39,7 @@ def slot_line(sequence, version):
 
 
 def is_version(name):
-    """Is this NAME-CRC, and nothing of a path?"""
+    """Return whether this is NAME-CRC, and not a path."""
     if not 10 <= len(name) <= 64 or name[-9] != "-" or name[0] == ".":
         return False
     for c in name:
@@ -49,7 +49,7 @@ def is_version(name):
 
 
 def is_inside(path):
-    """Does this relative path lead into its folder, on any system?"""
+    """Return whether this relative path stays in its folder, on any system."""
     for part in path.split("/"):
         if part in ("", ".", ".."):
             return False
@@ -57,29 +57,29 @@ def is_inside(path):
 
 
 def read_slot(root, slot):
-    """(sequence, version), or None where the slot is missing or damaged, or names what is not a version."""
+    """Return (sequence, version), or None where the slot is missing or damaged, or does not name a version."""
     try:
         with open(slot_path(root, slot), "rb") as f:
             data = f.read(256)
         sequence, version, _ = data.split(b" ")
-        found = int(sequence), version.decode()
+        entry = int(sequence), version.decode()
     except (OSError, ValueError):  # UnicodeError is a ValueError
         return None
-    return found if is_version(found[1]) and slot_line(*found) == data else None
+    return entry if is_version(entry[1]) and slot_line(*entry) == data else None
 
 
 def slots(root):
-    """(sequence, version, slot) of what the slots hold, the newest first."""
-    found = []
+    """Return (sequence, version, slot) of each valid slot, the newest first."""
+    entries = []
     for slot in (0, 1):
         entry = read_slot(root, slot)
         if entry:
-            found.append((entry[0], entry[1], slot))
-    return sorted(found, reverse=True)
+            entries.append((entry[0], entry[1], slot))
+    return sorted(entries, reverse=True)
 
 
 def check(path):
-    """(CRC-32, bytes) of a file."""
+    """Return (CRC-32, bytes) of a file."""
     crc = size = 0
     buffer = bytearray(1024)
     view = memoryview(buffer)
@@ -93,7 +93,7 @@ def check(path):
 
 
 def damage(root, version):
-    """The file of a version that is missing or damaged, or None when it is whole."""
+    """Return the file of a version that is missing or damaged, or None when it is whole."""
     folder = root + "/" + version + "/"
     name, left = MANIFEST, VERSION_BYTES
     try:
@@ -115,7 +115,7 @@ def damage(root, version):
 
 
 def running(root):
-    """(slot, version, complaints) of what starts; slot and version are None when nothing does."""
+    """Return (slot, version, complaints) of the version that starts; slot and version are None when none does."""
     complaints = []  # type: list
     for _, version, slot in slots(root):
         damaged = damage(root, version)
@@ -148,7 +148,7 @@ def enable(root=None):
 
 
 def run(root=None):
-    """What the deployed main.py calls: start the running version's app, if it has one."""
+    """Start the running version's app, if it has one: the deployed main.py calls this."""
     folder = enable(root)
     with open(folder + "/" + MANIFEST, "r") as f:
         app = f.readline().strip()

@@ -1,15 +1,15 @@
-"""Which rows and columns a network's convolutions compute, and when: what the plan counts and the model runs."""
+"""Which rows and columns a network's convolutions compute, and when: the plan counts them, the model runs them."""
 
 from l3mote.format import CONV
 
 
 def used_rows(layer):
-    """Rows of the convolution that survive its (floored) pool."""
+    """Return the rows of the convolution that survive its (floored) pool."""
     return layer.out_rows * layer.pool_rows
 
 
 def used_cols(layer):
-    """Columns of the convolution that survive its (floored) pool."""
+    """Return the columns of the convolution that survive its (floored) pool."""
     return layer.out_cols * layer.pool_cols
 
 
@@ -36,19 +36,19 @@ def schedule(convs, heights):
 
 
 def spans(convs, tile, width):
-    """(first, stop) columns that each convolution computes in a tile: what the next one reads, with a neighbour on both sides."""
+    """Return the columns, (first, stop), of each convolution in a tile: those the next one reads, and a neighbour on each side."""
     first = tile * width
     stop = min(first + width, used_cols(convs[-1]))
-    found = [(first, stop)]
+    columns = [(first, stop)]
     for i in range(len(convs) - 1, 0, -1):
         pool = convs[i - 1].pool_cols
         first, stop = max(first - 1, 0) * pool, min(stop + 1, convs[i].cols) * pool
-        found.append((first, stop))
-    found.reverse()
-    return found
+        columns.append((first, stop))
+    columns.reverse()
+    return columns
 
 
 def vector_sizes(model):
-    """Lengths of the embedding and of each dense layer's output."""
+    """Return the lengths of the embedding and of each dense layer's output."""
     convs = [layer for layer in model.layers if layer.kind == CONV]
     return [convs[-1].out_size] + [layer.outputs for layer in model.layers[len(convs) :]]

@@ -35,7 +35,7 @@ def filters(reader, layer, buffer):
 
 
 def check_palette(reader, layer, chunk, buffer):
-    """FormatError for a palette value that no weight may have."""
+    """Raise FormatError for a palette value that no weight may have."""
     for i in range(0, PALETTE_BYTES, 2):
         at = chunk.palette + i
         problem = None
@@ -69,7 +69,7 @@ def integer(x, shift):
 
 
 def verify(reader):
-    """Decode everything, weights and texts included; raise FormatError at the first thing that is wrong."""
+    """Decode everything, weights and texts included; raise FormatError for the first fault."""
     buffer = bytearray(reader.chunk_bytes)
     fixed, first = reader.fixed(), 0
     for i, layer in enumerate(reader.layers):

@@ -1,10 +1,10 @@
-"""The board's watchdog: it resets a board that nothing has fed for a while. Once started, only a reset stops it."""
+"""The board's watchdog: it resets a board unless it is fed often enough. Once started, only a reset stops it."""
 
 import sys
 
 
 def start(seconds):
-    """Start it; returns the function that feeds it.
+    """Start it; return the function that feeds it.
 
     Raises ImportError where the firmware has none, ValueError for too many seconds.
     """

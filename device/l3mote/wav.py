@@ -1,4 +1,4 @@
-"""Sound from a recording, as mic.py says what a source is."""
+"""Sound from a recording, as a source like those of mic.py."""
 
 import struct
 from array import array
@@ -9,7 +9,7 @@ from l3mote.limits import SoundError
 class Wav:
     """A RIFF WAVE file of 16-bit PCM with one or two channels (their mean, rounded down).
 
-    One whose writer could not go back to note its length, because the power went or it wrote to a pipe, is read to its end.
+    A file whose writer could not go back to note its length, because power failed or it wrote to a pipe, is read to its end.
     file: a path, or a binary file object. Raises SoundError, OSError.
     """
 
@@ -54,7 +54,7 @@ class Wav:
             self.file.seek(skip, 1)
         if not self.rate:
             raise self.error("its sound comes before its format")
-        if not size and not at < end <= 0xFFFFFFFF:  # nothing is said to be behind: the length was never noted
+        if not size and not at < end <= 0xFFFFFFFF:  # no length, here or in the file's header: none was ever noted
             size = 0xFFFFFFFF
         self.left = size // (2 * self.channels)
 
@@ -66,7 +66,7 @@ class Wav:
         if code == 0xFFFE and len(data) >= 26:
             code = struct.unpack_from("<H", data, 24)[0]
         if code != 1 or bits != 16 or self.channels not in (1, 2) or not self.rate:
-            raise self.error("16-bit PCM with 1 or 2 channels is due, it has format %d, %d bits, %d channels, %d Hz"
+            raise self.error("expected 16-bit PCM with 1 or 2 channels, got format %d, %d bits, %d channels, %d Hz"
                              % (code, bits, self.channels, self.rate))  # fmt: skip
 
     def readinto(self, x):

@@ -1,5 +1,5 @@
 // Integer convolution of one chunk of filters: decode, 3x3 sums, max pool, requantise. The same integers, bit for bit, as
-// host/l3host/reference/fixed.py.
+// host/l3host/reference/fixed_point.py.
 //
 // Pooling precedes requantisation here: shift, round and saturate are monotonic, so the order does not change a bit.
 #include "l3native.h"

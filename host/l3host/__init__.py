@@ -6,7 +6,7 @@ __all__ = ["L3Error", "__version__", "get_embedding"]
 
 
 def __getattr__(name: str):
-    """Import NumPy and the device package when they are asked for, not whenever pytest loads the plugin."""
+    """Import NumPy and the device package when they are needed, not whenever pytest loads the plugin."""
     if name == "get_embedding":
         from l3host.embed import get_embedding
 

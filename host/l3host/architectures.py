@@ -1,6 +1,6 @@
 """The architectures of .mpy files that l3mote is precompiled for, in one table: compiler of the native module, and what runs it.
 
-Numbers in .mpy files, which module other architectures take, and who has an FPU: l3mote.kernels, which boards read.
+Numbers in .mpy files, which module other architectures load, and which have an FPU: l3mote.kernels, which boards read too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 class Architecture:
     """compiler: its program; install: how to get it. runtimes: those of `l3mote emulate` that load its module.
 
-    flags and sources: beside those of every module (device/native/Makefile). headers: flags with which the compiler finds its C
-    library. libgcc: link what the core cannot do itself. board: of a microcontroller, not of a PC.
+    flags and sources: added to those of every module (device/native/Makefile). headers: flags for the compiler to find its C
+    library. libgcc: link the functions that the core has no instructions for. board: a microcontroller's, not a PC's.
     """
 
     cores: str
@@ -36,7 +36,7 @@ ARCHITECTURES = {
     "armv6m": Architecture("Cortex-M0+ (RP2040)", *_ARM, ("rp2040",), flags="-fira-algorithm=priority", sources=_M0_PLUS),
     "armv7m": Architecture("Cortex-M3, and M4 without FPU", *_ARM, ("qemu",)),
     "armv7emsp": Architecture("Cortex-M4, M7 and M33 with FPU (RP2350)", *_ARM, ("m4", "m33")),
-    # at -O2 its gcc copies a struct of more than 16 bytes by memcpy, which a module has not
+    # at -O2 its gcc copies structs of more than 16 bytes with memcpy, which a module does not have
     "xtensawin": Architecture(
         "Xtensa LX7 (ESP32-S3)",
         "xtensa-esp32-elf-gcc",

@@ -1,4 +1,4 @@
-"""The console that everything is printed to."""
+"""The console for everything printed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from l3host.text import clean
 
 
 class Clean(Console):
-    """One on which no text of others can do more than be read."""
+    """A console that prints control characters in foreign text as escapes, so that they have no effect."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

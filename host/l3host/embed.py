@@ -1,25 +1,35 @@
-"""Embeddings of whole recordings, with the conventions of the published edgel3/openl3 packages."""
+"""What a model answers to whole recordings, block by block; embeddings with the conventions of the published packages."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from math import inf
 from numbers import Real
-from typing import NamedTuple
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
+from l3host import npz
+from l3host.engines import Answers, Engine, engine_for, numpy_engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
-from l3host.l3m.load import load_graph
-from l3host.reference import floats
+from l3host.l3m.load import find, load_graph
 from l3host.sound import audio
-from l3host.sound.windows import recording_windows
+from l3host.sound.windows import cut, heard_windows
+from l3mote.format import Frontend
 
 BATCH_BYTES = 8_000_000  # im2col columns of one batch stay near the processor's cache
+
+
+Found = TypeVar("Found", Answers, np.ndarray)
+Progress = Callable[[int], None]  # called with windows done
 
 
 def batch_size(graph: Graph) -> int:
@@ -28,32 +38,106 @@ def batch_size(graph: Graph) -> int:
     return max(1, int(BATCH_BYTES // (4 * largest)))
 
 
-class Answers(NamedTuple):
-    """Of every window."""
-
-    embedding: np.ndarray  # (N, D)
-    output: np.ndarray  # (N, C)
+@cache
+def blas() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
-def run_windows(
-    graph: Graph, windows: np.ndarray, progress: Callable[[int], None] | None = None, dtype: type = np.float32
-) -> Answers:
-    """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype; progress is called with windows done.
+def answers(engine: Engine, batches: Iterable[np.ndarray], threads: int | None = None) -> Iterator[Answers]:
+    """What the engine answers to batches of windows, in their order, while the next ones are decoded.
 
-    One batch a core, each with one BLAS thread: several threads in one matrix product wait for each other on a busy machine.
-    No more activations are in memory than those batches'.
+    threads: batches at a time, each with one BLAS thread (default: one a core): several threads in one matrix product wait for
+    each other on a busy machine. No more batches are in memory than twice as many.
     """
-    unit = 32768 if windows.dtype == np.int16 else 1
-    embeddings, outputs = [], []
+    threads = threads or os.cpu_count() or 1
+    with blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
+        due: deque = deque()
+        for batch in batches:
+            due.append(pool.submit(engine, batch))
+            if len(due) > 2 * threads:
+                yield due.popleft().result()
+        while due:
+            yield due.popleft().result()
+
+
+def run_windows(graph: Graph, windows: np.ndarray, progress: Progress | None = None, dtype: type = np.float32) -> Answers:
+    """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype."""
+    return joined(told(answers(numpy_engine(graph, dtype), batches(graph, windows)), progress))
+
+
+def batches(graph: Graph, windows: np.ndarray) -> Iterator[np.ndarray]:
     size = batch_size(graph)
-    batches = (windows[start : start + size] for start in range(0, len(windows), size))
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        for run in pool.map(lambda batch: floats.run(graph, batch / unit, dtype), batches):
-            embeddings.append(run.embedding)
-            outputs.append(run.output)
-            if progress:
-                progress(len(run.output))
-    return Answers(np.concatenate(embeddings), np.concatenate(outputs))
+    return (windows[start : start + size] for start in range(0, len(windows), size))
+
+
+def told(found: Iterable[Found], progress: Progress | None) -> Iterator[Found]:
+    """What is found as it comes; progress hears of how many windows."""
+    for some in found:
+        if progress:
+            progress(len(some[0] if isinstance(some, Answers) else some))
+        yield some
+
+
+def joined(found: Iterable[Answers]) -> Answers:
+    return Answers(*map(np.concatenate, zip(*found, strict=True)))
+
+
+def heard(engine: Engine, path: str, threads: int | None = None) -> Iterator[Answers]:
+    """Answers to a file's windows, heard as a board hears them, block by block. Raises L3Error."""
+    return answers(engine, heard_windows(engine.graph.frontend, path, batch_size(engine.graph)), threads)
+
+
+def embedded(
+    engine: Engine, sound: audio.Recording, center: bool, hop_size: float, threads: int | None = None
+) -> Iterator[np.ndarray]:
+    """Embeddings (n, D) of a recording's windows, block by block, as get_embedding has them. Raises L3Error."""
+    fe = engine.graph.frontend
+    hop, size = hop_samples(fe, hop_size), batch_size(engine.graph)
+    windows = cut(audio.prepared(sound, fe.sample_rate), fe.window, hop, center, size, sound.name)
+    with audio.naming(sound.name):
+        for some in answers(engine, windows, threads):
+            yield some.embedding
+
+
+def hop_samples(fe: Frontend, hop_size: float) -> int:
+    """Samples between windows that are hop_size seconds apart. Raises L3Error."""
+    if not isinstance(hop_size, Real) or not 0 < hop_size < inf:
+        raise L3Error(f"hop size must be a positive number of seconds, not {hop_size!r}")
+    hop = int(hop_size * fe.sample_rate)
+    if hop < 1:
+        raise L3Error(f"hop size {hop_size} s is less than one sample at {fe.sample_rate} Hz")
+    return hop
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Writes the embeddings of a file to .npz (embedding, timestamps), in whatever process it is called.
+
+    Fields: as embedded has them.
+    """
+
+    model: str
+    center: bool
+    hop_size: float
+    engine: str | None = None
+    threads: int | None = None
+
+    def __call__(self, files: tuple[str, Path], progress: Progress) -> tuple[str, Path, tuple[int, ...]]:
+        """files: the sound, and the .npz to write. Returns both, and the embeddings' shape. Raises L3Error."""
+        path, out = files
+        found = embedded(loaded(self.model, self.engine), audio.recording(path), self.center, self.hop_size, self.threads)
+        return path, out, npz.write(out, "embedding", told(found, progress), lambda n: {"timestamps": np.arange(n) * self.hop_size})
+
+
+def loaded(model: str, engine: str | None) -> Engine:
+    """The engine called so (see engines.engine_for) for a model's file; the last one is kept. Raises L3Error."""
+    file = find(model).stat()
+    return _loaded(model, engine, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns))
+
+
+@lru_cache(maxsize=1)
+def _loaded(model: str, engine: str | None, file: tuple[int, ...]) -> Engine:
+    return engine_for(load_graph(model), engine)
 
 
 def get_embedding(
@@ -62,23 +146,19 @@ def get_embedding(
     model: str | Graph,
     center: bool = True,
     hop_size: float = 0.1,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
+    engine: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Embedding of every window of a recording.
 
     audio_data: (samples,) or (samples, channels), floats or signed integers, at any rate `sr` in Hz; channels are averaged,
     the rate converted to the model's.
     model: a .l3m path, the name of a shipped model, or a Graph. hop_size: seconds between windows.
+    progress: called with windows done. engine: onnxruntime or numpy (default: onnxruntime where it is installed).
     Returns (embedding (T, D) float32, timestamps (T,) = arange(T) * hop_size).
     Raises L3Error for empty or non-finite audio, a hop that is not positive, or a model that cannot be read.
     """
     graph = model if isinstance(model, Graph) else load_graph(str(model))
-    if not isinstance(hop_size, Real) or not 0 < hop_size < inf:
-        raise L3Error(f"hop size must be a positive number of seconds, not {hop_size!r}")
-    fe = graph.frontend
-    signal = audio.prepare(audio_data, sr, fe.sample_rate)
-    hop = int(hop_size * fe.sample_rate)
-    if hop < 1:
-        raise L3Error(f"hop size {hop_size} s is less than one sample at {fe.sample_rate} Hz")
-    embedding, _ = run_windows(graph, recording_windows(signal, fe, hop, center), progress)
+    found = embedded(engine_for(graph, engine), audio.of_samples(audio_data, sr), center, hop_size)
+    embedding = np.concatenate(list(told(found, progress)))
     return embedding, np.arange(len(embedding)) * hop_size

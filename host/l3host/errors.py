@@ -1,15 +1,13 @@
-"""The one exception that a command turns into one line, and the one place that turns what libraries raise into it."""
+"""The exception that a command prints as one line, and the one place that turns exceptions of libraries into it."""
 
 from __future__ import annotations
 
-import csv
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from l3host.text import clean
+from l3mote import FormatError, KernelError
 
 
 class L3Error(Exception):
@@ -19,15 +17,29 @@ class L3Error(Exception):
         super().__init__(clean(str(message)))
 
 
-# what Python and libraries raise over contents that are not what they should be
-MALFORMED = (
-    OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError,
-    zipfile.BadZipFile, zlib.error, struct.error, csv.Error,
-)  # fmt: skip
+def in_words(error: Exception) -> str:
+    """What a command prints of an error; FormatError and KernelError are the board's own."""
+    if isinstance(error, (L3Error, FormatError, KernelError, MemoryError, OSError)):
+        return str(error) or type(error).__name__
+    return f"{type(error).__name__}: {error} (this was not foreseen: --debug shows where)"
+
+
+@cache
+def malformed() -> tuple[type[Exception], ...]:
+    """Return what Python and libraries raise for malformed contents; modules that no --help needs are imported here."""
+    import csv
+    import struct
+    import zipfile
+    import zlib
+
+    return (
+        OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, EOFError,
+        zipfile.BadZipFile, zlib.error, struct.error, csv.Error,
+    )  # fmt: skip
 
 
 def reason(error: BaseException) -> str:
-    """Why, in one line: the system's words of an OSError, the first line of any other error behind the name of its type."""
+    """Return the reason in one line: the system's text of an OSError, else the name of the type and the first line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     lines = str(error).strip().splitlines()
@@ -36,8 +48,10 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def reading(what: object, hint: str = "") -> Iterator[None]:
-    """Turn whatever a block raises over contents that others made into an L3Error: "cannot read WHAT: why" and the hint."""
+    """Turn whatever a block raises for foreign contents into an L3Error: "cannot read WHAT: why" and the hint."""
     try:
         yield
-    except (*MALFORMED, MemoryError) as e:
+    except Exception as e:
+        if not isinstance(e, (*malformed(), MemoryError)):
+            raise
         raise L3Error(f"cannot read {what}: {reason(e)}{hint}") from None

@@ -1,10 +1,9 @@
-"""Files that are either the old one or the complete new one, whatever happens."""
+"""Reading files, and replacing them: a file is the old one or the complete new one, whatever happens."""
 
 from __future__ import annotations
 
 import json
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,10 @@ from l3host.errors import L3Error, reading
 
 @contextmanager
 def replace(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes path's place when the block ends without an exception."""
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # never a file that the user has, nor another machine
+    """Give a temporary path beside `path` to write to; it replaces `path` if the block ends without an exception."""
+    import secrets  # which --help does not need
+
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.tmp")  # never a file of the user's, nor another machine
     try:
         yield temporary
         os.replace(temporary, path)
@@ -31,7 +32,7 @@ def write_json(path: Path, value) -> None:
 
 
 def read_bytes(path: Path, most: int = costs.FILE_BYTES) -> bytes:
-    """All of a file. Raises L3Error for one that cannot be read, has more bytes than `most`, or is a pipe or a device."""
+    """Return all of a file. Raises L3Error if it cannot be read, has more than `most` bytes, or is a pipe or a device."""
     with reading(path), open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -41,19 +42,19 @@ def read_bytes(path: Path, most: int = costs.FILE_BYTES) -> bytes:
 
 
 def read_text(path: Path, most: int = costs.TEXT_BYTES) -> str:
-    """All of a text file in UTF-8. Raises L3Error as read_bytes does."""
+    """Return all of a text file in UTF-8. Raises L3Error as read_bytes does."""
     with reading(path):
         return read_bytes(path, most).decode()
 
 
 def read_json(path: Path):
-    """Raises L3Error if it cannot be read."""
+    """Parse a JSON file. Raises L3Error if it cannot be read."""
     with reading(path):
         return json.loads(read_text(path, costs.FILE_BYTES))
 
 
 def claim_output(path: str, force: bool) -> Path:
-    """A file about to be written. Raises L3Error if it is a directory or device, has no folder, or exists without `force`."""
+    """Return the path of a file to write. Raises L3Error for a directory, a device, no folder, or, unless `force`, a file."""
     out = Path(path)
     if out.is_dir():
         raise L3Error(f"{path} is a directory: name a file")

@@ -1,8 +1,8 @@
 """Pytest plugin: the fixture l3mote_board runs a model, or the whole listening app, in a real MicroPython.
 
     def test_a_bark_is_reported(l3mote_board):
-        heard = l3mote_board.listen("model.l3m", "bark.wav")
-        assert heard.heard("dog", 2.0, 4.5)
+        report = l3mote_board.listen("model.l3m", "bark.wav")
+        assert report.has("dog", 2.0, 4.5)
 
 A test that uses it runs once in each runtime: those of --l3mote-runtimes or of the ini setting l3mote_runtimes, else unix.
 """
@@ -16,7 +16,7 @@ import pytest
 
 if TYPE_CHECKING:
     from l3host.emulate import Emulation
-    from l3host.emulate.listen import Heard
+    from l3host.emulate.listen import Report
 
 DEFAULT = "unix"
 
@@ -35,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def l3mote_board(request: pytest.FixtureRequest) -> Board:
-    """A runtime for this test. One that is not installed fails the test: nobody would miss what was skipped."""
+    """A runtime for this test. One that is not installed fails the test: nobody notices a skipped one."""
     from l3host.emulate import runtimes
     from l3host.errors import L3Error
 
@@ -48,20 +48,20 @@ def l3mote_board(request: pytest.FixtureRequest) -> Board:
 
 @dataclass(frozen=True)
 class Board:
-    """A MicroPython: its name as `l3mote emulate --runtime` takes it."""
+    """A MicroPython, with the name that `l3mote emulate --runtime` takes."""
 
     runtime: str
 
     def emulate(self, model: str, audio: str, heap: int | None = None, kernel: str | None = None) -> Emulation:
-        """Every window of an audio file through the device package, compared with the reference. heap: bytes. Raises L3Error."""
+        """Run the device package on the windows of an audio file and compare with the reference. heap: bytes. Raises L3Error."""
         from l3host.emulate import emulate
         from l3host.l3m.load import load_graph
         from l3host.sound.windows import pcm_windows
 
         return emulate(model, pcm_windows(load_graph(model).frontend, audio), self.runtime, heap=heap, kernel=kernel)
 
-    def listen(self, model: str, audio: str, **settings) -> Heard:
-        """The listening app on an audio file. settings: the app's (threshold=0.4, hop=0.5...). Raises L3Error."""
+    def listen(self, model: str, audio: str, **settings) -> Report:
+        """Run the listening app on an audio file. settings: the app's (threshold=0.4, hop=0.5...). Raises L3Error."""
         from l3host.emulate.listen import listen
 
         return listen(model, audio, self.runtime, settings)

@@ -1,4 +1,4 @@
-"""A run folder: what it belongs to, one process at a time in it, and what was finished in it."""
+"""A run folder: whose it is, one process in it at a time, and what is finished."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ LOCK = "lock"
 
 @contextmanager
 def claimed(folder: Path, whose: Callable[[], dict], what: str) -> Iterator[dict]:
-    """Hold the folder for this process and this work alone; gives whose(), ready for JSON.
+    """Hold the folder for this process and this work alone; give whose(), ready for JSON.
 
-    whose: all that tells this work from another one, asked for once the folder is locked; what: a word for such work
-    ("recipe", "training"). Raises L3Error if the folder belongs to other work (and says what differs), holds files but no
-    note, or if another process is at work in it.
+    whose: called once the folder is locked, returns all that distinguishes this work from other work. what: a word for it
+    ("recipe", "training"). Raises L3Error if the folder belongs to other work (naming what differs), has files but no
+    note, or if another process works in it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,21 +33,21 @@ def claimed(folder: Path, whose: Callable[[], dict], what: str) -> Iterator[dict
     if others and NOTE not in others:
         raise L3Error(f"{folder} is not a run folder, it holds {others[0]}: choose a new or an empty one")
     with locked(folder):
-        mine = json.loads(json.dumps(whose()))  # tuples to lists, as the file gives them back
+        mine = json.loads(json.dumps(whose()))  # tuples become lists, as in the file
         if not (folder / NOTE).exists():
             write_json(folder / NOTE, mine)
         differs = differences(read_json(folder / NOTE), mine)
         if differs:
             raise L3Error(f"{folder} is the run of another {what} (other {', '.join(differs)}): choose another folder or delete it")
-        for left in folder.rglob("*.tmp*"):  # by a process that was killed while it wrote
+        for left in folder.rglob("*.tmp*"):  # left by a process that was killed while it wrote
             left.unlink()
         yield mine
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Nobody else may have the folder; the lock goes with the process, however it ends."""
-    import fcntl  # POSIX alone
+    """Hold the folder's lock, which ends with the process, however that ends."""
+    import fcntl  # POSIX only
 
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
@@ -64,7 +64,7 @@ def locked(folder: Path) -> Iterator[None]:
         except OSError:
             file.seek(0)
             who = f"process {file.read()}"
-            raise L3Error(f"{who} is at work in {folder}: wait for it, or choose another folder") from None
+            raise L3Error(f"{who} works in {folder}: wait for it, or choose another folder") from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -72,7 +72,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def differences(a: object, b: object, name: str = "") -> list[str]:
-    """Names, with dots, of what is not the same in two values of JSON."""
+    """Return the dotted names of what differs between two values of JSON."""
     if isinstance(a, dict) and isinstance(b, dict):
         keys = dict.fromkeys([*a, *b])
         return [d for key in keys for d in differences(a.get(key), b.get(key), f"{name}.{key}" if name else key)]

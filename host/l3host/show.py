@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,14 @@ def out() -> Console:
     from l3host.console import Clean
 
     return Clean(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
+
+
+@cache
+def terminal() -> Console:
+    """Return a console of the terminal's own width, for what is drawn again and again."""
+    from l3host.console import Clean
+
+    return Clean(**PLAIN)
 
 
 @cache
@@ -53,9 +63,13 @@ def seconds(value: float) -> str:
 def results(as_json: bool, value, people: Callable[[], None]) -> None:
     """Print value as JSON, or let `people` print it for people."""
     if as_json:
-        print(json.dumps(value, indent=1))
+        print_json(value)
     else:
         people()
+
+
+def print_json(value) -> None:
+    print(json.dumps(value, indent=1))
 
 
 def _progress(quiet: bool, *columns: TextColumn) -> Progress:
@@ -72,12 +86,62 @@ def progress(quiet: bool, what: str = "windows") -> Progress:
     return _progress(quiet, TextColumn(f"{{task.completed}} {what}"))
 
 
+class Sounds:
+    """One bar for all recordings of a command: files, hours of sound, how many times faster than they last."""
+
+    def __init__(self, bar: Progress | None, files: int | None):
+        self.bar, self.of = bar, "" if files is None else f" of {files}"
+        self.task = bar.add_task("", total=None) if bar else None
+        self.files, self.failed, self.seconds, self.begun = 0, 0, 0.0, time.monotonic()
+
+    def sound(self, seconds: float) -> None:
+        """So much more is done."""
+        self.seconds += seconds
+        self._show()
+
+    def file(self, failed: bool) -> None:
+        self.files += 1
+        self.failed += failed
+        self._show()
+
+    def _show(self) -> None:
+        if self.bar and self.task is not None:
+            speed = self.seconds / max(1e-3, time.monotonic() - self.begun)
+            bad = f" ({self.failed} failed)" if self.failed else ""
+            text = f"{self.files:,}{self.of} files{bad}, {self.seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
+            self.bar.update(self.task, description=text)
+
+
+@contextmanager
+def sounds(quiet: bool, files: int | None) -> Iterator[Sounds]:
+    if quiet or not sys.stderr.isatty():
+        yield Sounds(None, files)
+        return
+    with _progress(quiet) as bar:
+        yield Sounds(bar, files)
+
+
 def bars(quiet: bool) -> Progress:
     """Bars of tasks whose length is known."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    left = TimeRemainingColumn(elapsed_when_finished=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), left
     return Progress(*columns, console=err(), disable=quiet or not err().is_terminal)
+
+
+@contextmanager
+def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
+    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
+    with bars(quiet) as shown:
+        tasks: dict = {}
+
+        def on_progress(name: str, what: str, done: int, of: int) -> None:
+            if name not in tasks:
+                tasks[name] = shown.add_task(name)
+            shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)
+
+        yield on_progress
 
 
 def steps(quiet: bool) -> Callable[[str], None]:

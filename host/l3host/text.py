@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 
-# control characters, what turns the direction of a line, line separators, and halves of surrogate pairs, which no encoding takes
+# control characters, direction marks, line separators, and halves of surrogate pairs, which no encoding accepts
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean(text: str, keep: str = "") -> str:
-    r"""Text without anything that a terminal would obey: such characters as escapes (\x1b), but for those to keep."""
+    r"""Return the text with characters that a terminal obeys as escapes (\x1b), except those in `keep`."""
     return UNSEEN.sub(lambda found: found[0] if found[0] in keep else found[0].encode("unicode_escape").decode(), text)
 
 
 def cell(value) -> str:
-    """A value of a CSV file: clean, and never a formula to a spreadsheet. Numbers stay numbers."""
+    """Return a value for a CSV file: clean, and never a formula in a spreadsheet. Numbers stay numbers."""
     if isinstance(value, (int, float)):
         return str(value)
     text = clean("" if value is None else str(value))

@@ -15,7 +15,7 @@ from support import ROOT, require
 
 from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
-from l3host.reference import fixed, listening
+from l3host.reference import fixed_point, listening
 from l3mote import app, mic, settings
 from l3mote.log import Log, unseal
 
@@ -56,7 +56,7 @@ def expected(pcm, label, threshold):
     graph = load_graph(str(MODEL))
     fe, pcm = graph.frontend, listening.without_offset(pcm, RATE)
     starts = range(0, len(pcm) - fe.window + 1, fe.window)  # the ring has no room for its overlap
-    output = fixed.run(graph, graph.fixed, np.stack([pcm[s : s + fe.window] for s in starts])).output
+    output = fixed_point.run(graph, graph.fixed, np.stack([pcm[s : s + fe.window] for s in starts])).output
     scores = output[:, graph.labels.index(label)]
     found, first = [], None
     for i, score in enumerate([*scores, 0]):

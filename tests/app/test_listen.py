@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import soundfile
 from shipped import WINDOW_SECONDS, sounds
-from support import BOARD, ROOT, require, shared
+from support import ROOT, SCRIPTS, require, shared
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.l3m.load import load_graph
 from l3host.reference import listening
 from l3host.sound import audio
-from l3mote.classify import Detector
+from l3mote.listener import Detector
 from l3mote.plan import CAPTURE
 
-SCRIPT = BOARD / "listen.py"
+SCRIPT = SCRIPTS / "listen_to_wav.py"
 
 
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
-    """What board/listen.py writes after hearing int16 samples: its status at the end, with events, heap and capture."""
+    """What listen_to_wav.py writes after hearing int16 samples: its status at the end, with events, heap and capture."""
     (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())
     soundfile.write(folder / "sound.wav", pcm, rate, subtype="PCM_16")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "settings": settings or {}} | job))

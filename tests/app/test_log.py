@@ -6,14 +6,14 @@ import zlib
 import pytest
 from littlefs import LittleFS
 from littlefs.context import UserContext
-from support import BOARD, ROOT, require
+from support import ROOT, SCRIPTS, require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3mote.log import MOST, Log, seal, unseal
 from l3mote.seconds import Seconds
 
-SCRIPT = BOARD / "log.py"
+SCRIPT = SCRIPTS / "cut_log.py"
 LINE = '{"event": "start", "label": "dog", "t": 3.500, "crc": "144ebfca"}'
 
 

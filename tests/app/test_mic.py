@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from scipy import signal
-from support import BOARD, micropython, require
+from support import SCRIPTS, micropython, require
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
@@ -112,7 +112,7 @@ def test_measured_level_is_that_of_scipys_filter(rate, scale):
     x = noise(6000, rate, scale)
     state = capture.state(filters.weighting(rate))
     capture.measure([int(v) for v in x], state, [0, len(x)])
-    high, low, a_high, a_low = capture.found(state)
+    high, low, a_high, a_low = capture.measured(state)
     assert (high << 16) + low == np.square(x.astype(np.int64)).sum()
     y = signal.sosfilt(sections(rate), x)
     assert 10 * np.log10(((a_high << 16) + a_low) / np.square(2 * y).sum()) == pytest.approx(0, abs=0.02)
@@ -226,7 +226,7 @@ def test_the_real_i2s_driver_does_not_wait_and_its_losses_are_counted(tmp_path):
     library.mkdir()
     folder.mkdir()
     copy_library(library)
-    done = runtimes.execute(runtime, BOARD / "i2s.py", library, folder)
+    done = runtimes.execute(runtime, SCRIPTS / "i2s.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     for samples, longest, values, lost, first in json.loads((folder / "found.json").read_text()):
         assert first == 0  # the driver ran for 0.3 s, which is 4,800 samples

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import shutil
 import socket
 import subprocess
@@ -14,12 +13,12 @@ import pytest
 import soundfile
 from broker import TOPIC, Broker, free_port, require_mosquitto, wait
 from make_small import PATH as SMALL
-from support import BOARD, ROOT, require
+from micro_board import Board
+from support import ROOT, require
 
 from l3host.programs import venv_tool
 from l3mote.log import unseal
 
-SCRIPT = BOARD / "mqtt.py"
 LIMIT = 500 + 250  # ms that a call may take: mqtt.SECONDS, and as much again for a machine that is busy
 
 
@@ -27,37 +26,6 @@ LIMIT = 500 + 250  # ms that a call may take: mqtt.SECONDS, and as much again fo
 def parts():
     require(venv_tool("micropython"), "MicroPython is not installed: run make setup")
     require_mosquitto()
-
-
-class Board:
-    def __init__(self, folder, port, **settings):
-        given = {"mic": "callback", "name": "noise", "mqtt_host": "127.0.0.1", "mqtt_port": port, "mqtt_topic": "yard", **settings}
-        environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
-        command = [venv_tool("micropython"), str(SCRIPT), str(folder), json.dumps(given)]
-        self.process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.state = self.answer()
-
-    def answer(self, patience=60):
-        watch = threading.Timer(patience, self.process.kill)
-        watch.start()
-        line = self.process.stdout.readline()
-        watch.cancel()
-        assert line, "the board stopped, or did not answer in time"
-        return json.loads(line)
-
-    def __call__(self, command, patience=60):
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        return self.answer(patience)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
 
 
 @pytest.fixture
@@ -152,7 +120,7 @@ def test_the_noise_monitor_publishes_what_it_prints(tmp_path, port):
 
 
 WIFI = """
-from l3mote import mqtt
+from l3mote import mqtt_client
 class WLAN:
     tried = []
     up = False
@@ -171,7 +139,7 @@ class network:
 network.WLAN = WLAN
 import sys
 sys.modules["network"] = network
-online = mqtt.wifi("yard", "secret")
+online = mqtt_client.wifi("yard", "secret")
 print(online(), online(), WLAN.tried)
 WLAN.up = True
 print(online(), len(WLAN.tried))
@@ -311,12 +279,14 @@ def test_a_slow_broker_is_waited_for_and_gets_each_line_once(tmp_path):
     def serve(connection):
         while data := connection.recv(1024):
             time.sleep(0.8)
-            if data[0] == 0x10:
-                connection.sendall(CONNACK)
-            else:
-                came.append(data)
-                number = data[4 + len(TOPIC) : 6 + len(TOPIC)]
-                connection.sendall(b"\x40\x02" + number)
+            while data:
+                size = 2 + data[1]  # of a packet of less than 128 bytes
+                if data[0] == 0x10:
+                    connection.sendall(CONNACK)
+                if data[0] == 0x32:
+                    came.append(data[:size])
+                    connection.sendall(b"\x40\x02" + data[4 + len(TOPIC) : 6 + len(TOPIC)])
+                data = data[size:]
 
     with server(serve) as port, Board(tmp_path, port) as board:
         assert not board("service 1")["connected"]

@@ -69,6 +69,7 @@ def test_a_flash_that_cannot_be_written_is_said_once_and_again_after_it_worked(n
 
 def test_mqtt_on_firmware_without_sockets_is_said_and_the_rest_goes_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "socket", None)
+    monkeypatch.setitem(sys.modules, "adafruit_minimqtt", None)
     output = make(tmp_path, mqtt_host="127.0.0.1")
     (record,) = printed(capsys)
     assert record["event"] == "warning" and record["label"].startswith("no MQTT: ")

@@ -148,7 +148,7 @@ class Model:
     [
         ({"rate": 22050}, "setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, 16000, "),
         ({"rate": 44100}, "setting rate: the sound has 44100 Hz"),
-        ({"threshold.cat": 0.5}, "setting threshold.cat: the model has no label cat, but dog, rain"),
+        ({"threshold.cat": 0.5}, "setting threshold.cat: the model has no label cat; its labels are dog, rain"),
         # 8192 - 512 samples of 8 kHz are held: 16000 - 7680 = 8320 apart is 1.04 s
         ({"hop": 0.5}, "setting hop is 0.5: windows of 2 seconds can overlap from a hop of 1.04 seconds on"),
         ({"hop": 1.039}, "setting hop is 1.039: "),
@@ -166,18 +166,18 @@ def test_settings_that_the_model_takes():
     assert settings.check({**PINS, "rate": 44100}, Model(22050))["rate"] == 44100
 
 
-PICO_W = {"machine.I2S", "rp2", "socket", "network.WLAN"}
+PICO_W = {"machine.I2S", "rp2", "socket", "tls.SSLContext", "network.WLAN"}
 MQTT = {"mqtt_host": "192.0.2.7"}
 
 
 @pytest.mark.parametrize(
     ("lacks", "values", "expected"),
     [
-        ("socket", MQTT, "setting mqtt_host is set, but this firmware has no network for it: leave it out, or use MicroPython on"),
+        ("socket", MQTT, "setting mqtt_host is set, but this firmware has no network for it: leave it out, or use a board"),
         ("network.WLAN", {**MQTT, "wifi_ssid": "n"}, "setting wifi_ssid is set, but this firmware has no Wi-Fi: leave it out"),
         ("machine.I2S", {}, "setting mic is i2s, but this firmware has no I2S input: set mic=wav or use another board"),
         (None, {"ws": 5}, "settings sck=1, ws=5: on this board ws must be the pin after sck"),
-        (None, {"sck": "IO4"}, 'pin "IO4": on this board pins are numbers, or names as "GP16"'),
+        (None, {"sck": "IO4"}, 'pin "IO4": on this board pins are numbers, or names like "GP16"'),
     ],
 )
 def test_settings_that_the_firmware_cannot_take_are_refused(lacks, values, expected):
@@ -190,6 +190,13 @@ def test_settings_that_the_firmware_takes():
     settings.check({**PINS, "ws": 5}, None, {"machine.I2S"}.__contains__)  # an ESP32
     assert importable("json") and importable("math.sin") and importable("os.path")
     assert not importable("math.WLAN") and not importable("nowhere") and not importable("nowhere.x")
+
+
+def test_circuitpython_has_mqtt_with_its_library_and_no_fingerprints():
+    has = {"audioi2sin", "adafruit_minimqtt", "wifi.radio"}.__contains__
+    assert settings.check({**PINS, **MQTT, "wifi_ssid": "n", "mqtt_tls": "ca.crt"}, None, has)
+    assert "CircuitPython cannot check" in message(settings.check, {**PINS, **MQTT, "mqtt_tls": 64 * "a"}, None, has)
+    assert "circup install adafruit_minimqtt" in message(settings.check, {**PINS, **MQTT}, None, {"audioi2sin"}.__contains__)
 
 
 def test_a_file_is_checked_and_completed(tmp_path):

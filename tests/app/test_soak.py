@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 from broker import Broker, free_port, require_mosquitto, wait
 from shipped import WINDOW_SECONDS, sounds
-from support import BOARD, ROOT, require
+from support import ROOT, SCRIPTS, require
 
 from l3host.l3m.load import find, load_graph
 from l3host.programs import venv_tool
@@ -20,7 +20,7 @@ from l3host.reference import listening
 from l3mote.log import Log
 
 HOURS = int(os.environ.get("L3_SOAK_HOURS", 1))
-SHARE = 1 if HOURS == 1 else 16  # the network runs on one window in so many, see board/soak.py
+SHARE = 1 if HOURS == 1 else 16  # the network runs on one window in so many, see soak.py
 RATE, WINDOW, PERIOD = 16000, 2, 8  # Hz, seconds, windows until the sound comes again
 THRESHOLD = 0.6
 
@@ -50,7 +50,7 @@ def run(folder, port):
     job = {"hours": HOURS, "share": SHARE, "period": PERIOD, "seconds": WINDOW_SECONDS, "steps": 200}
     (folder / "job.json").write_text(json.dumps(job | {"settings": given | {"mqtt_topic": "yard", "name": "noise"}}))
     environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
-    command = [venv_tool("micropython"), "-X", "heapsize=1m", BOARD / "soak.py", folder]
+    command = [venv_tool("micropython"), "-X", "heapsize=1m", SCRIPTS / "soak.py", folder]
     with (folder / "printed").open("w") as f:
         done = subprocess.run(command, cwd=folder, env=environment, stdout=f, stderr=subprocess.STDOUT)
     assert done.returncode == 0, (folder / "printed").read_text()[-2000:]

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from make_small import PATH as SMALL
-from support import BOARD, runtime_of
+from support import SCRIPTS, runtime_of
 
 from l3host.emulate import runtimes
 from l3host.package.library import copy_library
@@ -94,7 +94,7 @@ def test_the_emulated_pico_is_reset_when_sound_stops_and_not_before(tmp_path):
     folder.mkdir()
     copy_library(library)
     shutil.copy(SMALL, folder / "model.l3m")
-    done = runtimes.execute(runtime_of("rp2040"), BOARD / "watchdog.py", library, folder)
+    done = runtimes.execute(runtime_of("rp2040"), SCRIPTS / "watched_app.py", library, folder)
     assert "reset by the watchdog" in done.stderr, done.stdout + done.stderr
     times = [json.loads(line)["t"] for line in done.stdout.splitlines() if '"level"' in line]
     assert times[-1] > 2.2, "three seconds of sound, and a watchdog of one"

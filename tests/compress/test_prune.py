@@ -323,11 +323,11 @@ def shaken(model):
 
 @pytest.mark.parametrize("final_norm", [True, False])
 def test_folding_changes_nothing_but_the_form(model, final_norm):
-    from l3host.compress import palette
+    from l3host.compress import palette_tuning
     from l3host.networks import build
 
     model = build.embedding(shaken(model), final_norm)
-    folded = palette.fold(model)
+    folded = palette_tuning.fold(model)
     expected = model(noise()).numpy()
     np.testing.assert_allclose(folded(noise(), training=True), expected, atol=1e-4 * np.abs(expected).max())
     assert [v.name for v in folded.trainable_variables] == ["kernel", "bias"] * 8
@@ -335,16 +335,16 @@ def test_folding_changes_nothing_but_the_form(model, final_norm):
 
 def test_shared_weights_move_together(model):
     """One step of gradient descent: each group's value goes where the mean of its members would have gone alone."""
-    from l3host.compress import palette, prune
+    from l3host.compress import palette_tuning, prune
     from l3host.networks import weights
     from l3host.networks.backend import keras
 
     prune.zero(model, 30)
-    free, shared = palette.fold(shaken(model)), palette.fold(shaken(model))
+    free, shared = palette_tuning.fold(shaken(model)), palette_tuning.fold(shaken(model))
     rng = np.random.default_rng(1)
     groups = {name: np.where(k == 0, -1, rng.integers(0, 5, k.shape)) for name, k in prune.kernels(free).items()}
     del groups["conv1"]
-    palette.share(shared, groups)
+    palette_tuning.share(shared, groups)
     free.set_weights(shared.get_weights())
     assert all(len(np.unique(prune.kernels(shared)[name])) == 6 for name in groups)
     for net in (free, shared):
@@ -363,9 +363,9 @@ def test_shared_weights_move_together(model):
 
 
 def test_groups_that_do_not_fit(model):
-    from l3host.compress import palette
+    from l3host.compress import palette_tuning
 
     with pytest.raises(L3Error, match=r"groups for layer conv9 .*: the network has conv1 \(3, 3, 1, 4\)"):
-        palette.share(model, {"conv9": np.zeros((3, 3, 1, 4), int)})
+        palette_tuning.share(model, {"conv9": np.zeros((3, 3, 1, 4), int)})
     with pytest.raises(L3Error, match=r"groups for layer conv1 \(4,\)"):
-        palette.share(model, {"conv1": np.zeros(4, int)})
+        palette_tuning.share(model, {"conv1": np.zeros(4, int)})

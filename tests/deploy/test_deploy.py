@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import ssl
 import subprocess
 import sys
 import tty
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import serial
 import soundfile
+from certificates import certify, require_openssl
 from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
@@ -20,10 +22,10 @@ from support import require
 from l3host.boards import estimates, table
 from l3host.cli import main
 from l3host.deploy import facts, links, payload, steps
-from l3host.deploy.board import files as board_files
+from l3host.deploy.remote import file_operations as board_files
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040, runtimes
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start
@@ -467,7 +469,7 @@ def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
 
 @pytest.mark.parametrize("given, said", [
     ([], "l3mote: mic=i2s needs sck, ws, sd set (--set KEY=VALUE)\n"),
-    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat, but one, two, three ("),
+    ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat; its labels are one, two, "),
     ([*PINS, "--set", "rate=22050"], "l3mote: setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, "),
     ([*PINS, "--set", "mqtt_host=192.0.2.7"], "l3mote: setting mqtt_host is set, but this firmware has no network for it: "),
     ([*PINS, "--set", "wifi_ssid=net"], "l3mote: setting wifi_ssid is set, but nothing uses it without mqtt_host: set "),
@@ -477,6 +479,30 @@ def test_settings_that_do_not_do_are_refused(given, said, drive, capsys):
     status, answer = l3mote(capsys, "deploy", SMALL, "--port", drive, *given)
     assert status == 1 and answer.startswith(said) and answer.count("\n") == 1
     assert not (drive / "l3").exists()
+
+
+def test_mqtt_needs_heap_of_its_own():
+    reader = open_reader("esc10")
+    with_wifi = replace(PICO, heap=190_000)
+    assert facts.choose_kernel(with_wifi, reader, True)[0] == "native"
+    with pytest.raises(L3Error, match="bytes of heap, 190000 are free"):
+        facts.choose_kernel(with_wifi, reader, True, mqtt=True)
+    assert facts.choose_kernel(replace(PICO, heap=210_000), reader, True, mqtt=True)[0] == "native"
+    reader.close()
+
+
+def test_a_drive_takes_mqtt_once_its_library_is_there_and_the_certificate_goes_along(drive, tmp_path, capsys):
+    require_openssl()
+    there = certify(tmp_path / "certificates")
+    (drive / "lib" / "adafruit_minimqtt").mkdir(parents=True)
+    given = [*PINS, "--set", "mqtt_host=broker.example", "--set", f"mqtt_tls={there}/ca.crt", "--json"]
+    status, answer = l3mote(capsys, "deploy", SMALL, "--port", drive, *given)
+    assert status == 0, answer
+    (folder,) = (drive / "l3").glob("0*")
+    assert (folder / "ca.der").read_bytes() == ssl.PEM_cert_to_DER_cert((there / "ca.crt").read_text())
+    assert json.loads((folder / "settings.json").read_text())["mqtt_tls"] == "ca.der"
+    assert (folder / "l3mote" / "circuitpython_net.py").exists() and not (folder / "l3mote" / "mqtt_client.py").exists()
+    assert start.damage(f"{drive}/l3", folder.name) is None  # the manifest has it
 
 
 @pytest.mark.parametrize("given", ["hops=1", "hop=yes", "hop"])

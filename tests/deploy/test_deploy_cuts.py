@@ -12,15 +12,15 @@ from random import Random
 
 import pytest
 import serial
-from support import BOARD, require
+from support import SCRIPTS, require
 
 from l3host.deploy import steps
-from l3host.deploy.board import files as board_files
 from l3host.deploy.links import connected
 from l3host.deploy.payload import manifested
+from l3host.deploy.remote import file_operations as board_files
 from l3host.deploy.targets import Board, Target
 from l3host.emulate import runtimes
-from l3host.emulate.rp2040.board import board as rp2040_board
+from l3host.emulate.rp2040.serial_port import board as rp2040_board
 from l3host.errors import L3Error
 from l3mote import start
 
@@ -41,13 +41,13 @@ class PowerCut(L3Error):
 
 
 class MemoryBoard(Target):
-    """board/deploy.py as a target."""
+    """cut_deployment.py as a target."""
 
     root = "/b"
 
     def __init__(self, kind):
         self.kind = kind
-        command = [runtimes.venv_tool("micropython"), "-X", "heapsize=256m", BOARD / "deploy.py"]
+        command = [runtimes.venv_tool("micropython"), "-X", "heapsize=256m", SCRIPTS / "cut_deployment.py"]
         command += [Path(module.__file__).parent for module in (board_files, start)]
         self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

@@ -2,23 +2,28 @@
 
 import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
 import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import tty
 
+import pyte
 import pytest
 from rich.console import Console
 from support import require
 
-from l3host.deploy.monitor import Screen, bar, cells, parsed
+from l3host.deploy.monitor import parsed
+from l3host.deploy.screen import Screen, columns, share, words
 from l3host.emulate import rp2040, runtimes
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.text import cell
 
@@ -166,27 +171,103 @@ def test_cells_of_the_csv_are_no_formulas_and_numbers_stay_numbers():
     assert [cell(value) for value in given] == ["'=HYPERLINK(1)", "'+1", "'-x", "'@SUM", "dog", "-20.25", "3", "", "a\\tb\\x1b"]
 
 
-def test_lines_are_read_or_shown_as_they_are():
+def test_lines_are_read_or_shown_in_words():
     assert parsed(b'{"event": "end", "label": "x"}\r\n') == {"event": "end", "label": "x"}
     assert parsed(b'{"label": "no event"}\n') == {"event": "text", "label": '{"label": "no event"}'}
     assert parsed(b"Traceback \xff\n") == {"event": "text", "label": "Traceback \ufffd"}
     assert parsed(b"\r\n") is None
-    event = {"event": "start", "label": "dog", "score": 0.876, "level": -20.25, "t": 3, "by": 2}
-    assert cells(event) == ["start", "dog by=2", "0.88", "-20.2", "3.000"]
+    event = {"event": "start", "label": "dog", "score": 0.876, "level": -20.25, "t": 3, "crc": "0badcafe"}
+    assert columns(event) == ["start", "dog", "0.88", "-20.2", "3.000"]
+    lost = {"event": "warning", "label": "overrun", "score": 4385.0, "level": -40.0, "t": 2.5}
+    assert columns(lost)[1:3] == ["4385 samples lost so far: the network is slower than the sound, or the board was busy", ""]
+    status = {"event": "status", "label": "listening", "kernel": "native", "hop": 2.0, "free": 8016, "lost": 0, "tiles": 1, "t": 0}
+    assert words(status) == "listening, kernel native, a window every 2 s, 8.0 kB of heap free"
 
 
-@pytest.mark.parametrize("level, at", [(-200, 0), (-80, 0), (-40, 4), (0, 8), (3, 8)])
-def test_bars_stand_for_levels(level, at):
-    assert bar(level) == at
+@pytest.mark.parametrize("level, of_it", [(-200, 0), (-80, 0), (-40, 0.5), (0, 1), (3, 1)])
+def test_bars_stand_for_levels(level, of_it):
+    assert share(level) == of_it
 
 
-def test_the_screen_shows_what_sounds():
-    screen = Screen("port")
-    screen.add({"event": "level", "level": -40.0})
-    for label in ("dog", "rain"):
-        screen.add({"event": "start", "label": label, "score": 0.9})
-    screen.add({"event": "end", "label": "dog", "score": 0.2, "t": 4})
-    console = Console(width=100, record=True, file=io.StringIO())
+def drawn(*events, width=80, height=24):
+    """The lines of a screen that got these events."""
+    screen = Screen("/dev/ttyACM0")
+    for event in events:
+        screen.add(event)
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
     console.print(screen)
-    text = console.export_text()
-    assert "port   -40.0 dB ▄" in text and "now: rain" in text and text.count("dog") == 2 and "level" not in text.split("now")[0]
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+LISTENING = {"event": "status", "label": "listening", "kernel": "native", "hop": 2.0, "t": 0.0}
+
+
+def test_a_sound_is_one_row_and_rows_are_in_order_of_time():
+    lines = drawn(
+        LISTENING,
+        {"event": "level", "level": -40.0, "t": 1},
+        {"event": "start", "label": "rain", "score": 0.9, "level": -30.0, "t": 2.0},
+        {"event": "end", "label": "rain", "score": 0.95, "level": -28.0, "t": 6.5, "began": 2.0},
+        {"event": "start", "label": "dog", "score": 0.8, "level": -20.0, "t": 6.0},  # windows overlap: it began before that end
+        {"event": "end", "label": "cat", "score": 0.7, "level": -21.0, "t": 5.0, "began": 1.5},  # whose start we have missed
+    )
+    assert lines[0] == "/dev/ttyACM0  listening, kernel native, a window every 2 s"
+    assert lines[1].split()[:3] == ["level", "-21.0", "dB"]
+    rows = [line.split()[1:] for line in lines if ":" in line[:9] and "time" not in line]
+    assert rows == [
+        ["cat", "0.70", "-21.0", "dB", "1.5", "5.0", "s"], ["rain", "0.95", "-28.0", "dB", "2.0", "6.5", "s"],
+        ["dog", "0.80", "-20.0", "dB", "6.0"],
+    ]  # fmt: skip
+    (dog,) = [line for line in lines if line.startswith("dog")]
+    assert dog.split()[1] == "0.80" and dog.count("█") == 16 and dog.endswith("since 6.0 s")
+    (rain,) = [line for line in lines if line.startswith("rain")]
+    assert rain.count("█") == 0
+
+
+def test_what_has_stopped_says_why_and_what_to_do():
+    said = (
+        "Traceback (most recent call last):",
+        '  File "main.py", line 7, in <module>',
+        "HeapError: no room",
+        "MicroPython v1.25.0 on",
+    )
+    lines = drawn(LISTENING, *({"event": "text", "label": text} for text in said))
+    assert "the app has stopped: HeapError: no room" in lines
+    assert "reset the board, or: l3mote deploy --rollback --port /dev/ttyACM0" in lines
+    assert not [line for line in lines if "File" in line or "Traceback" in line]
+    (cannot,) = [line for line in drawn({"event": "warning", "label": "cannot start: ENODEV", "t": 0}) if "stopped" in line]
+    assert cannot == "the app has stopped: ENODEV"
+    assert not [line for line in drawn(*({"event": "text", "label": text} for text in said), LISTENING) if "stopped" in line]
+
+
+def test_a_terminal_of_80_by_24_shows_each_thing_once():
+    """A real terminal's idea of it, by pyte: everything is drawn over what was there, without ghosts."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    screen, screen_end = pty.openpty()
+    fcntl.ioctl(screen_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    command = [sys.executable, "-m", "l3host.cli", "monitor", "--port", os.ttyname(theirs)]
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")} | {"TERM": "xterm-256color"}
+    process = subprocess.Popen(command, stdin=screen_end, stdout=screen_end, stderr=screen_end, env=environment)
+    os.close(screen_end)
+    printed = bytearray()
+    reader = threading.Thread(target=drain, args=(screen, printed))
+    reader.start()
+    speak_until(ours, json.dumps(LISTENING).encode() + b"\n", lambda: b"listening" in printed)
+    for n in range(40):
+        os.write(ours, b'{"event": "level", "level": %d, "t": %d}\n' % (-80 + n, n))
+        os.write(ours, b'{"event": "start", "label": "a long name, %d", "score": 0.5, "level": -30, "t": %d}\n' % (n % 12, n))
+        os.write(ours, b'{"event": "warning", "label": "%s", "t": %d}\n' % (b"w" * 150, n))
+        threading.Event().wait(0.03)
+    speak_until(ours, b'{"event": "warning", "label": "LAST", "t": 99}\n', lambda: b"LAST" in printed)
+    threading.Event().wait(1)
+    terminal = pyte.Screen(80, 24)
+    pyte.ByteStream(terminal).feed(bytes(printed))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    for end in (ours, theirs):
+        os.close(end)
+    reader.join(30)
+    text = "\n".join(terminal.display)
+    assert [text.count(once) for once in ("/dev/pts/", "listening", "\nlevel ", "\ntime ")] == [1, 1, 1, 1]
+    assert terminal.display[0].startswith("/dev/pts/") and "LAST" in text

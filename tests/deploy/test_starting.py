@@ -12,7 +12,7 @@ from l3host.cli import main
 from l3host.deploy import facts, payload, starting, steps
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3mote import start
 
 PICO = facts.Facts(

@@ -98,7 +98,7 @@ def test_forms_measure_alike():
                 x, p = noise(300, rate // 100, shift), array("i", [3, 290])
                 form.measure(x, state, p)
                 capture.measure(x, wanted, p)
-                a, b = [int(v) for v in form.found(state)], list(wanted[17:])
+                a, b = [int(v) for v in form.measured(state)], list(wanted[17:])
                 if name in EXACT:
                     assert a == b, (name, rate, shift, a, b)
                 else:
@@ -111,9 +111,9 @@ def test_measuring_by_hand():
     for name, form in forms():
         state = form.state(weighting(16000))
         form.measure(array("h", [5, 3, -4, 32767, -32768, 0]), state, array("i", [1, 3]))
-        assert [int(v) for v in form.found(state)][:2] == [0, 25], name
+        assert [int(v) for v in form.measured(state)][:2] == [0, 25], name
         form.measure(array("h", [5, 3, -4, 32767, -32768, 0]), state, array("i", [3, 6]))
-        found = [int(v) for v in form.found(state)]
+        found = [int(v) for v in form.measured(state)]
         total, exact = (found[0] << 16) + found[1], 32767 * 32767 + 32768 * 32768
         assert total == exact if name in EXACT else near(total, exact), (name, found)
 

@@ -14,6 +14,7 @@ from l3mote.model import test_signal as fill_signal
 NAMES = ("name", "arithmetic", "itemsize")
 SIZES = ("plane_bytes", "block_bytes", "workspace", "frontend_bytes")
 FUNCTIONS = ("check", "Kernel", "FrontEnd")
+ATTRIBUTES = ("chunk",)
 METHODS = ("plane", "vector", "flat", "clear", "conv", "slide", "flatten", "dense", "floats", "row")
 
 
@@ -63,7 +64,7 @@ def test_the_contract_is_what_is_tested():
             word = part.replace("(", " ").split(" ")[0]
             if hasattr(choose("python"), word) or hasattr(choose("python").Kernel, word):
                 named.append(word)
-    assert sorted(named + ["row"]) == sorted(NAMES + SIZES + FUNCTIONS + METHODS), named
+    assert sorted(named + ["row"]) == sorted(NAMES + SIZES + FUNCTIONS + ATTRIBUTES + METHODS), named
 
 
 def test_bytes_asked_for_are_of_what_is_allocated():
@@ -73,6 +74,14 @@ def test_bytes_asked_for_are_of_what_is_allocated():
             whole, block = module.plane_bytes(channels, size), module.block_bytes(channels, size)
             assert channels * size * module.itemsize <= whole and size * module.itemsize <= block <= whole, module.name
         assert module.workspace(model.plan) > 0 and module.frontend_bytes(fe) >= module.itemsize * fe.n_fft
+        model.close()
+
+
+def test_a_kernel_brings_the_buffer_of_chunks_with_room_behind_them_or_leaves_it_to_the_model():
+    for module, model in opened():
+        chunk, needed = model.kernel.chunk, model.plan.chunk_bytes
+        assert chunk is None or (model.chunk is chunk and len(chunk) == needed + module.workspace(model.plan)), module.name
+        assert len(model.chunk) >= needed, module.name
         model.close()
 
 
@@ -161,7 +170,7 @@ def test_forms_of_the_capture_have_the_same_names():
             there.append(forms.choose(name))
         except KernelError as e:
             assert "python" in str(e)
-    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "found"]
+    names = ["take", "remove_offset", "measure", "decimate", "offset_memory", "state", "measured"]
     for _, form in there:
         names += getattr(form, "__all__", ())
     for name, form in there:

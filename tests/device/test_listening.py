@@ -6,8 +6,8 @@ from helpers import raises
 from where import SMALL
 
 from l3mote import Model
-from l3mote.classify import Detector, Faults, Listener, ones
 from l3mote.kernels import capture, choose
+from l3mote.listener import Detector, Faults, Listener, ones
 from l3mote.mic import SoundError
 from l3mote.model import test_signal as fill_signal
 from l3mote.paced import Clock, Paced
@@ -174,7 +174,7 @@ def test_settings_stand_above_the_model():
     assert listener.hop == 800 and list(listener.detector.thresholds) == [0.75] and listener.detector.refractory == 16000
     # 1.001 * 8000 is a little less than 8,008 in some floats
     assert Listener(Scores(), source, {"refractory": 1.001}).detector.refractory == 8008
-    assert "no label dog, but tone" in raises(SoundError, Listener, Scores(), source, {"threshold.dog": 0.5})
+    assert "no label dog; its labels are tone" in raises(SoundError, Listener, Scores(), source, {"threshold.dog": 0.5})
     silent = Scores()
     silent.labels = []
     assert "no labels" in raises(SoundError, Listener, silent, source)

@@ -8,7 +8,7 @@ from array import array
 from where import FOLDER
 
 from l3mote import log
-from l3mote.classify import Listener
+from l3mote.listener import Listener
 from l3mote.seconds import Seconds, samples
 
 DAY = 86400

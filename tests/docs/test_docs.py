@@ -20,7 +20,7 @@ from support import ROOT, require
 
 from l3host import cli
 from l3host.emulate import runtimes
-from l3host.emulate.rp2040.board import board as rp2040_board
+from l3host.emulate.rp2040.serial_port import board as rp2040_board
 from l3host.errors import L3Error
 from l3host.sound import synth
 from l3mote.settings import SETTINGS

@@ -12,14 +12,15 @@ from make_small import PATH
 from support import ROOT, runtime_of
 
 from l3host.emulate import emulate, qemu, rp2040, runtimes
-from l3host.emulate.rp2040.board import board
+from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.l3m.load import load_graph
 from l3host.package import mpy
 from l3host.package.library import copy_library
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3mote.tolerances import LAYER_RELATIVE, SCORE
 
 DEVICE = ROOT / "tests" / "device"
@@ -250,5 +251,5 @@ def test_mpremote_deploys_and_runs_a_model(tmp_path):
         answer = mpremote(pico.port, "run", script)
     assert len(sent) > 10
     assert [hashlib.sha256(path.read_bytes()).hexdigest() in hashes for path in sent.values()] == [True] * len(sent)
-    expected = fixed.run(graph, graph.fixed, pcm)
+    expected = fixed_point.run(graph, graph.fixed, pcm)
     assert json.loads(answer) == ["native", expected.embedding[0].tolist(), expected.flat[0].tolist(), True]

@@ -10,7 +10,7 @@ from support import runtime_of
 
 from l3host.compress.random_model import one_window_each
 from l3host.l3m.load import load_graph
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 
 SOUNDS = 4
 NONZERO = 213_491  # EdgeL3's parameters without zeros (Kumari et al., PAISE 2019, Table II), 0.2 % for rounding
@@ -29,6 +29,6 @@ def test_edgel3_in_768k(model):
     pcm = one_window_each(graph.frontend)[:SOUNDS]
     facts, embeddings = run(model, pcm, "768k", "native")
     assert facts["selftest"]  # every bit, by the file's checksum of the reference's integers
-    assert (embeddings[:1] == fixed.run(graph, graph.fixed, pcm[:1]).embedding).all()
+    assert (embeddings[:1] == fixed_point.run(graph, graph.fixed, pcm[:1]).embedding).all()
     assert embeddings.shape == (SOUNDS, 512) and vary(embeddings) >= 0.5
     assert facts["tiles"] > 1 and facts["peak"] <= 768 * 1024 and facts["flash"] == facts["plan_flash"]

@@ -10,14 +10,14 @@ from l3host.errors import L3Error
 from l3host.graph.network import Conv, Dense
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import to_bytes
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3host.sound import synth
 from l3host.sound.audio import to_pcm
 from l3mote.tolerances import EMBEDDING, FIXED_COSINE, LAYER_RELATIVE, SCORE
 
 
 def sound_windows(name, graph, seconds=2.0):
-    from l3host.sound.audio import resample
+    from l3host.sound.resampling import resample
     from l3host.sound.windows import windows_of
 
     fe = graph.frontend
@@ -68,7 +68,7 @@ def test_shipped_model_in_fixed_point_gives_every_bit(kernel):
     facts, result = emulation.facts, emulation.to_json()
     assert facts["kernel"] == kernel and result["arithmetic"] == "fixed"
     assert result["bit_exact"] and all(layer.max_abs == 0 for layer in emulation.layers)
-    np.testing.assert_allclose(emulation.outputs, fixed.run(graph, graph.fixed, pcm).output, atol=1e-6)
+    np.testing.assert_allclose(emulation.outputs, fixed_point.run(graph, graph.fixed, pcm).output, atol=1e-6)
     assert emulation.embedding_parity["cosine"] >= FIXED_COSINE
     assert facts["heap_peak_bytes"] <= 192 * 1024 and facts["selftest"]
     assert facts["flash_bytes_read"] == facts["plan_flash_bytes"]

@@ -7,7 +7,7 @@ from bench_listen import expected, reported
 from support import runtime_of, shared
 
 from l3host import cli
-from l3host.emulate.listen import Expectation, Heard, expectation, listen
+from l3host.emulate.listen import Expectation, Report, expectation, listen
 from l3host.errors import L3Error
 
 pytest_plugins = ["pytester"]
@@ -18,31 +18,33 @@ CLIPS = ("chainsaw", "clock_tick", "crackling_fire", "crying_baby", "dog", "heli
 def test_events_of_a_clip_are_the_reference_s(name):
     runtime_of("unix")
     clip = shared(f"audio/esc10/{name}.ogg")
-    heard = listen("esc10", str(clip), "unix", {"threshold": 0.3})
-    assert reported(heard) == expected(clip, threshold=0.3)
-    assert heard.facts["windows"] == 2 and heard.facts["skipped"] == heard.facts["lost"] == 0
+    report = listen("esc10", str(clip), "unix", {"threshold": 0.3})
+    assert reported(report) == expected(clip, threshold=0.3)
+    assert report.facts["windows"] == 2 and report.facts["skipped"] == report.facts["lost"] == 0
 
 
 @pytest.mark.parametrize("runtime", ["wasm", "qemu", "rp2040"])
 def test_one_clip_in_every_runtime(runtime):
     runtime_of(runtime)
     clip = shared("audio/esc10/dog.ogg")
-    heard = listen("esc10", str(clip), runtime)
-    assert reported(heard) == expected(clip) and heard.heard("dog", 0, 3)
+    report = listen("esc10", str(clip), runtime)
+    assert reported(report) == expected(clip) and report.has("dog", 0, 3)
 
 
-def heard(*events):
-    return Heard("unix", ["dog", "rain"], 0.5, [{"event": kind, "label": label, "t": t} for kind, label, t in events], {})
+def report_of(*events):
+    return Report("unix", ["dog", "rain"], 0.5, [{"event": kind, "label": label, "t": t} for kind, label, t in events], {})
 
 
 def test_what_was_heard_when():
-    found = heard(("start", "dog", 1.0), ("start", "rain", 1.5), ("end", "dog", 2.0), ("start", "dog", 4.0), ("end", "dog", 5.0))
-    assert found.spans("dog") == [(1.0, 2.0), (4.0, 5.0)]
-    assert found.heard("dog", 2.0, 3.0) and found.heard("dog", 4.5, 4.6) and not found.heard("dog", 2.1, 3.9)
+    report = report_of(
+        ("start", "dog", 1.0), ("start", "rain", 1.5), ("end", "dog", 2.0), ("start", "dog", 4.0), ("end", "dog", 5.0)
+    )
+    assert report.spans("dog") == [(1.0, 2.0), (4.0, 5.0)]
+    assert report.has("dog", 2.0, 3.0) and report.has("dog", 4.5, 4.6) and not report.has("dog", 2.1, 3.9)
     missed = Expectation("dog", 5.1, 9)
-    assert found.missed([Expectation("dog", 0, 1), missed]) == [missed]
-    with pytest.raises(L3Error, match="no label 'cat', but dog, rain"):
-        found.heard("cat")
+    assert report.missed([Expectation("dog", 0, 1), missed]) == [missed]
+    with pytest.raises(L3Error, match="no label 'cat'; its labels are dog, rain"):
+        report.has("cat")
 
 
 def test_expectations():
@@ -55,7 +57,7 @@ def test_expectations():
 
 @pytest.fixture
 def bark(tmp_path):
-    """Four seconds of noise: what is heard in it is the model's affair."""
+    """Four seconds of noise: which labels it gets is up to the model."""
     import numpy as np
     import soundfile
 
@@ -78,7 +80,7 @@ def test_command_line(bark, capsys):
     ("arguments", "line"),
     [
         (["--expect", "cat@0-1"], "no label 'cat'"),
-        (["--set", "mic=i2s"], "setting mic: a recording is heard"),
+        (["--set", "mic=i2s"], "setting mic: this command plays a recording"),
         (["--set", "threshold.cat=0.5"], "no label cat"),
     ],
 )
@@ -93,8 +95,8 @@ def test_plugin_runs_a_test_in_each_runtime(pytester, bark):
     runtime_of("unix")
     pytester.makepyfile(f"""
         def test_noise_is_heard(l3mote_board):
-            heard = l3mote_board.listen("esc10", {str(bark)!r}, threshold=0)
-            assert heard.heard("rain", 0, 4) and not heard.heard("rain", 5, 9)
+            report = l3mote_board.listen("esc10", {str(bark)!r}, threshold=0)
+            assert report.has("rain", 0, 4) and not report.has("rain", 5, 9)
 
         def test_board_and_reference_agree(l3mote_board):
             assert l3mote_board.emulate("esc10", {str(bark)!r}).ok

@@ -10,7 +10,7 @@ from l3host.graph.half import rounded, to_half
 from l3host.graph.network import Graph
 from l3host.l3m import writer
 from l3host.l3m.load import load_graph
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3mote import format as fmt
 from l3mote.model import Model
 from l3mote.reader import Reader
@@ -119,7 +119,7 @@ def test_a_palette_is_kept_by_what_loses_nothing(tmp_path):
 def test_the_self_test_and_the_fixed_check_are_of_the_palettes_weights(tmp_path):
     g = rounded(graph(), "palette")
     pcm = np.random.default_rng(0).integers(-9000, 9000, (4, g.frontend.window)).astype(np.int16)
-    g.fixed = fixed.calibrate(g, pcm)
+    g.fixed = fixed_point.calibrate(g, pcm)
     data = writer.to_bytes(g, "palette")
     assert data == writer.to_bytes(loaded(data, tmp_path))
     for kernel in models.FLOAT_KERNELS:
@@ -129,7 +129,7 @@ def test_the_self_test_and_the_fixed_check_are_of_the_palettes_weights(tmp_path)
 def test_scales_of_other_weights_are_refused():
     g = graph()
     pcm = np.random.default_rng(0).integers(-9000, 9000, (4, g.frontend.window)).astype(np.int16)
-    g.fixed = fixed.calibrate(g, pcm)
+    g.fixed = fixed_point.calibrate(g, pcm)
     writer.to_bytes(g)
     assert rounded(g).fixed is g.fixed and rounded(g, "palette").fixed is None
     with pytest.raises(L3Error, match="scales were measured without palettes: convert with --encoding palette --calibrate"):

@@ -12,6 +12,7 @@ from support import require, shared
 
 from l3host.errors import L3Error
 from l3host.sound import audio
+from l3host.sound.resampling import KAISER_BETA, ROLLOFF, resample
 
 RATE = 8000
 
@@ -45,8 +46,8 @@ def published(signal, rate, target, precision):
     import resampy
     import scipy.signal
 
-    window = functools.partial(scipy.signal.windows.kaiser, beta=audio.KAISER_BETA)
-    options = {"num_zeros": 64, "precision": precision, "rolloff": audio.ROLLOFF, "window": window}
+    window = functools.partial(scipy.signal.windows.kaiser, beta=KAISER_BETA)
+    options = {"num_zeros": 64, "precision": precision, "rolloff": ROLLOFF, "window": window}
     return resampy.resample(signal, rate, target, filter="sinc_window", **options)
 
 
@@ -55,7 +56,7 @@ def test_upsampling_is_resampys(rate, target):
     """A table of 2^13 entries a zero crossing leaves 2e-7 of interpolation error in resampy; we evaluate the sinc itself."""
     signal = noise(rate // 2)
     expected = published(signal, rate, target, precision=13)
-    assert audio.resample(signal, rate, target) == pytest.approx(expected, abs=3e-8)
+    assert resample(signal, rate, target) == pytest.approx(expected, abs=3e-8)
 
 
 @pytest.mark.parametrize("rate, target", [(48000, 8000), (44100, 8000), (96000, 8000), (11025, 8000), (44101, 8000)])
@@ -65,21 +66,21 @@ def test_downsampling_is_resampys_at_the_published_precision(rate, target):
     So only the published 9 agrees (to the interpolation error of 512 entries), which is what SEA's embeddings came from.
     """
     signal = noise(rate // 2)
-    ours = audio.resample(signal, rate, target)
+    ours = resample(signal, rate, target)
     assert ours == pytest.approx(published(signal, rate, target, precision=9), abs=1e-6)
 
 
 def test_downsampling_by_a_power_of_two_is_exact():
     """scale * 512 is a whole number and every tap an entry of the table: nothing is truncated or interpolated."""
     signal = noise(16000)
-    assert audio.resample(signal, 16000, 8000) == pytest.approx(published(signal, 16000, 8000, precision=9), abs=1e-12)
+    assert resample(signal, 16000, 8000) == pytest.approx(published(signal, 16000, 8000, precision=9), abs=1e-12)
 
 
 def test_truncated_table_step_is_not_a_detail():
     """Without the truncation (a fine table) 44.1 kHz audio comes out differently by more than 1 % of its level."""
     signal = noise(44100)
     exact = published(signal, 44100, 8000, precision=13)
-    assert np.abs(audio.resample(signal, 44100, 8000) - exact).max() > 0.01 * np.abs(exact).max()
+    assert np.abs(resample(signal, 44100, 8000) - exact).max() > 0.01 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("name", ["chirp_1s", "chirp_8k", "chirp_stereo", "silence"])
@@ -99,14 +100,14 @@ MIDDLE = slice(1000, 7000)  # at the ends the filter sees the silence outside
 @pytest.mark.parametrize("rate, gain", [(44100, 1.0096), (48000, 1.0039), (96000, 1.0159), (16000, 1), (4000, 1)])
 def test_tone_keeps_its_frequency_and_amplitude(rate, gain):
     """gain: the published filter's own, 512 * 8000 / rate over the same rounded down (its truncated table step)."""
-    out = audio.resample(0.5 * tone(1000, rate), rate, RATE)
+    out = resample(0.5 * tone(1000, rate), rate, RATE)
     assert len(out) == RATE
     assert np.abs(out - gain * 0.5 * tone(1000, RATE))[MIDDLE].max() < 1e-3
 
 
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 def test_tone_above_the_new_nyquist_frequency_vanishes(rate):
-    out = audio.resample(tone(5000, rate), rate, RATE)
+    out = resample(tone(5000, rate), rate, RATE)
     assert np.abs(out[MIDDLE]).max() < 2e-3
 
 
@@ -114,19 +115,19 @@ def test_tone_above_the_new_nyquist_frequency_vanishes(rate):
 def test_length_is_rounded_down(n, rate, expected):
     if not expected:
         with pytest.raises(L3Error, match="too short to resample"):
-            audio.resample(np.ones(n), rate, RATE)
+            resample(np.ones(n), rate, RATE)
     else:
-        assert len(audio.resample(np.ones(n), rate, RATE)) == expected
+        assert len(resample(np.ones(n), rate, RATE)) == expected
 
 
 def test_same_rate_is_left_alone():
     signal = noise(100)
-    assert audio.resample(signal, RATE, RATE) is signal
+    assert resample(signal, RATE, RATE) is signal
 
 
 def test_absurd_rate_is_refused():
     with pytest.raises(L3Error, match="cannot resample 4200000000 Hz to 8000 Hz"):
-        audio.resample(np.ones(10_000_000), 4_200_000_000, RATE)
+        resample(np.ones(10_000_000), 4_200_000_000, RATE)
 
 
 # -- files

@@ -136,7 +136,7 @@ USAGE = [
     (["convert", "x.h5"], "required: -o/--output"),
     (["inspect", "tiny.l3m", "--heap", "much"], "'much' is not a number of bytes (192k, 2M, 196608)"),
     (["inspect", "tiny.l3m", "--heap", "k"], "'k' is not a number of bytes"),
-    (["inspect", "tiny.l3m", "--heap", "0"], "a heap has more than 0 bytes"),
+    (["inspect", "tiny.l3m", "--heap", "0"], "a heap must have more than 0 bytes"),
     (["embed", "tiny.l3m", "noise.wav", "--hop-size", "x"], "invalid float value: 'x'"),
     (["train", ".", "-o", "x.l3m", "--folds", "a"], "'a' is not a list of folds (1,2,3)"),
 ]
@@ -356,7 +356,7 @@ AUDIO = [
     (["embed", "tiny.l3m"], "nan.wav", "nan.wav: audio has NaN or infinite samples"),
     (["embed", "tiny.l3m"], "missing.wav", "no such audio file: missing.wav"),
     (["emulate", "tiny.l3m", "--runtime", "cpython"], "empty.wav", "empty.wav has no samples"),
-    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it gives embeddings: use l3mote embed"),
+    (["classify", "plain.l3m"], "noise.wav", "plain.l3m has no labels, it computes embeddings: use l3mote embed"),
 ]
 
 
@@ -538,26 +538,35 @@ def test_train_keeps_an_existing_output(refusal):
     assert Path("mine.l3m").read_text() == "precious"
 
 
-def full_disk(self, data):
-    """Path.write_bytes on a disk that has room for ten bytes."""
-    with open(self, "wb") as f:
-        f.write(data[:10])
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+@pytest.fixture
+def full_disk(monkeypatch):
+    """A disk that has room for ten bytes."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def write_bytes(self, data):
+        with open(self, "wb") as f:
+            f.write(data[:10])
+        raise full
+
+    def copyfileobj(source, target, length=0):
+        target.write(source.read(10))
+        raise full
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(shutil, "copyfileobj", copyfileobj)
 
 
 @pytest.mark.parametrize("arguments, output", writers())
-def test_full_disk_leaves_no_file(refusal, monkeypatch, arguments, output):
+def test_full_disk_leaves_no_file(refusal, full_disk, arguments, output):
     before = contents()
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
     assert refusal(*arguments) == f"cannot write {output}: No space left on device; nothing was written"
     assert contents() == before
 
 
 @pytest.mark.parametrize("arguments, output", writers())
-def test_full_disk_leaves_the_old_file(refusal, monkeypatch, arguments, output):
+def test_full_disk_leaves_the_old_file(refusal, full_disk, arguments, output):
     Path(output).write_text("precious")
     before = contents()
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
     assert "No space left on device" in refusal(*arguments, "--force")
     assert contents() == before
     assert Path(output).read_text() == "precious"
@@ -641,3 +650,10 @@ def test_a_write_that_the_system_refuses_leaves_the_old_file(program, folder):
     assert (done.returncode, done.stderr) == (1, "l3mote: cannot write noise.npz: File too large; nothing was written\n")
     assert contents() == before
     assert Path("noise.npz").read_text() == "precious"
+
+
+def test_help_imports_nothing_that_only_commands_need():
+    code = "import sys; from l3host import cli; cli.parser().format_help(); print(*sys.modules)"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    heavy = {"numpy", "rich", "soundfile", "h5py", "onnxruntime", "threadpoolctl", "multiprocessing", "concurrent.futures"}
+    assert not loaded & (heavy | {"zipfile", "csv", "secrets", "subprocess", "asyncio"})

@@ -20,6 +20,7 @@ from l3host.l3m.load import load_graph
 from l3host.pipeline import sounds
 from l3host.reference import listening
 from l3host.sound import audio, hearing, synth
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote.wav import Wav
 
@@ -76,7 +77,7 @@ def test_a_constant_changes_no_answer(write, l3mote, constant):
 
 def test_the_listening_app_does_not_know_of_a_recordings_constant(write, l3mote):
     """Its own capture takes the constant off: the recording comes to it as a driver would give it."""
-    quiet, events = 0.01 * audio.resample(synth.sound("rain", 5.0), synth.RATE, 44100), []
+    quiet, events = 0.01 * resample(synth.sound("rain", 5.0), synth.RATE, 44100), []
     for constant in (0, 0.1):
         heard, err = l3mote("listen", "esc10", write("x.wav", quiet + constant, 44100, "PCM_24"), "--runtime", "unix")
         assert not err
@@ -162,7 +163,7 @@ def test_every_user_hears_the_same(write, l3mote, tmp_path):
     path = write("x.wav", (noise(3 * 16000, 8) * np.linspace(0, 3, 48000) + 900).clip(-30000, 30000), 16000)
     heard = hearing.load(path, RATE)
     x, _ = soundfile.read(path)
-    by_hand = np.round(audio.resample(x - x.mean(), 16000, RATE) * 32768).astype(np.int16)
+    by_hand = np.round(resample(x - x.mean(), 16000, RATE) * 32768).astype(np.int16)
     assert np.abs(heard - listening.without_offset(by_hand, RATE)).max() <= 1
     clips.prepare(tmp_path / "clips.npz", [path], RATE)  # of train
     assert (clips.read(tmp_path / "clips.npz")[0] == heard).all()

@@ -19,9 +19,10 @@ from l3host.graph.network import FRONTENDS, frontend
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import to_bytes
 from l3host.package.library import SOURCE
-from l3host.reference import fixed, fixed_mel, floats
+from l3host.reference import fixed_mel, fixed_point, floats
 from l3host.sound import synth
-from l3host.sound.audio import load, resample, to_pcm
+from l3host.sound.audio import load, to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote.format import FormatError
 from l3mote.reader import Reader
@@ -35,15 +36,15 @@ AUDIBLE = 33  # 60 dB below full scale
 @pytest.fixture(scope="module")
 def esc10():
     graph = rounded(load_graph("esc10"))
-    graph.fixed = fixed.calibrate(graph, sounds(graph))
+    graph.fixed = fixed_point.calibrate(graph, sounds(graph))
     return graph
 
 
 def test_no_sum_can_overflow(esc10):
     limit, exponent = 2**esc10.fixed.input_bits, esc10.fixed.input_exponent
     for layer, scale in zip(esc10.layers, esc10.fixed.layers, strict=True):
-        w = np.abs(fixed.to_integer(fixed.matrix(layer), scale.shifts))
-        b = np.abs(fixed.to_integer(layer.bias, scale.shifts + exponent))
+        w = np.abs(fixed_point.to_integer(fixed_point.matrix(layer), scale.shifts))
+        b = np.abs(fixed_point.to_integer(layer.bias, scale.shifts + exponent))
         shift = exponent + scale.shifts - scale.exponent
         assert w.max() <= 32767 and shift.min() >= 0 and shift.max() <= 30
         assert (limit * w.sum(axis=0) + b + (1 << shift >> 1)).max() < INT32
@@ -51,12 +52,12 @@ def test_no_sum_can_overflow(esc10):
 
 
 def test_rounding_is_half_up():
-    assert fixed.shift_round(np.array([3, -3, 5, -5, 6]), np.int64(1)).tolist() == [2, -1, 3, -2, 3]
-    assert fixed.to_integer(np.array([0.5, -0.5, 1.25]), np.int64(0)).tolist() == [1, 0, 1]
+    assert fixed_point.shift_round(np.array([3, -3, 5, -5, 6]), np.int64(1)).tolist() == [2, -1, 3, -2, 3]
+    assert fixed_point.to_integer(np.array([0.5, -0.5, 1.25]), np.int64(0)).tolist() == [1, 0, 1]
 
 
 def test_an_emptied_filter_is_bounded_by_its_bias_alone():
-    assert fixed.filter_shift(np.zeros(9), 1.0, 2**15, 10) == 20  # bias 2^30 and rounding 2^29 stay below 2^31
+    assert fixed_point.filter_shift(np.zeros(9), 1.0, 2**15, 10) == 20  # bias 2^30 and rounding 2^29 stay below 2^31
 
 
 @pytest.mark.parametrize("name", FRONTENDS)
@@ -122,7 +123,7 @@ def test_silence_is_a_flat_plane(esc10):
 
 def accuracy(graph, pcm):
     """(smallest cosine of the embeddings, share of windows with the same best class)."""
-    ours, exact = fixed.run(graph, graph.fixed, pcm), floats.run(graph, pcm / 32768)
+    ours, exact = fixed_point.run(graph, graph.fixed, pcm), floats.run(graph, pcm / 32768)
     a, b = ours.embedding, exact.embedding
     cosine = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     return cosine.min(), (ours.output.argmax(axis=1) == exact.output.argmax(axis=1)).mean()
@@ -142,7 +143,7 @@ def test_scales_survive_the_file(esc10, tmp_path):
     path.write_bytes(to_bytes(esc10))
     again = load_graph(str(path))
     pcm = sounds(esc10)[:2]
-    first, second = fixed.run(esc10, esc10.fixed, pcm), fixed.run(again, again.fixed, pcm)
+    first, second = fixed_point.run(esc10, esc10.fixed, pcm), fixed_point.run(again, again.fixed, pcm)
     for a, b in zip(first.outputs, second.outputs, strict=True):
         assert (a == b).all()
 
@@ -166,11 +167,11 @@ def board(graph, pcm, kernel, folder):
 @pytest.mark.parametrize("name", ["esc10", "small"])
 def test_viper_gives_the_references_bits(name, sound, tmp_path):
     graph = rounded(small()) if name == "small" else rounded(load_graph("esc10"))
-    graph.fixed = fixed.calibrate(graph, sounds(graph))
+    graph.fixed = fixed_point.calibrate(graph, sounds(graph))
     fe = graph.frontend
     pcm = to_pcm(resample(synth.sound(sound), synth.RATE, fe.sample_rate))[: fe.window]
     ours = board(graph, pcm, "viper", tmp_path / "job")
-    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm[None]))
     assert len(ours) == len(expected)
     assert (ours == expected).all()
     shutil.rmtree(tmp_path / "job")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import BOARD, require, shared
+from support import SCRIPTS, require, shared
 
 import l3convert
 from l3host.emulate import runtimes
@@ -15,7 +15,7 @@ from l3host.l3m.writer import to_bytes
 from l3host.package.library import SOURCE
 from l3host.reference import floats
 
-SCRIPT = BOARD / "heap.py"
+SCRIPT = SCRIPTS / "heap.py"
 STEP = 4096
 SOME_STEPS = 120  # the front-end and the first strips of four layers: by then everything is allocated
 
@@ -29,7 +29,7 @@ def sea(tmp_path_factory):
 
 
 def run(folder: Path, heap: int, steps: int | None):
-    """What board/heap.py prints, or None when the heap is too small."""
+    """What heap.py prints, or None when the heap is too small."""
     try:
         runtime = runtimes.find("unix")
     except L3Error as e:
@@ -62,6 +62,6 @@ def test_base_and_planned_buffers_are_within_a_tenth_of_the_heap_needed(sea):
 
 
 def window():
-    """board/heap.py's samples."""
+    """heap.py's samples."""
     i = np.arange(8000)
     return (((i * 7919 & 0x7FFF) - 16384) / 32768)[None]

@@ -19,9 +19,10 @@ from l3host.graph.half import rounded
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import LOSSLESS, to_bytes
 from l3host.programs import emulators
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3mote import plan
 from l3mote.reader import Reader
 
@@ -31,7 +32,7 @@ MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
 
 
 def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None):
-    """What board/fixed.py computes, in tiles of `width` if given."""
+    """What integer_window.py computes, in tiles of `width` if given."""
     folder.mkdir()
     (folder / "model.l3m").write_bytes(to_bytes(graph, encoding))
     pcm.astype("<i2").tofile(folder / "audio.pcm")
@@ -48,7 +49,7 @@ def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="a
 def test_random_layers_in_strips_of_one_row_and_in_tiles(shape, tmp_path):
     graph = graph_of(shape)
     pcm = noise(graph.frontend, 1)
-    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm))
     for kernel in ("native", "viper"):
         for width, heap in smallest_heaps(graph):
             found = integers(graph, pcm[0], kernel, tmp_path / f"{kernel}-{width}", heap, width=width)
@@ -59,7 +60,7 @@ def test_random_layers_in_strips_of_one_row_and_in_tiles(shape, tmp_path):
 def test_random_layers_at_once_and_with_signed_activations(shape, tmp_path):
     graph = graph_of(shape, "none")
     pcm = noise(graph.frontend, 1)
-    run = fixed.run(graph, graph.fixed, pcm)
+    run = fixed_point.run(graph, graph.fixed, pcm)
     assert any((x < 0).any() for x in run.outputs[:-1])
     expected = in_device_order(graph, run)
     for kernel in ("native", "viper"):
@@ -72,8 +73,8 @@ def test_random_layers_in_every_encoding(shape, rotation, tmp_path):
     """Each layer has another encoding, and over the rotations every one."""
     graph = in_palettes(graph_of(shape))
     pcm = noise(graph.frontend, 1)
-    graph.fixed = fixed.calibrate(graph, pcm)
-    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm))
+    graph.fixed = fixed_point.calibrate(graph, pcm)
+    expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm))
     encodings = [LOSSLESS[(i + rotation) % len(LOSSLESS)] for i in range(len(graph.layers))]
     for kernel in ("native", "viper"):
         assert (integers(graph, pcm[0], kernel, tmp_path / kernel, None, PACKAGE, encodings) == expected).all(), kernel
@@ -82,10 +83,10 @@ def test_random_layers_in_every_encoding(shape, rotation, tmp_path):
 @pytest.mark.parametrize("sound", ["rain", "clock_tick"])
 def test_shipped_model(sound, tmp_path):
     graph = rounded(load_graph("esc10"))
-    graph.fixed = fixed.calibrate(graph, sounds(graph))
+    graph.fixed = fixed_point.calibrate(graph, sounds(graph))
     fe = graph.frontend
     pcm = to_pcm(resample(synth.sound(sound), synth.RATE, fe.sample_rate))[: fe.window]
-    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm[None]))
     assert (integers(graph, pcm, "native", tmp_path / "job") == expected).all()
 
 
@@ -103,7 +104,7 @@ def test_front_end_at_its_edges(kind, tmp_path):
         "steps": 3 - np.arange(n) // 250,
         "far from 0": np.where(np.arange(n) % 230 < 200, -32768, 32767),
     }[kind].astype(np.int16)
-    expected = in_device_order(graph, fixed.run(graph, graph.fixed, pcm[None]))
+    expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm[None]))
     for kernel in ("native", "viper"):
         assert (integers(graph, pcm, kernel, tmp_path / kernel) == expected).all(), kernel
 

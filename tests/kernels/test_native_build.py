@@ -12,7 +12,7 @@ from support import ROOT, require
 from l3host.architectures import ARCHITECTURES
 from l3host.emulate import emulate, runtimes
 from l3host.errors import L3Error
-from l3host.l3m import selftest
+from l3host.l3m import selftest_signal
 from l3host.package.library import copy_library
 from l3host.programs import emulators
 
@@ -74,8 +74,8 @@ def bits_are_equal(module, runtime, monkeypatch):
         copy_library(to)
         shutil.copy(module, to / "l3mote" / "kernels")
 
-    monkeypatch.setattr("l3host.emulate.run.copy_library", with_module)
-    pcm = selftest.signal(16000, 99)[None]
+    monkeypatch.setattr("l3host.emulate.emulation.copy_library", with_module)
+    pcm = selftest_signal.signal(16000, 99)[None]
     facts = emulate("esc10", pcm, runtime, kernel="native").to_json()
     return facts["bit_exact"] and facts["selftest"]["ok"]
 

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from support import BOARD, ROOT, runtime_of
+from support import ROOT, SCRIPTS, runtime_of
 
 from l3host.emulate import runtimes
 from l3host.package.library import SOURCE
@@ -17,10 +17,10 @@ SMALL = 40  # pieces of 1 kB, for small objects
 
 
 def opened(folder, pieces):
-    """What board/pieces.py prints."""
+    """What pieces.py prints."""
     (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())
     (folder / "job.json").write_text(json.dumps({"pieces": pieces, "small": SMALL}))
-    done = runtimes.execute(runtime_of("unix"), BOARD / "pieces.py", SOURCE.parent, folder, HEAP)
+    done = runtimes.execute(runtime_of("unix"), SCRIPTS / "pieces.py", SOURCE.parent, folder, HEAP)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 

@@ -8,8 +8,8 @@ from make_small import PATH
 from l3mote.format import CONV, Layer
 from l3mote.kernels import integer
 from l3mote.kernels import python as kernel
+from l3mote.memory import HeapError
 from l3mote.plan import (
-    HeapError,
     Plan,
     candidate_heights,
     plan,

@@ -5,7 +5,7 @@ import re
 import shutil
 
 import pytest
-from support import BOARD, ROOT, runtime_of
+from support import ROOT, SCRIPTS, runtime_of
 
 from l3host.emulate import runtimes
 from l3mote.kernels import forms
@@ -57,21 +57,21 @@ def test_places_in_what_the_capture_remembers_are_those_of_c():
     """A static assert in C compares its numbers with the structs."""
     places = re.search(r"enum { (MEMORY .*) };", HEADER)[1]
     numbers = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", places)}
-    assert set(numbers) == {"MEMORY", "FOUND", "STATE", "OFFSET_FOUND", "OFFSET"}
+    assert set(numbers) == {"MEMORY", "MEASURED", "STATE", "OFFSET_STATS", "OFFSET"}
     assert numbers == {name: getattr(forms, name) for name in numbers}
 
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory):
-    """What board/slots.py packed, by the function that it went to."""
+    """What slots.py packed, by the function that it went to."""
     folder = tmp_path_factory.mktemp("slots")
     shutil.copy(ROOT / "tests" / "device" / "small.l3m", folder)
-    done = runtimes.execute(runtime_of("unix"), BOARD / "slots.py", ROOT / "device", folder)
+    done = runtimes.execute(runtime_of("unix"), SCRIPTS / "slots.py", ROOT / "device", folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
-# What board/slots.py's numbers mean. Rows 7 to 9 of a convolution that pools pairs; the chunk's first filter is the layer's third.
+# What slots.py's numbers mean. Rows 7 to 9 of a convolution that pools pairs; the chunk's first filter is the layer's third.
 # Row 7's upper left neighbour is in row 6 of a plane whose first stored row is -1; it is the second of its pair, which is row 3.
 MEANT = {
     "conv": ("conv_t", {

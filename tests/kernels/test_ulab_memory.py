@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from support import BOARD, ROOT, runtime_of
+from support import ROOT, SCRIPTS, runtime_of
 
 from l3host.emulate import runtimes
 from l3mote.plan import RUN_OBJECTS
@@ -38,11 +38,11 @@ def test_new_blocks_by_hand():
 
 @pytest.fixture(scope="module")
 def window(tmp_path_factory):
-    """What board/blocks.py found, and the bytes of each allocation of a window."""
+    """What blocks.py found, and the bytes of each allocation of a window."""
     folder = tmp_path_factory.mktemp("blocks")
     shutil.copy(MODEL, folder / "model.l3m")
     (folder / "job.json").write_text(json.dumps({"heap": 2 * ROOM}))  # its floats have 8 bytes
-    done = runtimes.execute(runtime_of("wasm"), BOARD / "blocks.py", ROOT / "device", folder)
+    done = runtimes.execute(runtime_of("wasm"), SCRIPTS / "blocks.py", ROOT / "device", folder)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr
     return json.loads((folder / "blocks.json").read_text()), new_blocks(*heap_maps(done.stdout))
 
@@ -60,9 +60,9 @@ def test_what_a_step_leaves_behind_is_within_the_planned_objects(window):
 
 
 def run_in(program, heap, folder):
-    """(last word of board/window.py, its line)."""
+    """(last word of window.py, its line)."""
     environment = {**os.environ, "MICROPYPATH": f"{ROOT / 'device'}:.frozen"}
-    command = [program, "-X", f"heapsize={heap}k", str(BOARD / "window.py"), str(folder)]
+    command = [program, "-X", f"heapsize={heap}k", str(SCRIPTS / "window.py"), str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     return (done.stdout + done.stderr).strip().splitlines()[-1]
 

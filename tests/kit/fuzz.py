@@ -25,12 +25,13 @@ import numpy as np
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
 from l3host.graph.half import rounded
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3mote import kernels
 from l3mote.format import FormatError
 from l3mote.kernels import integer
+from l3mote.memory import HeapError
 from l3mote.model import Model
-from l3mote.plan import HeapError, plan
+from l3mote.plan import plan
 from l3mote.reader import Reader
 from l3mote.verify import verify
 
@@ -72,7 +73,7 @@ def calibrated(graph):
     """The graph with fixed-point scales, measured on noise."""
     noise = np.random.default_rng(3).normal(0, 3000, (4, graph.frontend.window)).astype(np.int16)
     graph = rounded(graph)
-    return replace(graph, fixed=fixed.calibrate(graph, noise))
+    return replace(graph, fixed=fixed_point.calibrate(graph, noise))
 
 
 # -- mutations: each takes a random source, a seed as a bytearray of its own, and all seeds, and returns a bytearray
@@ -297,7 +298,7 @@ def run(count, first=0):
 
 
 def job(folder, count, corpus):
-    """What board/fuzz.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
+    """What read_mutated.py reads: all mutated files in one (u32 length, bytes, and so on), and the limits."""
     with open(folder / "files.bin", "wb") as out:
         for index in range(count):
             data = mutate(index, corpus)
@@ -311,7 +312,7 @@ def run_micropython(count, name="unix"):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         job(folder, count, corpus)
-        done = runtimes.execute(runtime, HERE.parent / "board" / "fuzz.py", DEVICE, folder, BOARD_HEAP)
+        done = runtimes.execute(runtime, HERE.parent / "micropython_scripts" / "read_mutated.py", DEVICE, folder, BOARD_HEAP)
         found = folder / "outcomes.txt"
         lines = found.read_text().split("\n")[:-1] if found.exists() else []
     if done.returncode or len(lines) != count:

@@ -29,7 +29,7 @@ from l3convert import bounded, convert, formats
 from l3convert.__main__ import limit
 from l3host import costs
 from l3host.console import Clean
-from l3host.deploy import facts, monitor, targets
+from l3host.deploy import facts, monitor, screen, targets
 from l3host.deploy.links import Mpremote
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
@@ -226,18 +226,18 @@ class Port:
 
 def monitor_lines(count: int) -> Tally:
     def examine(lines: list[bytes]) -> None:
-        shown, screen = io.StringIO(), monitor.Screen("PORT")
+        shown, view = io.StringIO(), screen.Screen("PORT")
         console = Clean(file=shown, force_terminal=False, highlight=False, markup=False, emoji=False, width=200)
         try:
             for line in monitor.received(Port(b"".join(line + b"\n" for line in lines))):
                 event = line and monitor.parsed(line)
                 if event:
-                    screen.add(event)
-                    console.print("  ".join(monitor.cells(event)))
+                    view.add(event)
+                    console.print("  ".join(screen.columns(event)))
                     console.print(*(cell(event.get(name)) for name in monitor.FIELDS))
         except OSError:
             pass
-        console.print(screen)
+        console.print(view)
         clean(shown.getvalue(), console)
 
     return examples(st.lists(events, max_size=8), count, examine)

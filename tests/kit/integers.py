@@ -1,19 +1,20 @@
-"""Integers of networks: what tests/board/fixed.py computes, in the order of the device, and sounds to compute them from."""
+"""Integers of networks in the device's order, as micropython_scripts/integer_window.py computes them, and sounds for them."""
 
 from io import BytesIO
 
 import numpy as np
-from support import BOARD
+from support import SCRIPTS
 
 from l3host.l3m.writer import to_bytes
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote import plan
 from l3mote.kernels import integer
 from l3mote.reader import Reader
 
-SCRIPT = BOARD / "fixed.py"
+SCRIPT = SCRIPTS / "integer_window.py"
 
 
 def sounds(graph, seconds=2.0):

@@ -9,9 +9,10 @@ import numpy as np
 
 from l3host.graph.network import Conv, Dense, Graph
 from l3host.l3m.writer import to_bytes
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3host.sound.windows import windows_of
 from l3mote import format as fmt
 
@@ -34,7 +35,7 @@ def small() -> Graph:
     layers.append(Dense("dense1", sparse, 0.1 * rng.normal(size=10), "relu"))
     layers.append(Dense("dense2", rng.normal(size=(10, 3)), np.zeros(3), "softmax"))
     graph = Graph(frontend, layers, ["one", "two", "three"], provenance={"source": "random weights of tests/make_small.py"})
-    graph.fixed = fixed.calibrate(graph, calibration(frontend))
+    graph.fixed = fixed_point.calibrate(graph, calibration(frontend))
     return graph
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from l3host.sound import synth
-from l3host.sound.audio import resample, to_pcm
+from l3host.sound.audio import to_pcm
+from l3host.sound.resampling import resample
 from l3mote.mic import Callback
 
 RATE = 8000

@@ -5,7 +5,7 @@ from models import conv, dense
 
 from l3host.graph.half import rounded
 from l3host.graph.network import Graph
-from l3host.reference import fixed
+from l3host.reference import fixed_point
 from l3mote import format as fmt
 
 # bands, frames, then (filters, pool rows, pool columns, density) of each convolution
@@ -41,7 +41,7 @@ def graph_of(shape, activation="relu"):
         channels, rows, cols = filters, rows // pool_rows, cols // pool_cols
     layers.append(dense(rng, "dense", channels * rows * cols, 5, 0.6, "none"))
     graph = rounded(Graph(frontend, layers))
-    graph.fixed = fixed.calibrate(graph, noise(frontend, 4))
+    graph.fixed = fixed_point.calibrate(graph, noise(frontend, 4))
     return graph
 
 

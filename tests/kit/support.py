@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
-BOARD = ROOT / "tests" / "board"  # scripts that run there
+SCRIPTS = ROOT / "tests" / "micropython_scripts"
 KIT = ROOT / "tests" / "kit"  # what a subprocess puts on its path
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what a shell starts in the background; our children would not hear Ctrl-C

@@ -108,9 +108,9 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     from films import write_clip
 
     from l3host.networks import build
-    from l3host.pipeline import recover
+    from l3host.pipeline import recover_stage
 
-    monkeypatch.setattr(recover, "BATCHNORM_WINDOWS", 16)
+    monkeypatch.setattr(recover_stage, "BATCHNORM_WINDOWS", 16)
     (tmp_path / "videos").mkdir()
     for i in range(3):
         write_clip(tmp_path / "videos" / f"{i}.mkv", i / 5, np.random.default_rng(i))
@@ -219,7 +219,7 @@ def test_a_folder_of_something_else_is_left_as_it_is(place, tmp_path):
 
 
 def test_two_processes_in_one_folder(place, tmp_path):
-    with folders.locked(tmp_path), pytest.raises(L3Error, match=r"process \d+ is at work in .*: wait for it, or choose another"):
+    with folders.locked(tmp_path), pytest.raises(L3Error, match=r"process \d+ works in .*: wait for it, or choose another"):
         compress(recipes.load(str(place / "recipe.toml")), tmp_path)
 
 

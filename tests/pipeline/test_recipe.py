@@ -6,7 +6,7 @@ from l3host import cli
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
 from l3host.pipeline import recipe as recipes
-from l3host.pipeline import recover
+from l3host.pipeline import recover_stage
 from l3host.train import settings
 
 FULL = """
@@ -133,7 +133,7 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def test_the_command_refuses_data_that_nothing_uses(load, tmp_path, capsys):
     load(SHAPE)
     assert cli.main(["compress", str(tmp_path / "my.toml"), "--data", "street=.."]) == 1
-    assert capsys.readouterr().err == "l3mote: --data street: not used; used are video, weights\n"
+    assert capsys.readouterr().err == "l3mote: --data street: no recipe uses it; used are video, weights\n"
     with pytest.raises(SystemExit):
         cli.main(["compress", "my", "--data", "street"])
     assert "'street' is not NAME=PATH" in capsys.readouterr().err
@@ -173,4 +173,4 @@ def test_paper_figures_agree_with_each_other():
 
 
 def test_each_method_of_recovery_has_its_settings_and_its_step():
-    assert set(recover.METHODS) == set(recipes.METHODS)
+    assert set(recover_stage.METHODS) == set(recipes.METHODS)

@@ -1,4 +1,4 @@
-"""Kernels: the arithmetic, a module each. Board and host take the first in preferred() that loads and whose plan fits the heap.
+"""Kernels: the arithmetic, one module each. Board and host use the first of preferred() that loads and whose plan fits the heap.
 
 A kernel module offers what follows; tests/device/test_contract.py checks every one. A plane is a model.Plane.
 
@@ -14,7 +14,8 @@ Bytes that plan.Plan asks for before anything is allocated:
     frontend_bytes(fe)           of a FrontEnd, without the file's tables
 
 Model opens with:
-    Kernel(plan, reader)         of itemsize 2: its chunk is a buffer of plan.chunk_bytes and, behind them, its workspace
+    Kernel(plan, reader)         allocates its workspace
+    chunk                        of a Kernel: a buffer of plan.chunk_bytes and its workspace behind them, or None: the Model has one
     FrontEnd(reader, work=None)  work: frontend_bytes to work in, given only where itemsize is 2; None: its own
     plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
     flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements
@@ -24,7 +25,7 @@ For each window it calls, of the FrontEnd first, then of the Kernel:
     clear(plane, first, rows=1)                  zero stored rows first to first + rows - 1
     conv(chunk, buffer, src, dst, first, stop)   rows first to stop - 1 of the chunk's filters, through ReLU and pool, into dst
     slide(plane, rows)                           the two stored rows from `rows` on become the first
-    flatten(plane, embedding, rows, at, opening) a plane into the embedding: see flatten_rows()
+    flatten(plane, embedding, rows, at, opening) copy a plane into the embedding: see flatten_rows()
     dense(chunk, buffer, x, y)                   the chunk's outputs of a dense layer
     floats(vector, index)                        layer index's output as numbers
 
@@ -33,21 +34,21 @@ and the Reader, for each chunk:
 
 An observer and tests may call row(plane, c, index): the elements of channel c's stored row that a layer filled.
 
-capture.py has what a form of the capture offers.
+capture.py says what a form of the capture offers.
 """
 
 import sys
 
 
 class KernelError(RuntimeError):
-    """The kernel asked for does not run here; the message says why and what does."""
+    """The kernel asked for does not run here; the message says why, and which one does."""
 
 
 KERNELS = ("native", "viper", "ulab", "python")  # the one to prefer first, on boards without an FPU
 KERNELS_WITH_FPU = ("native", "ulab", "viper", "python")
 FIXED = ("native", "viper")  # only for files with fixed-point scales
 
-# Names of the architecture numbers of .mpy files, and whose native module runs on boards that have none of their own.
+# Architectures of .mpy files by number; whose native module runs on architectures that have none of their own.
 ARCHITECTURES = (
     None, "x86", "x64", "armv6", "armv6m", "armv7m", "armv7em", "armv7emsp", "armv7emdp", "xtensa", "xtensawin", "rv32imc"
 )  # fmt: skip
@@ -56,25 +57,25 @@ WITH_FPU = ("x86", "x64", "armv7emsp", "armv7emdp", "xtensawin")
 
 
 def architecture(mpy):
-    """The name of the architecture in a sys.implementation._mpy, or None where no native code loads."""
+    """Return the architecture's name for a sys.implementation._mpy, or None where no native code loads."""
     number = mpy >> 10 & 15
     return ARCHITECTURES[number] if number < len(ARCHITECTURES) else None
 
 
 def order(mpy):
-    """Names of the kernels, the one to prefer first. mpy: the board's sys.implementation._mpy."""
+    """Return the names of the kernels, the preferred one first. mpy: the board's sys.implementation._mpy."""
     return preferred(architecture(mpy))
 
 
 def preferred(arch):
-    """Names of the kernels, the fastest on an architecture first: ulab before viper only where it has an FPU."""
+    """Return the names of the kernels, the fastest on an architecture first: ulab before viper only where it has an FPU."""
     return KERNELS_WITH_FPU if arch in WITH_FPU else KERNELS
 
 
 def loading(what, names, name=None, file=str):
-    """Yield (name, module) of each of `names` that loads here, or of the one called `name`. Raises KernelError when there is none.
+    """Yield (name, module) of each of `names` that loads here, or of the one called `name`. Raises KernelError if none does.
 
-    what: they are, for messages. file: a name -> its module's in this folder.
+    what: the kind of module, for messages. file: maps a name to its module's name in this folder.
     """
     if name is not None:
         if name not in names:
@@ -94,28 +95,28 @@ def loading(what, names, name=None, file=str):
 
 
 def candidates(name=None, calibrated=False, listening=False):
-    """Yield the kernel modules that load here, the one to prefer first (FIXED: for a calibrated file), or the one called `name`.
+    """Yield the kernel modules that load here, the preferred one first (FIXED: for a calibrated file), or the one called `name`.
 
-    listening: python, which is far from real time, only where no other loads.
+    listening: leave out python, which is far from real time, unless no other loads.
     """
     names = KERNELS
     if name is None:
         names = [k for k in order(getattr(sys.implementation, "_mpy", 0)) if calibrated or k not in FIXED]
     some = False
-    for found, module in loading("kernel", names, name):
-        if some and listening and found == "python":
+    for kernel, module in loading("kernel", names, name):
+        if some and listening and kernel == "python":
             return
         some = True
         yield module
 
 
 def choose(name=None, calibrated=False):
-    """The first of candidates(). Raises KernelError."""
+    """Return the first of candidates(). Raises KernelError."""
     return next(candidates(name, calibrated))
 
 
 def first_that_fits(kernels, attempt):
-    """attempt(kernel), of the first kernel for which that raises no MemoryError; else the HeapError that misses least."""
+    """Return attempt(kernel) of the first kernel that raises no MemoryError; else raise the HeapError with the least missing."""
     least = None  # type: MemoryError | None
     for kernel in kernels:
         try:
@@ -127,12 +128,12 @@ def first_that_fits(kernels, attempt):
 
 
 def missing(error):
-    """Bytes that a HeapError misses; more than any other for a heap that turned out to be in pieces."""
+    """Return the bytes missing in a HeapError; more than any other for a heap that turned out to be in pieces."""
     return getattr(error, "missing", 1 << 29)
 
 
 def calibrated(reader):
-    """The file's scales, for a fixed-point kernel. Raises KernelError if it has none."""
+    """Return the file's scales, for a fixed-point kernel. Raises KernelError if it has none."""
     fixed = reader.fixed()
     if fixed is None:
         raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
@@ -140,9 +141,9 @@ def calibrated(reader):
 
 
 def flatten_rows(self, plane, embedding, rows, at, opening):
-    """The method flatten, for kernels that have nothing quicker: column after column, row after row, all channels, from `at` on.
+    """Implement flatten() for kernels that have nothing quicker: column after column, row after row, all channels, from `at` on.
 
-    opening: values replace what stands there, else only what is less (tiles that share a group of the pool leave the greatest).
+    opening: values replace those there, else only smaller ones (tiles that share a group of the pool leave the maximum).
     """
     channels = plane.channels
     for c in range(channels):

@@ -1,16 +1,16 @@
-"""What a microphone's samples go through, in plain Python: the specification of the native and viper forms, bit for bit.
+"""The processing of a microphone's samples, in plain Python: the specification of the native and viper forms, bit for bit.
 
 Buffers are int16 (raw, x, taps, ring) or int32 (offset, state, p). Coefficients: filters.py. Picking a form: forms.choose().
-Each form is a module of this folder that offers the same: take, remove_offset, measure and decimate, and what makes and reads their
-memories: offset_memory, state and found.
+Each form is a module of this folder that offers the same functions: take, remove_offset, measure and decimate, and those that make
+and read their state: offset_memory, state and measured.
 
-In this order: take() a channel from what a driver wrote, remove_offset(), measure() the level, decimate() to the model's rate. The
+Order: take() a channel from what a driver wrote, remove_offset(), measure() the level, decimate() to the model's rate. The
 host's hearing.py gives recordings the same remove_offset() at the model's rate.
 """
 
-from l3mote.kernels.forms import FOUND, found, offset_memory, state
+from l3mote.kernels.forms import MEASURED, measured, offset_memory, state
 
-__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "measured")
 
 OFFSET_FRACTION = 13  # bits of the mean's fraction: more than its shift, or the mean could not come back to 0
 LAG = 2048  # 1 of the low pass's coefficients
@@ -20,7 +20,7 @@ LOW_PASSES = (13, 15)
 
 
 def take(raw, out, p):
-    """out[i] = raw[first + i * step], its sign bit turned round where p[3]: one channel of what a driver writes."""
+    """Set out[i] = raw[first + i * step], its sign bit flipped if p[3]: one channel of what a driver writes."""
     # p, take_t in C: first step samples is_unsigned
     at = p[0]
     for i in range(p[2]):
@@ -30,10 +30,10 @@ def take(raw, out, p):
 
 
 def decimate(x, taps, ring, p):
-    """Every factor-th sample of x through the low pass into the ring, as far as x reaches; returns how many. The ring wraps round.
+    """Put every factor-th sample of x through the low pass into the ring, as far as x reaches; return how many. The ring wraps.
 
-    The filter is symmetric, so its coefficients are used in pairs of samples. Even and odd pairs are summed apart: each sum stays
-    within 32 bits, both together would not.
+    The filter is symmetric, so its coefficients are used in pairs of samples. Even and odd pairs are summed separately:
+    each sum fits 32 bits, both together would not.
     """
     # p, decimate_t in C: samples factor to
     n, to = len(taps), p[2]
@@ -56,8 +56,8 @@ def remove_offset(x, memory, p):
     """Subtract from samples p[0] to p[1] - 1 of x, in place, the mean of the sound so far, in which old samples count less.
 
     A first-order high pass: mean += (x - mean) / 2^shift. It starts as the mean of few samples: with shifts 0, 1, 1, 2, 2, 2, 2, 3
-    and so on. A constant added to all samples is added to the mean, to the bit: what comes out does not know of it, from the first
-    sample on. Finds of the samples as they came: least, largest, how many at full scale.
+    and so on. A constant added to all samples is added to the mean, to the bit: from the first sample on the output
+    does not depend on it. Leaves, of the samples as they came: least, largest, how many at full scale.
     """
     # memory, offset_t in C: last mean seen shift least largest clipped
     last, mean, seen, shift = memory[0], memory[1], memory[2], memory[3]
@@ -80,9 +80,9 @@ def limited(v, most):
 
 
 def measure(x, state, p):
-    """Level of samples p[0] to p[1] - 1 of x, at most 32,767 of them, plain and A-weighted; the sections remember, in state.
+    """Measure the level of samples p[0] to p[1] - 1 of x, at most 32,767, plain and A-weighted; state keeps the sections' values.
 
-    Finds: sum of squares, the same of twice the A-weighted samples; each as two sums, of the squares' high and low 16 bits.
+    Leaves the sum of squares, and that of twice the A-weighted samples; each as two sums, of the squares' high and low 16 bits.
     """
     plain = plain_low = weighted = weighted_low = 0
     for i in range(p[0], p[1]):
@@ -103,4 +103,4 @@ def measure(x, state, p):
         weighted += square >> 16
         weighted_low += square & 65535
     for i, v in enumerate((plain, plain_low, weighted, weighted_low)):
-        state[FOUND + i] = v
+        state[MEASURED + i] = v

@@ -1,9 +1,9 @@
 """capture.py in C (device/native/capture.c), bit for bit."""
 
-from l3mote.kernels.forms import found, offset_memory, state
+from l3mote.kernels.forms import measured, offset_memory, state
 from l3mote.kernels.native import module
 
-__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "measured")
 
 if not hasattr(module, "remove_offset"):
     raise ImportError("the native module is older than this package: it cannot remove an offset")

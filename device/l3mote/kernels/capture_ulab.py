@@ -8,15 +8,15 @@ from ulab import scipy  # a dotted import finds it on CircuitPython only
 
 from l3mote.kernels.capture import LAG, OFFSET_FRACTION, take
 from l3mote.kernels.capture import remove_offset as start
-from l3mote.kernels.forms import OFFSET_FOUND, offset_memory
+from l3mote.kernels.forms import OFFSET_STATS, offset_memory
 
-__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "measured")
 
 sosfilt = scipy.signal.sosfilt
 
 
 def state(coefficients):
-    """Sections in the form of sosfilt, what they remember, and what was found."""
+    """Return the sections in sosfilt's form, their values, and a place for what measure() leaves."""
     c, sections = coefficients, []
     for k in (0, 0, 2, 4):
         a = c[k] / (1 << c[k + 1])
@@ -25,7 +25,7 @@ def state(coefficients):
     return [np.array(sections + [low, low]), np.zeros((6, 2)), None]
 
 
-def found(state):
+def measured(state):
     return state[2]
 
 
@@ -40,11 +40,11 @@ def remove_offset(x, memory, p):
     memory[1] = int((last - y[len(y) - 1]) * unit)
     v[:] = np.clip(y, -32768, 32767)  # rounds
     for i, value in enumerate((least, largest, clipped)):
-        memory[OFFSET_FOUND + i] = value
+        memory[OFFSET_STATS + i] = value
 
 
 def decimate(x, taps, ring, p):
-    # polyphase: each phase of the samples with its phase of the filter, turned round, which in a symmetric one is another phase
+    # polyphase: each phase of the samples with its phase of the filter, reversed: in a symmetric filter that is another phase
     factor, to, n = p[1], p[2], len(taps) // p[1]
     made = (p[0] - len(taps)) // factor + 1 if p[0] >= len(taps) else 0
     if not made:

@@ -1,10 +1,10 @@
-"""capture.py in viper, bit for bit. How its words of 32 or 64 bits give the same: viper.py."""
+"""capture.py in viper, bit for bit. viper.py says how words of 32 and 64 bits give the same result."""
 
 import micropython
 
-from l3mote.kernels.forms import found, offset_memory, state
+from l3mote.kernels.forms import measured, offset_memory, state
 
-__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "found")
+__all__ = ("take", "remove_offset", "decimate", "measure", "offset_memory", "state", "measured")
 
 
 @micropython.viper
@@ -68,7 +68,7 @@ def remove_offset(x: ptr16, s: ptr32, p: ptr32):
 
 @micropython.viper
 def _decimate(low: ptr16, t: ptr16, high: ptr16, p: ptr32, ring: ptr16, n: int, n_ring: int) -> int:
-    """The first three locals live in registers, so these are what the inner loop uses most. low, high come in as x, t as taps."""
+    """Only the first three locals live in registers: those that the inner loop uses most. low, high come in as x, t as taps."""
     # p, decimate_t in C: samples factor to
     taps = int(t)
     middle = taps + n

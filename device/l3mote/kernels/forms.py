@@ -1,4 +1,4 @@
-"""Forms of the capture (capture.py is the specification, in plain Python): which one runs, and what all of them work with."""
+"""Forms of the capture (capture.py is the specification, in plain Python): which one runs, and the state that all work with."""
 
 from array import array
 
@@ -6,21 +6,21 @@ from l3mote.kernels import loading
 
 FORMS = ("native", "viper", "ulab", "python")  # the one to prefer first
 
-# Places in remove_offset's memory: shift, mean, samples so far (counted while it starts), shift by now; what was found. These, and
-# what is said of p, are C's: tests/kernels/test_slots.py.
-OFFSET_FOUND, OFFSET = 4, 7
+# Slots of remove_offset's memory: shift, mean, samples so far (counted while it starts), shift by now; statistics. These, and the
+# slots of p, are C's too: tests/kernels/test_slots.py.
+OFFSET_STATS, OFFSET = 4, 7
 MOST_SHIFT = 12
-# Places in measure's state: coefficients, from 0; what the sections remember: four levels, then twice (x, y); what was found.
-MEMORY, FOUND, STATE = 9, 17, 21
+# Slots of measure's state: coefficients, from 0; the sections' values: four levels, then twice (x, y); the sums measured.
+MEMORY, MEASURED, STATE = 9, 17, 21
 
 
 def choose(name=None):
-    """(name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
+    """Return (name, module) of the form called `name`, or of the first that loads. Raises KernelError."""
     return next(loading("capture form", FORMS, name, lambda form: "capture" if form == "python" else "capture_" + form))
 
 
 def offset_memory(rate):
-    """What remove_offset() works with, at a rate in Hz: the shift whose corner, rate / (2 pi 2^shift), is from 2.5 to 5.1 Hz.
+    """Return remove_offset()'s memory at a rate in Hz, with the shift whose corner, rate / (2 pi 2^shift), is 2.5 to 5.1 Hz.
 
     MOST_SHIFT is enough up to 131 kHz; at twelve times 48 kHz the corner is 22 Hz.
     """
@@ -31,10 +31,10 @@ def offset_memory(rate):
 
 
 def state(coefficients):
-    """What measure() works with, from filters.weighting's coefficients."""
+    """Return measure()'s state, from filters.weighting's coefficients."""
     return array("i", list(coefficients) + [0] * (STATE - MEMORY))
 
 
-def found(state):
-    """What measure() found, the four numbers that it names."""
-    return state[FOUND:]
+def measured(state):
+    """Return what measure() left in state, the four numbers that it names."""
+    return state[MEASURED:]

@@ -1,4 +1,4 @@
-"""What the integer kernels share: planes of int16 and scales. loops.py adds the loops that C has for itself."""
+"""Shared by the integer kernels: planes of int16 and scales. loops.py adds the loops that the C kernel has itself."""
 
 import struct
 from array import array
@@ -16,24 +16,24 @@ def plane_bytes(channels, size):
 
 
 def workspace(plan):
-    """(offset, weight) pairs of one filter, and the rows of one filter's strip before its pool."""
+    """Return the bytes of one filter's (offset, weight) pairs, and of the rows of its strip before the pool."""
     return 8 * plan.max_values + 2 * plan.strip
 
 
 def frontend_bytes(fe):
-    """A frame's DFT, powers and their shifts; the tables came with the file's FIXED section."""
+    """Return the bytes of a frame's DFT, powers and their shifts; the tables are in the file's FIXED section."""
     bins = fe.n_fft // 2 + 1
     return 4 * (fe.n_fft + bins + (bins + 3) // 4)
 
 
 class Integer:
-    """clear_rows, slide_rows, conv, dense and _make_workspace come from the subclass.
+    """Base of the integer kernels. Subclasses provide clear_rows, slide_rows, conv, dense and _make_workspace.
 
     A plane is any buffer, whose items may be bytes (its own) or int16 (in the window): only struct and native code touch it.
     """
 
     def __init__(self, plan, reader):
-        self._make_workspace(plan)  # first: it is large
+        self._make_workspace(plan)  # first, because it is large
         self.fixed = reader.fixed()
         self.filters = {}
         at, exponent, signed = 0, self.fixed.input_exponent, True
@@ -44,7 +44,7 @@ class Integer:
             signed = layer.activation != RELU
 
     def _behind_chunk(self, plan, n):
-        """n bytes to work in, behind the chunk's in one buffer: between windows the front-end works in all of it."""
+        """Return n bytes of workspace, behind the chunk in one buffer: between windows the front-end works in all of it."""
         self.chunk = bytearray(plan.chunk_bytes + n)
         return memoryview(self.chunk)[plan.chunk_bytes :]
 
@@ -58,9 +58,9 @@ class Integer:
         return plane.data
 
     def floats(self, vector, index):
-        """A layer's integers as numbers."""
+        """Return a layer's integers as numbers."""
         unit = 2.0 ** -self.fixed.exponents[index]
-        values = array("f", bytes(4 * len(vector)))  # no list: EdgeL3's 512 do not find room for one in a full heap
+        values = array("f", bytes(4 * len(vector)))  # not a list: a full heap has no room for one of EdgeL3's 512
         for i in range(len(vector)):
             values[i] = vector[i] * unit
         return values

@@ -1,6 +1,6 @@
-"""The integer kernels' loops in Python, around sums that viper.py does: over a chunk's filters, and over a window's frames.
+"""The integer kernels' loops in Python, around the sums in viper.py: over a chunk's filters, and over a window's frames.
 
-Apart from integer.py, because native.py has its own in C and small heaps have no room for both.
+Separate from integer.py, because native.py has its own in C and small heaps have no room for both.
 """
 
 import struct
@@ -11,7 +11,7 @@ from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes
 
 
 def rounded_bias(bits, shift):
-    """A float32, given as its bits, times 2^shift, rounded half up: in integers, so that every board gets the same."""
+    """Return a float32, given as its bits, times 2^shift, rounded half up: in integers, so that every board gets the same."""
     mantissa = bits & 0x7FFFFF
     exponent = bits >> 23 & 255
     if exponent:
@@ -27,7 +27,7 @@ def rounded_bias(bits, shift):
 
 
 class Loops(Integer):
-    """decode, conv_rows, pool, clear_rows and slide_rows come from the subclass."""
+    """The loops of a kernel. Subclasses provide decode, conv_rows, pool, clear_rows and slide_rows."""
 
     def _make_workspace(self, plan):
         self.part = array("i", bytes(struct.calcsize(PLANES)))  # of a plane
@@ -55,7 +55,7 @@ class Loops(Integer):
             yield chunk.first + f, n, bias, exponent + shift - out_exponent
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
+        """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
         layer, p = chunk.layer, self.p
         corner = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
         columns = dst.cols * dst.step
@@ -70,7 +70,7 @@ class Loops(Integer):
             self.pool(self.rows, dst.data, p)
 
     def dense(self, chunk, buffer, x, y):
-        """The chunk's outputs of a dense layer, as integers."""
+        """Compute the chunk's outputs of a dense layer, as integers."""
         p = self.p
         least, most, signed = self._limits(chunk.layer)
         for f, n, bias, shift in self._filters(chunk, buffer, 0, 0):
@@ -80,7 +80,7 @@ class Loops(Integer):
 
 
 class IntegerLogMel:
-    """The integer front-end; load_frame, dft, spectrum, levels and normalise come from the subclass."""
+    """The integer front-end. Subclasses provide load_frame, dft, spectrum, levels and normalise."""
 
     def __init__(self, reader, work=None):
         """work: frontend_bytes to work in, None: its own."""

@@ -20,7 +20,7 @@ itemsize = 2
 block_bytes = plane_bytes
 
 # The slots of conv_t in C, and the formats and slots of structs that are packed whole: tests/kernels/test_slots.py compares them
-# with l3native.h. MicroPython keeps no const whose name begins with _, so that these cost no heap.
+# with l3native.h. MicroPython keeps no const whose name begins with _, so these cost no heap.
 _CONV_FILTERS = const(0)
 _CONV_BIASES = const(1)
 _CONV_COUNTS = const(2)
@@ -57,7 +57,7 @@ _FRAME_TO = const(3)
 
 
 def load():
-    """The native module for this interpreter. Raises ImportError, with the reason, where there is none."""
+    """Return the native module for this interpreter. Raises ImportError, with the reason, where there is none."""
     mpy = getattr(sys.implementation, "_mpy", 0)
     arch = architecture(mpy)
     if arch is None:
@@ -79,7 +79,7 @@ check = module.check
 
 
 def workspace(plan):
-    """The list of one filter's taps, and two lines of sums."""
+    """Return the bytes of the list of one filter's taps, and of two lines of sums."""
     return 8 * plan.max_values + 8 * plan.max_cols
 
 
@@ -97,7 +97,7 @@ class Kernel(Integer):
     clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
 
     def flatten(self, plane, embedding, rows, at, opening):
-        """A plane's columns into the embedding from element `at` on; opening: whatever is there, else if they are greater."""
+        """Copy a plane's columns into the embedding from element `at` on. opening: over whatever is there, else only if greater."""
         pack_into(_COLUMNS, self.part, 0, plane.channels, plane.size, plane.pitch, plane.inset, rows, plane.cols, at, opening)
         module.flatten(plane.data, embedding, self.part)
 
@@ -108,7 +108,7 @@ class Kernel(Integer):
 
     def _run(self, chunk, buffer, x, y, to):
         p, n, positions = self.p, chunk.filters, chunk.positions
-        p[_CONV_FILTERS] = n  # whose biases stand at 0
+        p[_CONV_FILTERS] = n  # whose biases are at 0
         p[_CONV_COUNTS] = chunk.counts
         p[_CONV_VALUES] = chunk.values
         p[_CONV_POSITIONS] = positions
@@ -118,11 +118,11 @@ class Kernel(Integer):
         p[_CONV_PALETTE] = chunk.palette
         done = native_conv(buffer, self.shifts, x, y, self.scratch, p)
         if done < n:
-            chunk.bias(buffer, done)  # tells of a bias that is not finite
+            chunk.bias(buffer, done)  # raises for a bias that is not finite
             raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
+        """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
         if chunk.first == 0:  # what all chunks of a strip share
             layer = chunk.layer
             at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
@@ -135,7 +135,7 @@ class Kernel(Integer):
         self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
 
     def dense(self, chunk, buffer, x, y):
-        """The chunk's outputs of a dense layer, as integers."""
+        """Compute the chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
             self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[chunk.layer.name]
             pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)

@@ -20,22 +20,22 @@ itemsize = 4
 
 
 def workspace(plan):
-    """Bytes that a Kernel allocates: weights, channels and positions of one filter, and one row of its output."""
+    """Return the bytes that a Kernel allocates: weights, channels and positions of one filter, and one row of its output."""
     return 8 * plan.max_values + 4 * plan.max_cols
 
 
 def plane_bytes(channels, size):
-    """Bytes of a plane: each channel is an array with a header, in whole blocks of the heap."""
+    """Return the bytes of a plane: each channel is an array with a header, in whole blocks of the heap."""
     return channels * (4 * size + 48)
 
 
 def block_bytes(channels, size):
-    """Bytes of the largest single allocation of a plane."""
+    """Return the bytes of the largest single allocation of a plane."""
     return 4 * size
 
 
 def frontend_bytes(fe):
-    """Half a cosine, real and imaginary parts, and the bands' weights (each bin is in two bands at most) and places."""
+    """Return the bytes of half a cosine, a complex frame, and the bands' weights (a bin is in two bands at most) and places."""
     return 14 * fe.n_fft + 8 * fe.bands
 
 
@@ -44,6 +44,8 @@ def zeros(n, typecode="f", itemsize=4):
 
 
 class Kernel:
+    chunk = None
+
     def __init__(self, plan, reader):
         self.weights = zeros(plan.max_values)
         self.positions = zeros(plan.max_values, "H", 2)
@@ -60,15 +62,15 @@ class Kernel:
         return zeros(n)
 
     def flat(self, plane):
-        """A plane of one channel as a buffer to write elements to."""
+        """Return a plane of one channel as a buffer to write elements to."""
         return plane.data[0]
 
     def floats(self, vector, index):
-        """A layer's output as numbers."""
+        """Return a layer's output as numbers."""
         return vector
 
     def row(self, plane, c, index):
-        """The columns of one stored row that the layer before filled, as a buffer."""
+        """Return the columns of one stored row that the layer before filled, as a buffer."""
         at = index * plane.pitch + plane.inset
         return memoryview(plane.data[c])[at : at + plane.cols]
 
@@ -111,7 +113,7 @@ class Kernel:
             yield chunk.first + f, n, chunk.bias(buffer, f)
 
     def conv(self, chunk, buffer, src, dst, first, stop):
-        """Rows first..stop-1 of the chunk's filters from plane src, through ReLU and pool, into the columns of plane dst."""
+        """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
         layer, corner = chunk.layer, dst.first * dst.step - 1 - src.left
         for f, n, bias in self._filters(chunk, buffer):
             self._locate(n, src.pitch)
@@ -138,7 +140,7 @@ class Kernel:
             line[x] = 0.0 if relu and total < 0.0 else total
 
     def _pool_row(self, layer, dst, f, y):
-        """Max of each group of columns, and with what is there unless y is the first row of its group."""
+        """Take the maximum of each group of columns, and of what is there unless y is the first row of its group."""
         pr, pc = layer.pool_rows, dst.step
         line, out = self.line, dst.data[f]
         at = (y // pr - dst.top) * dst.pitch + dst.inset
@@ -149,7 +151,7 @@ class Kernel:
                 out[at + x] = value
 
     def dense(self, chunk, buffer, x, y):
-        """The chunk's outputs of a dense layer: y[f] = bias + sum of weight * x."""
+        """Compute the chunk's outputs of a dense layer: y[f] = bias + sum of weight * x."""
         weights, positions = self.weights, self.positions
         for f, n, total in self._filters(chunk, buffer):
             for i in range(n):
@@ -162,14 +164,14 @@ class Spectrum:
 
     def __init__(self, n_fft):
         self.n = n_fft
-        self.cos = zeros(n_fft // 2 + 1)  # whole at once: an array that grows leaves holes in the heap
+        self.cos = zeros(n_fft // 2 + 1)  # allocated whole: an array that grows leaves holes in the heap
         for k in range(n_fft // 2 + 1):
             self.cos[k] = math.cos(2 * math.pi * k / n_fft)
         self.re = zeros(n_fft)
         self.im = zeros(n_fft)
 
     def compute(self, pcm, start):
-        """Power (samples in [-1, 1]) of the frame that begins at sample `start`; samples outside pcm are zero."""
+        """Compute the power (samples in [-1, 1]) of the frame that begins at sample `start`; samples outside pcm are zero."""
         self._load(pcm, start)
         self._transform()
         re, im = self.re, self.im
@@ -177,7 +179,7 @@ class Spectrum:
             re[k] = re[k] * re[k] + im[k] * im[k]
 
     def _load(self, pcm, start):
-        """Windowed samples in bit-reversed order."""
+        """Load windowed samples in bit-reversed order."""
         n, re, im, cos = self.n, self.re, self.im, self.cos
         j = 0
         for i in range(n):
@@ -209,7 +211,7 @@ class Spectrum:
             half_size *= 2
 
     def dot(self, first, count, weights, at):
-        """Sum of power[first + i] * weights[at + i]."""
+        """Return the sum of power[first + i] * weights[at + i]."""
         total = 0.0
         power = self.re
         for i in range(count):
@@ -217,7 +219,7 @@ class Spectrum:
         return total
 
     def table(self, values):
-        """Weights in the form that dot takes."""
+        """Return weights in the form that dot() takes."""
         return values
 
     def power(self, k):

@@ -3,9 +3,9 @@
 Planes are 2-D arrays (channels, rows * pitch): with a zero column on both sides of each row, every tap of a 3x3 kernel is one
 contiguous slice of a channel. Dense layers are a matrix product per tap; sparse layers add each non-zero's slice in place.
 
-What a window allocates dies young and is small: views, numbers, and results of at most TEMPORARY values (a row where that is more),
-because a heap that is nearly full is in pieces. Everything larger is made when the model is opened. ulab's `a[i:j] = b` copies b
-first: what is larger than a temporary is added to zeros in place, or copied between memoryviews.
+A window's allocations are short-lived and small: views, numbers, and results of at most TEMPORARY values (a row where that is
+more), because a heap that is nearly full is in pieces. Everything larger is allocated when the model is opened. ulab's
+`a[i:j] = b` copies b first: arrays larger than a temporary are added to zeros in place, or copied between memoryviews.
 """
 
 import math
@@ -22,7 +22,7 @@ try:
     from ulab import utils
 
     FLOAT = np.float
-except ImportError:  # CPython, for debugging: MicroPython has no numpy either, and so says that ulab is missing
+except ImportError:  # CPython, for debugging: MicroPython has no numpy either, so the error there names ulab
     import numpy as np
 
     utils = None
@@ -39,24 +39,24 @@ ALIVE = 3  # of them at once: the new one, the one before, and one to which a sc
 
 
 def temporary(plan):
-    """Values of the largest result that a convolution allocates: whole rows."""
+    """Return how many values the largest result that a convolution allocates has: whole rows."""
     return max(TEMPORARY, max([shape[2] for shape in plan.shapes]))
 
 
 def workspace(plan):
-    """Bytes of decoded weights, palette and positions, of sums, and of temporaries."""
+    """Return the bytes of decoded weights, palette and positions, of sums, and of temporaries."""
     table, most = palette_values(plan.layers), temporary(plan)
     values = max(plan.chunk_values, table) + table + max(plan.strip, most) + ALIVE * most
     return itemsize * values + 2 * plan.max_values
 
 
 def palette_values(layers):
-    """Values of the table that palettes are decoded into."""
+    """Return how many values the table has that palettes are decoded into."""
     return PALETTE_BYTES // 2 if any([layer.palette for layer in layers]) else 0
 
 
 def plane_bytes(channels, size):
-    """Bytes of a plane."""
+    """Return the bytes of a plane."""
     return itemsize * channels * size
 
 
@@ -64,7 +64,7 @@ block_bytes = plane_bytes  # it is one allocation
 
 
 def frontend_bytes(fe):
-    """Window, frame, power and the transform's own, and the bands' weights."""
+    """Return the bytes of window, frame, power, the transform's memory and the bands' weights."""
     return (3 * itemsize + 8) * fe.n_fft + TRANSFORM.bytes(fe.n_fft)
 
 
@@ -86,6 +86,8 @@ EXPONENT = int16(0x7C00)
 
 
 class Kernel:
+    chunk = None
+
     def __init__(self, plan, reader):
         table = palette_values(plan.layers)
         self.most = temporary(plan)
@@ -106,7 +108,7 @@ class Kernel:
         return memoryview(plane.data[0])
 
     def floats(self, vector, index):
-        """A layer's output as numbers."""
+        """Return a layer's output as numbers."""
         return vector
 
     def row(self, plane, c, index):
@@ -125,7 +127,7 @@ class Kernel:
     flatten = flatten_rows
 
     def _decode(self, chunk, buffer):
-        """All values of the chunk into self.weights."""
+        """Decode all values of the chunk into self.weights."""
         if not chunk.layer.palette:
             return self._decode_halves(chunk, buffer, chunk.values, chunk.n_values)
         if chunk.first == 0:
@@ -134,20 +136,20 @@ class Kernel:
         self._look_up(buffer, chunk.values, chunk.n_values)
 
     def _look_up(self, buffer, at, n):
-        """The palette's values of the n indices from byte `at` on into self.weights."""
+        """Look up the palette's values of the n indices from byte `at` on, into self.weights."""
         weights, palette = memoryview(self.weights), memoryview(self.palette)
         if not take:
             for i in range(n):
                 weights[i] = palette[buffer[at + i]]
             return
-        some = self.most // 2  # take makes machine words of the indices
+        some = self.most // 2  # take() turns the indices into machine words
         for i in range(0, n, some):
             stop = min(i + some, n)
             indices = np.frombuffer(memoryview(buffer)[at + i : at + stop], dtype=np.uint8)
             weights[i:stop] = memoryview(take(self.palette, indices))
 
     def _decode_halves(self, chunk, buffer, at, n):
-        """n float16 values from byte `at` into self.weights, exactly, without a loop over them."""
+        """Decode n float16 values from byte `at` into self.weights, exactly, without a loop over them."""
         view, most = memoryview(buffer), self.most * LANES
         for i in range(0, n, most):
             stop = min(i + most, n)
@@ -172,16 +174,16 @@ class Kernel:
                 self._conv_dense(chunk, buffer, src, dst, y, min(rows, stop - y))
 
     def _rows_at_once(self, layer, pitch):
-        """Rows of a temporary: whole groups of the pool if there is room for one."""
+        """Return the rows of a temporary: whole groups of the pool if there is room for one."""
         rows = self.most // pitch
         return rows - rows % layer.pool_rows or rows
 
     def _corner(self, src, dst, y):
-        """Where, in a channel of src, the upper left neighbour of row y's first pixel stands."""
+        """Return the place, in a channel of src, of the upper left neighbour of row y's first pixel."""
         return (y - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
 
     def _conv_dense(self, chunk, buffer, src, dst, y, rows):
-        """Rows y..y+rows-1 of all filters, of as many at once as a temporary holds."""
+        """Compute rows y..y+rows-1 of all filters, as many filters at once as a temporary holds."""
         x, pitch, corner = src.data, src.pitch, self._corner(src, dst, y)
         size, n = rows * pitch, (rows - 1) * pitch + dst.cols * dst.step
         filters = max(1, self.most // size)
@@ -210,7 +212,7 @@ class Kernel:
                 self._store(chunk, buffer, self.sums[(y - first) * pitch : (y - first + some) * pitch], dst, f, y, some)
 
     def _add_taps(self, total, src, corner, value, count):
-        """total = sum of weight * slice, kept divided by the last weight so that each tap is two operations in place."""
+        """Compute total = sum of weight * slice, kept divided by the last weight so that each tap is two operations in place."""
         x, pitch, n, last = src.data, src.pitch, len(total), 0.0
         weights = memoryview(self.weights)
         for i in range(count):
@@ -232,9 +234,9 @@ class Kernel:
             total[:] = 0.0
 
     def _store(self, chunk, buffer, sums, dst, f, y, rows):
-        """Pool, bias and ReLU of a filter's rows y..y+rows-1, and into the plane that the next layer reads.
+        """Apply pool, bias and ReLU to a filter's rows y..y+rows-1 and store them in the plane that the next layer reads.
 
-        Addition rounds the greater of two values to the greater sum, so the bias may come after the pool.
+        Rounded addition keeps the order of two values, so the bias may come after the pool.
         """
         layer, step, columns = chunk.layer, dst.step, dst.cols * dst.step
         sums = sums.reshape((rows, len(sums) // rows))
@@ -255,7 +257,7 @@ class Kernel:
         out[at : at + rows // pool] = pooled
 
     def _store_rows(self, values, out, pool, y, at):
-        """Rows that are not whole groups of the pool: each with the greater of what its group has so far."""
+        """Store rows that are not whole groups of the pool: the maximum of each and what its group has so far."""
         for i in range(len(values)):
             row = values[i : i + 1]
             to = at + (y % pool + i) // pool
@@ -281,7 +283,7 @@ class Kernel:
 
 
 class Spectrogram:
-    """ulab's own transform, from 6.6 on: before, it takes no memory to work in."""
+    """ulab's own transform, from 6.6 on: earlier ones take no memory to work in."""
 
     @staticmethod
     def bytes(n):
@@ -291,7 +293,7 @@ class Spectrogram:
         self.scratch = zeros(2 * n)
 
     def power(self, frame, out):
-        """Squares of the spectrum of a frame of n values into out."""
+        """Write the squared spectrum of a frame of n values to out."""
         spectrogram(frame, scratchpad=self.scratch, out=out)
         out *= out
 
@@ -301,7 +303,7 @@ class Transform:
 
     @staticmethod
     def bytes(n):
-        """Imaginary part, half a cosine and a sine, places in bit-reversed order."""
+        """Return the bytes of the imaginary part, half a cosine and a sine, and the bit-reversed places."""
         return itemsize * 2 * n + n + 2
 
     def __init__(self, n):
@@ -313,7 +315,7 @@ class Transform:
             self.places[i + 1] = self.following(self.places[i])
 
     def following(self, place):
-        """The place, in bit-reversed order, after this one: adds 1 to the highest bit, and carries downwards."""
+        """Return the next place in bit-reversed order: adds 1 to the highest bit, and carries downwards."""
         bit = self.n // 2
         while place & bit:
             place ^= bit
@@ -337,7 +339,7 @@ class Transform:
             power[i] = values[places[i]]
 
     def _stage(self, re, im, half, work):
-        """(a, b) becomes (a + b, (a - b) * w) in each row's halves; work: two arrays of their size."""
+        """Turn (a, b) into (a + b, (a - b) * w) in each row's halves. work: two arrays of their size."""
         step = self.n // 2 // half
         cos, sin = self.cos[::step], self.sin[::step]
         for x, turned in ((re, work[0]), (im, work[1])):
@@ -356,7 +358,7 @@ class Transform:
 
 
 def circle(n, count, phase=0.0):
-    """cos(2 pi k / n + phase) of k = 0..count-1."""
+    """Return cos(2 pi k / n + phase) for k = 0..count-1."""
     values = zeros(count)
     for k in range(count):
         values[k] = math.cos(2 * math.pi * k / n + phase)
@@ -364,7 +366,7 @@ def circle(n, count, phase=0.0):
 
 
 def transform():
-    """The class whose power() this firmware runs: NumPy and ulab before 6.6 have no spectrogram that takes memory."""
+    """Return the class whose power() this firmware runs: NumPy and ulab before 6.6 have no spectrogram that takes memory."""
     try:
         spectrogram(zeros(4), scratchpad=zeros(8), out=zeros(4))
     except TypeError:
@@ -388,7 +390,7 @@ class Spectrum:
         self.transform = TRANSFORM(n_fft)
 
     def compute(self, pcm, start):
-        """Power (samples in [-1, 1]) of the frame that begins at sample `start`; samples outside pcm are zero."""
+        """Compute the power (samples in [-1, 1]) of the frame that begins at sample `start`; samples outside pcm are zero."""
         first, last = max(start, 0), min(start + self.n, len(pcm))
         frame = self.frame
         frame[:] = 0.0
@@ -399,13 +401,13 @@ class Spectrum:
         self.transform.power(frame, self.out)
 
     def dot(self, first, count, weights, at):
-        """Sum of power[first + i] * weights[at + i]."""
+        """Return the sum of power[first + i] * weights[at + i]."""
         if not count:
             return 0.0
         return np.dot(self.out[first : first + count], weights[at : at + count])
 
     def table(self, values):
-        """Weights in the form that dot takes."""
+        """Return weights in the form that dot() takes."""
         return np.frombuffer(values, dtype=FLOAT) if itemsize == 4 and len(values) else np.array(values, dtype=FLOAT)
 
     def power(self, k):

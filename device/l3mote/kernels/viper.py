@@ -1,7 +1,7 @@
 """The integer kernels in viper: int16 activations, int32 sums, on stock firmware of any architecture with a native emitter.
 
-Specification, bit for bit: host/l3host/reference/fixed.py and fixed_mel.py. `p` is an array of int32 parameters, its slots named
-beside each function. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
+Specification, bit for bit: host/l3host/reference/fixed_point.py and fixed_mel.py. `p` is an array of int32 parameters, whose slots
+each function names. Activations are loaded unsigned where a ReLU made them, which saves an instruction or two in the inner loop.
 
 A viper integer is a machine word: 32 bits on boards, 64 on a PC, where loads through ptr32 do not extend the sign. So what may be
 negative goes through ((v & mask) ^ sign) - sign, with sign = 2^31 and mask = 2^32 - 1 made from a variable: no constant that big
@@ -24,8 +24,8 @@ block_bytes = plane_bytes
 
 @micropython.viper
 def decode(v: ptr16, t: ptr32, w: int, p: ptr32) -> int:
-    """One filter's weights, in chunk v, as (byte offset, int16 weight) pairs in t; returns where its positions end, or < 0 for
-    bad data. The first three locals live in registers; w comes in as 0."""
+    """Decode one filter's weights, in chunk v, to (byte offset, int16 weight) pairs in t; return where its positions end, or < 0
+    for bad data. The first three locals live in registers; w comes in as 0."""
     # p: 0 position code, 1 values, 2 positions, 3 count, 4 shift, 5 taps, 6 pitch (0: dense layer), 7 channel size,
     # 8 end of positions, 9 palette (0: values are float16)
     code = int(p[0])
@@ -128,9 +128,9 @@ def decode(v: ptr16, t: ptr32, w: int, p: ptr32) -> int:
 
 @micropython.viper
 def conv_rows(q: ptr16, t: ptr32, w: int, p: ptr32):
-    """Rows of one filter from plane q: sum, shift with rounding, saturate. Its results follow the taps in t.
+    """Compute rows of one filter from plane q: sum, shift with rounding, saturate. The results follow the taps in t.
 
-    Eight pixels share each tap, four where the input has a sign. The first three locals live in registers, so these are what the
+    Eight pixels share each tap, four where the input has a sign. Only the first three locals live in registers: those that the
     inner loops use most: a pixel's address, a tap's, a weight (which comes in as 0).
     """
     # p: 0 taps, 1 first element, 2 rows, 3 columns, 4 pitch, 5 bias, 6 shift, 7 least, 8 most, 9 signed input, 10 results,
@@ -235,7 +235,7 @@ def conv_rows(q: ptr16, t: ptr32, w: int, p: ptr32):
 
 @micropython.viper
 def pool(rows: ptr16, out: ptr16, p: ptr32):
-    """Max of each group of columns, and with what is there unless a row is the first of its group."""
+    """Take the maximum of each group of columns, and of what is there unless a row is the first of its group."""
     # p: 0 rows, 1 columns, 2 pool rows, 3 pool columns, 4 row within its group, 5 first element, 6 pitch, 7 columns out
     within = int(p[4])
     to = int(p[5])
@@ -266,7 +266,7 @@ def pool(rows: ptr16, out: ptr16, p: ptr32):
 
 @micropython.viper
 def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
-    """Windowed samples of one frame less its resting level, which goes to p[4], shifted until the largest has p[3] bits.
+    """Load one frame's windowed samples less their resting level, which goes to p[4], shifted until the largest has p[3] bits.
 
     Returns the right shift. Outside pcm: zero.
     """
@@ -327,7 +327,7 @@ def rotate_im(re: int, im: int, c: int, s: int) -> int:
 
 @micropython.viper
 def dft(z: ptr32, cos: ptr32, n: int):
-    """n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order."""
+    """Transform n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order."""
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
@@ -363,7 +363,7 @@ def dft(z: ptr32, cos: ptr32, n: int):
 
 @micropython.viper
 def put_power(re: int, im: int, power: ptr32, shifts: ptr8, k: int):
-    """re^2 + im^2 as mantissa << (2 * shift)."""
+    """Store re^2 + im^2 as mantissa << (2 * shift)."""
     a = re if re >= 0 else 0 - re
     b = im if im >= 0 else 0 - im
     if b > a:
@@ -380,7 +380,7 @@ def put_power(re: int, im: int, power: ptr32, shifts: ptr8, k: int):
 
 @micropython.viper
 def put_line(re: int, im: int, power: ptr32, shifts: ptr8, k: int, p: ptr32):
-    """Bin 0 or 1 with the resting level, Hann-windowed, put back. p: as spectrum's."""
+    """Store bin 0 or 1 with the Hann-windowed resting level added back. p: as in spectrum()."""
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
@@ -399,7 +399,7 @@ def put_line(re: int, im: int, power: ptr32, shifts: ptr8, k: int, p: ptr32):
 
 @micropython.viper
 def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8, p: ptr32):
-    """Bins 0..n/2 of the real signal from the half-size complex one, as powers."""
+    """Compute bins 0..n/2 of the real signal from the half-size complex one, as powers."""
     # p: 0 log2 of n / 2, 1 resting level, 2 right shift of the frame
     one = 1
     sign = one << 31
@@ -447,7 +447,7 @@ def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8, p: ptr32):
 
 @micropython.viper
 def level(power: ptr32, shifts: ptr8, weights: ptr16, p: ptr32) -> int:
-    """Mantissa sum of one band; p[4] becomes its exponent. 0 for no power."""
+    """Return the mantissa sum of one band; p[4] becomes its exponent. 0 for no power."""
     # p: 0 first bin, 1 bins, 2 first weight
     top = 0
     k = 0
@@ -483,7 +483,7 @@ def level(power: ptr32, shifts: ptr8, weights: ptr16, p: ptr32) -> int:
 
 @micropython.viper
 def log2(x: int, table: ptr16) -> int:
-    """log2 of 1 <= x < 2^31 in 2^-16."""
+    """Return log2 of 1 <= x < 2^31 in units of 2^-16."""
     one = 1  # 2^30 is not a small integer where a word has 32 bits, so it is made, not written
     exponent = 0
     v = x
@@ -498,7 +498,7 @@ def log2(x: int, table: ptr16) -> int:
 
 @micropython.viper
 def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
-    """One row of levels into the plane; returns the largest."""
+    """Write one row of levels to the plane; return the largest."""
     # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 level offset of the frame, 8 silence
     weights = ptr16(tables[0])
     first = ptr16(tables[1])
@@ -535,7 +535,7 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
 
 @micropython.viper
 def normalise(plane: ptr16, scale: ptr32, p: ptr32):
-    """Levels of all rows -> the network's input."""
+    """Turn the levels of all rows into the network's input."""
     # scale: floor, factor, offset, shift; p: 0 rows, 1 columns, 2 pitch, 3 largest level
     one = 1
     sign = one << 31
@@ -578,7 +578,7 @@ def clear_rows(plane: ptr16, p: ptr32):
 
 @micropython.viper
 def slide_rows(plane: ptr16, p: ptr32):
-    """Rows from p[3] on become the first."""
+    """Move the rows from p[3] on to the top."""
     # p: as above
     n = int(p[4]) * int(p[2])
     skip = int(p[3]) * int(p[2])

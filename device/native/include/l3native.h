@@ -249,7 +249,7 @@ enum {
 };
 
 // Slots of state_t and offset_t, as capture.py has them.
-enum { MEMORY = 9, FOUND = 17, STATE = 21, OFFSET_FOUND = 4, OFFSET = 7 };
+enum { MEMORY = 9, MEASURED = 17, STATE = 21, OFFSET_STATS = 4, OFFSET = 7 };
 
 // One channel of what a driver writes.
 typedef struct {
@@ -277,7 +277,7 @@ typedef struct {
 
 L3_SLOTS(part_t, 2);
 
-// What remove_offset remembers, and what it found.
+// State of remove_offset, and statistics of the samples that it saw.
 typedef struct {
     int32_t last; // shift in the end, 0..OFFSET_FRACTION - 1
     int32_t mean; // times 2^OFFSET_FRACTION
@@ -289,9 +289,9 @@ typedef struct {
 } offset_t;
 
 L3_SLOTS(offset_t, OFFSET);
-_Static_assert(offsetof(offset_t, least) == 4 * OFFSET_FOUND, "Python looks there for what was found");
+_Static_assert(offsetof(offset_t, least) == 4 * OFFSET_STATS, "Python reads the statistics there");
 
-// What measure works with: coefficients, what the sections remember, and what it found.
+// State of measure: coefficients, the values of its sections, and the sums that it leaves.
 typedef struct {
     struct {
         int32_t a; // times 2^shift
@@ -307,7 +307,7 @@ typedef struct {
 } state_t;
 
 L3_SLOTS(state_t, STATE);
-_Static_assert(offsetof(state_t, level) == 4 * MEMORY && offsetof(state_t, plain) == 4 * FOUND, "Python begins there");
+_Static_assert(offsetof(state_t, level) == 4 * MEMORY && offsetof(state_t, plain) == 4 * MEASURED, "Python begins there");
 
 L3_LOCAL bool take_allowed(const take_t *p, size_t n_raw, size_t n_out);
 

@@ -11,8 +11,9 @@ from l3host.boards import energy
 from l3host.boards.table import BOARDS, FIRMWARE
 from l3mote.format import CONV
 from l3mote.kernels import FIXED, first_that_fits, integer, preferred, python, ulab
+from l3mote.memory import HeapError
 from l3mote.model import buffer_heap
-from l3mote.plan import HeapError, Plan, lowest, plan
+from l3mote.plan import Plan, lowest, plan
 from l3mote.reader import Reader
 from l3mote.ring import SAMPLES
 
@@ -24,6 +25,7 @@ FLOAT_PACKAGE_BYTES = 50_000
 # driver, 3 kept for files. Measured on the emulated RP2040: 180 kB at the prompt (178 to a deployment's probe) leave 8 once it
 # listens, 176 are too few.
 APP_BYTES = 26_000
+MQTT_BYTES = 24_000  # of which 15,000 stay once a connection has begun
 
 STOCK = "MicroPython"
 
@@ -110,15 +112,17 @@ def loadable(arch: str | None, there: Iterable[str], reader: Reader) -> list[str
     return [name for name in preferred(arch) if name in there and (name not in FIXED or "FIXED" in reader.sections)]
 
 
-def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool = False) -> Fit:
+def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool = False, mqtt: bool = False) -> Fit:
     """Does the model, or the listening app with it, fit a board with `heap` bytes free before the package is imported? In bytes.
 
+    mqtt: does the app have a broker?
     kernels: those that load there, the one to prefer first. The board takes the first that fits, by the same function.
     """
     ring = SAMPLES if listening else 0
 
     def package(kernel: str) -> int:
-        return (PACKAGE_BYTES if kernel in FIXED else FLOAT_PACKAGE_BYTES) + (APP_BYTES if listening else 0)
+        app = (APP_BYTES if listening else 0) + (MQTT_BYTES if mqtt else 0)
+        return (PACKAGE_BYTES if kernel in FIXED else FLOAT_PACKAGE_BYTES) + app
 
     def needed(kernel: str) -> int:
         return heap_for(least(reader, kernel, ring).heap_bytes, package(kernel))

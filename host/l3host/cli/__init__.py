@@ -1,7 +1,7 @@
-"""The command line `l3mote`: its commands, one catch at the top, exit status 0 (well), 1 (not), 2 (wrong usage).
+"""The command line `l3mote`: its commands, one place that catches errors, exit status 0 (success), 1 (failure), 2 (wrong usage).
 
-Each command is a module of this package: HELP, EXAMPLE, arguments(parser), run(args) -> exit status, and what it prints. What is
-heavy it imports when it runs, so that --help answers at once.
+Each command is a module of this package: HELP, EXAMPLE, arguments(parser), run(args) -> exit status, and what it prints. It imports
+heavy modules when it runs, so that --help answers at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import warnings
 
 from l3host.cli import (
     bench,
+    board,
     classify,
     compress,
     convert,
@@ -30,18 +31,18 @@ from l3host.cli import (
     train,
 )  # fmt: skip
 from l3host.costs import lifted
-from l3host.errors import L3Error
+from l3host.errors import in_words
 from l3host.text import clean
-from l3mote import FormatError, KernelError, __version__
+from l3mote import __version__
 
 COMMANDS = (  # in the order of the help
     convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
-    bench, selftest,
+    bench, board, selftest,
 )  # fmt: skip
 
 
 def name_of(command) -> str:
-    """What is typed: make-random for l3host.cli.make_random."""
+    """Return a command's name as typed: make-random for l3host.cli.make_random."""
     return command.__name__.rpartition(".")[2].replace("_", "-")
 
 
@@ -74,18 +75,13 @@ def main(argv: list[str] | None = None) -> int:
         warnings.showwarning = warn
         try:
             return args.handler(args)
-        except BrokenPipeError:  # the reader of a pipe (| head) has seen enough; Python must not flush into it at exit
+        except BrokenPipeError:  # the reader of a pipe (| head) is gone; Python must not flush into it at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 1
-        except (L3Error, FormatError, KernelError, MemoryError, OSError) as e:
+        except Exception as e:  # a bug, or a file that we did not foresee
             if args.debug:
                 raise
-            print(f"l3mote: {clean(str(e)) or type(e).__name__}", file=sys.stderr)
-            return 1
-        except Exception as e:  # a fault of ours, or a file odder than we thought of
-            if args.debug:
-                raise
-            print(f"l3mote: {type(e).__name__}: {clean(str(e))} (this was not foreseen: --debug shows where)", file=sys.stderr)
+            print(f"l3mote: {clean(in_words(e))}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)

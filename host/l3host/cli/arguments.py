@@ -1,4 +1,4 @@
-"""What several commands share of their arguments: texts of the help, and the types that argparse calls."""
+"""Arguments that several commands share: help texts, and types for argparse."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ RUNTIME = (
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
-PORT = "serial port of the board, or the folder where its CIRCUITPY drive is mounted"
+SERIAL = "serial port of the board, or auto: the only one that there is"
+PORT = f"{SERIAL}; or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 
 
 def byte_count(text: str) -> int:
-    """'192k', '2M' or plain bytes; k and M are 1,024 and its square, as MicroPython's heapsize takes them."""
+    """Parse '192k', '2M' or plain bytes; k and M are 1,024 and its square, as in MicroPython's heapsize."""
     factor = {"k": 1024, "m": 1024**2}.get(text[-1:].lower(), 1)
     try:
         value = int(text[:-1] if factor > 1 else text) * factor
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes (192k, 2M, 196608)") from None
     if value <= 0:
-        raise argparse.ArgumentTypeError("a heap has more than 0 bytes")
+        raise argparse.ArgumentTypeError("a heap must have more than 0 bytes")
     return value
 
 
@@ -44,7 +45,7 @@ def named_path(text: str) -> tuple[str, str]:
 
 
 def setting(text: str) -> tuple[str, object]:
-    """(key, value) of the app's setting KEY=VALUE."""
+    """Parse KEY=VALUE, a setting of the app; return (key, value)."""
     from l3mote import settings
 
     try:
@@ -53,14 +54,19 @@ def setting(text: str) -> tuple[str, object]:
         raise argparse.ArgumentTypeError(str(e)) from None
 
 
+def spread(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--jobs", type=int, help="files at a time, each in its own process (default: one a core for many files)")
+    sub.add_argument("--engine", choices=["onnxruntime", "numpy"], help="what computes (default: onnxruntime where installed)")
+
+
 def encoding(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--encoding", choices=["auto", "f16", "palette"], default="auto",
-        help="weights: auto loses nothing (default), f16 writes no palette, palette takes 256 values a layer, one byte each",
+        help="weights: auto is lossless (default), f16 writes no palettes, palette rounds to 256 values a layer, one byte each",
     )  # fmt: skip
 
 
 def tool(sub: argparse.ArgumentParser) -> None:
     from l3host.deploy.links import TOOLS
 
-    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="which of them talks to the board (default mpremote)")
+    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="the tool that talks to the board (default mpremote)")

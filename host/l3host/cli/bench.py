@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from l3host.cli.arguments import tool
+from l3host.cli.arguments import SERIAL, tool
 from l3host.cli.deploy import target_of
 from l3host.show import bars, draw, results, say, size, table
 
@@ -13,21 +13,21 @@ EXAMPLE = "l3mote bench esc10 --port /dev/ttyACM0"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("model", nargs="?", help="copied for the while, and removed (default: the version that runs there)")
-    sub.add_argument("--port", required=True, help="serial port of the board")
+    sub.add_argument("model", nargs="?", help="copied temporarily, removed afterwards (default: the version that runs there)")
+    sub.add_argument("--port", required=True, help=SERIAL)
     tool(sub)
 
 
 def run(args: argparse.Namespace) -> int:
-    from l3host.deploy.links import connected
+    from l3host.deploy.links import connected, port_of
     from l3host.deploy.targets import Board
     from l3host.deploy.timing import bench
 
-    with connected(args.port, args.tool) as link, bars(args.json) as bar:
-        board, found = target_of(args.port, link)
+    with connected(port_of(args.port), args.tool) as link, bars(args.json) as bar:
+        board, facts = target_of(args.port, link)
         assert isinstance(board, Board)
-        task = bar.add_task("copied, then timed", total=None)
-        result = {"board": found.name, **bench(board, found, args.model, lambda n: bar.advance(task, n))}
+        task = bar.add_task("copying, then timing", total=None)
+        result = {"board": facts.name, **bench(board, facts, args.model, lambda n: bar.advance(task, n))}
     results(args.json, result, lambda: print_bench(result))
     return 0 if result["selftest"]["passed"] else 1
 

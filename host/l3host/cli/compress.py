@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import named_path
 from l3host.errors import L3Error
-from l3host.show import bars, results, say
+from l3host.show import named_bars, results, say
 
 if TYPE_CHECKING:
     from l3host.pipeline.recipe import Recipe
@@ -19,13 +18,15 @@ if TYPE_CHECKING:
 HELP = "Compress a network by a recipe: load, cut, recover, evaluate, convert, plan."
 EXAMPLE = "l3mote compress sea64-87-kd --data weights=edgel3_sea_ust_audio_emb_64.h5 --data audio=recordings"
 RUNS = "runs"
-DATA = "where the recipe's data NAME is, and with weights and video the source's files; goes before the recipe's own paths"
+DATA = "path of the recipe's data NAME; NAME weights or video: of the source's files; overrides the recipe's own paths"
 SKIP_BAD = "leave out recordings, clips and videos that are broken or repeat others, instead of refusing them"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("recipe", help="a .toml file, or the name of a recipe that ships with l3mote")
-    sub.add_argument("--run-dir", help=f"takes model.l3m, result.json, checkpoints; a killed run goes on (default {RUNS}/RECIPE)")
+    sub.add_argument(
+        "--run-dir", help=f"for model.l3m, result.json, checkpoints; a killed run continues there (default {RUNS}/RECIPE)"
+    )
     sub.add_argument("--data", type=named_path, action="append", default=[], metavar="NAME=PATH", help=DATA)
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
@@ -43,32 +44,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def load(names: Sequence[str], data: Sequence[tuple[str, str]], skip_bad: bool) -> list[Recipe]:
-    """The recipes, with the data given. Raises L3Error, also for a data set that none of them uses and one given twice."""
+    """Load the recipes, with the data given. Raises L3Error, also for a data set that no recipe uses or that is given twice."""
     from l3host.pipeline import recipe as recipes
 
     given = dict(data)
     if len(given) < len(data):
         raise L3Error("--data gives the same name twice")
-    found = [recipes.load(name, given, skip_bad) for name in names]
-    used = {recipes.WEIGHTS, recipes.VIDEO, *(need for recipe in found for need in recipe.needs())}
+    loaded = [recipes.load(name, given, skip_bad) for name in names]
+    used = {recipes.WEIGHTS, recipes.VIDEO, *(need for recipe in loaded for need in recipe.needs())}
     for name in given:
         if name not in used:
-            raise L3Error(f"--data {name}: not used; used are {', '.join(sorted(used))}")
-    return found
-
-
-@contextmanager
-def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
-    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
-    with bars(quiet) as shown:
-        tasks: dict = {}
-
-        def on_progress(name: str, what: str, done: int, of: int) -> None:
-            if name not in tasks:
-                tasks[name] = shown.add_task(name)
-            shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)
-
-        yield on_progress
+            raise L3Error(f"--data {name}: no recipe uses it; used are {', '.join(sorted(used))}")
+    return loaded
 
 
 def show_compressed(result: Result, folder: Path) -> None:

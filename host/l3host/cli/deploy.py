@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from l3host.boards.estimates import Fit
     from l3host.deploy import facts, targets
 
-HELP = "Bring package and model to a board, verified; unplugged on the way, it starts what it started before."
+HELP = "Copy package and model to a board and verify them; unplugged on the way, the board starts its version before."
 EXAMPLE = "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18"
 APPS = ("noise_monitor", start.NO_APP)
 
@@ -24,8 +24,14 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", nargs="?", help="a .l3m file, or esc10, which ships with l3mote")
     sub.add_argument("--port", required=True, help=PORT)
     tool(sub)
-    sub.add_argument("--app", choices=APPS, default=APPS[0], help=f"what main.py starts (default {APPS[0]}); none: yours")
-    sub.add_argument("--mpy", action="store_true", help="precompiled or not at all (default: wherever the board allows it)")
+    sub.add_argument(
+        "--app", choices=APPS, default=APPS[0], help=f"app that main.py starts (default {APPS[0]}); none: your main.py"
+    )
+    sub.add_argument(
+        "--mpy",
+        action="store_true",
+        help="precompile or fail (default: precompile where the board allows it)",
+    )
     sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
     sub.add_argument("--forget", action="store_true", help="remove the version before this one, and the passwords in its settings")
@@ -33,10 +39,11 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.deploy import facts
-    from l3host.deploy.links import connected
+    from l3host.deploy.links import connected, port_of
 
     if [bool(args.model), args.rollback, args.forget].count(True) != 1:
         raise L3Error("name a model to deploy, or --rollback or --forget and no model")
+    args.port = port_of(args.port)
     if facts.is_drive(args.port):
         return deployed(args, *target_of(args.port, None))
     with connected(args.port, args.tool) as link:
@@ -45,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
     from l3host.deploy import payload, starting, steps, targets
+    from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
     tell = show_steps(args.json)
@@ -61,6 +69,8 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         results(args.json, result, lambda: say(f"{found.name} keeps {result['version']}; removed: {gone}"))
         return 0
     kernel, cost = choose(args, found)
+    if warning := broker.in_clear_text(dict(args.set)):
+        tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(found, args.mpy)
     files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
@@ -81,7 +91,7 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
 
 
 def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | None]:
-    """facts.choose_kernel's answer, once model and settings are known to be sound. Raises L3Error, FormatError."""
+    """Check model and settings, then return what facts.choose_kernel does. Raises L3Error, FormatError."""
     from l3host.deploy import facts
     from l3host.l3m.load import open_reader
     from l3host.package import app_settings
@@ -93,18 +103,18 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
         verify(reader)
         if listening:
             app_settings.check(given, reader, args.model, found.has)
-        return facts.choose_kernel(found, reader, listening)
+        return facts.choose_kernel(found, reader, listening, bool(given.get("mqtt_host")))
     finally:
         reader.close()
 
 
 def selftest(target: targets.Target, folder: str, app: str) -> dict | None:
-    """Run it on the board; a drive's board is not reached, there start.py checks every file when it starts."""
-    from l3host.deploy import answers, targets
+    """Run the self-test on the board. None for a drive: its board cannot be reached; start.py checks every file when it starts."""
+    from l3host.deploy import answers, remote, targets
 
     if not isinstance(target, targets.Board):
         return None
-    script = (targets.HERE / "board" / "selftest.py").read_text(encoding="utf-8")
+    script = remote.source("selftest")
     return target.fresh(f"FOLDER, APP = {folder!r}, {app!r}\n{script}", answers.SELFTEST)
 
 
@@ -113,7 +123,7 @@ def begins(result: dict) -> str:
         return f"{result['version']} has started, and listens"
     if result["selftest"]:
         return f"{result['version']} is the board's version now"
-    return f"it starts {result['version']} at its next reset; whether it listens, a drive cannot say: look at its serial port"
+    return f"the board starts {result['version']} at its next reset; a drive cannot say whether it listens: look at its serial port"
 
 
 def instead(result: dict) -> str:
@@ -130,18 +140,18 @@ def print_deployed(result: dict) -> None:
     say(f"{result['board']}: {result['files']} files ({kind}, kernel {result['kernel']}), {size(result['bytes'])}")
     say(f"copied {size(result['bytes_copied'])}; every file reads back as sent")
     if result["emitter_fault"]:
-        say(f"{result['board']}: {result['emitter_fault']}; l3mote does without, for code of your own flash newer firmware")
+        say(f"{result['board']}: {result['emitter_fault']}; l3mote avoids it; flash newer firmware for code of your own")
     if result["selftest"]:
         say(f"self-test passed on the board with kernel {result['selftest']['kernel']}")
     else:
-        say("no self-test: the board cannot be asked through its drive; it checks each file whenever it starts")
+        say("no self-test: a board cannot run it through its drive; it checks each file whenever it starts")
     say(begins(result) + instead(result))
     if result["rollback"]:
         say(f"back to the version before: {result['rollback']}")
 
 
 def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:
-    """The board at the end of a link, or the drive (link is None), and what it is."""
+    """Return the board at the end of a link, or the drive (link is None), and its facts."""
     from l3host.deploy import facts, targets
 
     if link is None:

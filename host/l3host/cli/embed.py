@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import io
-from functools import partial
 from pathlib import Path
 
-from l3host.cli.arguments import AUDIO, MODEL
+from l3host.cli.archive import archived, store
+from l3host.cli.arguments import AUDIO, MODEL, spread
+from l3host.cli.files import Files, by
 from l3host.errors import L3Error
-from l3host.files import claim_output, write_bytes
-from l3host.show import plural, progress, results, say
+from l3host.files import claim_output
+from l3host.show import plural, print_json, say
 
 HELP = "Write the embeddings of audio files to .npz (embedding, timestamps)."
 EXAMPLE = "l3mote embed sea64.l3m street.wav --hop-size 0.5"
@@ -23,36 +23,38 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--suffix", help="written as NAME_SUFFIX.npz")
     sub.add_argument("--hop-size", type=float, default=0.1, help="seconds between windows (default 0.1)")
     sub.add_argument("--no-centering", dest="center", action="store_false", help="do not pad half a window before the start")
-    sub.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    spread(sub)
+    store(sub)
+    sub.add_argument("--quiet", action="store_true", help="print only errors")
     sub.add_argument("--force", action="store_true", help="overwrite existing .npz files")
 
 
 def run(args: argparse.Namespace) -> int:
-    import numpy as np
+    if args.to:
+        from l3host.archive.tasks import EmbedTask
 
-    from l3host.embed import get_embedding
-    from l3host.l3m.load import load_graph
-    from l3host.sound import audio
+        return archived(args, EmbedTask(args.model, args.center, args.hop_size, args.engine), args.quiet)
+    from l3host.embed import Embed, hop_samples, loaded
+    from l3host.work import jobs_for
 
-    graph = load_graph(args.model)
+    engine = loaded(args.model, args.engine)
+    hop_samples(engine.graph.frontend, args.hop_size)
     outputs = [npz_path(args, name) for name in args.audio]
     if len(set(outputs)) < len(outputs):
         raise L3Error("two of the inputs would be written to the same file: use --output-dir or --suffix, one at a time")
+    jobs = jobs_for(len(args.audio), args.jobs)
+    task = Embed(args.model, args.center, args.hop_size, args.engine, threads=1 if jobs > 1 else None)
+    files = Files(args, args.hop_size, args.quiet)
     rows = []
-    with progress(args.quiet or args.json) as bar:
-        for name, out in zip(args.audio, outputs, strict=True):
-            task = bar.add_task(Path(name).name, total=None)
-            with audio.naming(name):
-                samples, rate = audio.read(name)
-                embedding, timestamps = get_embedding(
-                    samples, rate, graph, args.center, args.hop_size, progress=partial(bar.advance, task)
-                )
-            buffer = io.BytesIO()
-            np.savez(buffer, embedding=embedding, timestamps=timestamps)
-            write_bytes(out, buffer.getvalue())
-            rows.append({"file": name, "output": str(out), "shape": list(embedding.shape)})
-    results(args.json, rows, lambda: embedded(rows, args.quiet))
-    return 0
+    for path, out, shape in files.each(task, list(zip(args.audio, outputs, strict=True)), jobs):
+        rows.append({"file": path, "output": str(out), "shape": list(shape)})
+        if not (args.json or args.quiet):
+            say(f"{out}: {plural(shape[0], 'embedding')} of {shape[1]} values")
+    if args.json:
+        print_json(rows)
+    elif not args.quiet:
+        by(engine.name)
+    return files.status
 
 
 def npz_path(args: argparse.Namespace, name: str) -> Path:
@@ -61,8 +63,3 @@ def npz_path(args: argparse.Namespace, name: str) -> Path:
         raise L3Error(f"no such directory: {folder}")
     suffix = f"_{args.suffix}" if args.suffix else ""
     return claim_output(str(folder / f"{Path(name).stem}{suffix}.npz"), args.force)
-
-
-def embedded(rows: list[dict], quiet: bool) -> None:
-    for row in [] if quiet else rows:
-        say(f"{row['output']}: {plural(row['shape'][0], 'embedding')} of {row['shape'][1]} values")

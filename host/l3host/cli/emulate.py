@@ -41,10 +41,12 @@ def run(args: argparse.Namespace) -> int:
 def emulated(result: dict, graph: Graph) -> None:
     import numpy as np
 
+    from l3host.classify import of_scores
+
     windows = plural(result["windows"], "window")
     say(f"runtime {result['runtime']}, kernel {result['kernel']} ({result['arithmetic']}), {windows}")
     if result["scores"]:
-        draw(timeline(np.array(result["scores"]), graph))
+        draw(timeline(of_scores(graph, "", np.array(result["scores"]))))
     parity = result["parity"]
     t = table("Against the reference", "layer", "largest difference", "relative")
     for row in parity["layers"]:
@@ -62,4 +64,4 @@ def emulated(result: dict, graph: Graph) -> None:
         f"{size(result['flash_bytes_read'])} of flash and {result['seconds_per_window']:.3f} s a window"
     )
     if result["runtime"] == "wasm":
-        say("WebAssembly's floats take 8 bytes and its garbage counts: --runtime unix shows a heap that is limited")
+        say("in WebAssembly floats take 8 bytes and garbage counts: use --runtime unix for the effect of a limited heap")

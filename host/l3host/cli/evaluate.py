@@ -8,7 +8,7 @@ from l3host.cli.arguments import MODEL, SKIP_BAD, fold_list
 from l3host.cli.train import skipped
 from l3host.show import draw, plural, progress, results, say, table
 
-HELP = "Judge a model's embeddings by the probes that the papers train on them, over official folds."
+HELP = "Evaluate a model's embeddings with the papers' probes, over official folds."
 EXAMPLE = "l3mote evaluate sea64.l3m ESC-50-master --subset esc10 --probe logistic"
 
 
@@ -20,7 +20,7 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--folds", type=fold_list, help="folds to test in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--seeds", type=int, default=1, help="how often the MLP is trained; figures are means (default 1)")
     sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
-    sub.add_argument("--run-dir", default="runs/evaluate", help="keeps the embeddings for the next time (default runs/evaluate)")
+    sub.add_argument("--run-dir", default="runs/evaluate", help="folder to keep the embeddings in (default runs/evaluate)")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
 
@@ -57,7 +57,7 @@ def evaluated(result: dict) -> None:
 
 
 def _figure(result: dict, key: str, name: str) -> None:
-    """A figure's mean, interval, and values per fold."""
+    """Print a figure's mean, interval, and values per fold."""
     low, high = result[f"{key}_interval"]
     folds = ", ".join(f"{fold} {value:.3f}" for fold, value in result[f"{key}_per_fold"].items())
     spread = f"standard deviation over folds {result[f'{key}_std']:.3f}"
@@ -65,7 +65,7 @@ def _figure(result: dict, key: str, name: str) -> None:
 
 
 def _classes(values: dict[str, float | None], name: str) -> None:
-    """A figure of each class, the worst first; classes without a clip to test last."""
+    """Print a figure of each class, the worst first; classes without test clips last."""
     t = table("", "class", name)
     for label, value in sorted(values.items(), key=lambda item: (item[1] is None, item[1])):
         t.add_row(label, "-" if value is None else f"{value:.3f}")

@@ -110,7 +110,7 @@ def _boards(boards: dict[str, OnBoard]) -> Table:
 
 
 def _firmware(boards: dict[str, OnBoard]) -> Table:
-    """What each board runs with each firmware: the kernel, and whether the app fits."""
+    """Print what each board runs with each firmware: the kernel, and whether the app fits."""
     rows = {name: board["firmware"] for name, board in boards.items()}
     t = table("With which firmware? (the kernel that fits and is fastest, seconds estimated)", "board", *next(iter(rows.values())))
     for name, row in rows.items():
@@ -119,7 +119,7 @@ def _firmware(boards: dict[str, OnBoard]) -> Table:
 
 
 def runs(entry: OnBoard) -> str:
-    """The kernel, its seconds a window, and what keeps the app from listening."""
+    """Return the kernel, its seconds a window, and what keeps the app from listening."""
     if not entry["fits"]:
         return _fits(entry)
     taken = next(iter(entry["seconds_estimate"].values()))["seconds"]
@@ -129,7 +129,7 @@ def runs(entry: OnBoard) -> str:
 
 
 def _per_day(days: dict[str, PerDay]) -> Table:
-    """mAh of each board in each mode."""
+    """Print the mAh of each board in each mode."""
     modes = next(iter(days.values()))["mah"]
     t = table("Listening for a day in mAh (estimate: board and microphone, the fastest kernel, no Wi-Fi)", "board", *modes)
     for name, day in days.items():

@@ -9,7 +9,7 @@ from l3host.cli.convert import write_model
 from l3host.files import claim_output
 from l3host.show import waiting
 
-HELP = "Write an EdgeL3 of random weights, to try a board's memory and speed with."
+HELP = "Write an EdgeL3 with random weights, to try a board's memory and speed."
 EXAMPLE = "l3mote make-random --plan 95.45 -o edgel3.l3m"
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import argparse
 
+from l3host.cli.arguments import SERIAL
 from l3host.files import claim_output
 
-HELP = "Show what a board's app hears, live, until Ctrl-C; the board goes on. --json: its lines as they are."
+HELP = "Show a board's events live until Ctrl-C; the board keeps listening. --json: its lines as they are."
 EXAMPLE = "l3mote monitor --port /dev/ttyACM0 --csv street.csv"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--port", required=True, help="serial port of the board")
+    sub.add_argument("--port", required=True, help=SERIAL)
     sub.add_argument("--csv", metavar="FILE", help="write every event there, with the time of day")
     sub.add_argument("--force", action="store_true", help="overwrite FILE")
 
 
 def run(args: argparse.Namespace) -> int:
+    from l3host.deploy.links import port_of
     from l3host.deploy.monitor import monitor
 
-    monitor(args.port, claim_output(args.csv, args.force) if args.csv else None, args.json)
+    monitor(port_of(args.port), claim_output(args.csv, args.force) if args.csv else None, args.json)
     return 0

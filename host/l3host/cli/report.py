@@ -9,7 +9,7 @@ from l3host.errors import L3Error
 from l3host.files import claim_output, write_bytes
 from l3host.show import plural, results, say
 
-HELP = "Write an HTML page and a Markdown table about finished runs, the papers' figures beside them."
+HELP = "Write an HTML page and a Markdown table of finished runs, with the papers' figures beside them."
 EXAMPLE = "l3mote report runs/sea64-87-kd runs/sea64-95-kd -o report.html"
 
 

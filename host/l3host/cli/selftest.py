@@ -7,7 +7,7 @@ import argparse
 from l3host.cli.arguments import KERNEL, MODEL, RUNTIME
 from l3host.show import results, say, waiting
 
-HELP = "Run the test that a model file carries."
+HELP = "Run the self-test of a model file."
 EXAMPLE = "l3mote selftest esc10 --runtime wasm"
 
 

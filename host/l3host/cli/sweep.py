@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import named_path
-from l3host.cli.compress import DATA, RUNS, SKIP_BAD, load, named_bars, show_compressed
-from l3host.show import results, say
+from l3host.cli.compress import DATA, RUNS, SKIP_BAD, load, show_compressed
+from l3host.show import named_bars, results, say
 
 if TYPE_CHECKING:
     from l3host.pipeline.result import Result
@@ -20,7 +20,7 @@ EXAMPLE = "l3mote sweep table2-95.45-kd table2-87.08-kd --data weights=l3.h5 --d
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("recipe", nargs="+", help="as for compress")
-    sub.add_argument("--run-dir", default=RUNS, help=f"holds a run folder for each recipe, named after it (default {RUNS})")
+    sub.add_argument("--run-dir", default=RUNS, help=f"folder with a run folder for each recipe, named after it (default {RUNS})")
     sub.add_argument("--data", type=named_path, action="append", default=[], metavar="NAME=PATH", help=DATA)
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     where = sub.add_mutually_exclusive_group()

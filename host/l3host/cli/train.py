@@ -6,7 +6,7 @@ import argparse
 
 from l3host.cli.arguments import SKIP_BAD, fold_list
 from l3host.files import claim_output
-from l3host.show import results, say
+from l3host.show import named_bars, results, say
 from l3host.train.settings import Settings
 
 HELP = "Train a small network on a labelled data set and write it as .l3m."
@@ -18,10 +18,10 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
     sub.add_argument("--epochs", type=int, default=Settings.epochs, help="passes over the clips (default %(default)s)")
-    sub.add_argument("--seed", type=int, default=1, help="of everything random (default 1)")
+    sub.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
-    sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run goes on from there")
+    sub.add_argument("--run-dir", help="folder for checkpoints and metrics; a killed run continues from there")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
@@ -32,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     out = claim_output(args.output, args.force)
     settings = Settings(epochs=args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
-    metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad)
+    with named_bars(args.json) as on_progress:
+        metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress)
     results(args.json, metrics, lambda: trained(metrics, str(out)))
     return 0
 

@@ -19,7 +19,7 @@ def number(value) -> bool:
 
 
 TEXT, DIGEST = {str, None}, {str, None}
-# of functions in start.py and board/files.py, those that do not return None; see fits() for how a shape is written
+# of functions in start.py and remote/file_operations.py, those that do not return None; see fits() for how a shape is written
 ANSWERS = {
     "slots": [(int, str, int)],
     "running": ({int, None}, TEXT, [str]),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from l3host.boards import estimates
 from l3host.boards.table import BOARDS
-from l3host.deploy import answers, targets
+from l3host.deploy import answers, remote, targets
 from l3host.errors import L3Error
 from l3mote import firmware
 from l3mote.kernels import STAND_INS, architecture
@@ -18,13 +18,14 @@ from l3mote.reader import Reader
 OLDEST = (1, 23)  # MicroPython whose .mpy files have version 6.3
 NATIVE_MPY = (6, 3)  # version and sub-version of device/l3mote/kernels/l3native_*.mpy
 FIRST_I2S = (10, 3)  # CircuitPython with audioi2sin
+NETWORK = ("adafruit_minimqtt", "wifi.radio")  # of firmware.FIRMWARE
 BOOT_OUT_CHARACTERS = 1000  # in which that is
 BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; (.+)")
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What board/probe.py prints; a drive's firmware may lack ulab and I2S.
+    """What remote/probe.py prints; a drive's firmware may lack ulab and I2S.
 
     heap: bytes free before anything is imported; None where it cannot be asked.
     """
@@ -80,7 +81,7 @@ class Facts:
 def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
     asked = Path(firmware.__file__).read_text(encoding="utf-8")
-    probe = (targets.HERE / "board" / "probe.py").read_text(encoding="utf-8")
+    probe = remote.source("probe")
     found = board.fresh(asked + probe, answers.FACTS)
     facts = Facts(**{name: found[name] for name in answers.FACTS})
     check(facts)
@@ -115,8 +116,13 @@ def of_drive(folder: str, free: int) -> Facts:
     return Facts(
         "circuitpython", version, machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
         heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
-        names=("audioi2sin",) if version >= FIRST_I2S else (),
+        names=(*(("audioi2sin",) if version >= FIRST_I2S else ()), *(NETWORK if has_minimqtt(folder) else ())),
     )  # fmt: skip
+
+
+def has_minimqtt(folder: str) -> bool:
+    """Return whether Adafruit's MQTT library is on a drive. Whether its board has Wi-Fi, boot_out.txt does not say."""
+    return (Path(folder) / "lib" / "adafruit_minimqtt").is_dir()
 
 
 def loadable(facts: Facts, reader: Reader) -> list[str]:
@@ -133,17 +139,17 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it nevertheless"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool) -> tuple[str, estimates.Fit | None]:
+def choose_kernel(facts: Facts, reader: Reader, listening: bool, mqtt: bool = False) -> tuple[str, estimates.Fit | None]:
     """The kernel that will run the model, and estimates.will_it_run's answer for it (None: the heap is not known).
 
-    listening: an app is to run it in real time. Raises L3Error that says why the model will not run.
+    listening: an app is to run it in real time, mqtt: with a broker. Raises L3Error that says why the model will not run.
     """
     names = [name for name in loadable(facts, reader) if name != "python" or not listening]
     if not names:
         raise L3Error(no_fast_kernel(facts, "FIXED" in reader.sections))
     if facts.heap is None:
         return names[0], None
-    answer = estimates.will_it_run(reader, facts.heap, names, listening)
+    answer = estimates.will_it_run(reader, facts.heap, names, listening, mqtt)
     if answer["fits"]:
         return answer["kernel"], answer
     raise L3Error(

@@ -164,13 +164,36 @@ REASONS = {
 }
 
 
-def check_port(port: str) -> None:
-    """Raises L3Error, with the reason and the ports that there are, for a port that cannot be opened."""
+AUTO = "auto"
+
+
+def port_of(port: str) -> str:
+    """Return the port that is meant: for AUTO the only one with something at a USB. Raises L3Error."""
+    if port != AUTO:
+        return port
+    found = [p for p in ports() if p.vid is not None]
+    if len(found) == 1:
+        return found[0].device
+    if not found:
+        raise L3Error("--port auto: no board is there; many cables only charge. `l3mote board` emulates one and names its port")
+    several = ", ".join(f"{p.device} ({p.description})" for p in found)
+    raise L3Error(f"--port auto: there is more than one, name it: {several}")
+
+
+def ports() -> list:
+    """Return the serial ports of this computer as pyserial describes them. Raises L3Error where that is not installed."""
     try:
-        import serial
         from serial.tools import list_ports
     except ImportError:
         raise L3Error("boards are reached through pyserial and mpremote: pip install 'l3mote[deploy]'") from None
+    return list_ports.comports()
+
+
+def check_port(port: str) -> None:
+    """Raises L3Error, with the reason and the ports that there are, for a port that cannot be opened."""
+    there = ports()
+    import serial
+
     if os.path.isdir(port):
         raise L3Error(f"{port}: {REASONS[errno.EISDIR]}")
     try:
@@ -179,7 +202,7 @@ def check_port(port: str) -> None:
         said = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
         number = e.errno or (int(said.group(1)) if said else None)
         reason = (number and REASONS.get(number)) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
-        found = ", ".join(p.device for p in list_ports.comports()) or "none"
+        found = ", ".join(p.device for p in there) or "none"
         hint = f" (ports here: {found})" if number == errno.ENOENT else ""
         raise L3Error(f"{port}: {reason}{hint}") from None
 

@@ -6,31 +6,21 @@ import contextlib
 import csv
 import json
 import math
-import time
-from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Group
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
 from l3host import show
 from l3host.deploy.links import BAUD, check_port
+from l3host.deploy.screen import Screen, columns
 from l3host.errors import L3Error
-from l3host.text import cell, clean
+from l3host.text import cell
 
 FIELDS = ("event", "label", "score", "level", "t")
-SILENT = 10  # seconds after which the screen says that nothing came
-BARS = " ▁▂▃▄▅▆▇█"
-LOWEST, LEVELS, EVENTS = -80.0, 60, 12  # dB at the foot of the bars; bars and events on the screen
 MOST_LINE = 1 << 14  # bytes: the app's own have a few hundred
 MOST_NESTED = 20  # brackets in a line that is an event
-MOST_SOUNDING = 50  # labels at once
-MOST_SHOWN = 200  # characters of a column
-STYLES = {"start": "bold green", "end": "green", "warning": "bold yellow", "text": "dim"}
 
 
 def parsed(line: bytes) -> dict | None:
@@ -101,72 +91,6 @@ def lines(port: str) -> Iterator[tuple[dict, str] | None]:
         raise L3Error(f"{port}: the board is gone ({e.strerror or e})") from None
 
 
-class Screen:
-    """The last levels as bars, what sounds now, and the last events. add() one, then render."""
-
-    def __init__(self, port: str):
-        self.port = port
-        self.levels: deque[float] = deque(maxlen=LEVELS)
-        self.events: deque[tuple[str, dict]] = deque(maxlen=EVENTS)
-        self.sounding: dict[str, float | None] = {}
-        self.heard = time.monotonic()
-
-    def add(self, event: dict) -> None:
-        self.heard = time.monotonic()
-        level, label = number(event.get("level")), str(event.get("label", "?"))[:MOST_SHOWN]
-        if level is not None:
-            self.levels.append(level)
-        if event["event"] == "start" and len(self.sounding) < MOST_SOUNDING:
-            self.sounding[label] = number(event.get("score"))
-        elif event["event"] == "end":
-            self.sounding.pop(label, None)
-        if event["event"] != "level":
-            self.events.append((datetime.now().strftime("%H:%M:%S"), event))
-
-    def __rich__(self) -> Group:
-        bars = "".join(BARS[bar(level)] for level in self.levels)
-        level = f"{self.levels[-1]:6.1f} dB " if self.levels else "        "
-        now = ", ".join(self.sounding) or "-"
-        if time.monotonic() - self.heard > SILENT:
-            now = "nothing heard for a while: does an app run there? Ctrl-C leaves"
-        table = Table(box=None, pad_edge=False)
-        for column in ("time", *FIELDS):
-            table.add_column(column, justify="right" if column in ("score", "level", "t") else "left")
-        for clock, event in self.events:
-            table.add_row(clock, *cells(event), style=STYLES.get(event["event"], ""))
-        return Group(Text(f"{self.port}  {level}{bars}"), Text(f"now: {now}\n", style="bold"), table)
-
-
-def bar(level: float) -> int:
-    """Which of BARS stands for a level in dB of full scale."""
-    return round(max(0.0, min(1.0, 1 - level / LOWEST)) * (len(BARS) - 1))
-
-
-def number(value) -> float | None:
-    """A value as a number that can be shown, or None."""
-    try:
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-    except OverflowError:
-        return None
-
-
-def cells(event: dict) -> list[str]:
-    """An event as text, column by column; what has no column is added to the label."""
-    values = dict(event)
-    row = {name: values.pop(name, None) for name in FIELDS}
-    more = " ".join(f"{name}={value}" for name, value in values.items())
-    row["label"] = " ".join(str(part) for part in (row["label"], more) if part)
-    digits = {"score": 2, "level": 1, "t": 3}
-    return [shown(value, digits.get(name)) for name, value in row.items()]
-
-
-def shown(value, digits: int | None) -> str:
-    """digits: of a column of numbers. A line break would be a second event."""
-    value = "" if value is None else value
-    exact = number(value) if digits else None
-    return clean(str(value))[:MOST_SHOWN] if exact is None else f"{exact:.{digits}f}"
-
-
 def monitor(port: str, table: Path | None, as_json: bool) -> None:
     """Show events until Ctrl-C, which leaves the board running. table: a CSV file to write. Raises L3Error when the board goes."""
     live = not as_json and show.out().is_terminal
@@ -175,7 +99,7 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
         rows = csv.writer(file := stack.enter_context(table.open("w", newline="", encoding="utf-8"))) if table else None
         if rows:
             rows.writerow(("time", *FIELDS))
-        view = stack.enter_context(Live(screen, console=show.out(), refresh_per_second=4)) if live else None
+        view = stack.enter_context(Live(screen, console=show.terminal(), vertical_overflow="crop")) if live else None
         with contextlib.suppress(KeyboardInterrupt):
             for found in lines(port):
                 event, line = found or (None, "")
@@ -185,4 +109,4 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
                 if event and view:
                     screen.add(event)
                 elif event:
-                    show.say(line if as_json else "  ".join(filter(None, cells(event))))
+                    show.say(line if as_json else "  ".join(filter(None, columns(event))))

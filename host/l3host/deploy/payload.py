@@ -13,7 +13,7 @@ from l3host.architectures import ARCHITECTURES
 from l3host.deploy.facts import Facts
 from l3host.errors import L3Error
 from l3host.l3m.load import find
-from l3host.package import mpy
+from l3host.package import broker, mpy
 from l3host.package.library import copy_for_board
 from l3mote import __version__, start
 
@@ -70,8 +70,9 @@ def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str
 
 
 def build(facts: Facts, model: str, kernels: Sequence[str], app: str, settings: dict, precompiled: bool) -> Payload:
-    """A version: package, model.l3m, settings.json."""
-    files = package(facts, kernels, precompiled)
+    """A version: package, model.l3m, settings.json, and the certificate that they name. Raises L3Error."""
+    settings, certificates = broker.certified(settings)
+    files = package(facts, kernels, precompiled) | certificates
     files["model.l3m"] = find(model).read_bytes()
     files["settings.json"] = (json.dumps(settings, indent=1, sort_keys=True) + "\n").encode()
     return manifested(app, files)

@@ -1,4 +1,4 @@
-"""Where files go: a board at the end of a link, or a CIRCUITPY drive. Both run the same board/files.py and start.py."""
+"""Where files go: a board at the end of a link, or a CIRCUITPY drive. Both run the same remote/file_operations.py and start.py."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from l3host.deploy import answers
-from l3host.deploy.board import files
+from l3host.deploy import answers, remote
 from l3host.deploy.links import Link
+from l3host.deploy.remote import file_operations
 from l3host.errors import L3Error
 from l3mote import start
 
-HERE = Path(__file__).parent
 PART = 1500  # bytes sent at a time: the board holds their base64 and the compiled line
 MOST_BYTES = 1 << 26  # of a file on a drive; of its files in /l3 there are at most so many, so deep:
 MOST_FILES, MOST_DEPTH = 10_000, 8
@@ -22,7 +21,10 @@ NO_PATHS = ("sync", "more", "end", "space")  # functions whose arguments are non
 
 
 class Target:
-    """root: what board paths begin with ("" on a board). `call(name, *arguments)` runs a function of files.py or start.py there."""
+    """Where a deployment's files go. root: what paths there begin with ("" on a board).
+
+    `call` runs a function of start.py or remote/file_operations.py there.
+    """
 
     root = ""
 
@@ -50,7 +52,7 @@ class Board(Target):
     def reset(self) -> None:
         if not self.clean:
             self.link.reset()
-        self.link.exec((HERE / "board" / "feed.py").read_text(encoding="utf-8"))
+        self.link.exec(remote.source("feed"))
         self.clean = self.prepared = False  # it will not be clean for long
 
     def restarted(self) -> None:
@@ -60,8 +62,8 @@ class Board(Target):
     def prepare(self) -> None:
         """Put the functions into the memory of the board's prompt."""
         self.reset()
-        for source in (Path(start.__file__), HERE / "board" / "files.py"):
-            self.link.exec(source.read_text(encoding="utf-8"))
+        for source in (Path(start.__file__).read_text(encoding="utf-8"), remote.source("file_operations")):
+            self.link.exec(source)
         self.prepared = True
 
     def call(self, name, *arguments):
@@ -83,7 +85,7 @@ class Drive(Target):
         self.root = os.path.realpath(folder)
 
     def call(self, name, *arguments):
-        function = getattr(files, name, None) or getattr(start, name)
+        function = getattr(file_operations, name, None) or getattr(start, name)
         try:
             if name not in NO_PATHS:
                 for path in [argument for argument in arguments if isinstance(argument, str) and os.path.isabs(argument)]:

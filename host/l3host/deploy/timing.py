@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from l3host.deploy import answers, facts, payload, steps, targets
+from l3host.deploy import answers, facts, payload, remote, steps, targets
 from l3host.errors import L3Error
 from l3host.l3m.load import open_reader
 from l3mote import start
 
-SCRIPTS = (targets.HERE / "board" / "timed.py", targets.HERE / "board" / "timing.py")
+SCRIPTS = ("timed_model", "timed_selftest")  # one after the other in one namespace
 
 
 def run(board: targets.Board, folder: str) -> dict:
     """Time the version in a folder of the board. Times are in seconds."""
-    source = "\n".join(Path(script).read_text(encoding="utf-8") for script in SCRIPTS)
+    source = "\n".join(map(remote.source, SCRIPTS))
     found = board.fresh(f"import sys\nFOLDER = {folder!r}\nsys.path.insert(0, FOLDER)\n{source}", answers.BENCH)
     layers = [{"name": name, "seconds": us / 1e6} for name, us in found.pop("us_layers")]
     window, frontend = found.pop("us_window") / 1e6, found.pop("us_frontend") / 1e6

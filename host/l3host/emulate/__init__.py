@@ -1,5 +1,5 @@
 """Run the unchanged device package in a real MicroPython (or CPython) and compare it with the reference."""
 
-from l3host.emulate.run import Emulation, emulate
+from l3host.emulate.emulation import Emulation, emulate
 
 __all__ = ["Emulation", "emulate"]

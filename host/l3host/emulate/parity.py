@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from l3host.graph.network import Conv, Graph
-from l3host.reference import fixed, floats
+from l3host.reference import fixed_point, floats
 from l3mote.tolerances import LAYER_RELATIVE
 
 
@@ -66,7 +66,7 @@ def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerPari
 def integer_parity(data: bytes, graph: Graph, pcm: np.ndarray) -> list[LayerParity]:
     """Compare every layer's integers for one window of samples (window,), front-end included: no bit may differ."""
     assert graph.fixed is not None
-    return _compared(data, graph, fixed.run(graph, graph.fixed, pcm[None]).outputs, 0.0)
+    return _compared(data, graph, fixed_point.run(graph, graph.fixed, pcm[None]).outputs, 0.0)
 
 
 def _compared(data: bytes, graph: Graph, outputs: list[np.ndarray], tolerance: float) -> list[LayerParity]:

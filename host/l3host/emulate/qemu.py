@@ -19,7 +19,7 @@ from l3host.errors import L3Error
 from l3host.programs import emulators
 
 HERE = Path(__file__).parent
-BOARD = HERE / "board" / "qemu"
+GUEST = HERE / "guest" / "qemu"
 HZ = 1_000_000_000  # instructions a second
 IMAGE_BYTES = (16 << 20) - 16
 START = """\
@@ -36,7 +36,7 @@ LEAVE = b"import machine; machine.reset()"  # if the start failed; a run ends QE
 
 @dataclass(frozen=True)
 class Machine:
-    """A board in QEMU. files: what it has beside boot.py, in board/qemu/.
+    """A board in QEMU. files: what it has beside boot.py, in guest/qemu/.
 
     memory: free for the host; the image of files lies there behind 16 bytes. heap_word: where the firmware reads the heap's bytes,
     and in the next word, if there is one, how many of its own heap's Wi-Fi has.
@@ -58,16 +58,16 @@ class Machine:
         return self.memory + 16
 
 
-def _mps2(core: str, machine: str, clock: str, memory: int) -> Machine:
+def _mps2(core: str, machine: str, timer: str, memory: int) -> Machine:
     options = f"-machine {machine} -serial stdio"
-    files = ("arm/trap.py", clock)
+    files = ("arm/trap.py", "arm/time.py", timer)
     return Machine(core, "qemu-system-arm", "qemu-system-arm", options, files, memory, memory, 1 << 20, 1 << 20)
 
 
 MACHINES = {
-    "qemu": _mps2("Cortex-M3", "mps2-an385", "arm/time.py", 0x21000000),
-    "m4": _mps2("Cortex-M4", "mps2-an386", "arm/time.py", 0x21000000),
-    "m33": _mps2("Cortex-M33", "mps2-an505", "m33/time.py", 0x80000000),
+    "qemu": _mps2("Cortex-M3", "mps2-an385", "arm/timer.py", 0x21000000),
+    "m4": _mps2("Cortex-M4", "mps2-an386", "arm/timer.py", 0x21000000),
+    "m33": _mps2("Cortex-M33", "mps2-an505", "m33/timer.py", 0x80000000),
     "rv32": Machine(
         "RV32IMAC", "qemu-system-riscv32", "qemu-system-misc", "-machine virt -m 128M -bios none -serial stdio",
         ("rv32/trap.py", "rv32/time.py"), 0x84000000, 0x84000000, 1 << 20, 1 << 20,
@@ -143,7 +143,7 @@ def image(name: str, script: Path, library: Path, folder: Path) -> bytes:
         shutil.copytree(folder, root / "job", ignore=without_caches)
         (root / "board").mkdir()
         for file in ("boot.py", *MACHINES[name].files):
-            shutil.copy(BOARD / file, root / "board")
+            shutil.copy(GUEST / file, root / "board")
         shutil.copyfile(script, root / script.name)
         return romfs(root)
 

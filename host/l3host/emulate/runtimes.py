@@ -1,4 +1,4 @@
-"""Where MicroPython comes from: one table of runtimes, each a way to run board/job.py on a folder."""
+"""Where MicroPython comes from: one table of runtimes, each a way to run guest/job.py on a folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,9 @@ from l3host.errors import L3Error
 from l3host.programs import npm_package, venv_tool
 
 HERE = Path(__file__).parent
-JOB = HERE / "board" / "job.py"
+JOB = HERE / "guest" / "job.py"
 WASM_PACKAGE = "@micropython/micropython-webassembly-pyscript"
+Say = Callable[[str], None]
 DEVICE_ERRORS = ("FormatError", "HeapError", "KernelError", "MemoryError")
 
 
@@ -122,20 +124,35 @@ def python_path(library: Path) -> str:
 
 
 def execute(
-    runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None
+    runtime: Runtime, script: Path, library: Path, folder: Path, heap: int | str | None = None, line: Say | None = None
 ) -> subprocess.CompletedProcess:
-    """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from."""
+    """Run a board-side script (it defines work(folder), a generator) on a folder, with the library to import from.
+
+    line: called with each line that it prints, as it comes.
+    """
     environment = {**os.environ, "MICROPYPATH": f"{library}:.frozen", "PYTHONPATH": python_path(library)}
     command = runtime.command(script, library, folder, heap)
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
+    if line is None:
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+    printed = []
+    with tempfile.TemporaryFile("w+") as errors:
+        with subprocess.Popen(command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            assert process.stdout
+            for one in process.stdout:
+                printed.append(one)
+                line(one.rstrip("\n"))
+        errors.seek(0)
+        return subprocess.CompletedProcess(command, process.returncode, "".join(printed), errors.read())
 
 
-def run_job(runtime: Runtime, library: Path, folder: Path, heap: int | None, script: Path = JOB) -> tuple[dict, str]:
-    """Run job.py, or another script, on the folder; return its facts and what it printed.
+def run_job(
+    runtime: Runtime, library: Path, folder: Path, heap: int | None, script: Path = JOB, line: Say | None = None
+) -> tuple[dict, str]:
+    """Run job.py, or another script, on the folder; return its facts and what it printed. line: see execute().
 
     Raises L3Error with the device's own words if it fails.
     """
-    done = execute(runtime, script, library, folder, heap)
+    done = execute(runtime, script, library, folder, heap, line)
     if done.returncode == 0 and (folder / "result.json").exists():
         return json.loads((folder / "result.json").read_text()), done.stdout
     lines = (done.stderr + done.stdout).strip().splitlines()

@@ -13,9 +13,9 @@ import numpy as np
 
 from l3host import __version__, files
 from l3host.datasets import Clip, Dataset, fingerprint
-from l3host.embed import run_windows
+from l3host.embed import answers, batches, joined, loaded
 from l3host.errors import L3Error
-from l3host.l3m.load import find, load_graph
+from l3host.l3m.load import find
 from l3host.sound import hearing
 from l3host.sound.windows import windows_of
 from l3mote.format import Frontend
@@ -30,19 +30,24 @@ OnProgress = Callable[[int], None]  # called with clips done
 def of_model(
     model: str, dataset: Dataset, run_dir: str, hop: float = HOP, on_progress: OnProgress | None = None
 ) -> list[np.ndarray]:
-    """Embeddings (frames, D) float32 of each clip, by the reference on a .l3m (path or shipped name).
+    """Embeddings (frames, D) float32 of each clip, by a .l3m (path or shipped name).
 
-    run_dir: takes them in a folder named by model, clips, hop and l3mote's version, so that only the first call computes.
+    run_dir: takes them in a folder named by model, clips, hop, l3mote's version and engine: only the first call computes.
     Raises L3Error.
     """
-    graph = load_graph(model)
-    key = hashlib.sha256(find(model).read_bytes() + f"{fingerprint(dataset)} {hop} {__version__}".encode()).hexdigest()
+    engine = loaded(model, None)
+    made_of = f"{fingerprint(dataset)} {hop} {__version__} {engine.name}"
+    key = hashlib.sha256(find(model).read_bytes() + made_of.encode()).hexdigest()
     folder = Path(run_dir) / f"embeddings-{key[:16]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise L3Error(f"cannot use the run directory {run_dir}: {e.strerror}") from None
-    return of_clips(dataset, lambda windows: run_windows(graph, windows)[0], graph.frontend, hop, folder, on_progress)
+
+    def embed(windows: np.ndarray) -> np.ndarray:
+        return joined(answers(engine, batches(engine.graph, windows))).embedding
+
+    return of_clips(dataset, embed, engine.graph.frontend, hop, folder, on_progress)
 
 
 def of_clips(

@@ -8,7 +8,7 @@ import numpy as np
 
 from l3host.graph.half import rounded
 from l3host.graph.network import Graph
-from l3host.reference.fixed import calibrate
+from l3host.reference.fixed_point import calibrate
 
 PALETTE_PASS = "palettes of at most 256 float16 values a layer"
 

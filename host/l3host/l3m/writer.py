@@ -14,8 +14,8 @@ from l3host.errors import L3Error
 from l3host.graph.fixed_point import FixedPoint
 from l3host.graph.half import rounded, to_half
 from l3host.graph.network import ACTIVATIONS, Conv, Graph
-from l3host.l3m import selftest
-from l3host.reference import fixed, fixed_mel, floats
+from l3host.l3m import selftest_signal
+from l3host.reference import fixed_mel, fixed_point, floats
 from l3host.text import clean
 from l3mote import format as fmt
 from l3mote.reader import Reader
@@ -163,9 +163,9 @@ def _labels(graph: Graph) -> bytes:
 
 
 def _selftest(graph: Graph) -> bytes:
-    pcm = selftest.signal(graph.frontend.window, selftest.SEED)
+    pcm = selftest_signal.signal(graph.frontend.window, selftest_signal.SEED)
     expected = floats.run(graph, pcm[None] / 32768.0).output[0]
-    head = struct.pack(fmt.SELFTEST, fmt.SELFTEST_NOISE, 0, len(expected), selftest.SEED)
+    head = struct.pack(fmt.SELFTEST, fmt.SELFTEST_NOISE, 0, len(expected), selftest_signal.SEED)
     return head + expected.astype("<f4").tobytes()
 
 
@@ -208,8 +208,8 @@ def _sections(graph: Graph, encodings: Sequence[tuple[int, ...]]) -> list[bytes]
 
 def _check(graph: Graph, scales: FixedPoint) -> int:
     """CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
-    pcm = selftest.signal(graph.frontend.window, selftest.SEED)
-    integers = fixed.run(graph, scales, pcm[None]).flat[0]
+    pcm = selftest_signal.signal(graph.frontend.window, selftest_signal.SEED)
+    integers = fixed_point.run(graph, scales, pcm[None]).flat[0]
     return crc32(integers.astype("<i2").tobytes())
 
 

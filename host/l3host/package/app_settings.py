@@ -13,7 +13,7 @@ from l3mote.reader import Reader
 def check(given: dict, model: Reader | Graph, name: str, has: Callable[[str], bool] | None = None) -> None:
     """Would the app start with these settings, this model, and firmware that has what `has` says? Raises L3Error."""
     if not model.labels:
-        raise L3Error(f"{name} has no labels, it gives embeddings: the app needs a classifier")
+        raise L3Error(f"{name} has no labels, it computes embeddings: the app needs a classifier")
     try:
         settings.check(given, model, has)
     except settings.SettingsError as e:

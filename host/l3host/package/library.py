@@ -12,7 +12,10 @@ from l3mote.kernels import KERNELS
 SOURCE = Path(l3mote.__file__).parent
 
 NOT_FOR_BOARDS = ("verify.py", "paced.py")  # what a host wants to know, and a source in simulated time
-ONLY_FOR = {"micropython": ("mic_machine.py", "mqtt.py", "mqtt_packets.py"), "circuitpython": ("mic_circuitpython.py",)}
+ONLY_FOR = {
+    "micropython": ("mic_machine.py", "mqtt_client.py", "mqtt_packets.py"),
+    "circuitpython": ("mic_circuitpython.py", "circuitpython_net.py"),
+}
 KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")  # its builds may lack ulab; viper and native code they never take
 
 

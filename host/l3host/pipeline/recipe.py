@@ -199,7 +199,7 @@ def _recover(table: object, where: str, seed: int) -> Recover:
     if not isinstance(table, dict):
         raise L3Error(f"{where}: must be a table, not {table!r}")
     method = table.get("method")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise L3Error(f"{where}: method = {method!r}: must be one of {', '.join(METHODS)}")
     cls = METHODS[method]
     own = [f.name for f in fields(Recover) if f.name != "settings"]

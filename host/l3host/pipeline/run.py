@@ -12,7 +12,7 @@ from typing import cast
 from l3host import __version__, files
 from l3host.errors import L3Error
 from l3host.files import read_json
-from l3host.pipeline import recover, stages
+from l3host.pipeline import recover_stage, stages
 from l3host.pipeline.inputs import inputs
 from l3host.pipeline.recipe import Recipe
 from l3host.pipeline.result import Result, Weights
@@ -28,7 +28,7 @@ def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
     if recipe.sensitivity:
         found["sensitivity"] = stages.sensitivity
     for number in range(1, len(recipe.recover) + 1):
-        found[f"recover-{number}"] = partial(recover.recover, number=number)
+        found[f"recover-{number}"] = partial(recover_stage.recover, number=number)
     for number in range(1, len(recipe.evaluate) + 1):
         found[f"evaluate-{number}"] = partial(stages.evaluate, number=number)
     return found | {"convert": stages.convert, "plan": stages.plan}
@@ -77,7 +77,7 @@ def run_worker(run: Run) -> None:
     todo = [number for number in numbers if not (run.folder / f"recover-{number}.json").exists()]
     backend.barrier()  # the folder is the chief's, who has noted nothing new so far
     for number in todo:
-        recover.recover(run, number)
+        recover_stage.recover(run, number)
 
 
 def one_thread() -> None:

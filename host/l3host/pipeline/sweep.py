@@ -74,7 +74,7 @@ def on_cluster(work: dict[str, tuple[Recipe, Path]], scheduler: str, on_progress
     try:
         from distributed import Client, as_completed
     except ImportError:
-        raise L3Error("a cluster needs Dask: pip install 'l3mote[cluster]'") from None
+        raise L3Error("a cluster needs Dask: pip install 'l3mote[cluster,train]'") from None
     try:
         client = Client(scheduler, timeout=10)
     except (OSError, ValueError) as e:

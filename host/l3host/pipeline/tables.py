@@ -9,7 +9,7 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
-from l3host.errors import MALFORMED, L3Error
+from l3host.errors import L3Error, malformed
 from l3host.files import read_text
 
 SAID = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -20,7 +20,7 @@ def read(path: Path) -> dict:
     text = read_text(path)
     try:
         return tomllib.loads(text)
-    except MALFORMED as e:
+    except malformed() as e:
         raise L3Error(f"{path}: not valid TOML: {e}") from None
 
 

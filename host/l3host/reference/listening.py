@@ -1,4 +1,4 @@
-"""What a board that listens should report of a recording: the reference for device/l3mote/classify.py and ring.py.
+"""What a board that listens should report of a recording: the reference for device/l3mote/listener.py and ring.py.
 
 Written another way than the device's state machines: over whole recordings, in NumPy arrays. The offset's mean is that of
 kernels/capture.py to the bit, computed from the whole list of its shifts. The low pass has the device's coefficients
@@ -15,7 +15,7 @@ import numpy as np
 
 from l3host.graph.half import rounded
 from l3host.graph.network import Graph
-from l3host.reference import fixed, floats
+from l3host.reference import fixed_point, floats
 from l3mote.filters import lowpass
 
 SLOTS = 8  # of a window, as a board measures levels
@@ -112,7 +112,7 @@ def a_levels(pcm: np.ndarray, rate: int, slot: int) -> np.ndarray:
 def scores_of(graph: Graph, windows: np.ndarray) -> np.ndarray:
     """Scores (N, labels) of int16 windows: the integers' for a calibrated model, else the floats'."""
     if graph.fixed:
-        return fixed.run(graph, graph.fixed, windows).output
+        return fixed_point.run(graph, graph.fixed, windows).output
     return floats.run(rounded(graph), windows / 32768, np.float32).output
 
 

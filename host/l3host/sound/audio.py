@@ -1,4 +1,4 @@
-"""Audio in: files through soundfile, mono by mean, resampled as the published pipeline does. What networks hear: hearing.py."""
+"""Audio in, block by block: files through soundfile, mono by mean, resampled as published. What networks hear: hearing.py."""
 
 from __future__ import annotations
 
@@ -6,29 +6,51 @@ import io
 import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from math import gcd, inf
+from math import inf
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.sound.resampling import resampled
 
-# resampy 0.2.2's 'kaiser_best': a windowed sinc of 64 zero crossings each side.
-# Another filter moves SEA's embeddings by several per cent.
-ZERO_CROSSINGS = 64
-ROLLOFF = 0.9475937167399596
-KAISER_BETA = 14.769656459379492
-BLOCK = 1 << 18  # samples decoded at a time
+if TYPE_CHECKING:
+    from soundfile import SoundFile
+
+BLOCK = 1 << 16  # samples decoded at a time, and summed: another number is another rounding of a mean
 RATES = (1000, 768000)  # Hz of files; beyond, a header is wrong
 LOUDEST = 2.0**31  # floats may be in units of 16 or 32 bits' integers; beyond, they are not sound
 CANCELLED = 1e-3  # of the channels' power left in their mean: 30 dB less
-TABLE = 512  # entries of its table a zero crossing: the step between taps is a whole number of them
 
 
-def read(path: str) -> tuple[np.ndarray, int]:
-    """Samples (N, channels) float64, full scale 1, and the rate in Hz, of any file that libsndfile knows. Raises L3Error."""
+class Recording(NamedTuple):
+    """Sound that is gone through block by block, as often as is wanted."""
+
+    blocks: Iterable[np.ndarray]  # (n, channels) or (n,), each but the last of BLOCK samples
+    rate: int  # Hz
+    name: str = ""  # of its file, for warnings
+
+
+class FileBlocks:
+    """The samples (n, channels) float64 of a file, full scale 1, decoded anew whenever they are gone through."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        try:
+            with opened(self.path) as sound:
+                while len(block := sound.read(BLOCK, always_2d=True)):
+                    yield block
+        except UNREADABLE as e:
+            raise L3Error(f"cannot read {self.path} as audio: {why(e)}") from None
+
+
+def recording(path: str) -> Recording:
+    """A file that libsndfile knows. Raises L3Error, for damage further on when its blocks are gone through."""
     if Path(path).is_dir():
         raise L3Error(f"{path} is a directory, not an audio file")
     if not Path(path).exists():
@@ -36,16 +58,42 @@ def read(path: str) -> tuple[np.ndarray, int]:
     if not Path(path).is_file():
         raise L3Error(f"{path} is not a regular file: its sound has no end that we know")
     try:
-        samples, rate = decoded(os.fsencode(path))
-        if not len(samples) and (file := finished(Path(path).read_bytes())):
-            samples, rate = decoded(file)
+        with opened(path) as sound:
+            rate, empty = sound.samplerate, not len(sound.read(1))
     except UNREADABLE as e:
         raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
-    if not len(samples):
+    if empty:
         raise L3Error(f"{path} has no samples")
     if not RATES[0] <= rate <= RATES[1]:
         raise L3Error(f"{path} says that it has {rate} Hz: audio from {RATES[0]} to {RATES[1]} Hz is read")
-    return samples, rate
+    return Recording(FileBlocks(path), rate, path)
+
+
+def seconds(path: str) -> float:
+    """How long a file's sound lasts, as its header has it. Raises L3Error."""
+    sound = recording(path)
+    with opened(path) as file:
+        return file.frames / sound.rate
+
+
+def read(path: str) -> tuple[np.ndarray, int]:
+    """Samples (N, channels) float64, full scale 1, and the rate in Hz, of any file that libsndfile knows. Raises L3Error."""
+    sound = recording(path)
+    return np.concatenate(list(sound.blocks)), sound.rate
+
+
+def of_samples(samples: np.ndarray, rate: int, name: str = "") -> Recording:
+    """Samples (N,) or (N, channels) that are in memory. Raises L3Error for empty or badly shaped ones."""
+    samples = np.asarray(samples)
+    if samples.dtype.kind not in "if":
+        raise L3Error(f"audio samples must be signed integers or floats, not {samples.dtype}")
+    if samples.ndim not in (1, 2):
+        raise L3Error(f"audio must have 1 or 2 dimensions (samples, channels), not {samples.ndim}")
+    if not samples.size:
+        raise L3Error("audio is empty")
+    if not 1 <= rate < inf:
+        raise L3Error(f"sample rate must be a positive number of Hz, not {rate}")
+    return Recording([samples[at : at + BLOCK] for at in range(0, len(samples), BLOCK)], int(rate), name)
 
 
 # what soundfile raises: of libsndfile; TypeError where a file has no header (.raw); ValueError and MemoryError for a length that
@@ -62,120 +110,134 @@ def why(error: Exception) -> str:
     return str(getattr(error, "error_string", error))
 
 
-def decoded(file: bytes | io.BytesIO) -> tuple[np.ndarray, int]:
-    """Samples, as far as there are any, whatever the header says of their number; and the rate."""
+def opened(path: str) -> SoundFile:
+    """The file, open; one whose writer never noted its length is read to its end."""
     import soundfile
 
-    with soundfile.SoundFile(file) as sound:
-        blocks = [sound.read(BLOCK, always_2d=True)]
-        while len(blocks[-1]) == BLOCK:
-            blocks.append(sound.read(BLOCK, always_2d=True))
-        return np.concatenate(blocks), sound.samplerate
+    sound = soundfile.SoundFile(os.fsencode(path))
+    if len(sound.read(1)):
+        sound.seek(0)
+        return sound
+    header = finished(path)
+    return soundfile.SoundFile(Overlaid(path, header)) if header else sound
 
 
-def finished(wav: bytes) -> io.BytesIO | None:
-    """A WAV file whose writer never noted its length (the power went), with the length in it; None for any other file."""
-    if wav[:4] != b"RIFF" or wav[8:12] != b"WAVE":
-        return None
-    at, end = 12, 8 + struct.unpack_from("<I", wav, 4)[0]
-    while at + 8 < len(wav):
-        name, size = struct.unpack_from("<4sI", wav, at)
-        at += 8
-        if name == b"data":
-            noted = size or at < end <= 0xFFFFFFFF  # as l3mote.wav.Wav has it
-            length = struct.pack("<I", len(wav) - at)
-            return None if noted else io.BytesIO(wav[:4] + struct.pack("<I", len(wav) - 8) + wav[8 : at - 4] + length + wav[at:])
-        at += size + (size & 1)
+def finished(path: str) -> bytes | None:
+    """The header, with the length in it, of a WAV file whose writer never noted it (the power went); None for any other file."""
+    end = os.path.getsize(path)
+    with open(path, "rb") as file:
+        header = file.read(12)
+        if header[:4] != b"RIFF" or header[8:12] != b"WAVE":
+            return None
+        noted_end = 8 + struct.unpack_from("<I", header, 4)[0]
+        while file.tell() + 8 < end:
+            chunk = file.read(8)
+            name, size = struct.unpack("<4sI", chunk)
+            at = file.tell()
+            if name == b"data":
+                noted = size or at < noted_end <= 0xFFFFFFFF  # as l3mote.wav.Wav has it
+                length = struct.pack("<I", min(end - at, 0xFFFFFFFF))
+                whole = struct.pack("<I", min(end - 8, 0xFFFFFFFF))
+                return None if noted else header[:4] + whole + header[8:] + name + length
+            header += chunk + file.read(size + (size & 1))
     return None
 
 
-def mono(samples: np.ndarray, rate: int) -> np.ndarray:
-    """The mean of the channels, float64, full scale 1. samples: (N,) or (N, channels), signed integers or floats.
+class Overlaid(io.FileIO):
+    """A file that begins with other bytes than it has."""
 
-    Raises L3Error for empty, non-finite or badly shaped audio; warns of silence, and of channels that cancel each other.
+    def __init__(self, path: str, first: bytes):
+        super().__init__(path)
+        self.first = first
+
+    def readinto(self, buffer) -> int:
+        at = self.tell()
+        n = super().readinto(buffer)
+        part = self.first[at : at + n]
+        memoryview(buffer).cast("B")[: len(part)] = part
+        return n
+
+
+class Level:
+    """What is known of a recording's samples once all its blocks went by."""
+
+    def __init__(self) -> None:
+        self.length, self.total, self.loudest = 0, 0.0, 0.0  # samples; their sum and largest magnitude, as mono
+        self.power, self.power_of_mean = 0.0, 0.0  # mean squares: of all channels, of their mean
+
+    def add(self, samples: np.ndarray, mean: np.ndarray) -> None:
+        self.length += len(mean)
+        self.total += mean.sum()
+        self.loudest = max(self.loudest, np.abs(mean).max())
+        self.power += np.square(samples, dtype=np.float64).mean() * len(mean)
+        self.power_of_mean += np.square(mean).sum()
+
+    def warn(self, name: str) -> None:
+        """Of silence, and of channels that cancel each other."""
+        if not self.power:
+            warn(name, "audio is all zeros")
+        elif self.power_of_mean < CANCELLED * self.power:
+            left = "quieter by 30 dB and more" if self.loudest else "all zeros"
+            warn(name, f"the channels cancel each other, their mean is {left}: keep one of them")
+
+
+class Mono:
+    """The mean of a recording's channels in blocks of float64, full scale 1, whenever it is gone through; then level is known.
+
+    blocks: (n,) or (n, channels), signed integers or floats. Raises L3Error for samples that are not finite, or no sound.
     """
-    samples = np.asarray(samples)
-    if samples.dtype.kind not in "if":
-        raise L3Error(f"audio samples must be signed integers or floats, not {samples.dtype}")
-    if samples.ndim not in (1, 2):
-        raise L3Error(f"audio must have 1 or 2 dimensions (samples, channels), not {samples.ndim}")
-    if not samples.size:
-        raise L3Error("audio is empty")
-    if np.issubdtype(samples.dtype, np.integer):
-        samples = samples / -float(np.iinfo(samples.dtype).min)
-    if not np.isfinite(samples).all():
-        raise L3Error("audio has NaN or infinite samples")
-    if np.abs(samples).max() > LOUDEST:
-        raise L3Error(f"audio has samples of {np.abs(samples).max():.3g}, where full scale is 1: the file is damaged")
-    if not 1 <= rate < inf:
-        raise L3Error(f"sample rate must be a positive number of Hz, not {rate}")
-    mean = (samples.mean(axis=1) if samples.ndim == 2 else samples).astype(np.float64)
-    if not samples.any():
-        warnings.warn("audio is all zeros", stacklevel=4)
-    elif np.square(mean).mean() < CANCELLED * np.square(samples, dtype=np.float64).mean():
-        left = "quieter by 30 dB and more" if mean.any() else "all zeros"
-        warnings.warn(f"the channels cancel each other, their mean is {left}: keep one of them", stacklevel=4)
-    return mean
+
+    def __init__(self, blocks: Iterable[np.ndarray]):
+        self.blocks, self.level = blocks, Level()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        self.level = Level()
+        for samples in self.blocks:
+            if np.issubdtype(samples.dtype, np.integer):
+                samples = samples / -float(np.iinfo(samples.dtype).min)
+            if not np.isfinite(samples).all():
+                raise L3Error("audio has NaN or infinite samples")
+            if (loudest := np.abs(samples).max()) > LOUDEST:
+                raise L3Error(f"audio has samples of {loudest:.3g}, where full scale is 1: the file is damaged")
+            mean = (samples.mean(axis=1) if samples.ndim == 2 else samples).astype(np.float64)
+            self.level.add(samples, mean)
+            yield mean
+
+
+def prepared(sound: Recording, target: int) -> Iterator[np.ndarray]:
+    """Blocks of a recording, mono at the target rate as the published pipeline has it. Raises L3Error; warns as Level does."""
+    mono = Mono(sound.blocks)
+    yield from resampled(mono, sound.rate, target)
+    mono.level.warn(sound.name)
 
 
 def prepare(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """mono at the target rate, as the published pipeline has it."""
-    return resample(mono(samples, rate), int(rate), target)
+    """All of prepared: a signal (N,). samples: (N,) or (N, channels), signed integers or floats."""
+    return np.concatenate(list(prepared(of_samples(samples, rate), target)))
 
 
-def named(path: str, message: Exception | str) -> str:
-    return str(message) if path in str(message) else f"{path}: {message}"
+def named(name: str, message: Exception | str) -> str:
+    return str(message) if name in str(message) else f"{name}: {message}"
+
+
+def warn(name: str, text: str) -> None:
+    """name: of the file that it is about, or ''."""
+    warnings.warn(named(name, text), stacklevel=2)
 
 
 @contextmanager
 def naming(path: str) -> Iterator[None]:
-    """Errors and warnings about audio, raised in the block, say which file they are about."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
-        try:
-            yield
-        except L3Error as e:
-            raise L3Error(named(path, e)) from None
-    for warning in caught:
-        warnings.warn(named(path, warning.message), warning.category, stacklevel=3)
+    """Errors that are raised in the block say which file they are about."""
+    try:
+        yield
+    except L3Error as e:
+        raise L3Error(named(path, e)) from None
 
 
 def load(path: str, target: int) -> np.ndarray:
-    """read and prepare: a file as a mono signal at the target rate."""
+    """A file as a mono signal at the target rate."""
     with naming(path):
-        return prepare(*read(path), target)
-
-
-def resample(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """Band-limited resampling (J. O. Smith) by a rational ratio: one dot product of taps for each output phase."""
-    if rate == target:
-        return signal
-    up, down = target // gcd(rate, target), rate // gcd(rate, target)
-    scale = min(1.0, target / rate)  # below 1 the filter also is the anti-alias filter
-    length = int(len(signal) * target / rate)
-    if not length:
-        raise L3Error("audio is too short to resample: not one sample remains")
-    step = int(scale * TABLE) / TABLE
-    if not step:
-        raise L3Error(f"cannot resample {rate} Hz to {target} Hz: more than {TABLE} to 1")
-    reach = int(np.ceil(ZERO_CROSSINGS / step))
-    padded = np.pad(signal, (reach, reach + down))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach)
-    steps = np.arange(reach) * step
-    out = np.empty(length)
-    for phase in range(min(up, length)):
-        first, fraction = divmod(phase * down, up)
-        past = scale * fraction / up + steps  # distances of the samples at and before the output's instant
-        future = scale * (1 - fraction / up) + steps
-        taps = sinc_window(np.concatenate([past[::-1], future])) * scale
-        out[phase::up] = windows[first + 1 :: down][: len(range(phase, length, up))] @ taps
-    return out
-
-
-def sinc_window(distance: np.ndarray) -> np.ndarray:
-    """Kaiser-windowed sinc at distances (in zero crossings); 0 beyond ZERO_CROSSINGS."""
-    window = np.i0(KAISER_BETA * np.sqrt(np.maximum(0, 1 - (distance / ZERO_CROSSINGS) ** 2))) / np.i0(KAISER_BETA)
-    return np.where(distance < ZERO_CROSSINGS, ROLLOFF * np.sinc(ROLLOFF * distance) * window, 0)
+        return np.concatenate(list(prepared(recording(path), target)))
 
 
 def to_pcm(signal: np.ndarray) -> np.ndarray:

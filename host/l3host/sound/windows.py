@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -23,17 +22,38 @@ def windows_of(signal: np.ndarray, length: int, hop: int, center: bool) -> np.nd
     return np.lib.stride_tricks.sliding_window_view(signal, length)[::hop]
 
 
-def recording_windows(signal: np.ndarray, fe: Frontend, hop: int, center: bool = False) -> np.ndarray:
-    """windows_of a recording at the front-end's rate; warns when it is shorter than one window."""
-    if len(signal) < fe.window:
-        warnings.warn("audio is shorter than one window: padded with zeros", stacklevel=3)
-    return windows_of(signal, fe.window, hop, center)
+def cut(sound: Iterable[np.ndarray], length: int, hop: int, center: bool, size: int, name: str = "") -> Iterator[np.ndarray]:
+    """windows_of a signal that comes in blocks: (size, length) again and again, at last what is left.
+
+    Warns, with the file's name, when the signal is shorter than one window.
+    """
+    lead = length // 2 if center else 0
+    rest, taken, made = np.zeros(lead), 0, 0
+    span = (size - 1) * hop + length
+    for block in sound:
+        rest, taken = np.concatenate([rest.astype(block.dtype, copy=False), block]), taken + len(block)
+        while len(rest) >= max(span, size * hop):
+            yield np.lib.stride_tricks.sliding_window_view(rest[:span], length)[::hop]
+            rest, made = rest[size * hop :], made + size
+    if taken < length:
+        audio.warn(name, "audio is shorter than one window: padded with zeros")
+    left = 1 + max(0, -(-(lead + taken - length) // hop)) - made
+    if left:
+        windows = windows_of(np.pad(rest, (0, (left - 1) * hop + length - len(rest))), length, hop, center=False)
+        yield windows[:size]
+        if left > size:
+            yield windows[size:]
 
 
-def pcm_windows(fe: Frontend, name: str) -> np.ndarray:
-    """The int16 windows of a file that a board would hear one after the other."""
-    with audio.naming(name):
-        return recording_windows(hearing.load(name, fe.sample_rate), fe, fe.hop)
+def heard_windows(fe: Frontend, path: str, size: int) -> Iterator[np.ndarray]:
+    """The int16 windows of a file that a board would hear one after the other, `size` at a time. Raises L3Error."""
+    with audio.naming(path):
+        yield from cut(hearing.heard(audio.recording(path), fe.sample_rate), fe.window, fe.hop, False, size, path)
+
+
+def pcm_windows(fe: Frontend, path: str) -> np.ndarray:
+    """All of heard_windows."""
+    return np.concatenate(list(heard_windows(fe, path, 64)))
 
 
 def calibration_windows(fe: Frontend, files: Sequence[str] = ()) -> np.ndarray:

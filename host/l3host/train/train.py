@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from l3host import datasets
 from l3host.datasets import Dataset, chosen_folds, clips, fingerprint
@@ -22,6 +20,7 @@ from l3host.train import jobs
 from l3host.train.settings import Settings
 
 DEFAULTS = Settings()
+OnProgress = Callable[[str, str, int, int], None]  # called with what is trained, what is done with it, how much, of how much
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,7 @@ def train(
     run_dir: str | None = None,
     folds: Sequence[int] | None = None,
     skip_bad: bool = False,
+    on_progress: OnProgress = lambda name, what, done, of: None,
 ) -> dict:
     """Train on the data set at `path` (see datasets.load), write the final model to `out` (.l3m) and return the metrics.
 
@@ -71,7 +71,7 @@ def train(
     plan |= {f"fold {fold}": Job(run, dataset, settings, crossval.split(dataset, fold)) for fold in held_out}
     about = {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings)
     with claimed(run, lambda: about, "training"):
-        results = finish(run, dataset, settings, plan)
+        results = finish(run, dataset, settings, plan, on_progress)
         metrics = gather(dataset, settings, results)
         write_json(run / "metrics.json", metrics)
         if held_out:
@@ -83,23 +83,19 @@ def train(
     return metrics
 
 
-def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]) -> dict[str, dict]:
-    """Do the jobs that have no result yet, with a progress bar each; return all results by name."""
+def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job], on_progress: OnProgress) -> dict[str, dict]:
+    """Do the jobs that have no result yet; return all results by name."""
     open_jobs = {name: job for name, job in plan.items() if not (job.folder / RESULT).exists()}
     cache = run / clips.CACHE
     if open_jobs:
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            decoding = progress.add_task("clips", total=len(dataset.clips))
-            paths, rate = [clip.path for clip in dataset.clips], frontend(settings.frontend).sample_rate
-            clips.prepare(cache, paths, rate, lambda: progress.advance(decoding))
-            tasks = {name: progress.add_task(name, total=settings.epochs, start=False) for name in open_jobs}
+        paths, rate, decoded = [clip.path for clip in dataset.clips], frontend(settings.frontend).sample_rate, count(1)
+        clips.prepare(cache, paths, rate, lambda: on_progress("clips", "decode", next(decoded), len(paths)))
 
-            def heard(name: str, message: tuple[int, float]) -> None:
-                progress.start_task(tasks[name])
-                progress.update(tasks[name], completed=message[0], description=f"{name}, loss {message[1]:.3f}")
+        def on_epoch(name: str, message: tuple[int, float]) -> None:
+            epochs, loss = message
+            on_progress(name, f"loss {loss:.3f}", epochs, settings.epochs)
 
-            jobs.run(work, open_jobs, str(run / "log.txt"), heard)
+        jobs.run(work, open_jobs, str(run / "log.txt"), on_epoch)
         cache.unlink()
     return {name: read_json(job.folder / RESULT) for name, job in plan.items()}
 

@@ -103,7 +103,7 @@ def decode(path: str, rate: int, side: int) -> tuple[np.ndarray, np.ndarray]:
     if not samples.any():
         raise L3Error(f"{path} (no sound)")
     with audio.naming(path):
-        sound = hearing.hear(samples, own_rate, rate)
+        sound = hearing.hear(samples, own_rate, rate, path)
     return sound, np.stack(frames[: -(-len(sound) * FPS // rate)])  # none is shown without sound
 
 

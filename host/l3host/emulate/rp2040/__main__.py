@@ -29,7 +29,7 @@ def image(script: Path, library: Path, folder: Path) -> bytes:
         compile_folder(code, "armv6m", lean=False)  # it may assert
         rp2040.copy_in(fs, code, "")
     rp2040.copy_in(fs, folder, "/job")
-    rp2040.copy_in(fs, HERE.parent / "board" / "rp2040" / "main.py", "/main.py")
+    rp2040.copy_in(fs, HERE.parent / "guest" / "rp2040" / "main.py", "/main.py")
     return rp2040.dump(fs)
 
 

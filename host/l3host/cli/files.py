@@ -1,0 +1,45 @@
+"""What commands that take many files share: one bar for all, and a line for each file that fails, which stops no other."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from l3host.errors import in_words
+from l3host.show import say, sounds
+from l3host.text import clean
+
+
+class Files:
+    """Goes through files. status: 0, or 1 once one of them failed. hop: seconds from one window to the next."""
+
+    def __init__(self, args: argparse.Namespace, hop: float, quiet: bool = False):
+        self.args, self.hop, self.quiet, self.status = args, hop, quiet or args.json, 0
+
+    def each(self, task: Callable, items: Sequence, jobs: int) -> Iterator[Any]:
+        """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
+        from l3host.work import each
+
+        with sounds(self.quiet, len(items)) as bar:
+            for found in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
+                bar.file(failed=found.error is not None)
+                for text in found.warnings:
+                    warnings.warn(text, stacklevel=2)
+                if found.error:
+                    self.failed(found.error)
+                else:
+                    yield found.value
+
+    def failed(self, error: Exception) -> None:
+        if self.args.debug:
+            raise error
+        self.status = 1
+        print(f"l3mote: {clean(in_words(error))}", file=sys.stderr)
+
+
+def by(engine: str) -> None:
+    """Say what computed the numbers."""
+    say(f"computed by {engine}")

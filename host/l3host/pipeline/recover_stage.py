@@ -1,0 +1,198 @@
+"""[[recover]]: what each method does with the network of the stage before; the training itself is in l3host.train.recover."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from l3host import datasets
+from l3host.datasets.clips import CACHE
+from l3host.errors import L3Error
+from l3host.pipeline import sounds
+from l3host.pipeline.recipe import Recover, target
+from l3host.pipeline.sounds import Recordings
+from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
+from l3host.train import settings
+
+S = TypeVar("S", bound=settings.Schedule)
+
+APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
+VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
+
+
+def recover(run: Run, number: int) -> dict:
+    """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
+    from l3host.networks import backend
+
+    step = run.recipe.recover[number - 1]
+    name = f"recover-{number}"
+    backend.barrier()  # the network before it is there
+    with backend.strategy().scope():
+        before = run.network(f"recover-{number - 1}" if number > 1 else CUT)
+        model, note = METHODS[step.method](run, step, before, run.folder / name)
+    run.save(model, name)
+    backend.barrier()  # nobody reads these any more
+    (run.folder / name / CACHE).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
+    return {"method": step.method, "data": step.data, **note}
+
+
+def gradual(run: Run, folder: Path):
+    """What the step's trainings prune to on their way; None for all but the first step, and where it was done before."""
+    part = run.recipe.prune
+    return target(part) if part and part.gradual and folder.name == "recover-1" else None
+
+
+def by_batchnorm(run: Run, step: Recover, model, folder: Path):
+    """Batch norm statistics taken anew: what every pruned network needs, and no training."""
+    from l3host.compress import batchnorm
+
+    found = unlabelled(run, step)
+    fe = model.get_layer("log_mel").frontend
+    pcm = sounds.windows(found.paths, fe, BATCHNORM_WINDOWS, run.recipe.seed)
+    batchnorm.reestimate(model, pcm / np.float32(32768), WINDOWS)
+    return model, {"windows": len(pcm)} | credit(found)
+
+
+def by_kd(run: Run, step: Recover, model, folder: Path):
+    """The source's embedding of the same sounds is learnt back."""
+    from l3host.train import recover as training
+
+    found = unlabelled(run, step)
+    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    on_progress = progress(run, folder.name, step)
+    model = training.kd(run.network(SOURCE), model, pcm, of_kind(step, settings.Kd), folder, on_progress, gradual(run, folder))
+    return model, credit(found) | history(folder)
+
+
+def by_palette(run: Run, step: Recover, model, folder: Path):
+    """Weights that share a value in the file learn, sharing it, what the network said before; a head stays as it is."""
+    from l3host.compress import palette_tuning
+    from l3host.networks import build
+    from l3host.train import recover as training
+
+    found = unlabelled(run, step)
+    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    folded = palette_tuning.fold(model)
+    palette_tuning.share(folded, palette_tuning.groups(folded))
+    teacher = build.embedding(model, build.architecture(model).final_norm)
+    folded = training.kd(teacher, folded, pcm, of_kind(step, settings.Kd), folder, progress(run, folder.name, step))
+    return build.like(model, folded), credit(found) | history(folder)
+
+
+def by_sea(run: Run, step: Recover, model, folder: Path):
+    """The source's embedding, reduced to the student's size, is learnt by a new network."""
+    from l3host.train import recover as training
+
+    found, source = unlabelled(run, step), run.network(SOURCE)
+    rate = max(network.get_layer("log_mel").frontend.sample_rate for network in (source, model))
+    pcm = sounds.clips(found.paths, rate, folder)
+    model = training.sea(source, model, pcm, rate, of_kind(step, settings.Sea), folder, progress(run, folder.name, step))
+    return model, credit(found) | history(folder)
+
+
+def by_avc(run: Run, step: Recover, model, folder: Path):
+    """The AVC net of the network and the source's video half; the embedding is then tapped where L3's is, before batch norm.
+
+    Every tenth video is kept apart for the accuracy, if there are enough of them. A video network that was trained is saved
+    as video.keras, for recipes that freeze it.
+    """
+    from l3host.networks import build
+    from l3host.train import avc, videos
+    from l3host.train import recover as training
+
+    video = run.video()
+    paths = sounds.films(run.recipe.data[step.data])
+    rate = model.get_layer("log_mel").frontend.sample_rate
+    decoded = itertools.count(1)
+
+    def on_file(_: int) -> None:
+        run.on_progress(f"{folder.name}, videos", next(decoded), len(paths))
+
+    recordings, bad = videos.load(paths, folder / VIDEOS, rate, video.input_shape[1], on_file, run.recipe.skip_bad)
+    enough = len(recordings) >= 2 * APART
+    unseen = recordings[::APART] if enough else []
+    seen = [r for i, r in enumerate(recordings) if i % APART] if enough else recordings
+    on_progress = progress(run, folder.name, step)
+    chosen = of_kind(step, settings.Avc)
+    net = training.avc(model, video, seen, chosen, folder, on_progress, gradual(run, folder))
+    if chosen.train_video:
+        run.save(video, "video")
+    note = {"recordings": len(seen), "licence": "", "attribution": "", "skipped": bad} | history(folder)
+    if enough:
+        reached = avc.accuracy(net, unseen, PAIRS, run.recipe.seed)
+        note["evaluation"] = {
+            "dataset": "AVC", "data": step.data, "clips": len(unseen), "labels": ["another", "the same"], "probe": "unseen videos",
+            "seeds": [run.recipe.seed], "folds": [f"every {APART}th"], "accuracy_mean": reached, "accuracy_per_fold": {},
+        }  # fmt: skip
+    return build.embedding(model, final_norm=False), note
+
+
+def by_labels(run: Run, step: Recover, model, folder: Path):
+    """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
+    from l3host.evaluate import crossval
+    from l3host.train import fit
+    from l3host.train import recover as training
+
+    dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
+    if dataset.multilabel:
+        raise L3Error(f"{dataset.name} has several labels a clip: recover by labels learns one")
+    fe = model.get_layer("log_mel").frontend
+    pcm = sounds.clips([clip.path for clip in dataset.clips], fe.sample_rate, folder)
+    histories, tested = {}, {}
+    start = model.get_weights()
+    for fold in [*datasets.chosen_folds(dataset, None), None]:
+        part = crossval.split(dataset, fold)
+        model.set_weights(start)
+        classifier = training.labels(
+            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), of_kind(step, settings.Labels),
+            folder / part.name, progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
+        )  # fmt: skip
+        histories[part.name] = history(folder / part.name)
+        if part.test:
+            tested[str(fold)] = fit.tested(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
+    evaluation = {
+        "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
+        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **crossval.summary(dataset.labels, tested),
+    }  # fmt: skip
+    note = credit(sounds.of_dataset(dataset)) | histories[crossval.FINAL] | {"folds": histories}
+    return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
+
+
+def unlabelled(run: Run, step: Recover) -> Recordings:
+    return sounds.recordings(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
+
+
+def credit(found: Recordings) -> dict:
+    """What a note says of the sounds that a step has learnt from."""
+    return {"recordings": len(found.paths)} | {key: getattr(found, key) for key in ("licence", "attribution", "skipped")}
+
+
+def history(folder: Path) -> dict:
+    """Losses and seconds of a finished training, from its checkpoint."""
+    from l3host.train.loop import CHECKPOINT
+
+    with np.load(folder / CHECKPOINT) as saved:
+        return {"losses": saved["losses"].tolist(), "training_seconds": round(float(saved["seconds"]), 1)}
+
+
+def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]:
+    """For loop.run."""
+    total = of_kind(step, settings.Schedule).epochs
+    return lambda epochs, loss: run.on_progress(f"{what}, loss {loss:.4f}", epochs, total)
+
+
+def of_kind(step: Recover, kind: type[S]) -> S:
+    """The step's settings, which its method decides."""
+    assert isinstance(step.settings, kind)
+    return step.settings
+
+
+METHODS = {
+    "batchnorm": by_batchnorm, "kd": by_kd, "sea": by_sea, "avc": by_avc, "labels": by_labels, "palette": by_palette,
+}  # fmt: skip

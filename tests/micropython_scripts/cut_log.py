@@ -1,0 +1,147 @@
+"""Runs in MicroPython: a log on a real LittleFS or FAT in memory, whose power is cut before, amid and after every single write.
+
+usage: cut_log.py FOLDER (job.json: {"work": "power", "fs": "VfsLfs2", "limit": 4096, "records": 60}). Prints a line of JSON.
+"""
+
+import json
+import os
+import sys
+
+import vfs
+from flash import BLOCK, BLOCKS, Flash
+
+from l3mote.log import Log, seal
+
+PATH = "/flash/events"
+
+
+def lines():
+    log = Log(PATH, LIMIT)
+    found = [line for line, _ in log.lines()]
+    return found, log.corrupt
+
+
+def on(image, function):
+    vfs.mount(FS(Flash(image)), "/flash")
+    try:
+        return function()
+    finally:
+        vfs.umount("/flash")
+
+
+def write(count):
+    """(trace, acknowledged): the changes of `count` appends, and for each line how many changes there were when append returned."""
+    flash = Flash(bytearray(BLOCK * BLOCKS))
+    FS.mkfs(flash)
+    blank = bytearray(flash.image)
+    flash.trace = []
+    vfs.mount(FS(flash), "/flash")
+    log = Log(PATH, LIMIT)
+    acknowledged = []
+    for i in range(count):
+        line = seal({"event": "start", "label": "dog" * (i % 7), "n": i})
+        log.append(line)
+        acknowledged.append((len(flash.trace), line, log.current))
+    vfs.umount("/flash")
+    return blank, flash, acknowledged
+
+
+def check(image, made, acknowledged):
+    """Power went after `made` changes: what must be there is, and the log goes on."""
+    safe = [entry for entry in acknowledged if entry[0] <= made]
+    tail = len(safe)  # of these, the lines in the file that was being written cannot have been rotated away
+    while tail and safe[tail - 1][2] == safe[-1][2]:
+        tail -= 1
+    every = [entry[1] for entry in acknowledged]
+    found, corrupt = on(image, lines)
+    first = every.index(found[0]) if found else 0
+    assert found == every[first : first + len(found)], "lines are missing in the middle"
+    assert first <= tail or not safe, "lines of the current file are gone"
+    assert first + len(found) in (len(safe), len(safe) + 1), (len(safe), first, len(found))
+    assert corrupt <= 1  # the last one
+    after = seal({"event": "after"})
+    on(image, lambda: Log(PATH, LIMIT).append(after))
+    again, corrupt = on(image, lines)
+    assert again[-1] == after and again[:-1] == found[len(found) - len(again) + 1 :] and corrupt <= 1
+
+
+def power(folder):
+    """Cut the power at every change, and in its middle. Leaves the last image in the folder."""
+    image, flash, acknowledged = write(job["records"])
+    cuts = 0
+    for made, (at, data) in enumerate(flash.trace):
+        check(bytearray(image), made, acknowledged)
+        half = bytearray(image)
+        half[at : at + len(data) // 2] = data[: len(data) // 2]
+        check(half, made, acknowledged)
+        image[at : at + len(data)] = data
+        cuts += 2
+    assert image == flash.image
+    check(bytearray(image), len(flash.trace), acknowledged)
+    with open(folder + "/image", "wb") as f:
+        f.write(image)
+    return {"cuts": cuts, "lines": [entry[1] for entry in acknowledged]}
+
+
+def mounted():
+    """A new file system at /flash."""
+    flash = Flash(bytearray(BLOCK * BLOCKS))
+    FS.mkfs(flash)
+    vfs.mount(FS(flash), "/flash")
+
+
+def torn(folder):
+    """A file that ends at any byte, as some file systems leave it."""
+    mounted()
+    log = Log(PATH, LIMIT)
+    every = [seal({"n": i, "label": "Vögel"}) for i in range(job["records"])]
+    for line in every:
+        log.append(line)
+    with open(log.paths[0], "rb") as f:
+        data = f.read()
+    ends = [at + 1 for at in range(len(data)) if data[at] == 10]
+    for n in range(ends[0], len(data) + 1):
+        with open(log.paths[0], "wb") as f:
+            f.write(data[:n])
+        whole = len([end for end in ends if end - 1 <= n]) - 1  # a last line that lacks only its end is whole
+        found, corrupt = lines()
+        assert found == every[:whole], (n, found)
+        assert corrupt == (n not in ends and n + 1 not in ends), (n, corrupt)
+        after = seal({"n": "after"})
+        Log(PATH, LIMIT).append(after)
+        assert lines() == (every[:whole] + [after], corrupt), n
+    return {"cuts": len(data) - ends[0]}
+
+
+def full(folder):
+    """Something else fills the flash: append() fails, what it acknowledged stays, and it works again when there is room."""
+    mounted()
+    log, kept, failed = Log(PATH, LIMIT), [], 0
+    with open("/flash/hog", "wb") as f:
+        try:
+            while True:
+                f.write(bytes(BLOCK))
+                f.flush()
+        except OSError:
+            pass
+    for i in range(3 * job["records"]):
+        line = seal({"n": i})
+        try:
+            log.append(line)
+            kept.append(line)
+        except OSError:
+            failed += 1
+        found, corrupt = lines()
+        assert found == kept[len(kept) - len(found) :] and not corrupt
+        if i == job["records"]:
+            assert failed
+            os.remove("/flash/hog")
+    assert len(found) == len(kept) > job["records"]
+    return {"failed": failed}
+
+
+with open(sys.argv[1] + "/job.json") as f:
+    job = json.load(f)
+FS = getattr(os, job["fs"])
+LIMIT = job["limit"]
+print(json.dumps({"power": power, "torn": torn, "full": full}[job["work"]](sys.argv[1])))

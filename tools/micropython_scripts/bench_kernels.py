@@ -1,0 +1,30 @@
+"""Runs on the emulated board: job.py's work; then a window as a program runs it, and the self-test's with a clock around each
+layer. Writes times.json besides.
+
+job.py lies in the library as measured_job.py, beside timed_model.py. job.py's window is for the heap: looking at it takes
+a collection every few steps, which costs time.
+"""
+
+import json
+import sys
+
+import measured_job as job
+from timed_model import TimedModel
+
+
+def work(folder):
+    models = []
+
+    def make(*args, **options):
+        models.append(TimedModel(*args, **options))
+        return models[0]
+
+    for _ in job.work(folder, make):
+        yield
+    with open(folder + "/times.json", "w") as f:
+        json.dump(models[0].times, f)
+
+
+if __name__ == "__main__":
+    for _ in work(sys.argv[1]):
+        pass
