@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import PORT, setting, tool
@@ -33,6 +34,12 @@ def arguments(sub: argparse.ArgumentParser) -> None:
         help="precompile or fail (default: precompile where the board allows it)",
     )
     sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY",
+        help="sign the version; the board then starts only what KEY signed (a file, made if missing)",
+    )
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
     sub.add_argument("--forget", action="store_true", help="remove the version before this one, and the passwords in its settings")
 
@@ -41,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     from l3host.deploy import facts
     from l3host.deploy.links import connected, port_of
 
-    if [bool(args.model), args.rollback, args.forget].count(True) != 1:
+    if [bool(args.model), args.rollback, args.forget].count(True) != 1 or (args.sign and not args.model):
         raise L3Error("name a model to deploy, or --rollback or --forget and no model")
     args.port = port_of(args.port)
     if facts.is_drive(args.port):
@@ -51,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
-    from l3host.deploy import payload, starting, steps, targets
+    from l3host.deploy import payload, signing, starting, steps, targets
     from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
@@ -68,12 +75,18 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         gone = ", ".join(result["removed"]) or "nothing"
         results(args.json, result, lambda: say(f"{found.name} keeps {result['version']}; removed: {gone}"))
         return 0
+    if args.sign and not found.hashlib:
+        raise L3Error(f"{found.name}: this firmware has no hashlib, so it cannot check a signature: leave --sign out")
+    key = signing.key_of(args.sign) if args.sign else None
+    steps.check_key(target, key)
     kernel, cost = choose(args, found)
     if warning := broker.in_clear_text(dict(args.set)):
         tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(found, args.mpy)
     files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
+    if key:
+        files = payload.signed(files, key)
     with bars(args.json) as bar:
         task = bar.add_task(files.version, total=files.bytes)
         result = steps.deploy(
@@ -83,6 +96,9 @@ def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Fact
         if isinstance(target, targets.Board) and args.app != start.NO_APP:
             starting.try_out(target, result, tell)
             result["started"] = True
+    if key:
+        steps.install_key(target, key)
+    result |= {"signed": bool(key)}
     result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
     result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
     result |= {"rollback": back if result["before"] else None, "emitter_fault": found.emitter_fault}
@@ -146,6 +162,8 @@ def print_deployed(result: dict) -> None:
     else:
         say("no self-test: a board cannot run it through its drive; it checks each file whenever it starts")
     say(begins(result) + instead(result))
+    if result["signed"]:
+        say(f"{result['board']} starts from now on only what is signed with this key: keep the file")
     if result["rollback"]:
         say(f"back to the version before: {result['rollback']}")
 

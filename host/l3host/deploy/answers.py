@@ -24,6 +24,7 @@ ANSWERS = {
     "slots": [(int, str, int)],
     "running": ({int, None}, TEXT, [str]),
     "damage": TEXT,
+    "read_key": {bytes, None},
     "exists": bool,
     "read": {bytes, None},
     "names": [str],

@@ -6,7 +6,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from l3host.architectures import ARCHITECTURES
@@ -67,6 +67,13 @@ def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str
         if precompiled and facts.arch:
             mpy.compile_folder(folder, facts.arch)
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def signed(payload: Payload, key: bytes) -> Payload:
+    """The payload with its signature, which a board that holds the key asks for."""
+    names = sorted(name for name in payload.files if name != start.MANIFEST)  # as the manifest has them
+    signature = start.sign(key, [payload.files[name] for name in (start.MANIFEST, *names)]).hex().encode()
+    return replace(payload, files={**payload.files, start.SIGNATURE: signature})
 
 
 def build(facts: Facts, model: str, kernels: Sequence[str], app: str, settings: dict, precompiled: bool) -> Payload:

@@ -6,6 +6,7 @@ files of the new version, which nothing refers to yet -> compared with ours -> s
 from __future__ import annotations
 
 import hashlib
+import hmac
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -124,6 +125,23 @@ def install_starter(target: Target) -> None:
 def rewrite(target: Target, path: str, data: bytes) -> None:
     target.write(path, data, ignore)
     target.call("sync")
+
+
+def check_key(target: Target, key: bytes | None) -> None:
+    """Raises L3Error unless the board holds this key, or none: it would not start the version."""
+    path = f"{target.root}{start.ROOT}/{start.KEY}"
+    found = target.call("read_key", target.root + start.ROOT)
+    if found is not None and (key is None or not hmac.compare_digest(found, key)):
+        given = "another one" if key else "none"
+        raise L3Error(
+            f"the board starts only what is signed with its key, and --sign names {given}: delete {path} there to end that"
+        )
+
+
+def install_key(target: Target, key: bytes) -> None:
+    """Have the board hold the key: the last step, when the version that is signed with it has started."""
+    if target.call("read_key", target.root + start.ROOT) != key:
+        rewrite(target, f"{target.root}{start.ROOT}/{start.KEY}", start.key_line(key))
 
 
 def programs(target: Target, circuitpython: bool) -> list[str]:
