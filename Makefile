@@ -10,7 +10,7 @@ C_FILES = $(filter-out device/native/build-%,$(wildcard device/native/*.c device
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs attack bench bench-listen model dist cuts starts soak clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs attack bench bench-host bench-listen model dist cuts starts soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -27,9 +27,10 @@ $(VENV)/.setup: $(LOCKS)/run.txt $(LOCKS)/node/package-lock.json pyproject.toml
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/npm ci --silent --no-fund --no-audit --ignore-scripts --prefix $(VENV)
 	@touch $@
 
-$(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt
+$(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt $(LOCKS)/circuitpython.txt
 	@echo "make: installing TensorFlow and the tools of the tests, some minutes"
 	@$(PIP) --require-hashes -r $(LOCKS)/dev.txt
+	@$(PIP) --no-deps --require-hashes -r $(LOCKS)/circuitpython.txt
 	@touch $@
 
 lock: $(VENV)/.setup ## write the versions and hashes of everything that is installed anew (tools/locks)
@@ -40,7 +41,7 @@ emulators: $(VENV)/.setup ## build MicroPython for QEMU's boards and the emulate
 	tools/emulators.sh $(VENV)/emulators $(PARTS)
 
 demo: setup ## classify sounds on the host and in real MicroPython (AUDIO=file for your own)
-	$(BIN)/python tools/demo.py $(AUDIO)
+	@$(BIN)/python tools/demo.py $(if $(AUDIO),"$(AUDIO)")
 
 test: $(VENV)/.setup-dev ## run the whole test suite, runtimes included
 	$(BIN)/python -m pytest $(PYTEST)
@@ -62,8 +63,11 @@ docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning i
 attack: $(VENV)/.setup-dev ## hostile files, recipes, settings, boards and power cuts, in one table (an hour; SHARE=0.1 for a tenth)
 	$(BIN)/python tools/attack.py $(SHARE)
 
-bench: emulators ## measure kernels and models, write BENCHMARKS.md (20 minutes; SEA=published .h5 weights)
+bench: emulators ## measure kernels and models, write BENCHMARKS.md (25 minutes; SEA=published .h5 weights)
 	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)
+
+bench-host: $(VENV)/.setup-dev ## measure classify and embed on this computer, write it into BENCHMARKS.md (5 minutes; SEA=.h5 weights)
+	$(BIN)/python tools/bench_host.py BENCHMARKS.md $(SEA)
 
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tools/bench_listen.py $(CLIPS)

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import bench_cores
+import bench_host
 import bench_report
+import edgel3
 import numpy as np
 
 from l3host import show
@@ -57,6 +60,7 @@ class Subject:
     kernels: tuple[str, ...] = KERNELS
     density: float | None = None
     plan_heap: int | None = None  # bytes of heap for the model's buffers, else what the runtime has
+    heap: int | None = None  # bytes that the runtime has, if not what others have
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,10 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
             title = f"{channels}->{channels}, {bands}x{frames}"
             path = folder / f"layer-{channels}-{bands}-{density}.l3m"
             yield Subject(title, written(layer_graph(channels, bands, frames, density), path), density=density)
-    yield Subject(bench_report.SHIPPED, find("esc10"))
+    yield Subject(bench_cores.SHIPPED, find("esc10"))
+    edge = edgel3.make(folder / "edgel3.l3m")
+    for heap in bench_cores.EDGE_HEAPS:
+        yield Subject(bench_cores.EDGE, edge, ("native",), heap=heap)
     if sea:
         from l3convert import convert
 
@@ -206,10 +213,12 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
 
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
-    windows = 0 if subject.density else 1
+    windows = 0 if subject.density or subject.heap else 1
     job: dict[str, Any] = {"kernel": kernel, "heap_enforced": where.heap_enforced, **(RUNTIMES | CORES)[where.name]}
     if subject.plan_heap:
         job["plan_heap"] = subject.plan_heap
+    if subject.heap:
+        job.update(heap=subject.heap, parts=subject.heap > 1 << 20)
     with job_folder(str(subject.path), samples(subject.path, windows), **job) as (library, folder):
         shutil.copy(runtimes.JOB, library / "measured_job.py")  # "job" is the folder on boards
         shutil.copy(remote.FOLDER / "timed_model.py", library)
@@ -225,13 +234,8 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
 def cases(found: list[Subject]) -> Iterator[tuple[Subject, str, str]]:
     """(subject, runtime, kernel) of each measurement."""
     for runtime in RUNTIMES:
-        yield from ((subject, runtime, kernel) for subject in found for kernel in subject.kernels)
-    for runtime in CORES:
-        for subject in found:
-            if subject.title == bench_report.SHIPPED:
-                yield from ((subject, runtime, kernel) for kernel in subject.kernels)
-            elif subject.title == bench_report.CORE_SHAPE and subject.density:
-                yield subject, runtime, "native"
+        yield from ((subject, runtime, kernel) for subject in found if not subject.heap for kernel in subject.kernels)
+    yield from (run for subject in found for run in bench_cores.runs_on_cores(subject, list(CORES)))
 
 
 def main(output: str, sea: str | None = None) -> None:
@@ -245,7 +249,8 @@ def main(output: str, sea: str | None = None) -> None:
             bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
             results.append(measure(subject, runtime, kernel))
             bar.advance(task)
-    write_bytes(Path(output), bench_report.markdown(results, sea is not None).encode())
+    host = bench_host.kept(Path(output))  # written by another run
+    write_bytes(Path(output), f"{bench_report.markdown(results, sea is not None)}\n{host}".encode())
 
 
 if __name__ == "__main__":

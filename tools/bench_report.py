@@ -1,33 +1,24 @@
-"""BENCHMARKS.md from the results of one run of bench.py: every figure in it comes from there."""
+"""BENCHMARKS.md from the results of one run of bench.py: every figure in it comes from there, but the peers'."""
 
 from __future__ import annotations
 
 import platform
-from pathlib import Path
 
+import bench_cores
 import numpy as np
+from bench_table import kilobytes, short, table
 
-import l3mote
-from l3host.architectures import ARCHITECTURES
-from l3host.emulate.qemu import MACHINES
 from l3host.emulate.rp2040 import HZ
 from l3host.programs import emulators
 
 FLOORS = {"dense": 3.5, "sparse": 4.0}  # estimated cycles a multiply-accumulate on a Cortex-M0+
 CYCLES = "rp2040"
-CORE_DENSITIES = (1.0, 0.5, 0.1, 0.05)
 COLUMNS = {"rp2040": "RP2040, cycles", "qemu": "Cortex-M3, instructions", "unix": "unix port, ns"}
-SHIPPED, CORE_SHAPE = "shipped esc10", "32->32, 32x25"
-CORES_HEAD = f"""\
-## Cores
-
-The shipped model and the layer {CORE_SHAPE} on each core in QEMU: instructions, which a board needs more cycles for. The LX7 is
-emulated without caches, flash and PSRAM, and without the ESP32-S3's vector unit; it is not an ESP32-S3.
-"""
 HEAD = """\
 # Benchmarks
 
-Written by `make bench` in one run; no figure is typed by hand. To repeat it: `make emulators` (Debian, once), then `make bench`.
+Written by `make bench` in one run; no figure is typed by hand, but the peers' on the same cores. To repeat it: `make emulators`
+(Debian, once), then `make bench`.
 
 **What is counted.** RP2040: cycles of real RPI_PICO firmware in an emulator, a cycle model without flash stalls, never a
 measurement of a board. Cortex-M3: instructions in QEMU, not cycles. Unix port: nanoseconds on a PC that does other things too;
@@ -54,23 +45,6 @@ reference. The window is timed without looking at the heap. Reading and Python: 
 its log-mel leave of it, which is the file's chunks, their CRC and the interpreter. Bounded: viper
 runs layers and the shipped model only, for the emulator needs a second for 16 to 36 M cycles.
 """
-
-
-def table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in [columns, ["---"] * len(columns), *rows]]
-    return "\n".join(lines) + "\n"
-
-
-def short(value: float) -> str:
-    """Three digits that mean something: 4.31, 56.2, 306 k, 80.7 M, 1.29 G."""
-    for factor, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if abs(value) >= factor:
-            return f"{value / factor:.3g}{suffix}"
-    return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-
-
-def kilobytes(n: int) -> str:
-    return f"{n / 1000:.1f} kB"
 
 
 def floor(density: float) -> float:
@@ -118,7 +92,7 @@ def part_rows(results: list) -> list[list[str]]:
 def model_rows(results: list, runtime: str) -> list[list[str]]:
     rows = []
     for r in results:
-        if r.subject.density or r.runtime != runtime or r.problem:
+        if r.subject.density or r.subject.heap or r.runtime != runtime or r.problem:
             continue
         layers = sum(layer.cost for layer in r.layers)
         macs = sum(layer.macs for layer in r.layers)
@@ -138,30 +112,6 @@ def model_columns(runtime: str) -> list[str]:
         "model", "kernel", "MACs", "log-mel frame", "per MAC", "layers", "reading and Python", "window",
         *(["seconds at 125 MHz"] if runtime == CYCLES else []), "peak heap", "file read", "bits",
     ]  # fmt: skip
-
-
-def core_rows(results: list) -> list[list[str]]:
-    """A row for each runtime in QEMU: its architecture's module, windows of the shipped model, and a MAC by density."""
-    rows = []
-    for runtime, machine in MACHINES.items():
-        mine = {(r.subject.title, r.subject.density, r.kernel): r for r in results if r.runtime == runtime and not r.problem}
-        native, viper = (mine.get((SHIPPED, None, kernel)) for kernel in ("native", "viper"))
-        if not native or not viper:
-            continue
-        arch = next(name for name, arch in ARCHITECTURES.items() if runtime in arch.runtimes)
-        module = (Path(l3mote.__file__).parent / "kernels" / f"l3native_{arch}.mpy").stat().st_size
-        layers = [r for density in CORE_DENSITIES if (r := mine.get((CORE_SHAPE, density, "native")))]
-        bits = all(r.facts["selftest"] for r in (native, viper, *layers))
-        rows.append([
-            machine.core, f"`{runtime}`", arch, f"{module:,}", *map(short, (native.window, viper.window, native.frame)),
-            *(short(r.layer.per_mac) for r in layers), "equal" if bits else "DIFFERENT",
-        ])  # fmt: skip
-    return rows
-
-
-def core_columns() -> list[str]:
-    shares = [f"a MAC, {'dense' if density == 1 else f'{density:.0%}'}" for density in CORE_DENSITIES]
-    return ["core", "runtime", "module", "its bytes", "window, native", "window, viper", "log-mel frame", *shares, "bits"]
 
 
 def problems(results: list) -> list[str]:
@@ -187,7 +137,7 @@ def markdown(results: list, sea: bool) -> str:
     parts += [table(["shape", "cycles a MAC", "x floor", "cycles an output"], part_rows(results)), MODELS]
     for runtime, unit in COLUMNS.items():
         parts += [f"### {unit}\n", table(model_columns(runtime), model_rows(results, runtime))]
-    parts += [CORES_HEAD, table(core_columns(), core_rows(results))]
+    parts += bench_cores.parts(results)
     failed = problems(results)
     if not sea:
         failed.append("- SEA-64: skipped, its published weights (.h5) are not here")

@@ -12,6 +12,7 @@ import contextlib
 import inspect
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +21,7 @@ from pathlib import Path
 import l3convert
 import l3host
 import l3mote
-from l3host import cli
+from l3host import cli, show
 from l3host.boards import estimates
 from l3host.boards.table import BOARDS, FIRMWARE
 from l3host.cli.inspect import runs
@@ -173,6 +174,7 @@ def made(text: str) -> str:
 
 
 def main() -> int:
+    os.environ["COLUMNS"] = str(show.WIDE)  # of what commands print, in whatever terminal this runs
     check = sys.argv[1:] == ["--check"]
     stale = []
     for page in sorted((ROOT / "docs").rglob("*.md")):

@@ -51,6 +51,7 @@ MAX_WINDOW = 192000
 MAX_FRAMES = 1024
 MAX_TEXT = 65536
 MAX_LABELS = 1024
+NEVER = 2.0  # threshold of a silent label: no score reaches it
 MIN_FLOOR = 1e-18  # its square must not be zero in a board's 32-bit floats
 
 
@@ -70,6 +71,11 @@ def log2(n):
         n >>= 1
         bits += 1
     return bits
+
+
+def silent(label):
+    """Is it a label that is learnt and never reported, as sounds that are none of the others?"""
+    return label[:1] == "_"
 
 
 def finite(x):

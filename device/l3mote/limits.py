@@ -2,6 +2,8 @@
 
 from array import array
 
+from l3mote.format import NEVER, silent
+
 RATE = 16000  # of a microphone, by default: every driver and microphone has it, and it is twice the models' 8,000
 BLOCK = 512  # samples read from a source at once
 MAX_FACTOR = 12
@@ -42,7 +44,10 @@ def kept_rate(rate, wanted):
 
 
 def thresholds(labels, own, settings):
-    """Return a threshold for each label: threshold.LABEL, else threshold, else the model's own. Raises SoundError."""
+    """Return a threshold for each label: threshold.LABEL, else threshold, else the model's own.
+
+    A silent label never starts: its threshold is NEVER. Raises SoundError.
+    """
     values = array("f", own)
     for i in range(len(values)):
         if settings.get("threshold") is not None:
@@ -53,4 +58,7 @@ def thresholds(labels, own, settings):
             if label not in labels:
                 raise SoundError("%s: the model has no label %s; its labels are %s" % (key, label, ", ".join(labels)))
             values[labels.index(label)] = settings[key]
+    for i in range(len(values)):
+        if silent(labels[i]):
+            values[i] = NEVER
     return values

@@ -24,27 +24,21 @@ FIRST = ("event", "label", "t")  # keys in front of the others
 
 def seal(record, last=""):
     """Return the line, without its end, of a record (a dict that is not empty). last: text of a last key."""
-    return _sealed(text(record)[:-1] + last)
+    return sealed(text(record)[:-1] + last)
 
 
-def reseal(line, change):
-    """Return a line sealed again after a function has changed what stands before its checksum."""
-    return _sealed(change(line[:-CRC_BYTES]))
-
-
-def _sealed(body):
+def sealed(body):
+    """Return a line of what stands before its checksum."""
     return body + CRC % crc32(body.encode())
 
 
 def text(record):
     """Return a dict as JSON: keys in order, because MicroPython's dicts have none, and Seconds as they print."""
-    keys = [key for key in FIRST if key in record] + [key for key in sorted(record) if key not in FIRST]
+    keys = sorted(record, key=lambda key: (key not in FIRST, key))
     return "{" + ", ".join(["%s: %s" % (json.dumps(key), _value(record[key])) for key in keys]) + "}"
 
 
 def _value(value):
-    if isinstance(value, dict):
-        return text(value)
     return repr(value) if isinstance(value, Seconds) else json.dumps(value)
 
 

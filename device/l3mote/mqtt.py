@@ -18,7 +18,7 @@ import time
 from binascii import hexlify
 
 from l3mote import ticks
-from l3mote.log import reseal
+from l3mote.log import CRC_BYTES, sealed
 from l3mote.memory import forget
 from l3mote.mqtt_queue import Queue
 from l3mote.utc import Clock
@@ -198,7 +198,9 @@ class Publisher:
 
     def _publish(self, line, ours):
         self.line = line
-        self._ask(lambda: self.client.publish(self.topic, (reseal(line, self.clock.dated) if ours else line).encode()))
+        if ours:
+            line = sealed(self.clock.dated(line[:-CRC_BYTES]))
+        self._ask(lambda: self.client.publish(self.topic, line.encode()))
 
     def _ask(self, step):
         self.asked = ticks.ticks_ms()

@@ -12,6 +12,7 @@ A command that its sender has retained comes again after each connection, and so
 import sys
 
 from l3mote import __version__
+from l3mote.format import silent
 from l3mote.log import text
 from l3mote.mqtt import slug, slugs
 
@@ -55,13 +56,20 @@ def greeting(publisher):
 
 def now(publisher):
     """Yield (topic, payload) of everything that is shown."""
-    for label in publisher.monitor.model.labels:
-        yield publisher.state(label)
+    labels, numbers = publisher.monitor.model.labels, reported(publisher.monitor)
+    for i in numbers:
+        yield publisher.state(labels[i])
     for kind in publisher.newest:
         yield publisher.newest_of(kind)
-    for i in range(len(publisher.monitor.model.labels)):
+    for i in numbers:
         yield threshold(publisher, i)
     yield muted(publisher)
+
+
+def reported(monitor):
+    """Return the numbers of the labels that are reported: all but the silent ones."""
+    labels = monitor.model.labels
+    return [i for i in range(len(labels)) if not silent(labels[i])]
 
 
 def threshold(publisher, i):
@@ -80,7 +88,8 @@ def configs(publisher):
     """Yield (topic, config) of each entity."""
     base, labels = str(publisher.topic, "utf-8"), publisher.monitor.model.labels
     names = slugs(labels)
-    for label, name in zip(labels, names):
+    shown = [(labels[i], names[i]) for i in reported(publisher.monitor)]
+    for label, name in shown:
         found = {"name": label, "state_topic": base + "/state/" + name, "device_class": "sound"}
         yield entity(publisher, "binary_sensor", "label_" + name, found)
     for ident, name, kind, key, is_diagnostic, more in SENSORS:
@@ -91,7 +100,7 @@ def configs(publisher):
         else:
             found["json_attributes_topic"] = base + "/" + kind
         yield entity(publisher, "sensor", ident, found)
-    for label, name in zip(labels, names):
+    for label, name in shown:
         found = {"name": label + " threshold", "min": 0, "max": 1, "step": 0.01, "mode": "box", "entity_category": "config"}
         yield entity(publisher, "number", "threshold_" + name, settable(found, base, "threshold/" + name))
     yield entity(publisher, "switch", "mute", settable({"name": "Mute", "icon": "mdi:ear-hearing-off"}, base, "mute"))
@@ -145,12 +154,13 @@ def obey(publisher, topic, payload):
 
 def numbers(monitor, topic, name):
     """Return the numbers of the labels that a threshold is for: all, where none is named."""
-    names = slugs(monitor.model.labels)
+    names, known = slugs(monitor.model.labels), reported(monitor)
     if not name:
-        return range(len(names))
-    if slug(name) not in names:
-        raise ValueError("set/%s: no such label, but %s" % (topic[:40], ", ".join(names)))
-    return [names.index(slug(name))]
+        return known
+    for i in known:
+        if names[i] == slug(name):
+            return [i]
+    raise ValueError("set/%s: no such label, but %s" % (topic[:40], ", ".join([names[i] for i in known])))
 
 
 def share(topic, payload):

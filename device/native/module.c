@@ -12,6 +12,8 @@
 #if L3_ARMV6M
 #include "armv6m/conv.c"
 #include "armv6m/decode.c"
+#elif L3_ARMV7EM
+#include "armv7em/conv.c"
 #elif L3_LX7
 #include "lx7/conv.c"
 #include "lx7/decode.c"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 
@@ -11,17 +12,33 @@ from l3host.embed import Progress, heard, joined, loaded, told
 from l3host.engines import Engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
+from l3host.reference import listening
+from l3host.sound.audio import opened
+from l3mote.format import silent
+
+
+class Event(TypedDict):
+    """From start to end, in seconds; score: its greatest."""
+
+    label: str
+    start: float
+    end: float
+    score: float
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A recording's scores. Windows begin every `hop` seconds and are `length` seconds long."""
+    """A recording's scores. Windows begin every `hop` seconds and are `length` seconds long.
+
+    events: what the listening app would report, with the file's own thresholds and hop.
+    """
 
     path: str
     labels: list[str]
     scores: np.ndarray  # (windows, labels)
     hop: float
     length: float
+    events: list[Event]
 
     @property
     def mean(self) -> np.ndarray:
@@ -29,8 +46,10 @@ class Labelled:
         return self.scores.mean(axis=0)
 
     @property
-    def label(self) -> str:
-        return self.labels[int(self.mean.argmax())]
+    def label(self) -> str | None:
+        """The best one; None where that is silent: learnt, and never reported."""
+        best = self.labels[int(self.mean.argmax())]
+        return None if silent(best) else best
 
     def windows(self) -> Iterator[tuple[float, float, str, float]]:
         """Of each window: where it begins and ends, in seconds, its best label and that one's score."""
@@ -38,12 +57,21 @@ class Labelled:
             best = int(row.argmax())
             yield i * self.hop, i * self.hop + self.length, self.labels[best], float(row[best])
 
+    def by_label(self, row: np.ndarray) -> dict[str, float]:
+        """Scores of the labels that are reported."""
+        return {label: float(p) for label, p in zip(self.labels, row, strict=True) if not silent(label)}
+
     def to_json(self) -> dict:
         return {
             "file": self.path,
             "label": self.label,
-            "scores": {label: float(p) for label, p in zip(self.labels, self.mean, strict=True)},
+            "scores": self.by_label(self.mean),
             "windows": len(self.scores),
+            "timeline": [
+                {"start": i * self.hop, "end": i * self.hop + self.length, "scores": self.by_label(row)}
+                for i, row in enumerate(self.scores)
+            ],
+            "events": self.events,
         }
 
 
@@ -71,4 +99,33 @@ class Classify:
 
 def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:
     fe = graph.frontend
-    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate)
+    found = events(graph, scores[: whole_windows(path, graph)])
+    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, found)
+
+
+def whole_windows(path: str, graph: Graph) -> int | None:
+    """How many windows of a recording lie within it, as the app hears them; None where its header does not say how long it is."""
+    fe = graph.frontend
+    with opened(path) as about:
+        frames, rate = about.frames, about.samplerate
+    if not frames:
+        return None
+    samples = frames * fe.sample_rate // rate
+    return max(1, 1 + (samples - fe.window) // fe.hop)
+
+
+def events(graph: Graph, scores: np.ndarray) -> list[Event]:
+    """Events of a recording's scores (windows, labels): the reference's starts, each with its end."""
+    fe = graph.frontend
+    rules = listening.rules_of(graph, {}, fe.sample_rate)
+    heard = scores[:: max(1, rules.hop // fe.hop)]  # the app's own hop may be longer
+    found: list[Event] = []
+    going: dict[str, Event] = {}
+    for event in listening.events(graph.labels, fe.sample_rate, rules, heard, np.zeros(len(heard))):
+        label, t, score = event["label"], event["t"], event["score"]
+        if event["event"] == "start":
+            going[label] = {"label": label, "start": t, "end": t, "score": score}
+            found.append(going[label])
+        else:
+            going[label].update({"end": t, "score": score})
+    return found

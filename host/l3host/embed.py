@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from math import inf
 from numbers import Real
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
 from l3host import npz
 from l3host.engines import Answers, Engine, engine_for, numpy_engine
@@ -23,6 +21,7 @@ from l3host.graph.network import Graph
 from l3host.l3m.load import find, load_graph
 from l3host.sound import audio
 from l3host.sound.windows import cut, heard_windows
+from l3host.threads import cores, one_blas_thread
 from l3mote.format import Frontend
 
 BATCH_BYTES = 8_000_000  # im2col columns of one batch stay near the processor's cache
@@ -38,19 +37,13 @@ def batch_size(graph: Graph) -> int:
     return max(1, int(BATCH_BYTES // (4 * largest)))
 
 
-@cache
-def blas() -> ThreadpoolController:
-    return ThreadpoolController()
-
-
 def answers(engine: Engine, batches: Iterable[np.ndarray], threads: int | None = None) -> Iterator[Answers]:
     """What the engine answers to batches of windows, in their order, while the next ones are decoded.
 
-    threads: batches at a time, each with one BLAS thread (default: one a core): several threads in one matrix product wait for
-    each other on a busy machine. No more batches are in memory than twice as many.
+    threads: batches at a time, each with one BLAS thread (default: one a core). No more batches are in memory than twice as many.
     """
-    threads = threads or os.cpu_count() or 1
-    with blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
+    threads = threads or cores()
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         due: deque = deque()
         for batch in batches:
             due.append(pool.submit(engine, batch))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+WIDE = 120  # columns of a file or a pipe, which has no width of its own
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
 
 
@@ -24,7 +25,12 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  #
 def out() -> Console:
     from l3host.console import Clean
 
-    return Clean(width=max(120, shutil.get_terminal_size().columns), **PLAIN)  # narrower, tables lose digits
+    return Clean(width=shutil.get_terminal_size((WIDE, 24)).columns, **PLAIN)
+
+
+def is_wide() -> bool:
+    """Return whether a table may have all its columns; at 80 it has those that matter most."""
+    return out().width >= WIDE
 
 
 @cache

@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import Any, NamedTuple, Protocol
 
 from l3host.errors import L3Error
+from l3host.threads import cores
 
 FEW = 4  # files a process: for fewer, starting processes takes longer than they save
 Progress = Callable[[int], None]  # called with windows done
@@ -52,7 +53,7 @@ def outcome(task: Callable, item: Any, progress: Progress | None = None) -> Outc
 
 def jobs_for(files: int, wanted: int | None) -> int:
     """Processes for so many files: those wanted, else one a core, as long as there are FEW files for each."""
-    return wanted or min(os.cpu_count() or 1, max(1, files // FEW))
+    return wanted or min(cores(), max(1, files // FEW))
 
 
 def each(task: Callable, items: Sequence, jobs: int, progress: Progress) -> Iterator[Outcome]:

@@ -397,6 +397,7 @@ def test_a_firmware_whose_emitter_is_wrong_is_named():
 REFUSED = {
     "no kernel": (RV64, "RV64 board.*: it has no ulab, and no native module of ours fits it; .*--app none"),
     "little heap": (replace(PICO, heap=60_000), r"needs \d+ bytes of heap, 60000 are free \(\d+ are missing\)"),
+    "little heap of an S3": (replace(ESP32_S3, heap=60_000), r"60000 are free .*, or use a board with PSRAM$"),
 }
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 
 import bench
+import bench_cores
 import bench_report
 import numpy as np
 import pytest
@@ -96,3 +97,19 @@ def test_pruning_keeps_the_largest_weights(subject):
     assert all((new == np.where(old >= least, old, 0)).all() for old, new in zip(before, after, strict=True))
     each = [np.count_nonzero(conv.kernel) for conv in bench.pruned(graph, 0.9, False).convs]
     assert each == [2, 4, 2]
+
+
+def test_a_network_in_two_heaps_has_a_row_each(subject, results):
+    """EdgeL3's part of the page, from the small layer's figures: planes by hand, seconds in the chip's RAM and in PSRAM."""
+    found = []
+    for heap in bench_cores.EDGE_HEAPS:
+        edge = dataclasses.replace(subject, title=bench_cores.EDGE, density=None, heap=heap)
+        found.append(dataclasses.replace(results[0], subject=edge, window=240e6))
+    rows = bench_cores.edge_rows(found)
+    assert [row[0] for row in rows] == ["8192 kB", "512 kB"]
+    assert [row[3] for row in rows] == ["240 M", "240 M"] and {row[6] for row in rows} == {"1"} and rows[0][-1] == "equal"
+
+
+def test_edgel3_runs_on_the_lx7_alone(subject):
+    edge = dataclasses.replace(subject, title=bench_cores.EDGE, density=None, kernels=("native",), heap=1 << 20)
+    assert list(bench.cases([edge])) == [(edge, "lx7", "native")]

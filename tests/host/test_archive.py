@@ -323,6 +323,18 @@ def counted(function, calls):
     return call
 
 
+def test_a_folder_that_goes_while_it_is_walked_fails(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.wav").touch()
+    walked = walk([str(tmp_path)], tmp_path / "store")
+    first = next(walked)
+    other = tmp_path / ("b" if Path(first.path).parent.name == "a" else "a")
+    (other / "x.wav").unlink()
+    other.rmdir()
+    assert list(walked) == [Found(str(other), failed="cannot read the folder: No such file or directory")]
+
+
 def test_a_folder_is_walked_without_a_look_at_each_file(tmp_path, monkeypatch):
     for i in range(100):
         (tmp_path / f"{i}.wav").touch()

@@ -19,6 +19,7 @@ from l3host.cli.arguments import byte_count
 from l3host.emulate import runtimes
 from l3host.graph.network import Conv, Dense, Graph, frontend
 from l3host.l3m import writer
+from l3host.reference import listening
 
 LABELS = ["rain", "dog", "clock"]
 COMMANDS = {cli.name_of(command): command for command in cli.COMMANDS}
@@ -111,7 +112,7 @@ def test_the_example_is_a_valid_command(command):
 def test_help_lists_every_command(l3mote):
     status, out, _ = l3mote("--help")
     assert status == 0
-    listed = re.findall(r"^    ([a-z-]+)(?= |$)", out.partition("options:")[0], re.MULTILINE)
+    listed = re.findall(r"^  ([a-z-]+) +[A-Z]", out.partition("options:")[2], re.MULTILINE)
     assert listed == list(COMMANDS)
 
 
@@ -163,12 +164,38 @@ def test_classify_json(results):
     rows = results("classify", "tiny.l3m", "noise.wav", "quiet.wav", "noise.wav")
     assert [row["file"] for row in rows] == ["noise.wav", "quiet.wav", "noise.wav"]
     for row in rows:
-        assert list(row) == ["file", "label", "scores", "windows"]
+        assert list(row) == ["file", "label", "scores", "windows", "timeline", "events"]
         assert list(row["scores"]) == LABELS
         assert sum(row["scores"].values()) == pytest.approx(1)
         assert row["label"] == max(LABELS, key=row["scores"].get)
     assert [row["windows"] for row in rows] == [3, 1, 3]
     assert rows[0] == rows[2]
+    assert [(window["start"], window["end"]) for window in rows[0]["timeline"]] == [(0, 1), (0.5, 1.5), (1, 2)]
+    for label in LABELS:
+        assert np.mean([w["scores"][label] for w in rows[0]["timeline"]]) == pytest.approx(rows[0]["scores"][label], abs=1e-6)
+
+
+def test_events_of_classify_are_those_of_the_listening_app(results):
+    """Pairs of the reference's starts and ends, at thresholds that only some windows reach; silent labels give none."""
+    graph = small([*LABELS[:2], "_other"])
+    rng = np.random.default_rng(3)
+    quiet_then_loud = np.concatenate([0.001 * rng.standard_normal(16000), 0.3 * rng.standard_normal(24000)])
+    soundfile.write("mixed.wav", quiet_then_loud, 8000, subtype="PCM_16")
+    Path("some.l3m").write_bytes(writer.to_bytes(graph))
+    (row,) = results("classify", "some.l3m", "mixed.wav")
+    graph.thresholds = [float(np.mean(sorted(w["scores"][label] for w in row["timeline"])[3:5])) for label in LABELS[:2]] + [0.0]
+    Path("some.l3m").write_bytes(writer.to_bytes(graph))
+    (row,) = results("classify", "some.l3m", "mixed.wav")
+    pcm = soundfile.read("mixed.wav", dtype="int16")[0]
+    graph.thresholds[2] = 2.0
+    expected = listening.listen(graph, pcm, 8000)
+    starts = [(e["label"], e["t"]) for e in expected if e["event"] == "start"]
+    ends = [(e["label"], e["t"], e["score"]) for e in expected if e["event"] == "end"]
+    assert starts and [(e["label"], e["start"]) for e in row["events"]] == starts
+    found = sorted((e["label"], e["end"]) for e in row["events"])
+    assert found == sorted(end[:2] for end in ends)
+    assert sorted(e["score"] for e in row["events"]) == pytest.approx(sorted(end[2] for end in ends), abs=1e-4)
+    assert list(row["scores"]) == LABELS[:2] and {e["label"] for e in row["events"]} <= set(LABELS[:2])
 
 
 def test_classify_for_people(l3mote):

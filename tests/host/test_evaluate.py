@@ -272,7 +272,7 @@ def test_another_model_other_clips_and_another_hop_are_computed_anew(tones):
     embeddings.of_model("small.l3m", datasets.load(tones), "runs", hop=0.25)
     Path("other.l3m").write_bytes(data(small(seed=1)))
     embeddings.of_model("other.l3m", datasets.load(tones), "runs")
-    Path(tones, "low", "7.wav").write_bytes(Path(tones, "high", "3.wav").read_bytes())  # of the same fold
+    Path(tones, "low", "7.wav").write_bytes(Path(tones, "low", "3.wav").read_bytes())  # of the same fold
     embeddings.of_model("small.l3m", datasets.load(tones), "runs")
     assert len(list(Path("runs").iterdir())) == 4
 
@@ -337,6 +337,8 @@ def test_command_refuses_bad_clips_or_skips_and_lists_them(tones, capsys):
 
 def test_no_scikit_learn_is_one_clear_error(tones):
     code = "import sys; sys.modules['sklearn'] = None; from l3host import cli; sys.exit(cli.main(sys.argv[1:]))"
-    done = subprocess.run([sys.executable, "-c", code, "evaluate", "small.l3m", tones], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", "small.l3m", tones, "--probe", "mlp"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "l3mote: evaluation needs scikit-learn: pip install 'l3mote[evaluate]'\n"

@@ -60,6 +60,20 @@ def test_an_emptied_filter_is_bounded_by_its_bias_alone():
     assert fixed_point.filter_shift(np.zeros(9), 1.0, 2**15, 10) == 20  # bias 2^30 and rounding 2^29 stay below 2^31
 
 
+def test_a_filter_gets_the_largest_shift_that_fits():
+    """By trying all from above."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        w = rng.normal(0, 10 ** rng.uniform(-6, 2), rng.integers(1, 600)) * (rng.random() < rng.random())
+        bias, limit, exponent = rng.normal() * 10 ** rng.uniform(-5, 2), 2 ** int(rng.integers(8, 16)), int(rng.integers(-5, 12))
+
+        def fits(shift, w=w, bias=bias, limit=limit, exponent=exponent):
+            whole, offset = np.floor(w * 2.0**shift + 0.5), np.floor(bias * 2.0 ** (shift + exponent) + 0.5)
+            return np.abs(whole).max() < 2**15 and limit * np.abs(whole).sum() + abs(offset) + 2**29 < INT32
+
+        assert fixed_point.filter_shift(w, bias, limit, exponent) == next(shift for shift in range(30, -31, -1) if fits(shift))
+
+
 @pytest.mark.parametrize("name", FRONTENDS)
 def test_every_value_of_the_front_end_fits_32_bits(name):
     fe = frontend(name)

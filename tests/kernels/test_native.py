@@ -24,6 +24,7 @@ from l3host.sound import synth
 from l3host.sound.audio import to_pcm
 from l3host.sound.resampling import resample
 from l3mote import plan
+from l3mote.kernels import parts
 from l3mote.reader import Reader
 
 TESTS = ROOT / "tests" / "native"
@@ -31,12 +32,12 @@ PACKAGE = ROOT / "device"
 MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
 
 
-def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None):
-    """What integer_window.py computes, in tiles of `width` if given."""
+def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None, near=None):
+    """What integer_window.py computes, in tiles of `width` and in parts of `near` bytes if given."""
     folder.mkdir()
     (folder / "model.l3m").write_bytes(to_bytes(graph, encoding))
     pcm.astype("<i2").tofile(folder / "audio.pcm")
-    (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap, "width": width}))
+    (folder / "job.json").write_text(json.dumps({"kernel": kernel, "heap": heap, "width": width, "near": near}))
     done = runtimes.execute(runtime_of("unix"), SCRIPT, package, folder)
     assert done.returncode == 0, done.stderr + done.stdout
     if width is not None:
@@ -65,6 +66,21 @@ def test_random_layers_at_once_and_with_signed_activations(shape, tmp_path):
     expected = in_device_order(graph, run)
     for kernel in ("native", "viper"):
         assert (integers(graph, pcm[0], kernel, tmp_path / kernel) == expected).all(), kernel
+
+
+@pytest.mark.parametrize("shape", ["odd widths", "sparse", "half", "dense", "pool of three", "odd widths pooled once"])
+def test_strips_in_parts_of_a_cache_give_the_same_bits(shape, tmp_path, monkeypatch):
+    """As on an ESP32 with PSRAM, of a cache that no plane fits into; in the least heap, strips begin within groups of the pool."""
+    graph, near = graph_of(shape), 500
+    monkeypatch.setattr(parts, "NEAR", near)
+    monkeypatch.setattr(parts, "LEAST", 1)
+    convs = Reader(BytesIO(to_bytes(graph))).layers[: len(graph.convs)]
+    strips = [(layer, plan.used_rows(layer), plan.used_cols(layer)) for layer in convs]
+    assert any(parts.size(conv.inputs, *strip, conv.pool_rows, conv.pool_cols) != tuple(strip) for conv, *strip in strips)
+    pcm = noise(graph.frontend, 1)
+    expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm))
+    for heap in (None, smallest_heaps(graph)[0][1]):
+        assert (integers(graph, pcm[0], "native", tmp_path / str(heap), heap, near=near) == expected).all(), heap
 
 
 @pytest.mark.parametrize("rotation", range(len(LOSSLESS)))
@@ -203,6 +219,7 @@ for sys.implementation._machine in ("LOLIN_S2_MINI with ESP32-S2FN4R2", "Generic
     [
         ("gcc", "package gcc", "portable", ""),
         ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus"),
+        ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv7em", "-mthumb -mcpu=cortex-m4"),
         (str(emulators() / "xtensa" / "bin" / "xtensa-esp32-elf-gcc"), "make emulators PARTS=xtensa", "lx7", ""),
     ],
 )

@@ -8,6 +8,7 @@ import sys
 from array import array
 
 from l3mote import Model, plan
+from l3mote.kernels import parts
 
 
 def work(folder):
@@ -15,6 +16,11 @@ def work(folder):
         job = json.load(f)
     if job.get("width"):
         plan.tile_widths = lambda layer: (job["width"],)
+    if job.get("near"):
+        from l3mote.kernels import native
+
+        native.Kernel.parts = staticmethod(parts.parts)
+        parts.NEAR, parts.LEAST = job["near"], 1
     model = Model(folder + "/model.l3m", heap=job["heap"], kernel=job["kernel"])
     with open(folder + "/audio.pcm", "rb") as f:
         f.readinto(model.pcm)

@@ -134,7 +134,7 @@ def test_a_recipe_that_is_not_there(tmp_path):
 def test_the_command_refuses_data_that_nothing_uses(load, tmp_path, capsys):
     load(SHAPE)
     assert cli.main(["compress", str(tmp_path / "my.toml"), "--data", "street=.."]) == 1
-    assert capsys.readouterr().err == "l3mote: --data street: no recipe uses it; used are video, weights\n"
+    assert capsys.readouterr().err == "l3mote: --data street: no recipe uses it; used are teacher, video, weights\n"
     with pytest.raises(SystemExit):
         cli.main(["compress", "my", "--data", "street"])
     assert "'street' is not NAME=PATH" in capsys.readouterr().err
@@ -151,7 +151,8 @@ def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
     assert text.startswith("# ")
     (tmp_path / "weights.h5").write_bytes(b"")
     names = {"weights": str(tmp_path / "weights.h5"), "audio": str(tmp_path), "esc50": str(tmp_path), "videos": str(tmp_path)}
-    names["video"] = names["weights"]
+    names["video"] = names["teacher"] = names["weights"]
+    names["free"] = str(tmp_path)
     found = recipes.load(name, names)
     for need in found.needs():
         assert f"--data {need}=" in text
@@ -159,7 +160,8 @@ def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
 
 
 def test_every_row_of_the_tables_is_shipped():
-    data = dict.fromkeys(("audio", "esc50", "videos"), ".") | {"weights": __file__, "video": __file__}
+    data = dict.fromkeys(("audio", "esc50", "videos", "free"), ".")
+    data |= dict.fromkeys(("weights", "video", "teacher"), __file__)
     rows = {path.stem: recipes.load(path.stem, data).paper for path in recipes.SHIPPED.glob("*.toml")}
     wanted = {f"II {p}" for p in plans.TABLE_II} | {f"III {p}" for p in plans.TABLE_III} | {f"IV {p}" for p in plans.TABLE_IV}
     assert wanted | {f"SEA {i}" for i in range(4)} <= set(rows.values())
@@ -175,3 +177,33 @@ def test_paper_figures_agree_with_each_other():
 
 def test_each_method_of_recovery_has_its_settings_and_its_step():
     assert set(recover_stage.METHODS) == set(recipes.METHODS)
+
+
+# -- teachers
+
+TAUGHT = SHAPE + '[teacher]\nfile = "teacher.h5"\n[[recover]]\nmethod = "kd"\ndata = "street"\nother = "street"\nsoft = 0.3\n'
+
+
+def test_a_recipe_with_a_teacher(load, tmp_path):
+    found = load(TAUGHT, street="../sounds")
+    assert found.teacher.file == str(tmp_path / "teacher.h5") and found.needs() == ["street"]
+    assert found.recover[0].settings == settings.Taught(soft=0.3) and found.recover[0].other == "street"
+    assert found.to_json()["teacher"] == {}
+    alone = load(TAUGHT.replace('"kd"', '"sea"').replace('other = "street"\n', ""), street="../sounds")
+    assert alone.recover[0].settings == settings.Taught(soft=0.3)
+
+
+@pytest.mark.parametrize(
+    "before, after, message",
+    [
+        ('"teacher.h5"', '"none.toml"', r"\[teacher\]: no such file: .*none.toml; --data teacher=PATH says where none.toml is"),
+        ('"kd"', '"labels"\nepochs = 1', "unknown key 'soft'"),
+        ('"kd"', '"sea"', "other sounds are for .* by kd with a .teacher."),
+        ('[teacher]\nfile = "teacher.h5"\n', "", "unknown key 'soft'"),
+        (TAUGHT[TAUGHT.index("[[") :], "", "nothing learns from the .teacher.: give a .* by kd or sea"),
+    ],
+)
+def test_what_is_wrong_with_a_recipe_with_a_teacher(load, before, after, message):
+    assert before in TAUGHT
+    with pytest.raises(L3Error, match=message):
+        load(TAUGHT.replace(before, after), street="../sounds")

@@ -13,6 +13,12 @@ from timed_model import TimedModel
 
 
 def work(folder):
+    with open(folder + "/job.json") as f:
+        if json.load(f).get("parts"):  # as on a board with PSRAM
+            from l3mote.kernels.native import Kernel
+            from l3mote.kernels.parts import parts
+
+            Kernel.parts = staticmethod(parts)
     models = []
 
     def make(*args, **options):

@@ -4,6 +4,7 @@ C source, and how the modules were built: device/native/. The parameters packed 
 its include/l3native.h; C checks each of them against the buffers and raises ValueError.
 """
 
+import gc
 import struct
 import sys
 from array import array
@@ -84,8 +85,14 @@ def workspace(plan):
 
 
 class Kernel(Integer):
+    parts = None  # of a strip that are computed one after the other
+
     def __init__(self, plan, reader):
         super().__init__(plan, reader)
+        if sys.platform == "esp32" and gc.mem_free() > 1 << 20:  # all of its heap is PSRAM then
+            from l3mote.kernels.parts import parts
+
+            self.parts = parts
         self.shifts = self.fixed.shifts
         self.constants = {}
         for layer in reader.layers:
@@ -123,16 +130,26 @@ class Kernel(Integer):
 
     def conv(self, chunk, buffer, src, dst, first, stop):
         """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
+        layer, p = chunk.layer, self.p
         if chunk.first == 0:  # what all chunks of a strip share
-            layer = chunk.layer
-            at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+            at = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
             self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
             self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[layer.name]
             pack_into(
                 "<11i", self.p, 4 * _CONV_PITCH, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
                 layer.pool_rows, dst.step, first % layer.pool_rows, dst.cols,
             )  # fmt: skip
-        self._run(chunk, buffer, src.data, dst.data, self.to + chunk.first * dst.size)
+        to = self.to + chunk.first * dst.size
+        if not self.parts:
+            return self._run(chunk, buffer, src.data, dst.data, to)
+        pool = layer.pool_rows
+        for row, end, column, right in self.parts(src.channels, first, stop, dst.cols * dst.step, pool, dst.step):
+            p[_CONV_FIRST] = self.at + (row - first) * src.pitch + column
+            p[_CONV_ROWS] = end - row
+            p[_CONV_COLUMNS] = right - column
+            p[_CONV_WITHIN] = row % pool
+            p[_CONV_OUT_COLUMNS] = (right - column) // dst.step
+            self._run(chunk, buffer, src.data, dst.data, to + (row // pool - first // pool) * dst.pitch + column // dst.step)
 
     def dense(self, chunk, buffer, x, y):
         """Compute the chunk's outputs of a dense layer, as integers."""

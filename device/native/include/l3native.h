@@ -24,6 +24,9 @@
 #ifdef __ARM_ARCH_6M__
 #define L3_ARMV6M 1
 #include "../armv6m/arch.h"
+#elif defined(__ARM_FEATURE_DSP)
+#define L3_ARMV7EM 1
+#include "../armv7em/arch.h"
 #elif defined(__XTENSA__)
 #define L3_LX7 1
 #include "../lx7/arch.h"

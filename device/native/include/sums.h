@@ -1,15 +1,11 @@
-// The inner loops in C: sums of a filter's products. Inlined, so that each caller gets a copy for its constants. armv6m/sums.S has
-// them in assembly, but for narrow planes.
+// The inner loops in C: sums of a filter's products. Inlined, so that each caller gets a copy for its constants. Folders of
+// architectures have them in assembly, but for narrow planes.
 //
 // Sums are uint32_t: a calibrated file cannot overflow them, a hostile one wraps around without undefined behaviour.
 #ifndef L3_SUMS_H
 #define L3_SUMS_H
 
 #include "l3native.h"
-
-#ifdef __ARM_FEATURE_DSP
-#include <arm_acle.h>
-#endif
 
 // A sum as an activation.
 ALWAYS_INLINE int32_t requantise(int32_t sum, int shift, int32_t least, int32_t most) {
@@ -28,51 +24,6 @@ ALWAYS_INLINE uint32_t pixel(const uint16_t *x, int i, bool is_signed) {
     return is_signed ? (uint32_t)(int16_t)x[i] : x[i];
 }
 
-#ifdef __ARM_FEATURE_DSP
-// Cortex-M4, M7 and M33: one load for two pixels, one multiplication for two products. Both are int16, signed or not: what a ReLU
-// made is at most 32767. SMLAD adds its two products modulo 2^32, so nothing can overflow that the sum itself does not.
-typedef int32_t __attribute__((may_alias, aligned(2))) pixels_t;
-
-ALWAYS_INLINE int32_t pixels(const uint16_t *x, int i) {
-    return *(const pixels_t *)(const void *)(x + i);
-}
-
-ALWAYS_INLINE void list8(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
-    (void)is_signed;
-    int32_t a = (int32_t)bias, b = a, c = a, d = a, e = a, f = a, g = a, h = a;
-    while (list != end) {
-        x = forward(x, list[0]);
-        int32_t w = list[1], p = pixels(x, 0), q = pixels(x, 2);
-        list += 2;
-        a = __smlabb(p, w, a), b = __smlatb(p, w, b);
-        p = pixels(x, 4);
-        c = __smlabb(q, w, c), d = __smlatb(q, w, d);
-        q = pixels(x, 6);
-        e = __smlabb(p, w, e), f = __smlatb(p, w, f);
-        g = __smlabb(q, w, g), h = __smlatb(q, w, h);
-    }
-    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d, sums[4] = e, sums[5] = f, sums[6] = g, sums[7] = h;
-}
-
-// Row entries: three weights of one kernel row, byte delta from the row before. Three loads and eight multiplications serve twelve
-// products.
-ALWAYS_INLINE void rows4(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
-    (void)is_signed;
-    int32_t a = (int32_t)bias, b = a, c = a, d = a;
-    while (list != end) {
-        int32_t u = list[0], v = list[1], w = list[2];
-        int32_t uv = (u & 0xFFFF) | (int32_t)((uint32_t)v << 16), vw = (v & 0xFFFF) | (int32_t)((uint32_t)w << 16);
-        x = forward(x, list[3]);
-        list += 4;
-        int32_t p = pixels(x, 0), q = pixels(x, 2), r = pixels(x, 4);
-        a = __smlabb(q, w, __smlad(p, uv, a));
-        b = __smlatb(p, u, __smlad(q, vw, b));
-        c = __smlabb(r, w, __smlad(q, uv, c));
-        d = __smlatb(q, u, __smlad(r, vw, d));
-    }
-    sums[0] = a, sums[1] = b, sums[2] = c, sums[3] = d;
-}
-#else
 // List entries: byte delta from the tap before, weight.
 ALWAYS_INLINE void list8(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
     uint32_t a = bias, b = bias, c = bias, d = bias, e = bias, f = bias, g = bias, h = bias;
@@ -113,7 +64,6 @@ ALWAYS_INLINE void rows4(const uint16_t *x, const int32_t *list, const int32_t *
     }
     sums[0] = (int32_t)a, sums[1] = (int32_t)b, sums[2] = (int32_t)c, sums[3] = (int32_t)d;
 }
-#endif
 
 ALWAYS_INLINE void list4(const uint16_t *x, const int32_t *list, const int32_t *end, int32_t *sums, uint32_t bias, bool is_signed) {
     uint32_t a = bias, b = bias, c = bias, d = bias;

@@ -69,12 +69,12 @@ class Work:
                 windows, values = self.task.run(path, part.add)
             except Exception as e:  # of a fault of ours, too: the next file may be well
                 part.drop()
-                return failed(path, in_words(e), self.task)
+                return not_done(path, FAILED, in_words(e), self.task)
         part.end()
         notes = "; ".join(str(w.message).removeprefix(f"{path}: ") for w in caught if w.category is UserWarning)
         return [path, DONE, notes, f"{seconds:.3f}", windows, "", *values]
 
 
-def failed(path: str, why: str, task: EmbedTask | ClassifyTask) -> list:
-    """The line of a file that failed."""
-    return [path, FAILED, why.removeprefix(f"{path}: "), "", "", "", *("" for _ in task.columns())]
+def not_done(path: str, state: str, why: str, task: EmbedTask | ClassifyTask) -> list:
+    """The line of a file that failed or is skipped."""
+    return [path, state, why.removeprefix(f"{path}: "), "", "", "", *("" for _ in task.columns())]

@@ -13,8 +13,8 @@ from itertools import islice
 from pathlib import Path
 
 from l3host import __version__
-from l3host.archive.batch import Batch, Done, Work, failed
-from l3host.archive.ledger import DONE, SKIPPED, Ledger
+from l3host.archive.batch import Batch, Done, Work, not_done
+from l3host.archive.ledger import DONE, FAILED, SKIPPED, Ledger
 from l3host.archive.tasks import ClassifyTask, EmbedTask
 from l3host.archive.walk import roots, walk
 from l3host.l3m.load import find
@@ -72,20 +72,21 @@ class Todo:
         self.new = self._new(paths)
 
     def _new(self, paths: Sequence[str]) -> Iterator[str]:
-        skipped = []
+        rows = []
         for found in walk(paths, self.store.folder.resolve()):
             if found.path in self.store.ledger.known:
                 continue
-            if not found.skipped:
-                yield found.path
+            if found.skipped or found.failed:
+                rows.append(
+                    not_done(found.path, SKIPPED if found.skipped else FAILED, found.skipped or found.failed, self.store.task)
+                )
             else:
-                blank = [""] * (3 + len(self.store.task.columns()))
-                skipped.append([found.path, SKIPPED, found.skipped, *blank])
-            if len(skipped) == FILES:
-                self._note(skipped)
-                skipped = []
-        if skipped:
-            self._note(skipped)
+                yield found.path
+            if len(rows) == FILES:
+                self._note(rows)
+                rows = []
+        if rows:
+            self._note(rows)
 
     def _note(self, rows: list[list]) -> None:
         self.store.ledger.add(rows)
@@ -107,7 +108,7 @@ def archive(store: Store, paths: Sequence[str], pool: Pool, on_rows: OnRows) -> 
     todo = Todo(store, roots(paths), on_rows)
 
     def ended(batch: Batch) -> Done:
-        return Done([failed(batch.paths[0], str(killed(batch.paths[0])), store.task)], None, ())
+        return Done([not_done(batch.paths[0], FAILED, str(killed(batch.paths[0])), store.task)], None, ())
 
     def halves(batch: Batch) -> list[Batch]:
         middle = len(batch.paths) // 2

@@ -14,10 +14,11 @@ SOUNDS = (*AUDIO_SUFFIXES, *UNREAD_SUFFIXES, ".au", ".snd", ".w64", ".rf64", ".a
 
 
 class Found(NamedTuple):
-    """A file, and why it is left out, or ''. Its path is absolute."""
+    """A file or a folder by its absolute path; why it is not taken, or why it cannot be read."""
 
     path: str
     skipped: str = ""
+    failed: str = ""
 
 
 def roots(paths: Sequence[str]) -> list[str]:
@@ -37,7 +38,7 @@ def roots(paths: Sequence[str]) -> list[str]:
 def walk(paths: Sequence[str], leave_out: Path) -> Iterator[Found]:
     """Every file of roots(paths), however deep; links to folders and hidden names are not followed. leave_out: a folder.
 
-    A folder that cannot be read is found as skipped.
+    A folder that cannot be read is found as failed.
     """
     folders = [path for path in paths if os.path.isdir(path)]
     yield from (Found(path) for path in paths if not os.path.isdir(path))
@@ -56,4 +57,4 @@ def walk(paths: Sequence[str], leave_out: Path) -> Iterator[Found]:
                     else:
                         yield Found(entry.path, "not the name of a sound")
         except OSError as e:
-            yield Found(folder, f"cannot read the folder: {e.strerror}")
+            yield Found(folder, failed=f"cannot read the folder: {e.strerror}")

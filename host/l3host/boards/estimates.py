@@ -9,6 +9,7 @@ from typing import NotRequired, TypedDict
 import l3mote
 from l3host.boards import energy
 from l3host.boards.table import BOARDS, FIRMWARE
+from l3host.boards.traffic import macs_in_lists, moved
 from l3mote.format import CONV
 from l3mote.kernels import FIXED, first_that_fits, integer, preferred, python, ulab
 from l3mote.memory import HeapError
@@ -30,12 +31,12 @@ MQTT_BYTES = 24_000  # of which 15,000 stay once a connection has begun
 STOCK = "MicroPython"
 
 # (cycles a multiply-accumulate, cycles a frame of 1,024 samples of the front-end, basis), of a board or of its core in the table
-_COUNTED = "instructions of the shipped model counted on {} in QEMU, one a cycle assumed: no caches, flash or PSRAM"
+_COUNTED = "instructions of the shipped model and of a pruned layer counted on {} in QEMU, one a cycle assumed: no caches or flash"
 _M33, _RV32, _LX7 = (_COUNTED.format(core) for core in ("a Cortex-M33", "a RISC-V core", "an emulated LX7"))
 COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "native": {
         "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        "m33": (2.42, 156_000, _M33),
+        "m33": (1.56, 155_000, _M33),
         "rv32": (3.73, 184_000, _RV32),
         "lx7": (2.38, 183_000, _LX7),
     },
@@ -52,6 +53,9 @@ COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     },
     "python": {None: (5_000, 100_000_000, "guess: interpreted, 270 ns a MAC on a PC")},
 }
+
+# The same of a multiply-accumulate whose weight stands in a list: the layer 32->32, 32x25 at 10 % of BENCHMARKS.md.
+IN_LISTS = {"rp2040": 5.2, "m33": 2.45, "rv32": 4.23, "lx7": 4.03}
 
 
 class Buffer(TypedDict):
@@ -73,6 +77,8 @@ class Fit(TypedDict):
     tiles: NotRequired[int]
     passes: NotRequired[int]
     macs: NotRequired[int]
+    macs_in_lists: NotRequired[int]  # of them, those of pruned layers
+    plane_bytes_moved: NotRequired[int]  # between memory and cache, which costs time where the heap is outside the chip
 
 
 class Estimate(TypedDict):
@@ -93,12 +99,13 @@ class OnBoard(Fit):
     per_day_estimate: NotRequired[energy.PerDay]
 
 
-def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader) -> tuple[float, str]:
+def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader, in_lists: int = 0) -> tuple[float, str]:
     """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
     table = COSTS[kernel]
     per_mac, per_frame, basis = table.get(board) or table.get(BOARDS[board].core) or table[None]
     fe = reader.frontend
-    cycles = macs * per_mac + fe.frames * per_frame * fe.n_fft / 1024
+    per_listed = IN_LISTS.get(board, IN_LISTS.get(BOARDS[board].core or "", per_mac)) if kernel == "native" else per_mac
+    cycles = (macs - in_lists) * per_mac + in_lists * per_listed + fe.frames * per_frame * fe.n_fft / 1024
     return cycles / BOARDS[board].hertz, basis
 
 
@@ -147,6 +154,8 @@ def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool =
         "tiles": found.tiles,
         "passes": found.passes,
         "macs": found.macs,
+        "macs_in_lists": macs_in_lists(found),
+        "plane_bytes_moved": moved(found, counter(kernel).itemsize, kernel == "native"),
     }
 
 
@@ -180,7 +189,10 @@ def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
     entry = with_listening(reader, board.heap, loadable(board.arch, there, reader))
     entry["source"] = board.source
     if entry["fits"]:
-        taken, basis = estimate_seconds(entry["kernel"], name, entry["macs"], reader)
+        taken, basis = estimate_seconds(entry["kernel"], name, entry["macs"], reader, entry["macs_in_lists"])
+        if board.memory:
+            taken += entry["plane_bytes_moved"] / board.memory.bytes_per_second
+            basis = f"{basis}; moving planes from and to {board.memory.name}: {board.memory.source}"
         entry["seconds_estimate"] = {entry["kernel"]: {"seconds": taken, "basis": basis}}
         fe = reader.frontend
         entry["per_day_estimate"] = energy.per_day(name, taken, fe.window / fe.sample_rate, fe.hop / fe.sample_rate)

@@ -16,6 +16,15 @@ class Currents:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """Of a heap outside the chip, behind a data cache (l3mote.kernels.parts.NEAR): what moving its bytes costs."""
+
+    name: str
+    bytes_per_second: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Board:
     arch: str  # of native code, as kernels.ARCHITECTURES calls it
     heap: int  # bytes of gc.mem_free() at the prompt of stock MicroPython
@@ -23,11 +32,17 @@ class Board:
     source: str  # of both
     currents: Currents
     core: str | None = None  # the runtime in QEMU that is most like its core
+    memory: Memory | None = None  # of the heap, where it is not the chip's own; None: moving bytes costs nothing
+    larger: str | None = None  # the same board with more memory
 
 
 PICO = "21 waiting and 1.0 to 1.5 asleep were measured on a Pico (MicroPython's issue 8770 and PR 8832); computing: a guess"
 S3 = "32 awake was measured on a DevKitM-1 (lucidar.me), 2 asleep on other boards (the chip's datasheet: 0.24); computing: a guess"
 ONE_CORE = "guess: one core where the S3 has two"
+
+# All of MicroPython's heap stands in PSRAM where there is one: its build for ESP32 has CONFIG_SPIRAM_USE_MALLOC, and only pieces of
+# up to 8 kB come from the chip.
+PSRAM = Memory("PSRAM", 50e6, "guess: 40 to 60 MB/s")
 
 BOARDS = {
     "rp2040": Board(
@@ -42,11 +57,11 @@ BOARDS = {
     ),
     "esp32s3": Board(
         "xtensawin", 220_000, 240_000_000, "guess: 512 kB of SRAM less ESP-IDF's own; varies with Wi-Fi",
-        Currents(60, 32, 2, S3), "lx7",
+        Currents(60, 32, 2, S3), "lx7", larger="esp32s3-psram",
     ),
     "esp32s3-psram": Board(
         "xtensawin", 8_000_000, 240_000_000, "guess: 8 MB of PSRAM less a few buffers",
-        Currents(60, 32, 2, "guess: as without PSRAM"), "lx7",
+        Currents(60, 32, 2, "guess: as without PSRAM"), "lx7", PSRAM,
     ),
     "esp32c3": Board(
         "rv32imc", 170_000, 160_000_000, "guess: 400 kB of SRAM less ESP-IDF's own; varies with Wi-Fi",

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
+import textwrap
 import warnings
 
 from l3host.cli import (
@@ -25,20 +27,24 @@ from l3host.cli import (
     listen,
     make_random,
     monitor,
+    record,
     report,
     selftest,
     sweep,
     train,
+    tune,
 )  # fmt: skip
 from l3host.costs import lifted
 from l3host.errors import in_words
 from l3host.text import clean
 from l3mote import __version__
 
-COMMANDS = (  # in the order of the help
-    convert, inspect, embed, classify, emulate, listen, train, evaluate, make_random, compress, sweep, report, deploy, monitor,
-    bench, board, selftest,
-)  # fmt: skip
+GROUPS = {  # in the order of the help
+    "from recordings to a model": (train, classify, convert, inspect, evaluate, tune),
+    "a model on a board, and a board that is not there": (listen, deploy, monitor, record, bench, board, emulate, selftest),
+    "research: embeddings, compression, experiments": (embed, compress, sweep, report, make_random),
+}
+COMMANDS = tuple(command for group in GROUPS.values() for command in group)
 
 
 def name_of(command) -> str:
@@ -46,15 +52,27 @@ def name_of(command) -> str:
     return command.__name__.rpartition(".")[2].replace("_", "-")
 
 
+def listed() -> str:
+    """Return the commands in their groups, each with what it does, as wide as the terminal."""
+    width, indent = shutil.get_terminal_size().columns - 2, " " * 16
+    lines = []
+    for title, commands in GROUPS.items():
+        lines.append(f"\n{title}:")
+        for command in commands:
+            text = f"  {name_of(command):13} {command.HELP}"
+            lines.append(textwrap.fill(text, width, subsequent_indent=indent, break_on_hyphens=False))
+    return "\n".join(lines).lstrip()
+
+
 def parser() -> argparse.ArgumentParser:
     text = "L3 audio networks for microcontrollers: convert, inspect, run, train, emulate, deploy."
-    top = argparse.ArgumentParser(prog="l3mote", description=text)
+    top = argparse.ArgumentParser(
+        prog="l3mote", description=text, epilog=listed(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     top.add_argument("--version", action="version", version=f"l3mote {__version__}")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", help=argparse.SUPPRESS)
     for command in COMMANDS:
-        sub = commands.add_parser(
-            name_of(command), help=command.HELP, description=command.HELP, epilog=f"example: {command.EXAMPLE}"
-        )
+        sub = commands.add_parser(name_of(command), description=command.HELP, epilog=f"example: {command.EXAMPLE}")
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         sub.add_argument("--json", action="store_true", help="print the result as JSON")
         sub.add_argument("--unlimited", action="store_true", help="take files that cost more memory or work than is usual")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -29,7 +28,12 @@ def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
     with opened(Path(args.to), task) as found, sounds(quiet or args.json, None) as bar:
         before = found.ledger.count["done"]
         archive(found, args.audio, pool(args), lambda rows: new.add(rows, bar))
-    result = new.to_json() | {"store": args.to, "done_before": before, "seconds": round(time.monotonic() - begun, 3)}
+    result = new.to_json() | {
+        "store": args.to,
+        "engine": task.engine,
+        "done_before": before,
+        "seconds": round(time.monotonic() - begun, 3),
+    }
     if args.json:
         print_json(result)
     elif not quiet:
@@ -39,9 +43,10 @@ def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
 
 def pool(args: argparse.Namespace) -> Pool:
     if not args.cluster:
+        from l3host.threads import cores
         from l3host.work import Processes
 
-        return Processes(args.jobs or os.cpu_count() or 1)
+        return Processes(cores() if args.jobs is None else args.jobs)
     if args.jobs:
         raise L3Error("--jobs is for processes on this machine: a cluster has the workers that it has")
     from l3host.archive.cluster import Cluster
@@ -71,6 +76,7 @@ class New:
 def summary(result: dict) -> None:
     speed = result["hours"] * 3600 / max(1e-3, result["seconds"])
     say(f"{result['store']}: {plural(result['done'], 'file')} done, {result['hours']:.2f} h of sound, {speed:,.0f} x real time")
+    say(f"computed by {result['engine']}")
     if result["done_before"]:
         say(f"{plural(result['done_before'], 'file')} had been done before")
     if result["skipped"]:

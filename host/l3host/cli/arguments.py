@@ -37,6 +37,17 @@ def fold_list(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of folds (1,2,3)") from None
 
 
+def percent(text: str) -> float:
+    """A number from 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of per cent, 0 to 100")
+    return value
+
+
 def named_path(text: str) -> tuple[str, str]:
     name, equals, path = text.partition("=")
     if not (name and equals and path):

@@ -29,8 +29,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.to:
         from l3host.archive.tasks import ClassifyTask
+        from l3host.engines import chosen
 
-        return archived(args, ClassifyTask(args.model, args.engine))
+        return archived(args, ClassifyTask(args.model, chosen(args.engine)))
     from l3host.classify import Classify, labeller
     from l3host.work import jobs_for
 
@@ -53,8 +54,10 @@ def classified(found: Labelled) -> None:
     from rich.text import Text
 
     rest = f" {found.mean.max():.2f} (mean of {plural(len(found.scores), 'window')})"
-    say(Text.assemble(f"{found.path}: ", (found.label, "bold"), rest))
+    say(Text.assemble(f"{found.path}: ", (found.label or "none of its labels", "bold"), rest))
     draw(timeline(found))
+    for event in found.events:
+        say(f"event: {event['label']} from {event['start']:.1f} to {event['end']:.1f} s, {event['score']:.2f}")
 
 
 def timeline(found: Labelled) -> Table:

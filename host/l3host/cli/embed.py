@@ -32,8 +32,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.to:
         from l3host.archive.tasks import EmbedTask
+        from l3host.engines import chosen
 
-        return archived(args, EmbedTask(args.model, args.center, args.hop_size, args.engine), args.quiet)
+        return archived(args, EmbedTask(args.model, args.center, args.hop_size, chosen(args.engine)), args.quiet)
     from l3host.embed import Embed, hop_samples, loaded
     from l3host.work import jobs_for
 

@@ -34,11 +34,11 @@ def run(args: argparse.Namespace) -> int:
     with waiting(f"{args.runtime}: {len(pcm)} windows", args.json):
         emulation = emulate(args.model, pcm, args.runtime, heap=args.heap, kernel=args.kernel)
     result = emulation.to_json()
-    results(args.json, result, lambda: emulated(result, graph))
+    results(args.json, result, lambda: emulated(result, graph, args.audio))
     return 0 if emulation.ok and emulation.facts["selftest"] else 1
 
 
-def emulated(result: dict, graph: Graph) -> None:
+def emulated(result: dict, graph: Graph, audio: str) -> None:
     import numpy as np
 
     from l3host.classify import of_scores
@@ -46,7 +46,7 @@ def emulated(result: dict, graph: Graph) -> None:
     windows = plural(result["windows"], "window")
     say(f"runtime {result['runtime']}, kernel {result['kernel']} ({result['arithmetic']}), {windows}")
     if result["scores"]:
-        draw(timeline(of_scores(graph, "", np.array(result["scores"]))))
+        draw(timeline(of_scores(graph, audio, np.array(result["scores"]))))
     parity = result["parity"]
     t = table("Against the reference", "layer", "largest difference", "relative")
     for row in parity["layers"]:

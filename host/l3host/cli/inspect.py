@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import MODEL, byte_count
 from l3host.errors import L3Error
-from l3host.show import draw, results, say, seconds, size, table
+from l3host.show import draw, is_wide, results, say, seconds, size, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from l3host.boards.energy import PerDay
     from l3host.boards.estimates import Fit, OnBoard
-    from l3host.l3m.describe import Description
+    from l3host.l3m.describe import Description, LayerRow
 
 HELP = "Show a model's layers, where its bytes go, and which boards it runs on."
+BOARD_COLUMNS = "free heap", "needs", "fits", "listens", "seconds", "peak heap", "tiles", "flash a window"
 EXAMPLE = "l3mote inspect esc10 --heap 192k"
 
 
@@ -45,17 +47,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def inspection(file: str, result: Description) -> None:
-    layers = table(
-        file, "layer", "input", "output", "encoding", "parameters", "density",
-        "values", "positions", "MMAC", "activations",
-    )  # fmt: skip
-    for row in result["layers"]:
-        layers.add_row(
-            row["name"], "x".join(map(str, row["input"])), "x".join(map(str, row["output"])), row["encoding"],
-            str(row["parameters"]), f"{row['density']:.1%}", size(row["bytes"]["values"]), size(row["bytes"]["positions"]),
-            f"{row['macs_nonzero'] / 1e6:.2f}", size(row["activation_bytes"]),
-        )  # fmt: skip
-    draw(layers)
+    say(f"{file}: {size(result['bytes']['total'])}, {len(result['layers'])} layers, {len(result['labels'])} labels")
+    window = result["frontend"]["window"] / result["frontend"]["sample_rate"]
+    for name, board in result["boards"].items():
+        say(f"  {name}: {verdict(board, window)}")
+    say("")
+    draw(_layers(result["layers"]))
     say("shapes are rows (time) x bands x channels; MMAC counts non-zero weights; activations are the output in float32\n")
     sizes = result["bytes"]
     kinds = ", ".join(f"{key} {size(sizes[key])}" for key in ("values", "positions", "palettes", "biases", "other"))
@@ -71,20 +68,73 @@ def inspection(file: str, result: Description) -> None:
         fit, when = (listening, " when it listens") if listening and listening["fits"] else (board, "")
         parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in fit["buffers"]]
         say(f"buffers of {name}{when}: {', '.join(parts)}")
+    for name, board in result["boards"].items():
+        for line in _memory(name, board, result["boards"]):
+            say(line)
     days = {name: board["per_day_estimate"] for name, board in result["boards"].items() if "per_day_estimate" in board}
     if days:
         draw(_per_day(days))
     for name, day in days.items():
         say(f"currents of {name} in mA, {day['basis']}")
-    bases = {f"{k}: {v['basis']}" for b in result["boards"].values() for k, v in b.get("seconds_estimate", {}).items()}
-    for basis in sorted(bases):
-        say(f"estimate of seconds, {basis}")
+    bases: dict[str, list[str]] = {}
+    for name, board in result["boards"].items():
+        for kernel, entry in board.get("seconds_estimate", {}).items():
+            bases.setdefault(f"{kernel}: {entry['basis']}", []).append(name)
+    for basis, names in bases.items():
+        say(f"estimate of seconds of {', '.join(names)}, {basis}")
     for name, board in result["boards"].items():
         if "source" in board:
             say(f"free heap of {name}, {board['source']}")
     for key in ("source", "licence", "attribution"):
         if key in result["provenance"]:
             say(f"{key}: {result['provenance'][key]}")
+
+
+def verdict(board: OnBoard, window: float) -> str:
+    """Return in words whether a model runs on a board. window: seconds of sound."""
+    if not board["fits"]:
+        return f"does not fit, {size(board['missing'])} of heap are missing"
+    kernel, taken = next(((k, entry["seconds"]) for k, entry in board.get("seconds_estimate", {}).items()), ("", 0.0))
+    pace = f"{kernel}, {seconds(taken)} s for a window of {window:g} s" if kernel else "no estimate of its speed"
+    listening = board.get("listening")
+    if listening is None:
+        return f"fits ({pace})"
+    if not listening["fits"]:
+        return f"fits ({pace}), but does not listen: the app lacks {size(listening['missing'])} of heap"
+    return f"listens ({pace})" if taken <= window else f"listens with gaps: it is too slow ({pace})"
+
+
+def _layers(rows: list[LayerRow]) -> Table:
+    if not is_wide():
+        t = table("", "layer", "output", "encoding", "parameters", "density", "MMAC", "bytes")
+        for row in rows:
+            t.add_row(
+                row["name"], "x".join(map(str, row["output"])), row["encoding"], str(row["parameters"]), f"{row['density']:.1%}",
+                f"{row['macs_nonzero'] / 1e6:.2f}", size(row["bytes"]["values"] + row["bytes"]["positions"]),
+            )  # fmt: skip
+        return t
+    columns = "input", "output", "encoding", "parameters", "density", "values", "positions", "MMAC", "activations"
+    t = table("", "layer", *columns)
+    for row in rows:
+        t.add_row(
+            row["name"], "x".join(map(str, row["input"])), "x".join(map(str, row["output"])), row["encoding"],
+            str(row["parameters"]), f"{row['density']:.1%}", size(row["bytes"]["values"]), size(row["bytes"]["positions"]),
+            f"{row['macs_nonzero'] / 1e6:.2f}", size(row["activation_bytes"]),
+        )  # fmt: skip
+    return t
+
+
+def _memory(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> Iterator[str]:
+    """Yield what memory outside the chip costs a board that has it, or that another one has it."""
+    from l3host.boards.table import BOARDS
+
+    row = BOARDS.get(name)
+    if row and row.memory and board["fits"]:
+        bytes_moved = board["plane_bytes_moved"]
+        taken = seconds(bytes_moved / row.memory.bytes_per_second)
+        yield f"{name}: planes move {size(bytes_moved)} a window between {row.memory.name} and cache, {taken} s of the estimate"
+    if row and row.larger and not board["fits"] and boards[row.larger]["fits"]:
+        yield f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without"
 
 
 def _fits(found: Fit | None) -> str:
@@ -94,18 +144,18 @@ def _fits(found: Fit | None) -> str:
 
 
 def _boards(boards: dict[str, OnBoard]) -> Table:
-    columns = "free heap", "needs", "fits", "listens", "peak heap", "tiles", "flash a window", "seconds (estimate)"
-    t = table("Will it run?", "board, stock MicroPython", *columns)
+    """Print what a model needs on each board; at 80 columns, without what the board reads and how its plan is cut."""
+    t = table(
+        "Will it run? (stock MicroPython, seconds a window estimated)",
+        "board",
+        *(BOARD_COLUMNS if is_wide() else BOARD_COLUMNS[:5]),
+    )
     for name, board in boards.items():
         estimates = board.get("seconds_estimate", {})
-        t.add_row(
-            name, size(board["heap_free"]), size(board["heap_needed"]),
-            _fits(board), _fits(board.get("listening")),
-            size(board["heap_peak"]) if board["fits"] else "-",
-            str(board["tiles"]) if board["fits"] else "-",
-            size(board["flash_bytes_read"]) if board["fits"] else "-",
-            ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-",
-        )  # fmt: skip
+        taken = ", ".join(f"{kernel} {seconds(entry['seconds'])}" for kernel, entry in estimates.items()) or "-"
+        row = [size(board["heap_free"]), size(board["heap_needed"]), _fits(board), _fits(board.get("listening")), taken]
+        row += [size(board["heap_peak"]), str(board["tiles"]), size(board["flash_bytes_read"])] if board["fits"] else ["-"] * 3
+        t.add_row(name, *row[: len(t.columns) - 1])
     return t
 
 

@@ -7,7 +7,8 @@ import argparse
 from l3host.cli.arguments import SKIP_BAD, fold_list
 from l3host.files import claim_output
 from l3host.show import named_bars, results, say
-from l3host.train.settings import Settings
+from l3host.train.settings import Settings, TaughtSettings
+from l3mote.format import silent
 
 HELP = "Train a small network on a labelled data set and write it as .l3m."
 EXAMPLE = "l3mote train ESC-50-master --subset esc10 -o mine.l3m"
@@ -17,7 +18,10 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
-    sub.add_argument("--epochs", type=int, default=Settings.epochs, help="passes over the clips (default %(default)s)")
+    sub.add_argument("--other", metavar="FOLDER", help="sounds that are none of the labels, which are learnt and never reported")
+    sub.add_argument("--teacher", metavar="FILE", help="learn from it: a .toml that describes an ONNX file, a .h5 or a .keras")
+    epochs = f"passes over what is learnt (default {Settings.epochs}, with a teacher {TaughtSettings.epochs})"
+    sub.add_argument("--epochs", type=int, help=epochs)
     sub.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
@@ -30,10 +34,13 @@ def run(args: argparse.Namespace) -> int:
     from l3host.train.train import train
 
     out = claim_output(args.output, args.force)
-    settings = Settings(epochs=args.epochs, seed=args.seed)
+    kind = TaughtSettings if args.teacher else Settings
+    settings = kind(epochs=kind.epochs if args.epochs is None else args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
     with named_bars(args.json) as on_progress:
-        metrics = train(args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress)
+        metrics = train(
+            args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress, args.other, args.teacher
+        )  # fmt: skip
     results(args.json, metrics, lambda: trained(metrics, str(out)))
     return 0
 
@@ -45,7 +52,18 @@ def trained(metrics: dict, path: str) -> None:
     if "accuracy_mean" in metrics:
         spread = f"standard deviation {metrics['accuracy_std']:.3f}"
         say(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
+    if "tuned" in metrics:
+        tuned(metrics["tuned"])
     say(f"{path}: trained on all folds")
+
+
+def tuned(found: dict) -> None:
+    """Print thresholds, and what they give on clips that were not learnt."""
+    say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in found["thresholds"].items() if not silent(label)))
+    for name, figures in (("on the clips that they are set on", found), ("on clips that they are not set on", found["held_out"])):
+        if figures:
+            false = f"{100 * figures['false']:.1f} % of {found['unrelated_clips']} unrelated clips with an event"
+            say(f"{name}: {100 * figures['recall']:.1f} % reported, {false} ({figures['per_hour']:.0f} an hour)")
 
 
 def skipped(lines: list[str]) -> None:

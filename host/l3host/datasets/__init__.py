@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from l3host.datasets import layouts, sonyc
 from l3host.datasets.check import refuse, usable
-from l3host.datasets.dataset import Clip, Dataset, chosen_folds, fingerprint
+from l3host.datasets.dataset import OTHER, Clip, Dataset, chosen_folds, fingerprint, one_label
 from l3host.errors import L3Error
 
-__all__ = ["KNOWN", "Clip", "Dataset", "chosen_folds", "fingerprint", "load", "recognised", "refuse"]
+__all__ = [
+    "KNOWN", "OTHER", "Clip", "Dataset", "chosen_folds", "fingerprint", "load", "one_label", "recognised", "refuse", "with_other",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,15 @@ def recognised(root: Path) -> Known | None:
     return next((known for known in KNOWN if (root / known.table).exists()), None)
 
 
-def load(path: str, subset: str | None = None, skip_bad: bool = False) -> Dataset:
+def load(path: str, subset: str | None = None, skip_bad: bool = False, other: str | None = None) -> Dataset:
     """Read a data set's list of clips and check every clip.
 
     path: ESC-50 as published (audio/, meta/esc50.csv), ESC-50 with meta.csv beside its clips, UrbanSound8K as published
     (audio/fold1/..., metadata/UrbanSound8K.csv), SONYC-UST as published (annotations.csv, audio/ or audio-1/, audio-2/...), or
     a folder that has one folder of clips for each class.
-    subset: "esc10", for ESC-50 only. skip_bad: leave out clips that cannot be used, and name them in Dataset.skipped.
+    subset: "esc10", for ESC-50 only. other: a folder of sounds that are none of the labels, or a published data set whose clips
+    outside this one are: they get the label _other.
+    skip_bad: leave out clips that cannot be used, and name them in Dataset.skipped.
     Raises L3Error: no known layout, a column missing; clips that are missing, do not decode, are listed twice, or whose
     contents stand in two folds (unless skip_bad, then only when no clip is left).
     """
@@ -59,6 +63,31 @@ def load(path: str, subset: str | None = None, skip_bad: bool = False) -> Datase
         owners = [row for row in KNOWN if subset in row.subsets]
         raise L3Error(f"subset {subset} needs {owners[0].name}: {root} has none of {', '.join(row.table for row in owners)}")
     if known:
-        return usable(known.read(root, subset), skip_bad)
-    tables = ", ".join(f"{row.table} ({row.name})" for row in KNOWN)
-    return usable(layouts.folder_per_class(root, expected=tables), skip_bad)
+        dataset = known.read(root, subset)
+    else:
+        tables = ", ".join(f"{row.table} ({row.name})" for row in KNOWN)
+        dataset = layouts.folder_per_class(root, expected=tables)
+    return usable(with_other(dataset, Path(other)) if other else dataset, skip_bad)
+
+
+def with_other(dataset: Dataset, root: Path) -> Dataset:
+    """The data set and, labelled _other, the sounds of a folder. Folds: a published data set's own, else each in turn.
+
+    Raises L3Error for a folder without a sound that is not in the data set.
+    """
+    if not root.is_dir():
+        raise L3Error(f"no such directory of other sounds: {root}")
+    if dataset.multilabel:
+        raise L3Error(f"{dataset.name} has several labels a clip: other sounds are for one label a clip")
+    labels = dataset.labels if OTHER in dataset.labels else [*dataset.labels, OTHER]
+    tags, own = (labels.index(OTHER),), {str(Path(clip.path).resolve()) for clip in dataset.clips}
+    known = recognised(root)
+    if known:
+        found = [(clip.path, clip.fold) for clip in known.read(root, None).clips]
+    else:
+        folds = dataset.folds
+        found = [(path, folds[i % len(folds)]) for i, path in enumerate(layouts.sounds_below(root))]
+    clips = [Clip(path, tags, fold) for path, fold in found if str(Path(path).resolve()) not in own]
+    if not clips:
+        raise L3Error(f"{root} has no sounds that are not in {dataset.name} (looked for {', '.join(layouts.AUDIO_SUFFIXES)})")
+    return replace(dataset, clips=[*dataset.clips, *clips], labels=labels)

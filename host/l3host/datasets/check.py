@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from l3host.datasets.dataset import Clip, Dataset
 from l3host.errors import L3Error
-from l3host.sound.audio import UNREADABLE
+from l3host.sound.audio import REMEDY, UNREADABLE, opened
 
 SHOWN = 3  # clips named in an error
 BLOCK = 1 << 20  # samples decoded at once
@@ -20,7 +19,7 @@ BLOCK = 1 << 20  # samples decoded at once
 def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
     """The data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
     good, bad = [], []
-    seen: dict[str, Clip] = {}  # by path and by contents: the first clip of each
+    seen: dict[str, Clip] = {}  # by path and by what is heard: the first clip of each
     for clip in dataset.clips:
         reason = unusable(clip, seen)
         if reason:
@@ -32,37 +31,45 @@ def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
     return replace(dataset, clips=good, skipped=(*dataset.skipped, *bad))
 
 
+def heard(path: str) -> tuple[str, bytes]:
+    """Why a file cannot be read to its end, or '', and the SHA-256 of its decoded samples: the same in WAV and in FLAC."""
+    digest = hashlib.sha256()
+    if not Path(path).is_file():
+        return "not a regular file" if Path(path).exists() else "missing", b""
+    try:
+        with opened(path) as file:
+            length = 0
+            digest.update(f"{file.samplerate} {file.channels}".encode())
+            while len(block := file.read(BLOCK, always_2d=True)):
+                if not np.isfinite(block).all():
+                    return "has NaN or infinite samples", b""
+                digest.update(block.astype(np.float32).tobytes())
+                length += len(block)
+    except UNREADABLE as e:
+        return str(e) if REMEDY in str(e) else "unreadable", b""
+    return ("", digest.digest()) if length else ("empty", b"")
+
+
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
     """Why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
     path = str(Path(clip.path).resolve())
     if path in seen:
         return "listed twice"
     seen[path] = clip
-    reason = undecodable(clip.path)
+    reason, contents = heard(clip.path)
     if reason:
         return reason
-    first = seen.setdefault(hashlib.sha256(Path(path).read_bytes()).hexdigest(), clip)
+    first = seen.setdefault(contents.hex(), clip)
     if first.fold != clip.fold:
         return f"the same contents as {Path(first.path).name} in fold {first.fold}"
+    if first.tags != clip.tags:
+        return f"the same contents as {Path(first.path).name}, which has another label"
     return ""
 
 
 def undecodable(path: str) -> str:
-    """Why libsndfile cannot read a file to its end, or ''."""
-    import soundfile
-
-    if not Path(path).is_file():
-        return "not a regular file" if Path(path).exists() else "missing"
-    try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
-            if not file.frames:
-                return "empty"
-            while len(block := file.read(BLOCK, dtype="float32")):
-                if not np.isfinite(block).all():
-                    return "has NaN or infinite samples"
-    except UNREADABLE:
-        return "unreadable"
-    return ""
+    """Why a file cannot be read to its end, or ''."""
+    return heard(path)[0]
 
 
 def refuse(bad: list[str], total: int) -> None:

@@ -11,6 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from l3host.errors import L3Error
+from l3mote.format import silent
+
+OTHER = "_other"  # the label of sounds that are none of the labels
 
 
 class Clip(NamedTuple):
@@ -47,6 +50,11 @@ class Dataset:
         return sorted({clip.fold for clip in self.clips})
 
     @property
+    def silent(self) -> tuple[int, ...]:
+        """Numbers of the labels that are learnt and never reported."""
+        return tuple(i for i, label in enumerate(self.labels) if silent(label))
+
+    @property
     def targets(self) -> np.ndarray:
         """(clips, labels) bool, true where a clip has a label."""
         rows = np.zeros((len(self.clips), len(self.labels)), bool)
@@ -65,6 +73,18 @@ def chosen_folds(dataset: Dataset, folds: Sequence[int] | None) -> list[int]:
     if held_out and len(dataset.folds) == 1:
         raise L3Error(f"{dataset.name} has only fold {known}: nothing is left to train on, leave cross-validation out")
     return held_out
+
+
+def one_label(dataset: Dataset, who: str) -> None:
+    """Raise L3Error for a data set that has several labels a clip, or a reported one with fewer than two clips."""
+    if dataset.multilabel:
+        raise L3Error(f"{dataset.name} has several labels a clip, {who} learns one: l3mote evaluate judges embeddings on it")
+    counts = [sum(clip.label == i for clip in dataset.clips) for i in range(len(dataset.labels))]
+    few = [label for label, count in zip(dataset.labels, counts, strict=True) if count < 2]
+    if few:
+        raise L3Error(
+            f"{dataset.name}: fewer than two clips of {', '.join(few)}: one to learn from and one to hold out are the least"
+        )
 
 
 def fingerprint(dataset: Dataset) -> str:

@@ -54,16 +54,17 @@ def _dataset(name: str, entries: list[tuple[Path, str, int]], licence: str = "",
 
 
 def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
-    """ESC-50 (Piczak 2015), or its ESC-10 subset, which has a freer licence."""
+    """ESC-50 (Piczak 2015), or its ESC-10 subset, which has a freer licence. A column `licence` says each clip's own."""
     rows = folded_rows(table, ("filename", "fold", "category", "esc10"))
     if subset:
         rows = [row for row in rows if row["esc10"].lower() == "true"]
         if not rows:
             raise L3Error(f"{table}: no clip is marked esc10")
     entries = [(audio / row["filename"], row["category"], int(row["fold"])) for row in rows]
-    if subset:
-        return _dataset("ESC-10", entries, "CC BY 3.0", f"ESC-10: {ESC_CREDIT}")
-    return _dataset("ESC-50", entries, "CC BY-NC 3.0", f"ESC-50: {ESC_CREDIT}")
+    name, licence = ("ESC-10", "CC BY 3.0") if subset else ("ESC-50", "CC BY-NC 3.0")
+    if all(row.get("licence") for row in rows):
+        licence = f"clip by clip: {', '.join(sorted({row['licence'] for row in rows}))}"
+    return _dataset(name, entries, licence, f"{name}: {ESC_CREDIT}")
 
 
 def urbansound8k(root: Path) -> Dataset:
@@ -71,6 +72,11 @@ def urbansound8k(root: Path) -> Dataset:
     rows = folded_rows(root / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fold", "class"))
     entries = [(root / "audio" / f"fold{row['fold']}" / row["slice_file_name"], row["class"], int(row["fold"])) for row in rows]
     return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", f"UrbanSound8K: {URBANSOUND_CREDIT}")
+
+
+def sounds_below(root: Path) -> list[str]:
+    """Every audio file of a folder, at any depth, sorted."""
+    return sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
 
 
 def folder_per_class(root: Path, expected: str) -> Dataset:

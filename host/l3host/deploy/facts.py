@@ -152,7 +152,8 @@ def choose_kernel(facts: Facts, reader: Reader, listening: bool, mqtt: bool = Fa
     answer = estimates.will_it_run(reader, facts.heap, names, listening, mqtt)
     if answer["fits"]:
         return answer["kernel"], answer
+    larger = "a board with PSRAM" if facts.arch == "xtensawin" else "a board with more memory"
     raise L3Error(
         f"{facts.name}: the model needs {answer['heap_needed']} bytes of heap, {answer['heap_free']} are free "
-        f"({answer['missing']} are missing): compress it further, or use a board with more memory"
+        f"({answer['missing']} are missing): compress it further, or use {larger}"
     )

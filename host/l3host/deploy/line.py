@@ -47,7 +47,7 @@ class Line:
                 raise EndlessError
         return data
 
-    def read_until(self, ending: bytes, seconds: float) -> bytes:
+    def read_until(self, ending: bytes | tuple[bytes, ...], seconds: float) -> bytes:
         """What came until the ending did, or the time was up. Raises EndlessError."""
         data, end, timeout = b"", time.monotonic() + seconds, self.timeout
         self.timeout = SLICE

@@ -24,6 +24,7 @@ MOST_REASON = 300  # characters of a board's error that are shown
 SAFE_MODE = "Start it without its program (safe mode, or erase the flash and put MicroPython there again)"
 BANNERS = (b"MicroPython v", b"Adafruit CircuitPython", b"rst:0x")  # of a board that starts
 PROMPT = b">>> "
+END = b"\x04"  # of what code has printed, and of its error, at the raw prompt
 BAUD = 115200
 
 
@@ -84,6 +85,35 @@ class Link:
         if error:
             raise BoardError(error.decode(errors="replace"))
         return printed.decode(errors="replace")
+
+    def stream(self, code: str) -> Iterator[bytes]:
+        """Run code and give the lines that it prints as they come, b"" where none came in half a second. Ctrl-C when it is closed.
+
+        Raises BoardError, or L3Error when the board does not answer.
+        """
+        with self.translated(working=True):
+            self.line.allow(ANSWER, MOST_BYTES)
+            self.tool.exec_raw_no_follow(code)
+        line = b""
+        try:
+            while True:
+                with self.translated(working=True):
+                    self.line.allow(ANSWER, MOST_BYTES)
+                    line += self.line.read_until((b"\n", END), 0.5)
+                if line.endswith(END):
+                    break
+                if line.endswith(b"\n"):
+                    yield line
+                    line = b""
+                else:
+                    yield b""
+            with self.translated(working=True):
+                error = self.line.read_until(END, ANSWER)[:-1]
+            if error:
+                raise BoardError(error.decode(errors="replace"))
+        finally:
+            if not line.endswith(END):
+                self.interrupt()
 
     def start(self) -> None:
         """Let the board start again, with its main.py. What it prints can be read."""

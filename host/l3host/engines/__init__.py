@@ -48,14 +48,19 @@ def numpy_engine(graph: Graph, dtype: type = np.float32) -> Engine:
     return Engine(f"NumPy {np.__version__}", of_planes, graph, dtype)
 
 
-def engine_for(graph: Graph, name: str | None = None) -> Engine:
-    """The engine called so, or the best that is installed. Raises L3Error if it is not."""
+def chosen(name: str | None = None) -> str:
+    """The name of the engine called so, or of the best that is installed. Raises L3Error if it is not."""
     installed = find_spec("onnxruntime") and find_spec("onnx")
     if name not in (None, *ENGINES):
         raise L3Error(f"no such engine: {name} (choose from {', '.join(ENGINES)})")
     if name == "onnxruntime" and not installed:
         raise L3Error("the engine onnxruntime is not installed: pip install 'l3mote[fast]'")
-    if name == "numpy" or not installed:
+    return name or ("onnxruntime" if installed else "numpy")
+
+
+def engine_for(graph: Graph, name: str | None = None) -> Engine:
+    """The engine called so, or the best that is installed. Raises L3Error if it is not."""
+    if chosen(name) == "numpy":
         return numpy_engine(graph)
     from l3host.engines.onnx import onnx_engine
 

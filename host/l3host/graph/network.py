@@ -21,13 +21,14 @@ ACTIVATIONS = {"none": fmt.NONE, "relu": fmt.RELU, "softmax": fmt.SOFTMAX, "sigm
 
 # Front-ends of the published networks (facts: SEA at 8 kHz; L3/EdgeL3/OpenL3 at 48 kHz). The last two values, the input batch
 # norm, are a network's own and stand here as identity. "two-seconds" is ours: SEA's bands at half the frames a second, so
-# that a plane of SEA's size, and its work, hears twice as long.
+# that a plane of SEA's size, and its work, hears twice as long; "two-seconds-16k" hears twice as high at the same work.
 FRONTENDS = {
     "sea": (8000, 8000, 4000, 1024, 160, 64, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 4000.0, 1e-10, 80.0, 1.0, 0.0),
     "mel256": (48000, 48000, 24000, 2048, 242, 256, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 24000.0, 1e-10, 80.0, 1.0, 0.0),
     "mel128": (48000, 48000, 24000, 2048, 242, 128, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 24000.0, 1e-10, 80.0, 1.0, 0.0),
     "linear": (48000, 48000, 24000, 512, 242, 257, fmt.SCALE_LINEAR, fmt.PADDING_VALID, 0.0, 24000.0, 1e-10, 80.0, 1.0, 0.0),
     "two-seconds": (8000, 16000, 8000, 1024, 320, 64, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 4000.0, 1e-10, 80.0, 1.0, 0.0),
+    "two-seconds-16k": (16000, 32000, 16000, 1024, 640, 64, fmt.SCALE_MEL, fmt.PADDING_SAME, 0.0, 8000.0, 1e-10, 80.0, 1.0, 0.0),
 }
 
 

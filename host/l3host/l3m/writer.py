@@ -158,7 +158,7 @@ def _labels(graph: Graph) -> bytes:
         text = label.encode()
         if len(text) > 255:
             raise L3Error(f"label {label[:20]}... is longer than 255 bytes")
-        out += struct.pack(fmt.LABEL, threshold, len(text)) + text
+        out += struct.pack(fmt.LABEL, fmt.NEVER if fmt.silent(label) else threshold, len(text)) + text
     return out
 
 

@@ -5,23 +5,24 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from l3host import tables
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
 from l3host.graph.l3 import L3_FILTERS
 from l3host.graph.network import FRONTENDS
 from l3host.l3m.writer import ENCODINGS
-from l3host.pipeline import tables
 from l3host.train import settings
 
 SHIPPED = Path(__file__).parents[1] / "recipes"
 RANDOM = "random"
-WEIGHTS, VIDEO = "weights", "video"  # the names under which --data gives the source's files
+WEIGHTS, VIDEO, TEACHER = "weights", "video", "teacher"  # the names under which --data gives these files
 
 # What a [[recover]] table may say besides these, by its method; a recipe has one seed.
 METHODS = {
     "batchnorm": None, "kd": settings.Kd, "sea": settings.Sea, "avc": settings.Avc, "labels": settings.Labels,
     "palette": settings.Kd,
 }  # fmt: skip
+TAUGHT = ("kd", "sea")  # methods that say settings.Taught where a recipe has a [teacher]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,13 @@ class Student:
     filters: tuple[int, ...]
     frontend: str = "sea"
     final_norm: bool = True  # batch norm and ReLU after the last convolution too, as SEA's students have
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """[teacher]: whom kd and sea learn from, in place of the source."""
+
+    file: str  # a .toml that describes an ONNX file, a published .h5 or a .keras file
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,7 @@ class Recover:
     subset: str | None = None
     folds: tuple[int, ...] | None = None  # to learn from; None: all
     settings: settings.Schedule | None = None
+    other: str | None = None  # data of sounds that are none of the labels, for kd with a [teacher]
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,7 @@ class Recipe:
     seed: int = 1
     paper: str | None = None  # the row of the papers' tables that this repeats: a name of paper.ROWS
     student: Student | None = None
+    teacher: Teacher | None = None
     ablate: Ablate | None = None
     prune: Prune | None = None
     recover: tuple[Recover, ...] = ()
@@ -118,13 +128,19 @@ class Recipe:
     def needs(self) -> list[str]:
         """Names of the data sets that the recipe uses, each once."""
         users: list[Recover | Evaluate] = [*self.recover, *self.evaluate, *([self.sensitivity] if self.sensitivity else [])]
-        names = [user.data for user in users] + ([self.convert.calibrate] if self.convert.calibrate else [])
+        names = (
+            [user.data for user in users]
+            + [step.other for step in self.recover if step.other]
+            + ([self.convert.calibrate] if self.convert.calibrate else [])
+        )
         return list(dict.fromkeys(names))
 
     def to_json(self) -> dict:
         """The recipe ready for JSON, without paths: two runs of it may find the same data in different places."""
         plain = asdict(self)
         del plain["data"], plain["source"]["weights"], plain["source"]["video"]
+        if self.teacher:
+            del plain["teacher"]["file"]
         return plain | {"random": self.source.weights == RANDOM}
 
 
@@ -160,7 +176,9 @@ def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False
     parts["data"] = _paths(top.get("data", {}), path, data or {})
     rest = {field.name: top[field.name] for field in fields(_Plain) if field.name in top}
     plain = tables.build(_Plain, rest, str(path))
-    parts["recover"] = tuple(_recover(table, where, plain.seed) for where, table in _several(top, "recover", path))
+    parts["recover"] = tuple(
+        _recover(table, where, plain.seed, "teacher" in parts) for where, table in _several(top, "recover", path)
+    )
     skip_bad = skip_bad or plain.skip_bad
     found = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
     _check(found, path)
@@ -168,7 +186,8 @@ def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False
 
 
 SINGLE = {
-    "source": Source, "student": Student, "ablate": Ablate, "prune": Prune, "sensitivity": Sensitivity, "convert": Convert,
+    "source": Source, "student": Student, "teacher": Teacher, "ablate": Ablate, "prune": Prune, "sensitivity": Sensitivity,
+    "convert": Convert,
 }  # fmt: skip
 
 
@@ -194,14 +213,14 @@ def _several(top: dict, name: str, path: Path) -> list[tuple[str, object]]:
     return [(f"{path}, [[{name}]] {i}", table) for i, table in enumerate(found, 1)]
 
 
-def _recover(table: object, where: str, seed: int) -> Recover:
+def _recover(table: object, where: str, seed: int, taught: bool) -> Recover:
     """A [[recover]] table: its own keys, and those of its method's settings."""
     if not isinstance(table, dict):
         raise L3Error(f"{where}: must be a table, not {table!r}")
     method = table.get("method")
     if not isinstance(method, str) or method not in METHODS:
         raise L3Error(f"{where}: method = {method!r}: must be one of {', '.join(METHODS)}")
-    cls = METHODS[method]
+    cls = settings.Taught if taught and method in TAUGHT else METHODS[method]
     own = [f.name for f in fields(Recover) if f.name != "settings"]
     more = [f.name for f in fields(cls) if f.name != "seed"] if cls else []
     for key in table:
@@ -234,21 +253,6 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise L3Error(f"{path}, [{what}]: unknown front-end {network.frontend!r}: choose from {', '.join(FRONTENDS)}")
     if recipe.convert.encoding not in ENCODINGS:
         raise L3Error(f"{path}, [convert]: unknown encoding {recipe.convert.encoding!r}: choose from {', '.join(ENCODINGS)}")
-    methods = [step.method for step in recipe.recover]
-    if recipe.student and methods[:1] not in (["sea"], ["labels"]):
-        raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
-    if "sea" in methods and not recipe.student:
-        raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
-    frozen = [step for step in recipe.recover if isinstance(step.settings, settings.Avc) and not step.settings.train_video]
-    if frozen and recipe.source.video is None:
-        raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
-    after = methods[methods.index("labels") + 1 :] if "labels" in methods else []
-    if set(after) - {"palette"}:
-        raise L3Error(f"{path}: [[recover]] by labels puts a classifier on the network: only palette may come after it")
-    if "palette" in methods[:-1] or (methods[-1:] == ["palette"] and recipe.convert.encoding != "palette"):
-        raise L3Error(f"{path}: [[recover]] by palette is the last step, for [convert] encoding = 'palette'")
-    if recipe.prune and recipe.prune.gradual and methods[:1] not in (["kd"], ["avc"], ["labels"]):
-        raise L3Error(f"{path}, [prune]: gradual needs a training: its first [[recover]] must be by kd, avc or labels")
     if recipe.paper is not None and recipe.paper not in paper.ROWS:
         raise L3Error(f"{path}: unknown row {recipe.paper!r} of the papers' tables: choose from {', '.join(paper.ROWS)}")
     try:  # rows of the tables by name
@@ -258,6 +262,31 @@ def _check(recipe: Recipe, path: Path) -> None:
             target(recipe.prune)
     except L3Error as e:
         raise L3Error(f"{path}: {e}") from None
+    _check_steps(recipe, path)
+
+
+def _check_steps(recipe: Recipe, path: Path) -> None:
+    """Which [[recover]] may come when. Raises L3Error."""
+    methods = [step.method for step in recipe.recover]
+    if recipe.student and methods[:1] not in (["sea"], ["labels"]) and not (recipe.teacher and methods[:1] == ["kd"]):
+        raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
+    if "sea" in methods and not recipe.student and not (recipe.teacher and recipe.source.weights == RANDOM):
+        raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
+    if recipe.teacher and not set(methods) & set(TAUGHT):
+        raise L3Error(f"{path}: nothing learns from the [teacher]: give a [[recover]] by {' or '.join(TAUGHT)}")
+    if any(step.other and not (recipe.teacher and step.method == "kd") for step in recipe.recover):
+        raise L3Error(f"{path}: other sounds are for [[recover]] by kd with a [teacher]")
+    frozen = [step for step in recipe.recover if isinstance(step.settings, settings.Avc) and not step.settings.train_video]
+    if frozen and recipe.source.video is None:
+        raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
+    heads = [number for number, method in enumerate(methods) if method == "labels" or (method == "kd" and recipe.teacher)]
+    if heads and set(methods[heads[0] + 1 :]) - {"palette"}:
+        head = f"[[recover]] by {methods[heads[0]]} puts a classifier on the network"
+        raise L3Error(f"{path}: {head}: only palette may come after it")
+    if "palette" in methods[:-1] or (methods[-1:] == ["palette"] and recipe.convert.encoding != "palette"):
+        raise L3Error(f"{path}: [[recover]] by palette is the last step, for [convert] encoding = 'palette'")
+    if recipe.prune and recipe.prune.gradual and methods[:1] not in (["kd"], ["avc"], ["labels"]):
+        raise L3Error(f"{path}, [prune]: gradual needs a training: its first [[recover]] must be by kd, avc or labels")
 
 
 def _resolved(recipe: Recipe, path: Path) -> Recipe:
@@ -267,19 +296,24 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
             raise L3Error(f'{path} needs data {name!r}: --data {name}=PATH, or {name} = "PATH" in its [data] table')
         if not Path(recipe.data[name]).exists():
             raise L3Error(f"{path}: data {name!r}: no such file or directory: {recipe.data[name]}")
-    weights, video = _place(recipe, path, WEIGHTS), _place(recipe, path, VIDEO)
-    return replace(recipe, source=replace(recipe.source, weights=weights or recipe.source.weights, video=video))
+    source = recipe.source
+    weights = _place(recipe, path, WEIGHTS, source.weights) or source.weights
+    video = _place(recipe, path, VIDEO, source.video)
+    teacher = _place(recipe, path, TEACHER, recipe.teacher.file) if recipe.teacher else None
+    return replace(
+        recipe, source=replace(source, weights=weights, video=video), teacher=Teacher(teacher) if teacher else None
+    )  # fmt: skip
 
 
-def _place(recipe: Recipe, path: Path, name: str) -> str | None:
-    """The absolute path of the source's weights or video network. Raises L3Error if it is not there."""
-    value = getattr(recipe.source, name)
+def _place(recipe: Recipe, path: Path, name: str, value: str | None) -> str | None:
+    """The absolute path of the source's weights, its video network, the teacher. Raises L3Error if it is not there."""
     if value in (None, RANDOM):
         return value
     places = [Path(recipe.data[name])] if name in recipe.data else [path.parent / value, Path(value)]
     place = next((p for p in places if p.is_file()), None)
     if place is None:
-        raise L3Error(f"{path}, [source]: no such file: {places[0]}; --data {name}=PATH says where {value} is")
+        where = f"{path}, [{TEACHER if name == TEACHER else 'source'}]"
+        raise L3Error(f"{where}: no such file: {places[0]}; --data {name}=PATH says where {value} is")
     return str(place.resolve())
 
 

@@ -11,9 +11,9 @@ from typing import TypeVar
 import numpy as np
 
 from l3host import datasets
+from l3host.datasets import fingerprints
 from l3host.datasets.clips import CACHE
-from l3host.errors import L3Error
-from l3host.pipeline import sounds
+from l3host.pipeline import sounds, taught
 from l3host.pipeline.recipe import Recover, target
 from l3host.pipeline.sounds import Recordings
 from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
@@ -38,6 +38,7 @@ def recover(run: Run, number: int) -> dict:
     run.save(model, name)
     backend.barrier()  # nobody reads these any more
     (run.folder / name / CACHE).unlink(missing_ok=True)
+    shutil.rmtree(run.folder / name / taught.MATERIAL, ignore_errors=True)
     shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
     return {"method": step.method, "data": step.data, **note}
 
@@ -60,7 +61,9 @@ def by_batchnorm(run: Run, step: Recover, model, folder: Path):
 
 
 def by_kd(run: Run, step: Recover, model, folder: Path):
-    """The source's embedding of the same sounds is learnt back."""
+    """The source's embedding of the same sounds is learnt back; with a [teacher], its class scores by a classifier."""
+    if run.recipe.teacher:
+        return by_teacher(run, step, model, folder)
     from l3host.train import recover as training
 
     found = unlabelled(run, step)
@@ -86,7 +89,12 @@ def by_palette(run: Run, step: Recover, model, folder: Path):
 
 
 def by_sea(run: Run, step: Recover, model, folder: Path):
-    """The source's embedding, reduced to the student's size, is learnt by a new network."""
+    """The source's embedding, or the [teacher]'s, reduced to the student's size, is learnt by a new network."""
+    if run.recipe.teacher:
+        model, found = taught.by_embedding(
+            run, step, model, folder, lambda _: progress(run, folder.name, step), gradual(run, folder)
+        )  # fmt: skip
+        return model, credit(found) | history(folder)
     from l3host.train import recover as training
 
     found, source = unlabelled(run, step), run.network(SOURCE)
@@ -133,6 +141,23 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
     return build.embedding(model, final_norm=False), note
 
 
+def by_teacher(run: Run, step: Recover, model, folder: Path):
+    """A classifier by a teacher's class scores. The note has its thresholds, set on the folds that its trainings had not heard."""
+    from l3host.evaluate import events
+    from l3host.train import fit
+
+    classifier, dataset, folders, tested = taught.by_scores(
+        run, step, model, folder, lambda name: progress(run, f"{folder.name} {name}", step), gradual(run, folder)
+    )  # fmt: skip
+    histories = {name: history(path) for name, path in folders.items()}
+    counts = {fold: {"confusion": fit.confusion(found, dataset.silent)} for fold, found in tested.items()}
+    note = classified(run, step, dataset, histories, counts)
+    if dataset.silent and tested:
+        fe = model.get_layer("log_mel").frontend
+        note["tuned"] = events.tuned([events.of_app(found, fe, dataset.silent) for found in tested.values()], dataset.labels)
+    return classifier, note
+
+
 def by_labels(run: Run, step: Recover, model, folder: Path):
     """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
     from l3host.evaluate import crossval
@@ -140,8 +165,7 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
     from l3host.train import recover as training
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
-    if dataset.multilabel:
-        raise L3Error(f"{dataset.name} has several labels a clip: recover by labels learns one")
+    datasets.one_label(dataset, "recover by labels")
     fe = model.get_layer("log_mel").frontend
     pcm = sounds.clips([clip.path for clip in dataset.clips], fe.sample_rate, folder)
     histories, tested = {}, {}
@@ -155,13 +179,24 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         )  # fmt: skip
         histories[part.name] = history(folder / part.name)
         if part.test:
-            tested[str(fold)] = fit.tested(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
+            found = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
+            tested[str(fold)] = {"confusion": fit.confusion(found, dataset.silent)}
+    return classifier, classified(run, step, dataset, histories, tested)
+
+
+def classified(run: Run, step: Recover, dataset: datasets.Dataset, histories: dict[str, dict], tested: dict[str, dict]) -> dict:
+    """The note of a classifier that was cross-validated: of whose clips, and how good."""
+    from l3host.evaluate import crossval
+
+    labels = taught.reported(dataset.labels)
     evaluation = {
-        "dataset": dataset.name, "data": step.data, "clips": len(dataset.clips), "labels": dataset.labels,
-        "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds, **crossval.summary(dataset.labels, tested),
+        "dataset": dataset.name, "data": step.data, "clips": sum(clip.label not in dataset.silent for clip in dataset.clips),
+        "labels": labels, "probe": "the classifier", "seeds": [run.recipe.seed], "folds": dataset.folds,
+        **crossval.summary(labels, tested),
     }  # fmt: skip
     note = credit(sounds.of_dataset(dataset)) | histories[crossval.FINAL] | {"folds": histories}
-    return classifier, note | {"labels": dataset.labels, "evaluation": evaluation}
+    known = fingerprints.text([clip.path for clip in dataset.clips])
+    return note | {"labels": dataset.labels, "evaluation": evaluation, fingerprints.KEY: known}
 
 
 def unlabelled(run: Run, step: Recover) -> Recordings:

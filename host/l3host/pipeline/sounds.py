@@ -12,7 +12,7 @@ import numpy as np
 from l3host import datasets
 from l3host.datasets import clips as cached
 from l3host.datasets.check import undecodable
-from l3host.datasets.layouts import AUDIO_SUFFIXES
+from l3host.datasets.layouts import AUDIO_SUFFIXES, sounds_below
 from l3host.errors import L3Error
 from l3host.sound.windows import windows_of
 from l3mote.format import Frontend
@@ -20,9 +20,11 @@ from l3mote.format import Frontend
 VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 
 
-def labelled(path: str, subset: str | None, folds: Sequence[int] | None, skip_bad: bool) -> datasets.Dataset:
-    """A data set, or the clips of some of its folds. Raises L3Error."""
-    dataset = datasets.load(path, subset, skip_bad)
+def labelled(
+    path: str, subset: str | None, folds: Sequence[int] | None, skip_bad: bool, other: str | None = None
+) -> datasets.Dataset:
+    """A data set, or the clips of some of its folds. other: as datasets.load has it. Raises L3Error."""
+    dataset = datasets.load(path, subset, skip_bad, other)
     if folds is None:
         return dataset
     datasets.chosen_folds(dataset, folds)
@@ -46,7 +48,7 @@ def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None
     root = Path(path)
     if subset or folds or datasets.recognised(root):
         return of_dataset(labelled(path, subset, folds, skip_bad))
-    found = sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
+    found = sounds_below(root)
     if not found:
         raise L3Error(f"no audio files in {path} (looked for {', '.join(AUDIO_SUFFIXES)})")
     bad = {p: f"{p} ({reason})" for p in found if (reason := undecodable(p))}
@@ -71,7 +73,7 @@ def films(path: str) -> list[str]:
 
 def clips(paths: Sequence[str], rate: int, folder: Path) -> list[np.ndarray]:
     """int16 recordings at `rate` Hz, decoded once: folder/clips.npz keeps them until the stage that needs them is finished."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     cached.prepare(folder / cached.CACHE, paths, rate)
     return cached.read(folder / cached.CACHE)
 

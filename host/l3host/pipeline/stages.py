@@ -228,15 +228,29 @@ def convert(run: Run) -> dict:
 
     model = run.network(run.last)
     graph = weights.to_graph(model, **provenance(run))
-    for number, step in enumerate(run.recipe.recover, 1):
-        if step.method == "labels":
-            graph.labels = run.note(f"recover-{number}")["labels"]
+    for number in range(1, len(run.recipe.recover) + 1):
+        note = run.note(f"recover-{number}")
+        if "labels" in note:
+            graph.labels = note["labels"]
+            judged_by(graph, note)
     graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run)]
     pcm, sounds_of = calibration(run, run.recipe.convert, graph)
     data = to_bytes(finish(graph, run.recipe.convert.encoding, pcm, sounds_of), run.recipe.convert.encoding)
     files.write_bytes(run.folder / MODEL, data)
     network = build.embedding(model, build.architecture(model).final_norm)
     return {"bytes": len(data), "cosine_to_keras": cosine(network, run.folder / MODEL, pcm[:: max(1, len(pcm) // 8)])}
+
+
+def judged_by(graph, note: dict) -> None:
+    """Put into the graph what its classifier's training has found: thresholds, held-out figures, fingerprints of its clips."""
+    from l3host.datasets.fingerprints import KEY
+
+    graph.provenance["held_out"] = {"accuracy": note["evaluation"]["accuracy_mean"], "clips": note["evaluation"]["clips"]}
+    if "tuned" in note:
+        graph.thresholds = [note["tuned"]["thresholds"][label] for label in graph.labels]
+        graph.provenance["tuned"] = {key: value for key, value in note["tuned"].items() if key != "thresholds"}
+    if KEY in note:
+        graph.provenance[KEY] = note[KEY]
 
 
 def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:

@@ -16,12 +16,13 @@ from l3host.graph.fixed_point import FixedPoint, LayerScale
 from l3host.graph.half import rounded
 from l3host.graph.network import Conv, Graph
 from l3host.reference import fixed_mel, floats
+from l3host.threads import one_blas_thread
 
 HEADROOM = 2.0  # over the largest activation seen while calibrating: a bit lost costs less than one saturated value
 WEIGHT_BITS = 9.5  # what a layer's weights should keep of the 31 bits: the rest goes to its input
 LEAST_BITS, MOST_BITS = 12, 15
 ACCUMULATOR = 2**31 - 1
-BATCH = 8  # windows calibrated at once
+BATCH = 2  # windows calibrated at once: their largest matrix stays near the cache
 
 
 def shift_round(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -49,7 +50,10 @@ def input_bits(layer) -> int:
 
 def filter_shift(weights: np.ndarray, bias: float, limit: int, exponent: int) -> int:
     """The largest shift at which one filter's sum cannot overflow and its weights fit int16. weights: (taps,)."""
-    for shift in range(30, -31, -1):
+    magnitude = np.abs(weights).sum(dtype=np.float64)
+    room = (ACCUMULATOR - 2**29) / limit + len(weights) / 2  # for the sum of weights, each rounded down by a half at most
+    highest = min(30, int(np.floor(np.log2(room / magnitude))) + 1) if magnitude else 30  # above it the sum does not fit
+    for shift in range(highest, -31, -1):
         w = to_integer(weights, np.int64(shift))
         b = abs(int(to_integer(np.array(bias), np.int64(shift + exponent))))
         if np.abs(w).max(initial=0) <= 32767 and limit * int(np.abs(w).sum()) + b + 2**29 <= ACCUMULATOR:
@@ -86,9 +90,10 @@ def calibrate(graph: Graph, windows: np.ndarray) -> FixedPoint:
 def activation_peaks(graph: Graph, windows: np.ndarray) -> list[float]:
     """Largest magnitude of each layer's output over windows of int16 (N, window), a few at a time: memory stays bounded."""
     peaks = np.zeros(len(graph.layers))
-    for start in range(0, len(windows), BATCH):
-        run = floats.run(graph, windows[start : start + BATCH] / 32768, np.float32)
-        peaks = np.maximum(peaks, [np.abs(out).max() for out in pre_activations(graph, run)])
+    with one_blas_thread():
+        for start in range(0, len(windows), BATCH):
+            run = floats.run(graph, windows[start : start + BATCH] / 32768, np.float32)
+            peaks = np.maximum(peaks, [np.abs(out).max() for out in pre_activations(graph, run)])
     return peaks.tolist()
 
 

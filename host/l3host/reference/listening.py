@@ -17,6 +17,7 @@ from l3host.graph.half import rounded
 from l3host.graph.network import Graph
 from l3host.reference import fixed_point, floats
 from l3mote.filters import lowpass
+from l3mote.format import NEVER, silent
 
 SLOTS = 8  # of a window, as a board measures levels
 HELD = 7680  # samples that two windows may share, at the model's rate: a board's ring less a block
@@ -40,7 +41,9 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
     """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead. rate: of kept samples, in Hz."""
     fe, given = graph.frontend, {key: value for key, value in settings.items() if value is not None}
     own = [given.get("threshold", t) for t in graph.thresholds]
-    thresholds = [given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)]
+    thresholds = [
+        NEVER if silent(label) else given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)
+    ]  # fmt: skip
     votes = given.get("votes", 1)
     hop = samples(given["hop"], rate) if "hop" in given else fe.hop
     return Rules(

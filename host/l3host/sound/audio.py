@@ -1,4 +1,4 @@
-"""Audio in, block by block: files through soundfile, mono by mean, resampled as published. What networks hear: hearing.py."""
+"""Audio in, block by block: files by soundfile (or PyAV), mono by mean, resampled as published. What networks hear: hearing.py."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from l3host.errors import L3Error
+from l3host.sound import foreign
+from l3host.sound.foreign import ForeignFile
 from l3host.sound.resampling import resampled
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16  # samples decoded at a time, and summed: another number is another rounding of a mean
 RATES = (1000, 768000)  # Hz of files; beyond, a header is wrong
 LOUDEST = 2.0**31  # floats may be in units of 16 or 32 bits' integers; beyond, they are not sound
+REMEDY = "PyAV reads it (pip install 'l3mote[audio]')"
 CANCELLED = 1e-3  # of the channels' power left in their mean: 30 dB less
 
 
@@ -96,6 +99,15 @@ def of_samples(samples: np.ndarray, rate: int, name: str = "") -> Recording:
     return Recording([samples[at : at + BLOCK] for at in range(0, len(samples), BLOCK)], int(rate), name)
 
 
+def rate_of(path: str) -> int:
+    """The rate in Hz that a file's header says. Raises L3Error."""
+    try:
+        with opened(path) as sound:
+            return sound.samplerate
+    except UNREADABLE as e:
+        raise L3Error(f"cannot read {path} as audio: {why(e)}") from None
+
+
 # what soundfile raises: of libsndfile; TypeError where a file has no header (.raw); ValueError and MemoryError for a length that
 # cannot be (FLAC that was written to a pipe), EOFError
 UNREADABLE = (OSError, RuntimeError, TypeError, ValueError, MemoryError, EOFError)
@@ -110,16 +122,29 @@ def why(error: Exception) -> str:
     return str(getattr(error, "error_string", error))
 
 
-def opened(path: str) -> SoundFile:
-    """The file, open; one whose writer never noted its length is read to its end."""
+def opened(path: str) -> SoundFile | ForeignFile:
+    """Open a file; one whose writer never noted its length is read to its end. Raises UNREADABLE."""
     import soundfile
 
-    sound = soundfile.SoundFile(os.fsencode(path))
+    try:
+        sound = soundfile.SoundFile(os.fsencode(path))
+    except soundfile.LibsndfileError:
+        if Path(path).suffix.lower() not in foreign.SUFFIXES:
+            raise
+        return opened_foreign(path)
     if len(sound.read(1)):
         sound.seek(0)
         return sound
     header = finished(path)
     return soundfile.SoundFile(Overlaid(path, header)) if header else sound
+
+
+def opened_foreign(path: str) -> ForeignFile:
+    """Open a file that libsndfile does not know. Raises RuntimeError, which says how to read it where PyAV is missing."""
+    try:
+        return foreign.ForeignFile(path)
+    except ImportError:
+        raise RuntimeError(f"{REMEDY}, or convert it: ffmpeg -i {path} {Path(path).stem}.wav") from None
 
 
 def finished(path: str) -> bytes | None:

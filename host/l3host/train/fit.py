@@ -10,6 +10,7 @@ import numpy as np
 from l3host.compress import prune
 from l3host.compress.masks import Target
 from l3host.errors import L3Error
+from l3host.evaluate.events import Timelines
 from l3host.graph.network import frontend
 from l3host.networks.backend import keras, tf
 from l3host.networks.build import audio, classifier
@@ -104,18 +105,17 @@ def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:
     return windows_of(clip / np.float32(32768), fe.window, fe.hop, False)
 
 
-def clip_scores(model: keras.Model, clips: Sequence[np.ndarray], fe: Frontend) -> np.ndarray:
-    """Mean of the windows' probabilities for each clip, (clips, labels)."""
-    return np.stack([model.predict_on_batch(clip_windows(clip, fe)).mean(axis=0) for clip in clips])
+def timelines(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], fe: Frontend) -> Timelines:
+    """Scores of every window of int16 clips at the front-end's rate."""
+    scores = [model.predict_on_batch(clip_windows(clip, fe)) for clip in clips]
+    return Timelines(scores, np.array(labels, int), np.array([len(clip) for clip in clips]) / fe.sample_rate)
 
 
-def tested(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], fe: Frontend) -> dict:
-    """What crossval.summary takes of a fold held out."""
-    return {"confusion": confusion(labels, clip_scores(model, clips, fe))}
-
-
-def confusion(truth: Sequence[int], scores: np.ndarray) -> list[list[int]]:
-    """Counts [true label][label with the highest score]."""
-    counts = np.zeros((scores.shape[1],) * 2, int)
-    np.add.at(counts, (list(truth), scores.argmax(axis=1)), 1)
+def confusion(found: Timelines, silent: Sequence[int] = ()) -> list[list[int]]:
+    """Counts [true label][label with the highest mean score] over clips and labels that are not silent."""
+    labels = [i for i in range(found.scores[0].shape[1]) if i not in silent]
+    counts = np.zeros((len(labels),) * 2, int)
+    for scores, label in zip(found.scores, found.labels, strict=True):
+        if label not in silent:
+            counts[labels.index(label), scores.mean(axis=0)[labels].argmax()] += 1
     return counts.tolist()

@@ -36,6 +36,45 @@ class Settings(Labels):
 
 
 @dataclass(frozen=True)
+class Lessons:
+    """What a student and its teacher hear (train.lessons)."""
+
+    windows: int = 5000  # of each fold
+    other_share: float = 0.4  # part of them from sounds that are none of the labels, where there are any
+    mixing: float = 0.5  # probability that a window is mixed with another clip's
+
+
+@dataclass(frozen=True)
+class Taught(Schedule):
+    """A student of a teacher that need not be an L3 network: its embedding, a classifier on it, and labels."""
+
+    epochs: int = 40
+    batch: int = 64
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.02
+    windows: int = Lessons.windows
+    other_share: float = Lessons.other_share
+    mixing: float = Lessons.mixing
+    features: float = 0.5  # weight of the squared error to the teacher's embedding
+    soft: float = 0.6  # weight of the cross-entropy to the teacher's class scores
+    hard: float = 0.4  # and to the labels
+    temperature: float = 1.5  # by which the teacher's class scores are softened
+    dropout: float = 0.2
+
+    @property
+    def lessons(self) -> Lessons:
+        return Lessons(self.windows, self.other_share, self.mixing)
+
+
+@dataclass(frozen=True)
+class TaughtSettings(Taught):
+    """`l3mote train --teacher`: the same network as Settings has."""
+
+    filters: tuple[int, ...] = Settings.filters
+    frontend: str = Settings.frontend
+
+
+@dataclass(frozen=True)
 class Kd(Schedule):
     """Knowledge distillation: a smaller or pruned copy of a network learns its embedding back."""
 

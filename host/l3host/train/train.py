@@ -9,17 +9,21 @@ from itertools import count
 from pathlib import Path
 
 from l3host import datasets
-from l3host.datasets import Dataset, chosen_folds, clips, fingerprint
+from l3host.datasets import Dataset, chosen_folds, clips, fingerprint, one_label
 from l3host.errors import L3Error
-from l3host.evaluate import crossval
+from l3host.evaluate import crossval, events
 from l3host.evaluate.crossval import FINAL, Split
+from l3host.evaluate.events import Timelines
 from l3host.files import read_json, write_bytes, write_json
 from l3host.graph.network import frontend
 from l3host.runs import RESULT, claimed
 from l3host.train import jobs
-from l3host.train.settings import Settings
+from l3host.train.settings import Settings, TaughtSettings
 
 DEFAULTS = Settings()
+HELD_OUT = "held-out.npz"  # scores of the fold that a training has not heard
+LESSONS = "lessons"  # the job that makes them
+MATERIAL = "material.npz"  # recordings at the rate at which teacher and student hear them
 OnProgress = Callable[[str, str, int, int], None]  # called with what is trained, what is done with it, how much, of how much
 
 
@@ -29,8 +33,9 @@ class Job:
 
     run: Path
     dataset: Dataset
-    settings: Settings
+    settings: Settings | TaughtSettings
     split: Split
+    teacher: str | None = None  # path; settings are then TaughtSettings
 
     @property
     def folder(self) -> Path:
@@ -41,16 +46,18 @@ def train(
     path: str,
     out: str,
     subset: str | None = None,
-    settings: Settings = DEFAULTS,
+    settings: Settings | TaughtSettings = DEFAULTS,
     run_dir: str | None = None,
     folds: Sequence[int] | None = None,
     skip_bad: bool = False,
     on_progress: OnProgress = lambda name, what, done, of: None,
+    other: str | None = None,
+    teacher: str | None = None,
 ) -> dict:
     """Train on the data set at `path` (see datasets.load), write the final model to `out` (.l3m) and return the metrics.
 
     folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
-    skip_bad: as in datasets.load.
+    skip_bad, other: as in datasets.load. teacher: a file as teachers.load takes it; settings are then TaughtSettings.
     run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
     The same call goes on where a killed one stopped, and ends with the same weights.
     Raises L3Error: TensorFlow or matplotlib absent, no folder for `out`, a bad data set or fold, a NaN loss, a run
@@ -61,29 +68,35 @@ def train(
             raise L3Error(f"training needs {name}: pip install 'l3mote[train]'")
     if not Path(out).parent.is_dir():
         raise L3Error(f"no such directory for the model: {Path(out).parent}")
-    dataset = datasets.load(path, subset, skip_bad)
-    if dataset.multilabel:
-        raise L3Error(f"{dataset.name} has several labels a clip, train learns one: l3mote evaluate judges embeddings on it")
+    dataset = datasets.load(path, subset, skip_bad, other)
+    one_label(dataset, "train")
     held_out = chosen_folds(dataset, folds)
     run = Path(run_dir or Path(out).with_suffix(".run"))
     clips_sha256 = fingerprint(dataset)
-    plan = {FINAL: Job(run, dataset, settings, crossval.split(dataset, None))}  # the longest job first
-    plan |= {f"fold {fold}": Job(run, dataset, settings, crossval.split(dataset, fold)) for fold in held_out}
+    plan = {FINAL: Job(run, dataset, settings, crossval.split(dataset, None), teacher)}  # the longest job first
+    plan |= {f"fold {fold}": Job(run, dataset, settings, crossval.split(dataset, fold), teacher) for fold in held_out}
     about = {"dataset": dataset.name, "clips_sha256": clips_sha256} | asdict(settings)
+    if teacher:
+        from l3host.train import teachers
+
+        about["teacher"] = teachers.load(teacher).digest  # refused now, not after an hour
     with claimed(run, lambda: about, "training"):
         results = finish(run, dataset, settings, plan, on_progress)
-        metrics = gather(dataset, settings, results)
+        metrics = gather(dataset, settings, results, run)
         write_json(run / "metrics.json", metrics)
         if held_out:
+            named = [label for i, label in enumerate(dataset.labels) if i not in dataset.silent]
             title = f"{dataset.name}: {100 * metrics['accuracy_mean']:.1f} % of clips, cross-validated over {len(held_out)} folds"
-            crossval.draw_confusion(run / "confusion.png", dataset.labels, metrics["confusion"], title)
+            crossval.draw_confusion(run / "confusion.png", named, metrics["confusion"], title)
         from l3host.train.export import export
 
-        write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings))
+        write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings, metrics))
     return metrics
 
 
-def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job], on_progress: OnProgress) -> dict[str, dict]:
+def finish(
+    run: Path, dataset: Dataset, settings: Settings | TaughtSettings, plan: dict[str, Job], on_progress: OnProgress
+) -> dict[str, dict]:
     """Do the jobs that have no result yet; return all results by name."""
     open_jobs = {name: job for name, job in plan.items() if not (job.folder / RESULT).exists()}
     cache = run / clips.CACHE
@@ -91,36 +104,82 @@ def finish(run: Path, dataset: Dataset, settings: Settings, plan: dict[str, Job]
         paths, rate, decoded = [clip.path for clip in dataset.clips], frontend(settings.frontend).sample_rate, count(1)
         clips.prepare(cache, paths, rate, lambda: on_progress("clips", "decode", next(decoded), len(paths)))
 
+        if isinstance(settings, TaughtSettings):
+            of = settings.windows * len(dataset.folds)
+            lessons = {LESSONS: next(iter(open_jobs.values()))}
+            jobs.run(hear_teacher, lessons, str(run / "log.txt"), lambda name, made: on_progress(name, "of all folds", made, of))
+
         def on_epoch(name: str, message: tuple[int, float]) -> None:
             epochs, loss = message
             on_progress(name, f"loss {loss:.3f}", epochs, settings.epochs)
 
         jobs.run(work, open_jobs, str(run / "log.txt"), on_epoch)
         cache.unlink()
+        (run / MATERIAL).unlink(missing_ok=True)
     return {name: read_json(job.folder / RESULT) for name, job in plan.items()}
+
+
+def hear_teacher(job: Job, send: jobs.Send) -> None:
+    """In a child process: make the lessons of every fold."""
+    from l3host.networks import backend
+
+    backend.one_thread()
+    maker = lesson_maker(job)
+    windows = maker.settings.windows
+    for number, fold in enumerate(job.dataset.folds):
+        maker.make(job.run, fold, lambda done, before=number * windows: send(before + done))
+
+
+def lesson_maker(job: Job):
+    """What makes the lessons of a job, which are those of the whole run; decodes the recordings once."""
+    assert job.teacher and isinstance(job.settings, TaughtSettings)
+    from l3host.networks.build import audio
+    from l3host.train import lessons, taught, teachers
+
+    dataset, fe = job.dataset, frontend(job.settings.frontend)
+    teacher, paths = teachers.load(job.teacher), [clip.path for clip in dataset.clips]
+    rate = lessons.material_rate(paths, teacher.sample_rate, fe.sample_rate)
+    cache = job.run / (clips.CACHE if rate == fe.sample_rate else MATERIAL)
+    clips.prepare(cache, paths, rate)
+    material = lessons.of_dataset(dataset, clips.read(cache), rate)
+    return taught.maker(audio(fe, job.settings.filters, use_bias=False), teacher, material, job.settings)
 
 
 def work(job: Job, send: jobs.Send) -> None:
     """In a child process: train, test on the fold held out, write the result."""
     from l3host.networks import backend
-    from l3host.train import fit
+    from l3host.train import fit, taught
 
     backend.one_thread()
     job.folder.mkdir(exist_ok=True)
     pcm = clips.read(job.run / clips.CACHE)
-    trainer = fit.fit(
-        *crossval.chosen(job.dataset, pcm, job.split.train), len(job.dataset.labels), job.settings, job.folder,
-        lambda epochs, loss: send((epochs, loss)),
-    )  # fmt: skip
-    result = {"seconds": round(trainer.seconds, 1)}
+
+    def progress(epochs: int, loss: float) -> None:
+        send((epochs, loss))
+
+    if isinstance(job.settings, TaughtSettings):
+        maker = lesson_maker(job)
+        folds = [maker.make(job.run, fold) for fold in job.dataset.folds if fold != job.split.fold]
+        model, seconds = taught.fit(folds, job.settings, job.folder, progress)
+    else:
+        trainer = fit.fit(
+            *crossval.chosen(job.dataset, pcm, job.split.train), len(job.dataset.labels), job.settings, job.folder, progress
+        )  # fmt: skip
+        model, seconds = trainer.model, trainer.seconds
+    result: dict = {"seconds": round(seconds, 1)}
     if job.split.test:
         held_out = crossval.chosen(job.dataset, pcm, job.split.test)
-        result |= fit.tested(trainer.model, *held_out, frontend(job.settings.frontend))
+        found = fit.timelines(model, *held_out, frontend(job.settings.frontend))
+        found.save(job.folder / HELD_OUT)
+        result["confusion"] = fit.confusion(found, job.dataset.silent)
     write_json(job.folder / RESULT, result)
 
 
-def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> dict:
-    """The contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation."""
+def gather(dataset: Dataset, settings: Settings | TaughtSettings, results: dict[str, dict], run: Path) -> dict:
+    """The contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation.
+
+    tuned: thresholds and what they give, where sounds that are none of the labels were held out too.
+    """
     metrics = {
         "dataset": dataset.name,
         "labels": dataset.labels,
@@ -129,4 +188,12 @@ def gather(dataset: Dataset, settings: Settings, results: dict[str, dict]) -> di
         "seconds": {name: result["seconds"] for name, result in results.items()},
     }
     tested = {name.removeprefix("fold "): result for name, result in results.items() if name != FINAL}
-    return metrics | crossval.summary(dataset.labels, tested) if tested else metrics
+    if not tested:
+        return metrics
+    named = [label for i, label in enumerate(dataset.labels) if i not in dataset.silent]
+    metrics |= crossval.summary(named, tested)
+    if dataset.silent:
+        fe = frontend(settings.frontend)
+        heard = [Timelines.read(run / f"fold-{fold}" / HELD_OUT) for fold in tested]
+        metrics["tuned"] = events.tuned([events.of_app(found, fe, dataset.silent) for found in heard], dataset.labels)
+    return metrics

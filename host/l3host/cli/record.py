@@ -1,0 +1,109 @@
+"""`l3mote record`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from l3host.cli.arguments import tool
+from l3host.cli.deploy import target_of
+from l3host.errors import L3Error
+from l3host.show import plural, results, say
+
+HELP = "Record what a board's microphone hears as WAVs, to train with. Keys 1 to 9 change the label while it runs; Ctrl-C ends it."
+EXAMPLE = "l3mote record --port /dev/ttyACM0 --label dog --label _other --seconds 60"
+BAR, LOWEST = 40, -80.0  # characters, and dB at its left end
+
+
+def arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--port", required=True, help="serial port of a board that a model was deployed to")
+    sub.add_argument("--label", action="append", required=True, help="what is heard; several: the first, until a key says another")
+    sub.add_argument("-o", "--output", default="sounds", help="folder for LABEL/TIME.wav (default sounds)")
+    sub.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
+    sub.add_argument("--rate", type=int, help="Hz (default: the microphone's own)")
+    sub.add_argument("--clip", type=float, default=5.0, help="seconds of a WAV (default 5)")
+    tool(sub)
+
+
+def run(args: argparse.Namespace) -> int:
+    from l3host.deploy import recording
+    from l3host.deploy.links import connected
+    from l3host.deploy.targets import Board
+    from l3mote import start
+
+    for label in args.label:
+        if not label or "/" in label or label.startswith("."):
+            raise L3Error(f"label {label!r}: it names a folder, without / and not hidden")
+    if not 0.5 <= args.clip <= 3600 or (args.seconds is not None and args.seconds < 0.5):
+        raise L3Error("--clip is 0.5 to 3600 seconds, --seconds at least 0.5")
+    with connected(args.port, args.tool) as link:
+        board, _ = target_of(args.port, link)
+        assert isinstance(board, Board)
+        root = board.root + start.ROOT
+        _, running, _ = board.call("running", root)
+        if running is None:
+            raise L3Error("no version runs on the board: deploy a model first, its settings say where the microphone is")
+        board.reset()
+        rate, found = recording.open_stream(link, f"{root}/{running}", args.rate, args.seconds)
+        clips = recording.Clips(Path(args.output), rate, args.clip)
+        clips.switch(args.label[0])
+        with contextlib.suppress(KeyboardInterrupt), pressed() as key:
+            for block in found:
+                chosen = key()
+                if chosen and chosen <= len(args.label):
+                    clips.switch(args.label[chosen - 1])
+                if block is not None:
+                    clips.add(block)
+                    level(args.json, clips, block)
+        found.close()
+        clips.close()
+    if not args.json and sys.stderr.isatty():
+        print(file=sys.stderr)
+    if not clips.saved and not clips.dropped:
+        raise L3Error("nothing was heard: less than half a second of sound came")
+    result = {"rate": clips.rate, "files": list(map(str, clips.saved)), "dropped": clips.dropped, "lost": clips.lost}
+    results(args.json, result, lambda: recorded(result, args.output))
+    return 1 if clips.dropped else 0
+
+
+def level(quiet: bool, clips, block) -> None:
+    """Show the label, the level and what was lost on one line of the terminal."""
+    if quiet or not sys.stderr.isatty():
+        return
+    filled = round(BAR * min(1.0, max(0.0, 1 - block.level / LOWEST)))
+    counted = f"{plural(len(clips.saved), 'clip')}, {clips.lost} samples lost"
+    print(f"\r{clips.label:>12} {'█' * filled}{' ' * (BAR - filled)} {block.level:6.1f} dB(A)  {counted} ", end="", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def pressed() -> Iterator[Callable[[], int | None]]:
+    """A function that gives the digit that was pressed since it was last called, None without one or without a terminal."""
+    if not sys.stdin.isatty():
+        yield lambda: None
+        return
+    import select
+    import termios
+    import tty
+
+    before = termios.tcgetattr(sys.stdin)
+
+    def key() -> int | None:
+        if not select.select([sys.stdin], [], [], 0)[0]:
+            return None
+        text = sys.stdin.read(1)
+        return int(text) if text.isdecimal() else None
+
+    try:
+        tty.setcbreak(sys.stdin)
+        yield key
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def recorded(result: dict, folder: str) -> None:
+    say(f"{folder}: {plural(len(result['files']), 'clip')} at {result['rate']} Hz")
+    if result["dropped"]:
+        say(f"{plural(result['dropped'], 'clip')} not saved: {result['lost']} samples were lost; a lower --rate, or a faster line")

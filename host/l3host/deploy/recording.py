@@ -1,0 +1,131 @@
+"""What a board's microphone hears, as WAVs: blocks that it prints, put together, checked for gaps, cut into clips."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from l3host import files
+from l3host.deploy import remote
+from l3host.deploy.links import Link
+from l3host.errors import L3Error
+
+FIRST = 20  # seconds in which the first sound must have come
+
+
+class Block(NamedTuple):
+    """samples: int16; lost: by the board so far, of its source; level: dB(A) of full scale."""
+
+    samples: np.ndarray
+    lost: int
+    level: float
+
+
+def open_stream(link: Link, folder: str, rate: int | None, seconds: float | None) -> tuple[int, Generator[Block | None]]:
+    """Return the rate in Hz, and blocks as they come; None twice a second without one. folder: of the version on the board.
+
+    Raises L3Error for an answer that is none, a block that is missing, and a board that gives no sound.
+    """
+    found = said(link, folder, rate, seconds)
+    kept = next(item for item in found if item is not None)
+    assert isinstance(kept, int)
+
+    def sound() -> Generator[Block | None]:
+        with contextlib.closing(found):
+            for item in found:
+                assert not isinstance(item, int)  # the rate comes once
+                yield item
+
+    return kept, sound()
+
+
+def said(link: Link, folder: str, rate: int | None, seconds: float | None) -> Generator[Block | int | None]:
+    """What the board says: its rate, then blocks. Raises L3Error as open_stream does."""
+    code = f"FOLDER = {folder!r}\nRATE = {rate!r}\nSECONDS = {seconds!r}\n{remote.source('record')}"
+    silent, told, end = 0, False, None
+    for line in link.stream(code):
+        if not line:
+            silent += 1
+            if silent > 2 * FIRST:
+                raise L3Error(f"no sound from the board on {link.port} for {FIRST} s: is its microphone wired as the settings say?")
+            yield None
+            continue
+        silent, words = 0, line.split()
+        try:
+            if not told:
+                told, kept = True, int(words[0])
+                yield kept
+                continue
+            total, lost, level = int(words[0]), int(words[1]), float(words[2])
+            samples = np.frombuffer(base64.b64decode(words[3], validate=True), "<i2")
+        except (ValueError, IndexError, binascii.Error):
+            raise L3Error(f"the board on {link.port} printed no block of sound: {line[:60]!r}") from None
+        gap = 0 if end is None else total - len(samples) - end
+        end = total
+        yield Block(samples, lost + max(0, gap), level)
+
+
+class Clips:
+    """Writes blocks as WAVs of some seconds to folder/LABEL/TIME.wav. saved: their paths; dropped: clips with lost samples."""
+
+    def __init__(self, folder: Path, rate: int, seconds: float):
+        self.folder, self.rate, self.length = folder, rate, round(seconds * rate)
+        self.label, self.have = "", 0
+        self.parts: list[np.ndarray] = []
+        self.lost, self.before = 0, 0
+        self.saved: list[Path] = []
+        self.dropped = 0
+
+    def switch(self, label: str) -> None:
+        """What follows has this label; what was heard before is cut there."""
+        self.close()
+        self.label = label
+
+    def add(self, block: Block) -> None:
+        """Take a block; clips that are full are written."""
+        self.lost = block.lost
+        left = block.samples
+        while len(left):
+            part = left[: self.length - self.have]
+            self.parts.append(part)
+            self.have += len(part)
+            left = left[len(part) :]
+            if self.have == self.length:
+                self.close()
+
+    def close(self) -> None:
+        """Write what was heard, unless samples of it were lost or it is one and the same value: a microphone that is not there."""
+        heard = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int16)
+        whole, self.before, self.parts, self.have = self.lost == self.before, self.lost, [], 0
+        if len(heard) < self.rate // 2:
+            return
+        if not whole:
+            self.dropped += 1
+            return
+        if heard.min() == heard.max():
+            raise L3Error(
+                "the microphone gives silence, one and the same value: nothing more was saved; check its wires and settings"
+            )
+        self.saved.append(write(self.folder / self.label, heard, self.rate))
+
+
+def write(folder: Path, samples: np.ndarray, rate: int) -> Path:
+    """A WAV named by the time of day, which no other file there has. Raises L3Error (disk full, no permission)."""
+    import soundfile
+
+    name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3]
+    path = folder / f"{name}.wav"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.replace(path) as temporary:
+            soundfile.write(temporary, samples, rate, format="WAV", subtype="PCM_16")
+    except (OSError, soundfile.LibsndfileError) as e:
+        raise L3Error(f"cannot write {path}: {getattr(e, 'strerror', None) or e}; clips saved before stay") from None
+    return path

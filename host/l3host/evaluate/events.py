@@ -1,0 +1,212 @@
+"""Events of labelled clips: what the listening app would report, and the thresholds at which it would. No TensorFlow.
+
+A clip's peak for a label is the highest threshold at which the app (smoothing and votes included) still reports the label in it.
+So whatever thresholds are tried, the events follow from peaks, and the scores are gone through once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from l3host.files import replace
+from l3mote.format import NEVER, Frontend
+from l3mote.limits import possible_hop
+
+PRICE = 0.05  # of unrelated clips, all labels together, that may raise an event
+RECALL = 0.75  # of the labels' clips that are to be reported even where that costs more
+DRAWS = 1000  # of the bootstrap
+HOUR = 3600.0
+
+
+class Timelines(NamedTuple):
+    """scores: (windows, labels) of each clip, windows at every hop; labels: the true one's number, seconds: how long it is."""
+
+    scores: list[np.ndarray]
+    labels: np.ndarray
+    seconds: np.ndarray
+
+    def save(self, path: Path) -> None:
+        """Write all of it or nothing."""
+        lengths = [len(scores) for scores in self.scores]
+        with replace(path) as temporary, open(temporary, "wb") as file:
+            np.savez(file, scores=np.concatenate(self.scores), lengths=lengths, labels=self.labels, seconds=self.seconds)
+
+    @classmethod
+    def read(cls, path: Path) -> Timelines:
+        """Read what save wrote."""
+        with np.load(path) as saved:
+            scores = np.split(saved["scores"], np.cumsum(saved["lengths"])[:-1])
+            return cls(scores, saved["labels"], saved["seconds"])
+
+
+class Peaks(NamedTuple):
+    """values: (clips, labels), 0 of silent labels. labels: the true one's number; silent: numbers of no reported label."""
+
+    values: np.ndarray
+    labels: np.ndarray
+    seconds: np.ndarray
+    silent: tuple[int, ...]
+
+    @property
+    def unrelated(self) -> np.ndarray:
+        """(clips,) bool: none of the labels is in the clip."""
+        return np.isin(self.labels, self.silent)
+
+    @property
+    def own(self) -> np.ndarray:
+        """Each related clip's peak of its own label."""
+        related = ~self.unrelated
+        return self.values[related, self.labels[related]]
+
+    def take(self, chosen: np.ndarray) -> Peaks:
+        return self._replace(values=self.values[chosen], labels=self.labels[chosen], seconds=self.seconds[chosen])
+
+
+def peaks(found: Timelines, silent: Sequence[int] = (), smooth: int = 1, votes: int = 1, of: int = 1) -> Peaks:
+    """Reduce timelines to peaks, with the app's settings."""
+    values = np.stack([peak(scores, smooth, votes, of) for scores in found.scores])
+    values[:, [i for i in silent if i >= 0]] = 0
+    return Peaks(values, found.labels, found.seconds, tuple(silent))
+
+
+def peak(scores: np.ndarray, smooth: int = 1, votes: int = 1, of: int = 1) -> np.ndarray:
+    """The highest threshold at which each label starts, (labels,), of scores (windows, labels): votes of the last `of` means."""
+    means = np.array([scores[max(0, k - smooth + 1) : k + 1].mean(axis=0) for k in range(len(scores))])
+    enough = [np.sort(means[max(0, k - of + 1) : k + 1], axis=0)[-votes] for k in range(votes - 1, len(means))]
+    return np.max(enough, axis=0) if enough else np.zeros(scores.shape[1])
+
+
+def of_app(found: Timelines, fe: Frontend, silent: Sequence[int] = (), settings: dict | None = None) -> Peaks:
+    """Peaks as the app has them: windows at its own hop (l3mote.limits), and of its settings smooth, votes and of."""
+    given = {key: value for key, value in (settings or {}).items() if value is not None}
+    every = max(1, possible_hop(fe.window, fe.hop) // fe.hop)
+    votes = given.get("votes", 1)
+    heard = found._replace(scores=[scores[::every] for scores in found.scores])
+    return peaks(heard, silent, given.get("smooth", 1), votes, given.get("of", votes))
+
+
+class Figures(NamedTuple):
+    """Of some thresholds: recall of the labels' clips, share of unrelated clips with an event, their events an hour."""
+
+    recall: float
+    false: float
+    per_hour: float
+
+
+def figures(found: Peaks, thresholds: np.ndarray) -> Figures:
+    """What these thresholds, one a label, give; NaN where there are no such clips."""
+    reported = found.values >= thresholds
+    unrelated, related = found.unrelated, ~found.unrelated
+    own = reported[related, found.labels[related]]
+    events, hours = reported[unrelated].sum(), found.seconds[unrelated].sum() / HOUR
+    with np.errstate(invalid="ignore"):
+        return Figures(
+            float(own.mean()) if len(own) else float("nan"),
+            float(reported[unrelated].any(axis=1).mean()) if unrelated.any() else float("nan"),
+            float(events / hours) if hours else float("nan"),
+        )
+
+
+def curve(found: Peaks) -> list[tuple[float, np.ndarray]]:
+    """Thresholds from none that is ever reached to low ones: (share of unrelated clips with an event, thresholds), ascending.
+
+    Each step lowers the threshold of the label that gains most clips of its own for each unrelated clip that newly raises an
+    event, over any number of steps of that label (the hull of its own curve).
+    """
+    unrelated, n = found.unrelated, found.values.shape[1]
+    false_peaks = found.values[unrelated]
+    owned = [np.sort(found.values[found.labels == i, i])[::-1] for i in range(n)]
+    at, raised = np.zeros(n, int), np.zeros(len(false_peaks), bool)  # at: own clips reported
+    thresholds = np.full(n, NEVER)
+    steps = [(0.0, thresholds.copy())]
+    while True:
+        best, chosen = -1.0, None
+        for i in range(n):
+            if i in found.silent or at[i] >= len(owned[i]):
+                continue
+            levels = owned[i][at[i] :]
+            cost = np.array([np.count_nonzero(~raised & (false_peaks[:, i] >= level)) for level in levels])
+            gain = np.arange(1, len(levels) + 1) / (cost + 0.1)  # what costs nothing comes first, the more of it the better
+            if gain.max() > best:
+                best, chosen = gain.max(), (i, int(gain.argmax()) + 1)
+        if chosen is None:
+            return steps
+        i, more = chosen
+        at[i] += more
+        thresholds[i] = between(owned[i], at[i], false_peaks[:, i])
+        raised |= false_peaks[:, i] >= thresholds[i]
+        steps.append((float(raised.mean()) if len(raised) else 0.0, thresholds.copy()))
+
+
+def between(owned: np.ndarray, reported: int, false_peaks: np.ndarray) -> float:
+    """A threshold that reports so many of the label's clips (peaks descending): half way to the next peak below, of either kind."""
+    level = owned[reported - 1]
+    below = np.concatenate([owned[owned < level], false_peaks[false_peaks < level], [0.0]])
+    return float((level + below.max()) / 2)
+
+
+def choose(found: Peaks, price: float = PRICE, recall: float = RECALL) -> np.ndarray:
+    """Thresholds (labels,) float32 of at most this price; or the cheapest that keep the recall, where no such do.
+
+    Silent labels keep NEVER. Without unrelated clips there is no price: the thresholds are those that keep the recall.
+    """
+    steps = curve(found)
+    within = [thresholds for cost, thresholds in steps if cost <= price] if found.unrelated.any() else []
+    if within and figures(found, within[-1]).recall >= recall:
+        return within[-1].astype(np.float32)
+    enough = [thresholds for _, thresholds in steps if figures(found, thresholds).recall >= recall]
+    return (enough[0] if enough else steps[-1][1]).astype(np.float32)
+
+
+def held_out(folds: Sequence[Peaks], price: float = PRICE, recall: float = RECALL) -> Figures:
+    """Figures of thresholds that never saw what they are judged on: each fold's are chosen on the others."""
+    parts = []
+    for i, fold in enumerate(folds):
+        rest = joined([other for k, other in enumerate(folds) if k != i])
+        parts.append((fold, choose(rest, price, recall)))
+    related = np.concatenate([(p.values >= t)[~p.unrelated, p.labels[~p.unrelated]] for p, t in parts])
+    unrelated = np.concatenate([(p.values >= t)[p.unrelated].sum(axis=1) for p, t in parts])
+    hours = sum(float(p.seconds[p.unrelated].sum()) for p, _ in parts) / HOUR
+    nan = float("nan")
+    return Figures(
+        float(related.mean()) if len(related) else nan,
+        float((unrelated > 0).mean()) if len(unrelated) else nan,
+        float(unrelated.sum() / hours) if hours else nan,
+    )
+
+
+def tuned(folds: Sequence[Peaks], labels: Sequence[str], price: float = PRICE, recall: float = RECALL) -> dict:
+    """Thresholds set on clips that were not learnt, ready for JSON: by label, and what they give.
+
+    recall, false, per_hour: of these thresholds on the clips they are set on; held_out: of each fold with thresholds set on the
+    others, which says more of new sounds (None for one fold).
+    """
+    everything = joined(folds)
+    thresholds = choose(everything, price, recall)
+    related = int((~everything.unrelated).sum())
+    return {
+        "thresholds": {label: round(float(t), 4) for label, t in zip(labels, thresholds, strict=True)},
+        "price": price,
+        "clips": related,
+        "unrelated_clips": len(everything.labels) - related,
+        "unrelated_hours": round(float(everything.seconds[everything.unrelated].sum()) / HOUR, 3),
+        **figures(everything, thresholds)._asdict(),
+        "held_out": held_out(folds, price, recall)._asdict() if len(folds) > 1 else None,
+    }
+
+
+def joined(parts: Sequence[Peaks]) -> Peaks:
+    """Clips of several folds together."""
+    values, labels, seconds, silent = zip(*parts, strict=True)
+    return Peaks(np.concatenate(values), np.concatenate(labels), np.concatenate(seconds), silent[0])
+
+
+def intervals(found: Peaks, thresholds: np.ndarray) -> dict[str, list[float]]:
+    """Percentiles that hold 95 % of each figure when the clips are drawn again (bootstrap)."""
+    rng = np.random.default_rng(0)
+    drawn = [figures(found.take(rng.integers(len(found.labels), size=len(found.labels))), thresholds) for _ in range(DRAWS)]
+    return {name: np.nanpercentile([getattr(f, name) for f in drawn], [2.5, 97.5]).tolist() for name in Figures._fields}

@@ -1,0 +1,52 @@
+"""What somebody sees who tries l3mote for the first time: the demo, `inspect`, at 80 columns."""
+
+import subprocess
+import sys
+
+import pytest
+from support import ROOT, runtime_of
+
+from l3host import show
+from l3host.cli import main
+
+
+@pytest.fixture(autouse=True)
+def parts():
+    runtime_of("unix")
+
+
+def test_the_demo_hears_what_each_sound_is_and_says_that_both_agree():
+    done = subprocess.run([sys.executable, ROOT / "tools" / "demo.py"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    *lines, verdict, last = done.stdout.splitlines()
+    assert len(lines) == 6
+    for line in lines:
+        name, _, found = line.partition(".wav, ")
+        assert found.split(": ")[1].startswith(name + " 0."), line
+    assert verdict == "The board's code agrees with the reference: every layer, every bit, in real MicroPython"
+    assert "make demo AUDIO=street.wav" in last
+
+
+def test_the_demo_takes_a_name_with_spaces(tmp_path):
+    command = ["make", "-o", ".venv/.setup", "demo", f"AUDIO={tmp_path}/dog bark 00.wav"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode != 0 and done.stderr.startswith(f"demo: no such audio file: {tmp_path}/dog bark 00.wav\n")
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    show.out.cache_clear()
+    try:
+        assert main(["inspect", "esc10"]) == 0
+    finally:
+        monkeypatch.delenv("COLUMNS")
+        show.out.cache_clear()
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first == "esc10: 85.4 kB, 9 layers, 10 labels"
+    assert lines[0] == "  rp2040: listens (native, 0.51 s for a window of 2 s)"
+    (small,) = [line for line in lines if line.startswith("  esp32c3:")]
+    assert small.startswith("  esp32c3: fits (native, ") and "does not listen: the app lacks" in small
+    table = [line for line in lines if line.startswith((" conv", " rp2040 ", " esp32", " ─", " layer"))]
+    assert len(table) > 20 and all(len(line.rstrip()) <= columns for line in table)
+    assert not [line for line in table if "…" in line]
