@@ -27,7 +27,7 @@ def test_every_npm_package_is_locked_with_a_hash_and_none_runs_a_script():
 def test_installing_asks_for_the_hashes_and_runs_no_scripts():
     recipes = (ROOT / "Makefile").read_text()
     from_locks = [line for line in recipes.splitlines() if "-r $(LOCKS)" in line]
-    assert len(from_locks) == 2 and all("--require-hashes" in line for line in from_locks)
+    assert len(from_locks) > 1 and all("--require-hashes" in line for line in from_locks)
     assert all("--no-deps" in line for line in recipes.splitlines() if "-e ." in line)
     assert "npm ci" in recipes and all("--ignore-scripts" in line for line in recipes.splitlines() if "npm ci" in line)
 
