@@ -101,12 +101,9 @@ class Log:
         self.torn = False
         n = size(self.paths[self.current])
         if n:
-            try:
-                with open(self.paths[self.current], "rb") as f:
-                    f.seek(n - 1)
-                    self.torn = f.read(1) != b"\n"
-            except OSError:
-                self.torn = True
+            with open(self.paths[self.current], "rb") as f:
+                f.seek(n - 1)
+                self.torn = f.read(1) != b"\n"
 
     def _number(self, path):
         """Return a file's number, 0 if it does not exist."""
@@ -153,11 +150,7 @@ class Log:
         with f:
             f.seek(at)
             while True:
-                try:
-                    data = f.readline(MOST)
-                except OSError:  # a FAT whose table was torn: what cannot be read must not keep the app from going on
-                    self.corrupt += 1
-                    return
+                data = f.readline(MOST)
                 if not data:
                     return
                 at += len(data)

@@ -8,22 +8,18 @@ its version is whole, else the other. Deploying writes the slot that does not ru
 
 A drive's slots and manifests are also read by the computer that deploys to it, and somebody may have written them to harm it:
 what they name has to be a version, or a file in one, and its size is checked before it is read.
-
-Where the board has /l3/key (`l3mote deploy --sign`), a version is whole only if its file `signature` is the HMAC-SHA256, with that
-key, of its manifest and of the files that this names, one behind the other.
 """
 
 import gc
 import json
 import os
 import sys
-from binascii import crc32, unhexlify
+from binascii import crc32
 
 ROOT = "/l3"  # below the flash's folder, which is / or, on STM32 and nRF, /flash
 MANIFEST = "manifest"
 MANIFEST_BYTES = 16384  # at most
 VERSION_BYTES = 1 << 26  # of all files of a version, at most
-KEY, SIGNATURE = "key", "signature"
 NO_APP = "none"
 
 
@@ -115,65 +111,7 @@ def damage(root, version):
                     return name
     except (OSError, ValueError):
         return name
-    return None if is_signed(root, folder) else SIGNATURE
-
-
-def key_line(key):
-    digits = key.hex().encode()
-    return b"%s %08x\n" % (digits, crc32(digits))
-
-
-def read_key(root):
-    """The key that versions must be signed with, or None: then they need not be. Half a line, of a power cut, is none."""
-    try:
-        with open(root + "/" + KEY, "rb") as f:
-            digits, crc = f.read(128).split()
-        return unhexlify(digits) if b"%08x" % crc32(digits) == crc else None
-    except (OSError, ValueError):
-        return None
-
-
-def is_signed(root, folder):
-    """Are a version's manifest and files signed with the board's key, if it has one? What differs does not change the time."""
-    key = read_key(root)
-    if key is None:
-        return True
-    try:
-        expected = sign(key, contents(folder))
-        with open(folder + SIGNATURE, "rb") as f:
-            found = unhexlify(f.read(64))
-    except (OSError, ValueError, ImportError):
-        return False
-    differs = len(found) ^ len(expected)
-    for a, b in zip(found, expected):
-        differs |= a ^ b
-    return not differs
-
-
-def contents(folder):
-    """Blocks of a version's manifest, then of the files that it names, in its order."""
-    with open(folder + MANIFEST, "r") as f:
-        names = [line.strip().split(" ", 2)[2] for line in f if line.count(" ") > 1]
-    buffer = bytearray(1024)
-    for name in [MANIFEST] + names:
-        with open(folder + name, "rb") as f:
-            while True:
-                n = f.readinto(buffer)
-                if not n:
-                    break
-                yield memoryview(buffer)[:n]
-
-
-def sign(key, blocks):
-    """HMAC-SHA256 (RFC 2104) with a key of at most 64 bytes. Raises ImportError where the firmware has no SHA-256."""
-    import hashlib
-
-    sha256 = getattr(hashlib, "sha256", None) or (lambda data: hashlib.new("sha256", data))  # CircuitPython's
-    key = key + bytes(64 - len(key))
-    inner = sha256(bytes([b ^ 0x36 for b in key]))
-    for block in blocks:
-        inner.update(block)
-    return sha256(bytes([b ^ 0x5C for b in key]) + inner.digest()).digest()
+    return None
 
 
 def running(root):

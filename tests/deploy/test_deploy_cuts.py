@@ -16,7 +16,7 @@ from support import SCRIPTS, require
 
 from l3host.deploy import steps
 from l3host.deploy.links import connected
-from l3host.deploy.payload import manifested, signed
+from l3host.deploy.payload import manifested
 from l3host.deploy.remote import file_operations as board_files
 from l3host.deploy.targets import Board, Target
 from l3host.emulate import runtimes
@@ -91,7 +91,6 @@ class Scenario:
     older_starter: bool = False
     earlier: tuple = ()
     new: str | None = "new"  # None: rollback
-    key: bytes | None = None  # that the new version is signed with, and the earlier ones are not
 
     def before(self, board):
         """What is on the board before the deployment that is cut."""
@@ -105,12 +104,7 @@ class Scenario:
     def deploy(self, board, word):
         if word is None:
             return steps.rollback(board)
-        key = self.key if word == self.new else None
-        files = signed(payload(word), key) if key else payload(word)
-        result = steps.deploy(board, files, lambda folder: {"passed": True}, self.circuitpython)
-        if key:
-            steps.install_key(board, key)
-        return result
+        return steps.deploy(board, payload(word), lambda folder: {"passed": True}, self.circuitpython)
 
     def cut(self, board, image, writes):
         """Deploy on an image, the power cut after so many writes (None: not cut): was it, the image then, and what starts."""
@@ -131,8 +125,6 @@ SCENARIOS = {
     "update": Scenario("VfsLfs2", older_starter=True, earlier=("one", "two")),
     "rollback": Scenario("VfsLfs2", earlier=("one", "two"), new=None),
     "first on FAT": Scenario("VfsFat"),
-    "the first that is signed": Scenario("VfsLfs2", older_starter=True, earlier=("one", "two"), key=b"k" * 32),
-    "the first that is signed, on FAT": Scenario("VfsFat", older_starter=True, earlier=("one", "two"), key=b"k" * 32),
     "update on FAT": Scenario("VfsFat", older_starter=True, earlier=("one",)),
     "first over one's own code.py": Scenario("VfsFat", circuitpython=True, own=True),
     "CircuitPython's update": Scenario("VfsFat", circuitpython=True, older_starter=True, earlier=("one", "two")),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import PORT, setting, tool
@@ -34,12 +33,6 @@ def arguments(sub: argparse.ArgumentParser) -> None:
         help="precompile or fail (default: precompile where the board allows it)",
     )
     sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
-    sub.add_argument(
-        "--sign",
-        type=Path,
-        metavar="KEY",
-        help="sign the version; the board then starts only what KEY signed (a file, made if missing)",
-    )
     sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
     sub.add_argument("--forget", action="store_true", help="remove the version before this one, and the passwords in its settings")
 
@@ -48,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from l3host.deploy import facts
     from l3host.deploy.links import connected, port_of
 
-    if [bool(args.model), args.rollback, args.forget].count(True) != 1 or (args.sign and not args.model):
+    if [bool(args.model), args.rollback, args.forget].count(True) != 1:
         raise L3Error("name a model to deploy, or --rollback or --forget and no model")
     args.port = port_of(args.port)
     if facts.is_drive(args.port):
@@ -57,56 +50,53 @@ def run(args: argparse.Namespace) -> int:
         return deployed(args, *target_of(args.port, link))
 
 
-def deployed(args: argparse.Namespace, target: targets.Target, found: facts.Facts) -> int:
-    from l3host.deploy import payload, signing, starting, steps, targets
+def deployed(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
+    from l3host.deploy import payload, starting, steps, targets
     from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
     tell = show_steps(args.json)
     back = f"l3mote deploy --rollback --port {args.port}"
     if args.rollback:
-        result = steps.rollback(target) | {"board": found.name, "started": None}
+        result = steps.rollback(target) | {"board": board_facts.name, "started": None}
         if isinstance(target, targets.Board):
             result["started"] = starting.check(target, result["version"], tell)
         results(args.json, result, lambda: print_rolled_back(result))
         return 0
     if args.forget:
-        result = steps.forget(target) | {"board": found.name}
+        result = steps.forget(target) | {"board": board_facts.name}
         gone = ", ".join(result["removed"]) or "nothing"
-        results(args.json, result, lambda: say(f"{found.name} keeps {result['version']}; removed: {gone}"))
+        results(args.json, result, lambda: say(f"{board_facts.name} keeps {result['version']}; removed: {gone}"))
         return 0
-    if args.sign and not found.hashlib:
-        raise L3Error(f"{found.name}: this firmware has no hashlib, so it cannot check a signature: leave --sign out")
-    key = signing.key_of(args.sign) if args.sign else None
-    steps.check_key(target, key)
-    kernel, cost = choose(args, found)
+    kernel, cost = choose(args, board_facts)
     if warning := broker.in_clear_text(dict(args.set)):
         tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
-    precompiled = payload.can_precompile(found, args.mpy)
-    files = payload.build(found, args.model, kernels, args.app, dict(args.set), precompiled)
-    if key:
-        files = payload.signed(files, key)
+    precompiled = payload.can_precompile(board_facts, args.mpy)
+    files = payload.build(board_facts, args.model, kernels, args.app, dict(args.set), precompiled)
     with bars(args.json) as bar:
         task = bar.add_task(files.version, total=files.bytes)
         result = steps.deploy(
-            target, files, lambda folder: selftest(target, folder, args.app), found.implementation == "circuitpython",
+            target, files, lambda folder: selftest(target, folder, args.app), board_facts.implementation == "circuitpython",
             lambda n: bar.advance(task, n), tell,
         ) | {"started": None}  # fmt: skip
         if isinstance(target, targets.Board) and args.app != start.NO_APP:
             starting.try_out(target, result, tell)
             result["started"] = True
-    if key:
-        steps.install_key(target, key)
-    result |= {"signed": bool(key)}
-    result |= {"board": found.name, "kernel": kernel, "precompiled": precompiled, "files": len(files.files), "bytes": files.bytes}
-    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": found.heap}
-    result |= {"rollback": back if result["before"] else None, "emitter_fault": found.emitter_fault}
+    result |= {
+        "board": board_facts.name,
+        "kernel": kernel,
+        "precompiled": precompiled,
+        "files": len(files.files),
+        "bytes": files.bytes,
+    }
+    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": board_facts.heap}
+    result |= {"rollback": back if result["before"] else None, "emitter_fault": board_facts.emitter_fault}
     results(args.json, result, lambda: print_deployed(result))
     return 0
 
 
-def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | None]:
+def choose(args: argparse.Namespace, board_facts: facts.Facts) -> tuple[str, Fit | None]:
     """Check model and settings, then return what facts.choose_kernel does. Raises L3Error, FormatError."""
     from l3host.deploy import facts
     from l3host.l3m.load import open_reader
@@ -118,8 +108,8 @@ def choose(args: argparse.Namespace, found: facts.Facts) -> tuple[str, Fit | Non
     try:
         verify(reader)
         if listening:
-            app_settings.check(given, reader, args.model, found.has)
-        return facts.choose_kernel(found, reader, listening, bool(given.get("mqtt_host")))
+            app_settings.check(given, reader, args.model, board_facts.has)
+        return facts.choose_kernel(board_facts, reader, listening, bool(given.get("mqtt_host")))
     finally:
         reader.close()
 
@@ -162,8 +152,6 @@ def print_deployed(result: dict) -> None:
     else:
         say("no self-test: a board cannot run it through its drive; it checks each file whenever it starts")
     say(begins(result) + instead(result))
-    if result["signed"]:
-        say(f"{result['board']} starts from now on only what is signed with this key: keep the file")
     if result["rollback"]:
         say(f"back to the version before: {result['rollback']}")
 
@@ -176,6 +164,6 @@ def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:
         drive = targets.Drive(port)
         return drive, facts.of_drive(port, drive.call("space", drive.root)[0])
     board = targets.Board(link)
-    found = facts.of_board(board)
-    board.root = "" if found.folder == "/" else found.folder
-    return board, found
+    board_facts = facts.of_board(board)
+    board.root = "" if board_facts.folder == "/" else board_facts.folder
+    return board, board_facts

@@ -1,4 +1,4 @@
-"""What a board may answer: it is a stranger, so every answer is compared with what was asked for."""
+"""What a board may answer: it is not trusted, so every answer is checked against the shape that was asked for."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ ANSWERS = {
     "slots": [(int, str, int)],
     "running": ({int, None}, TEXT, [str]),
     "damage": TEXT,
-    "read_key": {bytes, None},
     "exists": bool,
     "read": {bytes, None},
     "names": [str],
@@ -32,7 +31,7 @@ ANSWERS = {
     "space": (int, positive),
     "digest": DIGEST,
 }
-# of the scripts in board/
+# of the scripts in remote/
 FACTS = {
     "implementation": str, "version": (int, int, int), "machine": str, "mpy": int, "float_bits": int, "ulab": bool, "viper": bool,
     "hashlib": bool, "heap": int, "folder": str, "flash": int, "writable": bool, "names": [str],
@@ -45,8 +44,11 @@ BENCH = {
 
 
 def fits(value, shape) -> bool:
-    """Is a value of a shape? That is a type; None; a set of shapes, one of which it is; a tuple of one for each element; a list of
-    the one that all elements have; a dict of one for each key, and more keys may be there; or a function that says so."""
+    """Return whether a value has a shape.
+
+    A shape is a type; None; a set of shapes, of which one fits; a tuple with one for each element; a list with the one of all
+    elements; a dict with one for each key, where more keys may be there; or a function that decides.
+    """
     if isinstance(shape, (set, frozenset)):
         return any(fits(value, one) for one in shape)
     if isinstance(shape, dict):
@@ -61,7 +63,7 @@ def fits(value, shape) -> bool:
 
 
 def parsed(printed: str, shape, port: str):
-    """The literal that a board printed. Raises L3Error unless it is one of this shape."""
+    """Return the literal that a board printed. Raises L3Error unless it has this shape."""
     try:
         value = ast.literal_eval(printed.strip())
         if fits(value, shape):
@@ -70,6 +72,6 @@ def parsed(printed: str, shape, port: str):
         pass
     shown = printed.strip()[:MOST_SHOWN] or "nothing"
     raise L3Error(
-        f"the board on {port} answers {shown!r}, not what it was asked for: a program of its own printed amid, or it is "
+        f"the board on {port} answers {shown!r}, not what was asked: a program on it printed in between, or it is "
         "not MicroPython or CircuitPython. Reset it and try again"
     )

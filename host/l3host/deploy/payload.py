@@ -1,4 +1,4 @@
-"""What goes to the board: the files of one version, and the manifest that names them."""
+"""The files of one version that are copied to a board, and the manifest that names them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from l3host.architectures import ARCHITECTURES
@@ -32,14 +32,14 @@ class Payload:
 
 
 def manifested(app: str, files: dict[str, bytes]) -> Payload:
-    """The payload of these files, with the manifest that start.py reads."""
+    """Return the payload of these files, with the manifest that start.py reads."""
     lines = [app, *(f"{zlib.crc32(data):08x} {len(data)} {path}" for path, data in sorted(files.items()))]
     manifest = ("\n".join(lines) + "\n").encode()
     return Payload(f"{__version__}-{zlib.crc32(manifest):08x}", app, {start.MANIFEST: manifest, **files})
 
 
 def can_precompile(facts: Facts, asked: bool) -> bool:
-    """.mpy wherever the board takes them and mpy-cross is here. asked: raise L3Error, with the reason, instead of taking .py."""
+    """Return whether the board takes .mpy files and mpy-cross is here. asked: if not, raise L3Error with the reason."""
     reason = None
     if not facts.micropython:
         reason = "CircuitPython does not take MicroPython's .mpy files"
@@ -59,7 +59,7 @@ def can_precompile(facts: Facts, asked: bool) -> bool:
 
 
 def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str, bytes]:
-    """The device package with these kernels and no others, as l3mote/... -> bytes."""
+    """Return the device package with these kernels and no others, as l3mote/... -> bytes."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         folder = Path(temporary)
         copy_for_board(folder, facts.implementation, kernels, facts.arch)
@@ -69,15 +69,8 @@ def package(facts: Facts, kernels: Sequence[str], precompiled: bool) -> dict[str
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def signed(payload: Payload, key: bytes) -> Payload:
-    """The payload with its signature, which a board that holds the key asks for."""
-    names = sorted(name for name in payload.files if name != start.MANIFEST)  # as the manifest has them
-    signature = start.sign(key, [payload.files[name] for name in (start.MANIFEST, *names)]).hex().encode()
-    return replace(payload, files={**payload.files, start.SIGNATURE: signature})
-
-
 def build(facts: Facts, model: str, kernels: Sequence[str], app: str, settings: dict, precompiled: bool) -> Payload:
-    """A version: package, model.l3m, settings.json, and the certificate that they name. Raises L3Error."""
+    """Return a version: package, model.l3m, settings.json, and the certificate that they name. Raises L3Error."""
     settings, certificates = broker.certified(settings)
     files = package(facts, kernels, precompiled) | certificates
     files["model.l3m"] = find(model).read_bytes()

@@ -1,4 +1,4 @@
-"""The order of a deployment. Whatever step is the last that happens, the board starts the version before it or the new one, whole:
+"""The order of a deployment. After whichever step it is interrupted, the board starts the previous version or the new one, whole:
 
 files of the new version, which nothing refers to yet -> compared with ours -> self-test -> starter -> slot -> main.py (once).
 """
@@ -6,7 +6,6 @@ files of the new version, which nothing refers to yet -> compared with ours -> s
 from __future__ import annotations
 
 import hashlib
-import hmac
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -18,40 +17,40 @@ from l3host.errors import L3Error
 from l3mote import start
 
 STARTER = "/lib/l3start.py"
-NEXT_STARTER = "/lib/l3start_next.py"  # there while STARTER is replaced
+NEXT_STARTER = "/lib/l3start_next.py"  # exists while STARTER is replaced
 PROGRAM = b"""\
 # l3mote deploy wrote this: it starts the version that /l3 names
 try:
     from l3start import WHOLE, run
-except Exception:  # the power went while it was replaced
+except Exception:  # power failed while it was replaced
     from l3start_next import run
 run()
 """
 LAST_LINE = b"\nWHOLE = True"  # of the starter
-SPARE_BLOCKS = 4  # of a file system, for what it writes besides
+SPARE_BLOCKS = 4  # of a file system, for its own data
 
 Progress = Callable[[int], None]
-Say = Callable[[str], None]  # called with what happens now
+Say = Callable[[str], None]  # called with the step that begins
 
 
 def ignore(_) -> None:
-    """No progress wanted."""
+    """Report no progress."""
 
 
 def same(data: bytes, digest: str | None) -> bool:
-    """Is this file.digest()'s answer for these bytes?"""
+    """Return whether file_operations.digest() returned this for these bytes."""
     if digest is None:
         return False
     return digest == (hashlib.sha256(data).hexdigest() if len(digest) == 64 else f"{zlib.crc32(data):08x}")
 
 
 def versions(target: Target) -> list[str]:
-    """Versions that the slots name, the one to run first in front."""
+    """Return the versions that the slots name, the one that runs first."""
     return [version for _, version, _ in target.call("slots", target.root + start.ROOT)]
 
 
 def remove_leftovers(target: Target, keep: list[str]) -> None:
-    """Version folders not in `keep`: older ones, and what an interrupted deployment of something else left."""
+    """Remove version folders not in `keep`: older ones, and those that an interrupted deployment left."""
     root = target.root + start.ROOT
     for name in target.call("names", root):
         if start.is_version(name) and name not in keep:
@@ -59,15 +58,15 @@ def remove_leftovers(target: Target, keep: list[str]) -> None:
 
 
 def lacking(target: Target, payload: Payload) -> dict[str, bytes]:
-    """Files of the version that are not yet on the board, or differ there. An interrupted deployment goes on with these."""
+    """Return the files of the version that are missing on the board or differ. An interrupted deployment continues with these."""
     folder = f"{target.root}{start.ROOT}/{payload.version}"
     sizes = dict(target.call("tree", folder))
-    found = {}
+    missing = {}
     for path, data in payload.files.items():
         at = f"{folder}/{path}"
         if sizes.get(at) != len(data) or not same(data, target.call("digest", at)):
-            found[path] = data
-    return found
+            missing[path] = data
+    return missing
 
 
 def blocks(sizes: list[int], block: int) -> int:
@@ -75,7 +74,7 @@ def blocks(sizes: list[int], block: int) -> int:
 
 
 def make_room(target: Target, files: dict[str, bytes], spare: str | None) -> None:
-    """Raises L3Error, before anything is written, if the files do not fit. The version called `spare` goes only if they need it."""
+    """Raise L3Error, before anything is written, if the files do not fit. Remove the version `spare` only if they need its room."""
     free, block = target.call("space", target.root + "/")
     folders = {str(Path(path).parent) for path in files}
     starter = Path(start.__file__).stat().st_size
@@ -85,7 +84,9 @@ def make_room(target: Target, files: dict[str, bytes], spare: str | None) -> Non
     folder = f"{target.root}{start.ROOT}/{spare}"
     freed = block * blocks([size for _, size in target.call("tree", folder) if size > 0], block) if spare else 0
     if needed > free + freed:
-        raise L3Error(f"flash full: {needed} bytes are needed, {free + freed} are free or can be: delete files. Nothing changed")
+        raise L3Error(
+            f"flash full: {needed} bytes are needed, {free + freed} are free or can be freed: delete files. Nothing was changed"
+        )
     target.call("remove_tree", folder)
 
 
@@ -95,11 +96,11 @@ def copy(target: Target, payload: Payload, files: dict[str, bytes], progress: Pr
     target.call("sync")
     wrong = ", ".join(lacking(target, payload))
     if wrong:
-        raise L3Error(f"{wrong}: not the bytes that were sent. The board keeps its version; deploy again, or check its flash")
+        raise L3Error(f"{wrong}: the board has other bytes than were sent. It keeps its version; deploy again, or check its flash")
 
 
 def place(target: Target, payload: Payload, running: str | None, progress: Progress = ignore) -> int:
-    """Bring a version's files to a board, beside those that are named there; returns the bytes copied. Raises L3Error."""
+    """Copy a version's files to a board, beside the versions there; return the bytes copied. Raises L3Error."""
     named = versions(target)
     remove_leftovers(target, [*named, payload.version])
     files = lacking(target, payload)
@@ -109,13 +110,16 @@ def place(target: Target, payload: Payload, running: str | None, progress: Progr
 
 
 def install_starter(target: Target) -> None:
-    """STARTER, where it is missing or another. FAT leaves it empty or half on the way: a copy then stands in (see PROGRAM)."""
+    """Install STARTER where it is missing or differs.
+
+    On FAT it is empty or half written meanwhile: a copy stands in (see PROGRAM).
+    """
     data, path, next_one = Path(start.__file__).read_bytes(), target.root + STARTER, target.root + NEXT_STARTER
-    found, stand_in = target.call("read", path), target.call("read", next_one)
-    if found is not None and LAST_LINE not in found and stand_in and LAST_LINE in stand_in:  # the power went here, before
+    present, stand_in = target.call("read", path), target.call("read", next_one)
+    if present is not None and LAST_LINE not in present and stand_in and LAST_LINE in stand_in:  # power failed here, last time
         rewrite(target, path, stand_in)
-    if found != data:
-        if found is not None:
+    if present != data:
+        if present is not None:
             rewrite(target, next_one, data)
         rewrite(target, path, data)
     if target.call("exists", next_one):
@@ -127,55 +131,41 @@ def rewrite(target: Target, path: str, data: bytes) -> None:
     target.call("sync")
 
 
-def check_key(target: Target, key: bytes | None) -> None:
-    """Raises L3Error unless the board holds this key, or none: it would not start the version."""
-    path = f"{target.root}{start.ROOT}/{start.KEY}"
-    found = target.call("read_key", target.root + start.ROOT)
-    if found is not None and (key is None or not hmac.compare_digest(found, key)):
-        given = "another one" if key else "none"
-        raise L3Error(
-            f"the board starts only what is signed with its key, and --sign names {given}: delete {path} there to end that"
-        )
-
-
-def install_key(target: Target, key: bytes) -> None:
-    """Have the board hold the key: the last step, when the version that is signed with it has started."""
-    if target.call("read_key", target.root + start.ROOT) != key:
-        rewrite(target, f"{target.root}{start.ROOT}/{start.KEY}", start.key_line(key))
-
-
 def programs(target: Target, circuitpython: bool) -> list[str]:
-    """What a board starts: the first of these that is there."""
+    """Return the programs that a board starts: the first of these that exists."""
     return [f"{target.root}/{name}" for name in (("code.py", "main.py") if circuitpython else ("main.py",))]
 
 
 def own_program(target: Target, path: str) -> tuple[str, bytes] | None:
-    """The name to keep it under and its bytes, if the user's own program is there. Raises L3Error if that name is taken."""
+    """Return the name to keep the user's own program under, and its bytes, if there is one.
+
+    Raises L3Error if that name is taken.
+    """
     program, kept = target.call("read", path), path[: -len(".py")] + ".before.py"
-    if program is None or PROGRAM.startswith(program):  # ours may be half there after a power cut
+    if program is None or PROGRAM.startswith(program):  # ours may be half written after a power cut
         return None
-    if not program.startswith(target.call("read", kept) or b""):  # and so may the copy
-        raise L3Error(f"{path} is not l3mote's, and {kept} is another still: delete one of them, or deploy with --app none")
+    if not program.startswith(target.call("read", kept) or b""):  # and so may its copy
+        raise L3Error(f"{path} is not l3mote's, and {kept} is yet another file: delete one of them, or deploy with --app none")
     return kept, program
 
 
 def install_program(target: Target, circuitpython: bool) -> None:
-    """main.py, or on CircuitPython code.py, which starts before main.py does. A program of the user's own is kept.
+    """Install main.py, or on CircuitPython code.py, which starts before main.py does. A program of the user's own is kept.
 
     LittleFS replaces a file in one step, when it is closed. FAT empties it first, so CircuitPython's is not replaced: ours goes
-    where it does not start yet, then the other is removed. Only MicroPython on FAT (pyboard) has no such way, the first time.
+    where it does not start yet, then the other is removed. Only MicroPython on FAT (pyboard) cannot do this, the first time.
     """
     paths = programs(target, circuitpython)
     for own in filter(None, [own_program(target, path) for path in paths]):
         rewrite(target, *own)
-    found = [target.call("read", path) for path in paths]
+    present = [target.call("read", path) for path in paths]
     if not circuitpython:
-        if found[0] != PROGRAM:
+        if present[0] != PROGRAM:
             rewrite(target, paths[0], PROGRAM)
-    elif found[0] not in (None, PROGRAM):
+    elif present[0] not in (None, PROGRAM):
         rewrite(target, paths[1], PROGRAM)
         target.call("remove", paths[0])
-    elif PROGRAM not in found:
+    elif PROGRAM not in present:
         target.write(paths[0] + ".tmp", PROGRAM, ignore)
         target.call("rename", paths[0] + ".tmp", paths[0])
 
@@ -191,7 +181,7 @@ def switch(target: Target, version: str) -> None:
 
 
 def try_out(target: Target, folder: str, selftest: Callable[[str], dict | None]) -> dict | None:
-    """The self-test's answer. Raises L3Error where it fails; the new version is then removed."""
+    """Run the self-test and return its result. Raises L3Error if it fails; the new version is then removed."""
     try:
         tested = selftest(folder)
     except BoardError as e:
@@ -199,7 +189,7 @@ def try_out(target: Target, folder: str, selftest: Callable[[str], dict | None])
     if tested and not tested["passed"]:
         remove_leftovers(target, versions(target))
         reason = tested.get("reason") or f"wrong by {tested['error']:.3g}"
-        raise L3Error(f"the self-test fails on the board ({reason}): it starts what it started before")
+        raise L3Error(f"the self-test fails on the board ({reason}): it keeps its version before")
     return tested
 
 
@@ -211,15 +201,15 @@ def deploy(
     progress: Progress = ignore,
     say: Say = ignore,
 ) -> dict:
-    """Bring a version to a board and make it the one that starts. selftest(folder): runs it there; None where that cannot be.
+    """Copy a version to a board and make it the one that starts. selftest(folder): runs it there, None if it cannot.
 
-    Returns what happened, JSON-ready. Raises L3Error; the board then starts what it started before.
+    Returns what happened, JSON-ready. Raises L3Error; the board then starts its version before.
     """
     root = target.root + start.ROOT
     _, before, _ = target.call("running", root)
     if payload.app != start.NO_APP:
         for path in programs(target, circuitpython):
-            own_program(target, path)  # which may be refused
+            own_program(target, path)  # raises if there is no name to keep it under
     say(f"copying {payload.version}: {len(payload.files)} files, {payload.bytes} bytes")
     copied = place(target, payload, before, progress)
     say("self-test on the board")
@@ -248,7 +238,7 @@ def take_back(target: Target, version: str, before: str | None) -> None:
 
 
 def remove_program(target: Target) -> None:
-    """Our main.py and code.py; the user's own, which were kept beside them, are back in their place."""
+    """Remove our main.py and code.py; put back the user's own, which were kept beside them."""
     for path in programs(target, circuitpython=True):
         if target.call("read", path) != PROGRAM:
             continue
@@ -270,7 +260,7 @@ def forget(target: Target) -> dict:
     removed = [name for name in versions(target) if name != version]
     other = start.slot_path(root, 1 - slot)
     if target.call("exists", other):
-        target.call("remove", other)  # first: no slot ever names what is half removed
+        target.call("remove", other)  # first: no slot ever names a version that is half removed
     remove_leftovers(target, [version])
     return {"version": version, "removed": removed}
 
