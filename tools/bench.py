@@ -103,7 +103,7 @@ class Result:
 
 
 def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph:
-    """A network whose "layer" has this many channels in and out, on planes of this size, and this share of non-zeros.
+    """Return a network whose "layer" has this many channels in and out, on planes of this size, and this share of non-zeros.
 
     One convolution brings the channels, one takes them away: a large embedding costs heap that the layer does not.
     """
@@ -126,7 +126,10 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
 
 
 def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
-    """A copy without the smallest of its convolutions' weights: of all together, or of each layer. Nothing is trained again."""
+    """Return a copy without the smallest of its convolutions' weights: of all together, or of each layer.
+
+    Nothing is trained again.
+    """
     weights = [np.abs(conv.kernel).ravel() for conv in graph.convs]
     common = np.quantile(np.concatenate(weights), sparsity)
     layers = list(graph.layers)
@@ -144,7 +147,7 @@ def written(graph: Graph, path: Path) -> Path:
 
 
 def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
-    """Layers, the shipped model, and SEA-64 where its weights (.h5) are given. Files are written to the folder."""
+    """Yield the layers, the shipped model, and SEA-64 where its weights (.h5) are given. Files are written to the folder."""
     for channels, bands, frames in SHAPES:
         for density in DENSITIES:
             title = f"{channels}->{channels}, {bands}x{frames}"
@@ -172,7 +175,7 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
 
 
 def pixels(path: Path, heights: list[int]) -> list[int]:
-    """Places that each layer's filters are computed at in a window, with the strips of a plan."""
+    """Return how many places each layer's filters are computed at in a window, with the strips of a plan."""
     reader = open_reader(str(path))
     convs = [layer for layer in reader.layers if layer.kind == fmt.CONV]
     counts = [0] * len(convs) + [1] * (len(reader.layers) - len(convs))
@@ -183,7 +186,7 @@ def pixels(path: Path, heights: list[int]) -> list[int]:
 
 
 def layer_costs(path: Path, heights: list[int], spent: list[float]) -> list[LayerCost]:
-    """spent: of each layer, in any unit."""
+    """Return `spent` of each layer, in any unit."""
     reader = open_reader(str(path))
     reader.close()
     result = []
@@ -195,7 +198,7 @@ def layer_costs(path: Path, heights: list[int], spent: list[float]) -> list[Laye
 
 
 def samples(path: Path, windows: int) -> np.ndarray:
-    """(windows, window) of rain."""
+    """Return (windows, window) of rain."""
     fe = load_graph(str(path)).frontend
     rain = to_pcm(resample(synth.sound("rain"), synth.RATE, fe.sample_rate))
     return np.resize(rain, (windows, fe.window))
@@ -231,18 +234,18 @@ def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
     return Result(subject, where.name, kernel, None, window, frame, frames, layers, facts)
 
 
-def cases(found: list[Subject]) -> Iterator[tuple[Subject, str, str]]:
-    """(subject, runtime, kernel) of each measurement."""
+def cases(all_subjects: list[Subject]) -> Iterator[tuple[Subject, str, str]]:
+    """Yield (subject, runtime, kernel) of each measurement."""
     for runtime in RUNTIMES:
-        yield from ((subject, runtime, kernel) for subject in found if not subject.heap for kernel in subject.kernels)
-    yield from (run for subject in found for run in bench_cores.runs_on_cores(subject, list(CORES)))
+        yield from ((subject, runtime, kernel) for subject in all_subjects if not subject.heap for kernel in subject.kernels)
+    yield from (run for subject in all_subjects for run in bench_cores.runs_on_cores(subject, list(CORES)))
 
 
 def main(output: str, sea: str | None = None) -> None:
     """Measure everything and write the report. Raises L3Error if the weights cannot be read."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, show.bars(False) as bar:
-        found = list(subjects(Path(temporary), sea))
-        todo = list(cases(found))
+        all_subjects = list(subjects(Path(temporary), sea))
+        todo = list(cases(all_subjects))
         task = bar.add_task("bench", total=len(todo))
         results = []
         for subject, runtime, kernel in todo:

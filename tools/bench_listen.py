@@ -19,8 +19,8 @@ def expected(clip, **settings):
     return [(e["event"], e["label"], e["t"]) for e in reference.listen(graph, pcm, graph.frontend.sample_rate, settings)]
 
 
-def reported(heard):
-    return [(e["event"], e["label"], e["t"]) for e in heard.events if e["event"] in ("start", "end")]
+def reported(report):
+    return [(e["event"], e["label"], e["t"]) for e in report.events if e["event"] in ("start", "end")]
 
 
 def main(folder: Path) -> int:
@@ -28,9 +28,9 @@ def main(folder: Path) -> int:
     same = []
     for clip in sorted(folder.iterdir()):
         with show.waiting(clip.name, False):
-            heard = listen("esc10", str(clip), "rp2040")
-        same.append(reported(heard) == expected(clip))
-        facts, events = heard.facts, len(reported(heard))
+            report = listen("esc10", str(clip), "rp2040")
+        same.append(reported(report) == expected(clip))
+        facts, events = report.facts, len(reported(report))
         row = clip.stem, events, "yes" if same[-1] else "NO", facts["windows"], f"{facts['seconds_per_window']:.3f}"
         table.add_row(*map(str, row))
     show.draw(table)

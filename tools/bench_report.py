@@ -52,7 +52,10 @@ def floor(density: float) -> float:
 
 
 def layer_rows(results: list) -> list[list[str]]:
-    """A row for each shape and density: per MAC in each runtime with each kernel, and how far the RP2040's is from the floor."""
+    """Return a row for each shape and density.
+
+    Per MAC in each runtime with each kernel, and how far the RP2040's is from the floor.
+    """
     by = {(r.subject, r.runtime, r.kernel): r for r in results if r.subject.density}
     rows = []
     for subject in dict.fromkeys(key[0] for key in by):
@@ -75,7 +78,7 @@ def layer_columns() -> list[str]:
 
 
 def part_rows(results: list) -> list[list[str]]:
-    """For each shape: the slope and the intercept of cycles an output against multiply-accumulates an output."""
+    """Return, for each shape, slope and intercept of cycles an output against multiply-accumulates an output."""
     points: dict[str, list] = {}
     for r in results:
         if (r.subject.density or 1) < 1 and (r.runtime, r.kernel) == (CYCLES, "native") and not r.problem:
@@ -115,7 +118,7 @@ def model_columns(runtime: str) -> list[str]:
 
 
 def problems(results: list) -> list[str]:
-    """A line for each reason that cases did not run, and which."""
+    """Return a line for each reason that cases did not run, and which."""
     cases: dict[tuple[str, str], list[str]] = {}
     for r in results:
         if r.problem:
@@ -131,7 +134,7 @@ def built_from() -> str:
 
 
 def markdown(results: list, sea: bool) -> str:
-    """The page. sea: whether SEA-64's weights were there."""
+    """Return the page. sea: whether SEA-64's weights were there."""
     parts = [HEAD, LAYERS.format(**FLOORS)]
     parts += [table(layer_columns(), layer_rows(results)), PARTS]
     parts += [table(["shape", "cycles a MAC", "x floor", "cycles an output"], part_rows(results)), MODELS]

@@ -22,7 +22,7 @@ from l3mote import __version__
 
 
 def package_json(folder: Path, below: str = "") -> str:
-    """mip's package.json for folder/l3mote; below: where that folder is, seen from the file."""
+    """Return mip's package.json for folder/l3mote; below: where that folder is, seen from the file."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".py", ".mpy"))
     return json.dumps({"version": __version__, "urls": [[name, below + name] for name in files]}, indent=1) + "\n"
 
@@ -39,7 +39,7 @@ def write_mip(to: Path) -> None:
 
 
 def write_bundle(to: Path) -> Path:
-    """The zip, laid out as circup finds it in a release of a repository called l3mote."""
+    """Return the zip, laid out as circup finds it in a release of a repository called l3mote."""
     name = f"l3mote-py-{__version__}"
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary, zipfile.ZipFile(to / f"{name}.zip", "w") as archive:
         copy_for_board(Path(temporary), "circuitpython", KERNELS_OF_CIRCUITPYTHON)
@@ -50,7 +50,7 @@ def write_bundle(to: Path) -> Path:
 
 
 def write(to: Path, repository: Path) -> None:
-    """mip/ and the bundle in a folder, where an older mip/ goes; the repository's package.json. Raises L3Error."""
+    """Write mip/ and the bundle to a folder, replacing an older mip/, and the repository's package.json. Raises L3Error."""
     shutil.rmtree(to / "mip", ignore_errors=True)
     write_mip(to)
     write_bundle(to)

@@ -22,7 +22,10 @@ def make(path: Path) -> Path:
 
 
 def run(model: Path, pcm: np.ndarray, heap: str, kernel: str, selftest: bool = True):
-    """(facts, embeddings as integers (N, 512)) of windows of int16 in the unix port with this heap; None where it is too small."""
+    """Return (facts, embeddings as integers (N, 512)) of windows of int16 in the unix port with this heap.
+
+    None where it is too small.
+    """
     pcm.astype("<i2").tofile(model.parent / "audio.pcm")
     (model.parent / "job.json").write_text(json.dumps({"kernel": kernel, "windows": len(pcm), "selftest": selftest}))
     done = runtimes.execute(runtimes.find("unix"), SCRIPT, SOURCE.parent, model.parent, heap)
@@ -34,12 +37,12 @@ def run(model: Path, pcm: np.ndarray, heap: str, kernel: str, selftest: bool = T
 
 
 def vary(embeddings: np.ndarray) -> float:
-    """Share of an embedding's dimensions that differ between inputs by more than a tenth of the values' spread."""
+    """Return the share of an embedding's dimensions that differ between inputs by more than a tenth of the values' spread."""
     return float((np.ptp(embeddings.astype(int), axis=0) > 0.1 * embeddings.std()).mean())
 
 
 def costs(folder: Path) -> None:
-    """What `make edgel3` prints: time, heap and flash in several heaps, and the smallest heap that works."""
+    """Print time, heap and flash in several heaps, and the smallest heap that works."""
     model = make(folder / "model.l3m")
     pcm = one_window_each(load_graph(str(model)).frontend)
     print("heap   kernel  tiles  M MAC  seconds  peak kB  buffers kB  flash MB  every bit")
@@ -56,8 +59,8 @@ def costs(folder: Path) -> None:
     while high - low > 4:
         middle = (low + high) // 2
         low, high = (low, middle) if run(model, pcm[:1], f"{middle}k", "native", selftest=False) else (middle, high)
-    facts, found = run(model, pcm[:1], f"{high}k", "native", selftest=False)
-    print(f"smallest heap that runs a window, in steps of 4k: {high}k; equal bits: {(found == embeddings[:1]).all()}; {facts}")
+    facts, again = run(model, pcm[:1], f"{high}k", "native", selftest=False)
+    print(f"smallest heap that runs a window, in steps of 4k: {high}k; equal bits: {(again == embeddings[:1]).all()}; {facts}")
 
 
 if __name__ == "__main__":

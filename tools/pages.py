@@ -48,6 +48,7 @@ MEANINGS = {
     "mode": "the duty cycle, see below",
     "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",
+    "level_offset": "added to `level`: dB SPL of full scale, from `l3mote calibrate-level`; 0: dB of full scale",
     "level_every": "time between two level lines; 0: none",
     "watchdog": "the board is reset after so many seconds without sound; 0: never",
     "mic": "where sound comes from",

@@ -18,7 +18,7 @@ from deployed import COMMAND, FEW, first_line, soft_reboot, with_heap  # type: i
 
 
 def deploy(there, *arguments):
-    """Deploy, or roll back, and wait until it listens; what the command prints is ours to show only if it fails."""
+    """Deploy, or roll back, and wait until the board listens; print the command's output only if it fails."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         status = l3mote([*arguments, "--port", there.port])

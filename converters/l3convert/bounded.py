@@ -20,7 +20,7 @@ from l3host.files import read_bytes
 
 
 def layers(data: bytes) -> list[KerasLayer]:
-    """The layers of a .keras or .h5 file in order, with their weights. Raises L3Error."""
+    """Return the layers of a .keras or .h5 file in order, with their weights. Raises L3Error."""
     return _ask("layers", data)
 
 
@@ -40,14 +40,14 @@ def _ask(task: str, data: bytes) -> list[KerasLayer]:
     with tempfile.TemporaryDirectory(prefix="l3mote-") as folder:
         path = Path(folder, "result.npz")
         _run(task, data, path)
-        with reading("what the child process found"), np.load(path, allow_pickle=False) as found:
-            if "error" in found:
-                raise L3Error(str(found["error"]))
-            read = [KerasLayer(*layer) for layer in json.loads(str(found["layers"]))]
-            for key in found.files:
+        with reading("what the child process found"), np.load(path, allow_pickle=False) as result:
+            if "error" in result:
+                raise L3Error(str(result["error"]))
+            read = [KerasLayer(*layer) for layer in json.loads(str(result["layers"]))]
+            for key in result.files:
                 i, _, name = key.partition("/")
                 if name:
-                    read[int(i)].weights[name] = found[key]
+                    read[int(i)].weights[name] = result[key]
             return read
 
 

@@ -46,13 +46,13 @@ def convert(path: str, frontend: str | None = None, embedding_size: int | None =
 
 
 def layers(data: bytes) -> list[KerasLayer]:
-    """The layers of a foreign file, read by a child process with limits. Raises L3Error."""
+    """Return the layers of a foreign file, read by a child process with limits. Raises L3Error."""
     reader(data)
     return bounded.layers(data)
 
 
 def reader(data: bytes):
-    """The reader of the format that these bytes are in; raises L3Error when there is none."""
+    """Return the reader of the format that these bytes are in; raises L3Error when there is none."""
     for magic, _, read in FORMATS:
         if data.startswith(magic):
             return read

@@ -27,7 +27,10 @@ KERNEL_TOLERANCE = 1e-5  # relative to the largest value; published files agree 
 
 
 def mel(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
-    """kapre Melspectrogram. shape: the input's (batch, 1, samples). Raises L3Error for settings that the device lacks."""
+    """Return the kapre Melspectrogram. shape: the input's (batch, 1, samples).
+
+    Raises L3Error for settings that the device lacks.
+    """
     config = layer.config
     _only(layer, MEL_ONLY)
     fmax = config["fmax"] if config.get("fmax") is not None else config["sr"] / 2
@@ -39,7 +42,7 @@ def mel(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
 
 
 def linear(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
-    """kapre Spectrogram. It does not know its sample rate, so it must be the published front-end, or the one named."""
+    """Return the kapre Spectrogram. It does not know its sample rate, so it must be the published front-end, or the one named."""
     config = layer.config
     _only(layer, LINEAR_ONLY)
     ours = (_window(layer, shape), config["n_dft"], config["n_hop"], config["n_dft"] // 2 + 1, _padding(layer))
@@ -50,7 +53,7 @@ def linear(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
 
 
 def log_mel(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
-    """Our own Keras layer: its configuration holds the fields themselves."""
+    """Return the front-end of our own Keras layer: its configuration holds the fields themselves."""
     values = {"norm_scale": 1.0, "norm_shift": 0.0} | {k: v for k, v in layer.config.items() if k in fmt.Frontend.FIELDS}
     missing = [field for field in fmt.Frontend.FIELDS if field not in values]
     if missing:
@@ -64,23 +67,26 @@ LAYERS = {"Melspectrogram": mel, "Spectrogram": linear, "l3mote>LogMel": log_mel
 
 
 def read(layer: KerasLayer, shape: list, name: str | None) -> fmt.Frontend:
-    """The front-end that a layer stands for, its stored kernels checked. name: the one that the caller asked for, or None."""
+    """Return the front-end that a layer stands for, its stored kernels checked.
+
+    name: the one that the caller asked for, or None.
+    """
     try:
-        found = LAYERS[layer.class_name](layer, shape, name)
+        fe = LAYERS[layer.class_name](layer, shape, name)
     except KeyError as e:
         raise layer.error(f"{e} missing from its configuration") from None
-    problem = frontend_problem(found)
+    problem = frontend_problem(fe)
     if problem:
-        raise layer.error(f"{problem} {getattr(found, problem)} is out of range")
+        raise layer.error(f"{problem} {getattr(fe, problem)} is out of range")
     if name:
-        _same(layer, found, frontend(name), name)
-    _check_kernels(layer, found)
-    return found
+        _same(layer, fe, frontend(name), name)
+    _check_kernels(layer, fe)
+    return fe
 
 
-def _same(layer: KerasLayer, found: fmt.Frontend, asked: fmt.Frontend, name: str) -> None:
+def _same(layer: KerasLayer, fe: fmt.Frontend, asked: fmt.Frontend, name: str) -> None:
     for field in fmt.Frontend.FIELDS:
-        mine, theirs = getattr(found, field), getattr(asked, field)
+        mine, theirs = getattr(fe, field), getattr(asked, field)
         if field not in ("hop", "norm_scale", "norm_shift") and mine != theirs:
             raise layer.error(f"{field} is {mine}, front-end {name} has {theirs}: leave --frontend out")
 
@@ -98,14 +104,14 @@ def _padding(layer: KerasLayer) -> int:
 
 
 def _window(layer: KerasLayer, shape: list) -> int:
-    """Samples of a kapre input, (batch, channels, samples)."""
+    """Return the samples of a kapre input, (batch, channels, samples)."""
     if len(shape) != 3 or shape[1] != 1 or not shape[2]:
         raise layer.error(f"input {tuple(shape)}: supported is (batch, 1, samples) with a fixed number of samples")
     return shape[2]
 
 
 def _check_kernels(layer: KerasLayer, fe: fmt.Frontend) -> None:
-    """The DFT kernels and mel matrix of the file (kapre lets them be trained) must be those that the device computes."""
+    """Check that the DFT kernels and mel matrix of the file (kapre lets them be trained) are those that the device computes."""
     for name, array in layer.weights.items():
         expected = floats.mel_matrix(fe) if array.ndim == 2 else _dft(fe, name)
         got = array.reshape(len(array), -1).astype(np.float64)
@@ -114,12 +120,12 @@ def _check_kernels(layer: KerasLayer, fe: fmt.Frontend) -> None:
 
 
 def _distance(got: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference, the sign of the whole left open: power does not have one."""
+    """Return the largest difference, up to a sign of the whole, which power does not have."""
     return min(np.abs(got - expected).max(), np.abs(got + expected).max())
 
 
 def _dft(fe: fmt.Frontend, name: str) -> np.ndarray:
-    """Windowed DFT kernels, (n_fft, n_fft / 2 + 1)."""
+    """Return the windowed DFT kernels, (n_fft, n_fft / 2 + 1)."""
     n = np.arange(fe.n_fft)
     hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / fe.n_fft)
     angles = 2 * np.pi * np.outer(n, np.arange(fe.n_fft // 2 + 1)) / fe.n_fft

@@ -17,7 +17,7 @@ WEIGHTS = "model.weights.h5"  # in a .keras
 
 
 def unpacked(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """A file of a zip. Raises L3Error for one of more bytes, before it is read; what zipfile raises."""
+    """Return a file of a zip. Raises L3Error for one of more bytes, before it is read, and what zipfile raises."""
     costs.check_size(name, archive.getinfo(name).file_size, most)
     return archive.read(name)
 
@@ -71,7 +71,7 @@ def check(file: h5py.File) -> None:
 
 
 def _bytes(item: h5py.Dataset) -> int:
-    """Bytes of an array, unpacked. Raises L3Error for one that stands in another file or has no numbers."""
+    """Return the bytes of an array, unpacked. Raises L3Error for one that stands in another file or has no numbers."""
     if item.external or item.is_virtual:
         raise L3Error(f"{item.name} has its values in another file, which is not read: Keras writes none such")
     if item.dtype.hasobject:

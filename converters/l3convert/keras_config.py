@@ -42,7 +42,7 @@ def _layer(entry: dict) -> KerasLayer:
 
 
 def _sequential(config) -> list[KerasLayer]:
-    """Layers in file order; an InputLayer is made up from the recorded shape where the file has none (Keras 2)."""
+    """Return the layers in file order; an InputLayer is made up from the recorded shape where the file has none (Keras 2)."""
     entries = config if isinstance(config, list) else config["layers"]
     layers = [_layer(entry) for entry in entries]
     if layers[0].class_name != "InputLayer":
@@ -81,12 +81,12 @@ def _functional(config: dict) -> list[KerasLayer]:
 
 
 def _output_names(outputs: list) -> list[str]:
-    """[["name", 0, 0], ...], or ["name", 0, 0] alone as Keras 3 writes it."""
+    """Return [["name", 0, 0], ...], or ["name", 0, 0] alone as Keras 3 writes it."""
     return [outputs[0]] if isinstance(outputs[0], str) else [output[0] for output in outputs]
 
 
 def _producers(nodes: list) -> list[str]:
-    """Names of the layers that feed a layer, over all its calls, in either form of inbound_nodes.
+    """Return names of the layers that feed a layer, over all its calls, in either form of inbound_nodes.
 
     Keras 2: [[["name", 0, 0, {}], ...], ...]; Keras 3: [{"args": [{"class_name": "__keras_tensor__", ...}], ...}, ...].
     """
@@ -97,7 +97,7 @@ def _producers(nodes: list) -> list[str]:
 
 
 def _tensors(value) -> list[str]:
-    """Names of the layers behind every Keras 3 tensor inside a nested value."""
+    """Return names of the layers behind every Keras 3 tensor inside a nested value."""
     if isinstance(value, dict):
         if value.get("class_name") == "__keras_tensor__":
             return [value["config"]["keras_history"][0]]

@@ -21,7 +21,7 @@ from l3host.errors import L3Error, malformed, reason
 
 
 def read(data: bytes) -> list[KerasLayer]:
-    """Bytes of a .keras file -> its layers in order, with weights. Raises L3Error for a damaged or a foreign file."""
+    """Return the layers of a .keras file, in order, with weights. Raises L3Error for a damaged or a foreign file."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             model = json.loads(unpacked(archive, "config.json", costs.TEXT_BYTES))
@@ -38,7 +38,7 @@ def read(data: bytes) -> list[KerasLayer]:
 
 
 def _groups(stored: h5py.Group, entries: list[dict]) -> dict[str, h5py.Group]:
-    """Layer name -> the group of its variables: by the name written there or, where Keras wrote none, by class and count."""
+    """Return layer name -> the group of its variables: by the name written there or, where Keras wrote none, by class and count."""
     by_name = {group["vars"].attrs.get("name"): group["vars"] for group in stored.values() if "vars" in group}
     counts: dict[str, int] = {}
     groups = {}
@@ -54,7 +54,7 @@ def _groups(stored: h5py.Group, entries: list[dict]) -> dict[str, h5py.Group]:
 
 
 def snake_case(name: str) -> str:
-    """Keras's own rule: Conv2D -> conv2d, MaxPooling2D -> max_pooling2d, ReLU -> re_lu."""
+    """Return a class's name by Keras's own rule: Conv2D -> conv2d, MaxPooling2D -> max_pooling2d, ReLU -> re_lu."""
     name = re.sub(r"\W+", "", name)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -66,7 +66,7 @@ class Builder:
         self._start(frontends.read(layer, self.shape, self.frontend_name))
 
     def _plane_input(self, layer: KerasLayer) -> None:
-        """The network takes the log-mel plane: the front-end is the caller's to name, and must make a plane of this shape."""
+        """Take a log-mel plane as input: the caller names the front-end, which must make a plane of this shape."""
         if self.frontend_name is None:
             raise layer.error(f"no front-end before it: name the one to use, --frontend {'|'.join(FRONTENDS)}")
         fe = frontend(self.frontend_name)
@@ -109,7 +109,7 @@ class Builder:
         self._activate(layer, layer.config.get("activation"))
 
     def _batch_norm(self, layer: KerasLayer) -> None:
-        """scale and shift of y = (x - mean) / sqrt(variance + epsilon) * gamma + beta, folded into the layer before it."""
+        """Fold scale and shift of y = (x - mean) / sqrt(variance + epsilon) * gamma + beta into the layer before it."""
         flat = bool(self.graph.denses)
         axis = layer.config.get("axis", -1)
         if axis not in ((-1, 1, [1]) if flat else (-1, 3, [3])):
@@ -129,7 +129,7 @@ class Builder:
         self._passed("batch norm folded")
 
     def _input_norm(self, layer: KerasLayer, scale: np.ndarray, shift: np.ndarray) -> None:
-        """Batch norm of the plane: kept apart, since the zero border of the first convolution comes after it."""
+        """Keep the batch norm of the plane apart, since the zero border of the first convolution comes after it."""
         fe = self.graph.frontend
         if self.step != PLANE or scale.shape != (1,):
             raise layer.error("before the first convolution one batch norm of one channel is supported")
@@ -185,7 +185,7 @@ class Builder:
             self.step = FLAT
 
     def _pool(self, layer: KerasLayer, size: tuple[int, int]) -> None:
-        """Pools of strides = size that follow one another are one pool of the product."""
+        """Merge pools with strides = size that follow one another into one pool."""
         if layer.config.get("data_format", "channels_last") != "channels_last":
             raise layer.error("data format: supported is channels_last")
         if not self.graph.convs or self.graph.denses or self.step == FLAT:
@@ -203,7 +203,7 @@ class Builder:
     # -- the end
 
     def finish(self, layer: KerasLayer, embedding_size: int | None) -> Graph:
-        """Pool what ends in a bare convolution, then check the whole. layer: the last of the chain, for messages."""
+        """Pool a network that ends in a bare convolution, then check the whole. layer: the last of the chain, for messages."""
         if self.step == INPUT or not self.graph.convs:
             raise layer.error(f"the network ends without a convolution: {SUPPORTED}")
         if not self.graph.denses and self.step in (KERNEL, NORM, ACTIVATION):
@@ -217,7 +217,7 @@ class Builder:
         return self.graph
 
     def _pool_embedding(self, layer: KerasLayer, size: int | None) -> None:
-        """As OpenL3 does: the whole plane (one value a channel), or 4 x 3 places a channel."""
+        """Pool as OpenL3 does: the whole plane (one value a channel), or 4 x 3 places a channel."""
         conv = self.graph.convs[-1]
         rows, cols, channels = self.graph.planes()[-1]
         if size in (None, channels):
@@ -254,7 +254,7 @@ def _pair(value) -> tuple:
 
 
 def _array(layer: KerasLayer, name: str) -> np.ndarray:
-    """A weight in float64. Raises L3Error when it is absent or no float (quantised)."""
+    """Return a weight in float64. Raises L3Error if it is missing or not a float (quantised)."""
     if name not in layer.weights:
         raise layer.error(f"its {name} is missing from the file")
     array = layer.weights[name]
@@ -272,7 +272,7 @@ def _kernel_and_bias(layer: KerasLayer, ndim: int) -> tuple[np.ndarray, np.ndarr
 
 
 def _scale_and_shift(layer: KerasLayer) -> tuple[np.ndarray, np.ndarray]:
-    """Batch norm as y = x * scale + shift, from moving statistics; gamma and beta may be absent."""
+    """Return the batch norm as y = x * scale + shift, from moving statistics; gamma and beta may be absent."""
     config = layer.config
     mean, variance = _array(layer, "moving_mean"), _array(layer, "moving_variance")
     gamma = _array(layer, "gamma") if config.get("scale", True) else 1.0

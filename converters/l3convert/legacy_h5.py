@@ -18,7 +18,7 @@ from l3host.errors import L3Error, malformed, reason
 
 
 def read(data: bytes) -> list[KerasLayer]:
-    """Bytes of an HDF5 file -> its layers in order, with weights. Raises L3Error for a damaged or a foreign file."""
+    """Return the layers of an HDF5 file, in order, with weights. Raises L3Error for a damaged or a foreign file."""
     try:
         with opened(data) as file:
             return _whole_model(file) if "model_config" in file.attrs else architecture(_weights_only(file))
@@ -36,7 +36,7 @@ def _whole_model(file: h5py.File) -> list[KerasLayer]:
 
 
 def _weights_only(file: h5py.File) -> list[tuple[str, dict[str, np.ndarray]]]:
-    """(layer name, weights) of every layer that has weights, in the file's order."""
+    """Return (layer name, weights) of every layer that has weights, in the file's order."""
     if "layer_names" not in file.attrs:
         raise L3Error(
             "an HDF5 file without model_config or layer_names: save the whole Keras model (.keras or .h5), not its weights"

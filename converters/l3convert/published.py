@@ -14,7 +14,7 @@ CONVS = 8
 
 
 def architecture(weights: list[tuple[str, dict[str, np.ndarray]]]) -> list[KerasLayer]:
-    """(layer name, weights) in file order -> L3's audio network as layers, configurations made up from the published code.
+    """Turn (layer name, weights) in file order into L3's audio network, with configurations made up from the published code.
 
     Front-end, input batch norm, then eight convolutions, each but the last followed by batch norm and ReLU. The last is bare
     (EdgeL3, OpenL3) or has batch norm, ReLU and a pool of the whole plane (SEA). Raises L3Error for any other file.
@@ -41,7 +41,7 @@ _CONFIGS = {"Conv2D": {"kernel_size": [3, 3], "padding": "same"}, "BatchNormaliz
 
 
 def _after_norm(convs: int) -> list[KerasLayer]:
-    """The layers without weights that stand after the batch norm of a convolution (1 to 8)."""
+    """Return the layers without weights that stand after the batch norm of a convolution (1 to 8)."""
     layers = [KerasLayer("ReLU", f"activation_{convs}", {})]
     if convs in POOLED:
         layers.append(KerasLayer("MaxPooling2D", f"max_pooling2d_{convs // 2}", {"pool_size": [2, 2]}))
@@ -61,7 +61,7 @@ def _kind(name: str, arrays: dict[str, np.ndarray]) -> str:
 
 
 def _frontend(name: str, arrays: dict[str, np.ndarray]) -> list[KerasLayer]:
-    """The input and the front-end layer: the published front-end of this DFT length and number of bands."""
+    """Return the input and the front-end layer: the published front-end of this DFT length and number of bands."""
     n_fft = len(arrays["real_kernels"])
     mel = [array for array in arrays.values() if array.ndim == 2]
     bands = mel[0].shape[1] if mel else n_fft // 2 + 1

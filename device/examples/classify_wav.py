@@ -7,5 +7,5 @@ from l3mote.listener import Listener
 from l3mote.wav import Wav
 
 path, clip = sys.argv[1:] or ("model.l3m", "clip.wav")
-for event in Listener(Model(path), Wav(clip)).run():
+for event in Listener(Model(path, listening=True), Wav(clip)).run():
     print(event)

@@ -13,7 +13,7 @@ import math
 import sys
 import time
 
-from l3mote.limits import CA, RING
+from l3mote.limits import CA
 from l3mote.memory import GARBAGE, collect_after, forget
 from l3mote.model import Model
 from l3mote.output import Output, free, reason
@@ -47,10 +47,12 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     settings: all of them, from settings.check or settings.load. source: replaces the one that they name. clock: see Listener.
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
+    if sleep is None and settings["mode"] == "every":
+        from l3mote.doze import doze as sleep
     output = Output(settings)
     threshold = collect_after(GARBAGE)
     try:
-        monitor = Monitor(path, settings, output, source, clock, sleep or doze)
+        monitor = Monitor(path, settings, output, source, clock, sleep)
     except Exception as e:
         output.warn("cannot start: " + reason(e))
         raise
@@ -59,26 +61,9 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     monitor.run()
 
 
-def doze(seconds):
-    """Sleep, in light sleep where the board has it."""
-    if sys.implementation.name == "circuitpython":
-        from alarm import light_sleep_until_alarms
-        from alarm import time as alarms
-
-        # whole seconds since an epoch: after a year the monotonic clock, a float, no longer resolves seconds
-        return light_sleep_until_alarms(alarms.TimeAlarm(epoch_time=time.time() + math.ceil(seconds)))
-    try:
-        from machine import lightsleep
-    except ImportError:
-        return time.sleep(seconds)
-    while seconds > 0:
-        lightsleep(int(1000 * min(seconds, 3600)))  # RP2 has 72 minutes at most
-        seconds -= 3600
-
-
 def open_model(source, later=LATER):
-    """Open the model, with a ring, before anything else that stays: while the heap is whole, each buffer fits in one piece."""
-    return Model(source, ring=RING, later=later)
+    """Open the model, for a Listener, before anything else that stays: while the heap is whole, each buffer fits in one piece."""
+    return Model(source, listening=True, later=later)
 
 
 class Monitor:
@@ -131,7 +116,7 @@ class Monitor:
         """Listen to self.source from now on."""
         self.listener.restart(self.source, SETTLE if self.settings["mic"] in ("i2s", "pdm") and not self.given else 0)
         if self.source.live:
-            self.output.serve(self.listener.ring.service)
+            self.output.serve(self.listener.hear)
 
     def run(self):
         for _ in self.steps():
@@ -223,7 +208,7 @@ class Monitor:
             return False
         if self.settings["mode"] != "wake":
             return True
-        if self.listener.window_levels()[1] >= self.settings["wake_level"]:
+        if self.listener.window_levels()[1] >= self.settings["wake_level"] + self.settings["level_offset"]:
             self.awake = self.answer
         self.awake -= 1
         return self.awake >= 0 or any(self.listener.detector.on)

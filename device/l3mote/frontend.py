@@ -1,4 +1,4 @@
-"""Log-mel on the device: PCM -> the network's input plane (rows = time, columns = bands). Definition: FORMAT.md, FRONTEND."""
+"""Log-mel on the device in floats: PCM -> the network's input (rows = time, columns = bands). Definition: FORMAT.md, FRONTEND."""
 
 import math
 from array import array
@@ -44,21 +44,10 @@ class LogMel:
                 at += 1
         return weights
 
-    def steps(self, pcm, plane):
-        """Fill the plane from a window of int16 samples; yield after each frame."""
-        fe = self.fe
-        data, pitch = plane.flat, plane.pitch
-        loudest = -1e30
-        for t in range(fe.frames):
-            self.spectrum.compute(pcm, t * fe.hop_length - fe.pad_before)
-            loudest = max(loudest, self._bands(data, (t + 1) * pitch + 1))
-            yield
-        self._normalise(data, pitch, loudest)
-        yield
-
-    def _bands(self, data, at):
-        """Write one row of dB values; return the largest."""
+    def frame(self, pcm, start, levels, at):
+        """Write the dB of the frame that begins at sample `start` of pcm to levels, from element `at` on; return the largest."""
         fe, spectrum = self.fe, self.spectrum
+        spectrum.compute(pcm, start)
         least = fe.floor * fe.floor
         loudest = -1e30
         w = 0
@@ -69,14 +58,16 @@ class LogMel:
             else:
                 power = spectrum.power(b)
             db = DB * math.log(max(power, least))
-            data[at + b] = db
+            levels[at + b] = db
             loudest = max(loudest, db)
         return loudest
 
-    def _normalise(self, data, pitch, loudest):
-        """Make the values relative to the window's maximum, clip them, then apply the input batch norm."""
-        fe = self.fe
-        for t in range(fe.frames):
-            at = (t + 1) * pitch + 1
-            for i in range(at, at + fe.bands):
-                data[i] = max(data[i] - loudest, -fe.dynamic_range) * fe.norm_scale + fe.norm_shift
+    def normalise(self, levels, at, pitch, plane, first, rows, loudest):
+        """Put rows of dB into the plane's rows from `first` on: relative to the loudest, clipped, then the input batch norm."""
+        fe, data = self.fe, plane.flat
+        to = (first + 1) * plane.pitch + 1
+        for _ in range(rows):
+            for b in range(fe.bands):
+                data[to + b] = max(levels[at + b] - loudest, -fe.dynamic_range) * fe.norm_scale + fe.norm_shift
+            at += pitch
+            to += plane.pitch

@@ -10,7 +10,6 @@ MAX_FACTOR = 12
 OFF_RATE = 3  # per cent that a source's rate may be off a multiple of the model's: drivers round
 PER_LABEL = "threshold."  # threshold.dog=0.6: the threshold of one label
 CA = "ca.der"  # beside a deployed model: the certificate of the CA that mqtt_tls names
-RING = 8192  # samples that the app keeps while the network runs: 16 kB
 
 # What the setting `mic` may be: the settings that each source needs, in the order in which they are asked for.
 SOURCES = {"i2s": ("sck", "ws", "sd"), "pdm": ("sck", "sd"), "wav": ("wav",), "callback": ()}
@@ -20,9 +19,35 @@ class SoundError(ValueError):
     """One line: what is wrong with a source of sound, and what to do."""
 
 
-def possible_hop(window, hop):
-    """Return hop, or the window where the ring cannot hold what two windows share: they then follow one another."""
-    return hop if window - hop <= RING - BLOCK else window
+def ring_samples(fe):
+    """Return how many samples a Listener keeps: those of a frame, and two blocks that wait to become one."""
+    return fe.n_fft + 2 * BLOCK
+
+
+def inner_frames(fe):
+    """Return (first, stop) of the frames that lie within the window."""
+    stop = max(0, min(fe.frames, (fe.window + fe.pad_before - fe.n_fft) // fe.hop_length + 1))
+    return min(-(-fe.pad_before // fe.hop_length), stop), stop
+
+
+def stored_rows(fe):
+    """Return how many rows of the log-mel a Listener keeps.
+
+    A window's, the other frames of the two windows that begin in one at a hop of half a window, and a quarter more that may wait.
+    """
+    first, stop = inner_frames(fe)
+    return fe.frames + 2 * (fe.frames - (stop - first)) + fe.frames // 4
+
+
+def possible_hop(fe, hop):
+    """Return the hop at which windows can be heard: `hop` (samples) where they do not overlap, else whole frames, not too few."""
+    if hop >= fe.window:
+        return hop
+    first, stop = inner_frames(fe)
+    alone = fe.frames - (stop - first)  # rows that each window has for itself
+    most = 2 + fe.frames // 4 // alone if alone else fe.frames  # windows that begin in one: stored_rows() has no room for more
+    least = max(-(-fe.frames // most), first, fe.frames - stop)
+    return min(max(hop // fe.hop_length, least) * fe.hop_length, fe.window)
 
 
 def decimation(rate, wanted):

@@ -7,13 +7,14 @@ time of sound since the start: samples counted, no clock read.
 import time
 from array import array
 
-from l3mote.limits import BLOCK, SoundError, kept_rate, possible_hop, thresholds
-from l3mote.ring import SAMPLES, Ring
+from l3mote.limits import SoundError, kept_rate, possible_hop, thresholds
+from l3mote.ring import Ring
 from l3mote.seconds import Seconds, samples
 
 SLOTS = 8  # a level for each eighth of a window
 STILL = 10  # seconds of one and the same value: the microphone is not there
 CLIPPED = 3  # samples at full scale in a slot: enough for a warning
+AT_ONCE = 32  # rows and blocks of samples before something else has its turn
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
 
 
@@ -123,11 +124,11 @@ class Faults:
 class Listener:
     """Listen to a source with a model.
 
-    model: a Model with labels, best opened with ring=ring.SAMPLES. source: see mic.py. settings: a dict (settings.py); hop and
-    thresholds that it lacks or has as None come from the model. clock: see steps().
-    hop: samples from one window to the next: the window's length where the ring cannot hold an overlap.
-    slot: samples of the meter's slots. rate: samples a second of the ring: the model's, unless the source's is a little off.
-    windows: run. skipped: left out because the model was too slow; lost: samples that were in no window because of that.
+    model: a Model with labels, opened with listening=True. source: see mic.py. settings: a dict (settings.py); hop and thresholds
+    that it lacks or has as None come from the model. clock: see steps().
+    hop: samples from one window to the next, as limits.possible_hop() allows. slot: samples of the meter's slots. rate: samples a
+    second of the ring: the model's, unless the source's is a little off. rows: the windows that come (rows.Rows).
+    windows: run. lost: samples that were in no window because the model was too slow.
     Raises SoundError.
     """
 
@@ -135,8 +136,9 @@ class Listener:
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
         self.rate, self.window = kept_rate(source.rate, fe.sample_rate), fe.window
-        hop = max(1, samples(get("hop"), self.rate)) if get("hop") else fe.hop
-        self.hop = possible_hop(self.window, hop)
+        self.hop = possible_hop(fe, samples(get("hop"), self.rate) if get("hop") else fe.hop)
+        if not model.ring:
+            raise SoundError("the model is open for buffers of samples: listening needs Model(path, listening=True)")
         if not model.labels:
             raise SoundError("the model has no labels: it computes embeddings, and listening needs a classifier")
         least = thresholds(model.labels, model.reader.thresholds, settings or {})
@@ -144,13 +146,13 @@ class Listener:
             least, self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
             samples(get("refractory") or 0, self.rate),
         )  # fmt: skip
-        buffer = model.ring or array("h", bytes(2 * SAMPLES))
+        self.rows = model.rows(self.hop)
         self.slot = max(1, self.window // SLOTS)
-        self.ring = Ring(source, fe.sample_rate, buffer, self.slot, (self.window + len(buffer)) // self.slot + 2)
-        self.pcm = memoryview(model.pcm)
-        self.start = self.have = 0  # of the window in progress: its first sample, and how many of it are in pcm
+        known = self.rows.samples + len(model.ring)  # back to the first of the oldest window that may still be run
+        self.ring = Ring(source, fe.sample_rate, model.ring, self.slot, known // self.slot + 2)
+        self.ring.meter.gain += get("level_offset") or 0
         self.covered = 0  # samples up to here were in a window, or left out on purpose
-        self.windows = self.skipped = self.lost = 0
+        self.windows = self.lost = 0
         self.slots = self.reported = 0  # slots and losses that warnings have covered
         self.faults = Faults(QUIET_FOR * self.rate)
 
@@ -158,39 +160,34 @@ class Listener:
 
     def capture(self):
         """Take sound from the source; return True when a window is ready: then infer() or pass_over() it."""
-        ring = self.ring
-        if self.start + self.have < ring.oldest:
-            self._skip_to(ring.oldest)
-        due = self.start + self.window - ring.total
-        if due > 0:
-            kept = max(0, ring.total - self.start - self.have)
-            ring.service(min(due, len(ring.buffer) - kept - BLOCK, len(ring.buffer) // 4))
-        n = min(self.window - self.have, ring.total - self.start - self.have)
-        if n > 0:
-            ring.copy(self.start + self.have, self.pcm[self.have : self.have + n])
-            self.have += n
-        return self.have == self.window
+        for _ in range(AT_ONCE):
+            if self.rows.ready or not (self.rows.make(self.ring) or self.ring.service()):
+                break
+        return self.rows.ready
 
-    def _skip_to(self, sample):
-        """Continue with the first window that begins at or after a sample."""
-        windows = -(-(sample - self.start) // self.hop)
-        self.skipped += windows
-        self.start += windows * self.hop
-        self.have = 0
+    def hear(self):
+        """Take the sound that waits, between steps of something else, and make rows of it. A file is left waiting."""
+        for _ in range(AT_ONCE if self.source.live else 0):
+            if not (self.rows.make(self.ring) or self.ring.service()):
+                break
 
     def restart(self, source, settle=0):
         """Continue with a source of the same rate, as after a sleep: windows begin `settle` seconds later at the earliest."""
         self.source = source
         self.ring.restart(source)
-        self.start += max(0, -(-(self.ring.total + int(settle * self.rate) - self.start) // self.hop)) * self.hop
-        self.covered, self.have = self.start, 0
+        self.rows.begin(max(self.rows.run, -(-(self.ring.total + int(settle * self.rate)) // self.hop)))
+        self.covered = self.rows.start
 
     def pass_over(self):
         """Leave out the window that is ready, on purpose: its samples are not lost ones."""
-        self.lost += max(0, self.start - self.covered)
-        self.covered = self.start + max(self.window, self.hop)
-        self.start += self.hop
-        self.have = 0
+        self._cover()
+        self.rows.drop()
+
+    def _cover(self):
+        """Count the window that is ready as heard."""
+        start = self.rows.start
+        self.lost += max(0, start - self.covered)
+        self.covered = start + max(self.window, self.hop)
 
     @property
     def t(self):
@@ -207,14 +204,15 @@ class Listener:
 
     def window_levels(self):
         """Return the same for the window that is ready, rounded to whole slots."""
-        return self.ring.meter.level(self.start // self.slot, (self.start + self.window) // self.slot)
+        start = self.rows.start
+        return self.ring.meter.level(start // self.slot, (start + self.window) // self.slot)
 
     def status(self):
         """Return counts so far, for a status line."""
         plain, weighted = self.levels()
         return {
             "t": self.t, "level": round(weighted, 1), "dbfs": round(plain, 1), "windows": self.windows,
-            "skipped": self.skipped, "lost": self.lost, "overruns": self.source.overruns,
+            "skipped": self.rows.skipped, "lost": self.lost, "overruns": self.source.overruns,
         }  # fmt: skip
 
     # -- events
@@ -227,13 +225,13 @@ class Listener:
 
     def infer(self):
         """Run the model on the window that is ready; yields None after each of its steps, then its events. Capture goes on."""
-        start, level = self.start, self.window_levels()[1]
-        self.pass_over()  # run() may use pcm for itself: the window cannot be run again
-        for _ in self.model.steps():
+        start, level = self.rows.start, self.window_levels()[1]
+        self._cover()
+        self.rows.fill(self.model.planes[0])
+        for _ in self.model.network_steps():
             if self.clock:
                 self.clock.step()
-            if self.source.live:
-                self.ring.service()
+            self.hear()
             yield None
         self.windows += 1
         for event in self._named(self.detector.feed(self.model.output, start, level)):

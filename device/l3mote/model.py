@@ -6,7 +6,8 @@ from array import array
 from binascii import crc32
 
 from l3mote.format import CONV, SIGMOID, SOFTMAX
-from l3mote.kernels import calibrated, candidates, first_that_fits
+from l3mote.kernels import calibrated, candidates, first_that_fits, window_steps
+from l3mote.limits import ring_samples, stored_rows
 from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader
 from l3mote.strips import schedule, spans, vector_sizes
@@ -40,65 +41,68 @@ class Model:
     source: path, binary file object or Reader. heap: bytes its buffers may take (None: buffer_heap of what is free now).
     kernel: name of a kernel (None: the first, in kernels.order, that loads and whose plan fits); .kernel_name tells which.
     .pcm is the window's buffer, array('h'): fill all of it, then run(), which overwrites it. .plan says what the run costs.
-    ring: samples of a Listener's ring, which the plan then includes. .ring is its buffer, array('h').
+    listening: for a Listener, which hears windows as sound comes: there is no .pcm, but a .ring of samples and rows of the log-mel.
     later: bytes of heap to leave free for what comes after the model; only the smallest plan may leave less.
     Raises FormatError, HeapError, KernelError, OSError.
     """
 
-    def __init__(self, source, heap=None, kernel=None, ring=0, later=0):
+    def __init__(self, source, heap=None, kernel=None, listening=False, later=0):
         threshold = collect_after(GARBAGE)
         try:
-            self._open(source, heap, kernel, ring, later)
+            self._open(source, heap, kernel, listening, later)
         finally:
             collect_after(threshold)
 
-    def _open(self, source, heap, kernel, ring, later):
+    def _open(self, source, heap, kernel, listening, later):
         self.reader = source if isinstance(source, Reader) else Reader(source)
-        self.ring = None
+        self.pcm = self.ring = None
         self.layers = self.reader.layers
         self.labels = self.reader.labels
         self.output = None  # the last window's scores by label, or its embedding from a network without a head
         self.observer = None  # called as observer(layer index, first row, stop row, plane or vector) when rows are final
         try:
-            modules = candidates(kernel, "FIXED" in self.reader.sections, ring > 0)
-            first_that_fits(modules, lambda module: self._use(module, heap, ring, later))
+            modules = candidates(kernel, "FIXED" in self.reader.sections, listening)
+            first_that_fits(modules, lambda module: self._use(module, heap, listening, later))
         except Exception:
             self.close()
             raise
 
-    def _use(self, module, heap, ring, later):
+    def _use(self, module, heap, listening, later):
         """Plan and allocate for a kernel."""
         self.kernel_name, self.arithmetic, self.check = module.name, module.arithmetic, module.check
         if self.arithmetic == "fixed":
             calibrated(self.reader)  # loads its tables into the heap before the plan measures what is free
-        self._fit(module, heap, ring, later)
+        self._fit(module, heap, listening, later)
 
-    def _fit(self, module, heap, ring, later):
+    def _fit(self, module, heap, listening, later):
         """Plan and allocate. Where the free heap is in pieces too small for the plan, plan for less, down to the smallest plan."""
         if heap is not None or not hasattr(gc, "mem_free"):  # CPython's has none
-            self.plan = self._plan(module, heap, ring)
+            self.plan = self._plan(module, heap, listening)
             return self._allocate(module)
         gc.collect()
         most, tried = buffer_heap(gc.mem_free()), None
-        heap = most - later
+        heap, kept = most - later, later * 7 // 8
         while True:
             try:
-                self.plan = self._plan(module, heap, ring)
+                self.plan = self._plan(module, heap, listening)
                 return self._allocate(module)
             except HeapError as e:
                 least = heap + e.missing
                 if least > most or least == tried:
                     raise no_room(least)
+                if kept and not tried:  # the smallest plan may take several times the work of one that needs a little more
+                    heap, kept = most - kept, 0
+                    continue
                 heap = least if tried else min(least * 65 // 64, most)  # a few bytes may save half of the work
             except MemoryError:
-                self.pcm = self.ring = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
+                self.pcm = self.ring = self.store = self.planes = self.chunk = self.vectors = self.logmel = self.kernel = None
                 tried = self.plan.heap_bytes
                 heap = tried * 15 // 16
 
-    def _plan(self, module, heap, ring):
+    def _plan(self, module, heap, listening):
         from l3mote.plan import plan  # here, because the module is forgotten before its plan is allocated
 
-        chosen = plan(self.reader, heap, module, ring)
+        chosen = plan(self.reader, heap, module, listening)
         del plan
         chosen = Plain(chosen, ("buffers",))  # a list for people: 1 kB
         forget("plan")
@@ -113,9 +117,7 @@ class Model:
         self.convs = [layer for layer in self.layers if layer.kind == CONV]
         self.planes = [None] * (len(self.convs) + 1)  # type: list
         makers = [(module.itemsize * max(vector_sizes(reader)), self._make_vectors)]
-        self._make_pcm()  # before the kernel, whose small objects would take its place
-        if self.plan.ring:
-            self._make_ring()
+        self._make_samples()  # before the kernel, whose small objects would take its place
         self.kernel = module.Kernel(self.plan, reader)
         self.chunk = self.kernel.chunk
         if self.chunk is None:
@@ -123,6 +125,9 @@ class Model:
         for i, shape in enumerate(self.plan.shapes):
             if i not in self.plan.shared:
                 makers.append((module.block_bytes(shape[0], shape[1] * shape[2]), self._plane_maker(i, shape)))
+        if self.plan.listening:
+            rows, bands = stored_rows(reader.frontend), reader.frontend.bands
+            makers.append((module.block_bytes(1, rows * bands), lambda: self._make_store(rows, bands)))
         if self.plan.workplace is None and not self.plan.in_chunk:
             makers.append((module.itemsize * reader.frontend.n_fft, lambda: self._make_frontend(module)))
         makers.sort(key=lambda maker: -maker[0])
@@ -130,16 +135,22 @@ class Model:
             make()
         self._share_window()
         if self.plan.in_chunk or self.plan.workplace is not None:
-            place = memoryview(self.chunk if self.plan.in_chunk else self.planes[self.plan.workplace].data)
+            place = memoryview(self.kernel.work if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
-    def _make_pcm(self):
-        self.pcm = array("h", Zeros(self.reader.frontend.window))
+    def _make_samples(self):
+        fe = self.reader.frontend
+        samples = array("h", Zeros(ring_samples(fe) if self.plan.listening else fe.window))
+        if self.plan.listening:
+            self.ring = samples
+        else:
+            self.pcm = samples
 
-    def _make_ring(self):
-        self.ring = array("h", Zeros(self.plan.ring))
+    def _make_store(self, rows, bands):
+        self.store = Plane(self.kernel, 1, rows, bands)
+        self.store.flat = self.kernel.flat(self.store)
 
     def _make_chunk(self):
         self.chunk = bytearray(self.plan.chunk_bytes)
@@ -158,17 +169,23 @@ class Model:
 
     def _share_window(self):
         """Place planes in the memory of the samples."""
-        window, at = memoryview(self.pcm), 0
+        at = 0
         for i in self.plan.shared:
             channels, rows, pitch = self.plan.shapes[i]
             stop = at + channels * rows * pitch
-            self.planes[i] = Plane(self.kernel, channels, rows, pitch, window[at:stop])
+            self.planes[i] = Plane(self.kernel, channels, rows, pitch, memoryview(self.pcm)[at:stop])
             at = stop
 
     @property
     def embedding(self):
         """Return the last window's embedding, in the published order (band, time, channel)."""
         return self.kernel.floats(self.vectors[0], len(self.convs) - 1)
+
+    def rows(self, hop):
+        """Return the log-mel's rows for a Listener: of windows at every hop, in samples (limits.possible_hop)."""
+        from l3mote.rows import Rows
+
+        return Rows(self.logmel, hop, self.store)
 
     def run(self):
         """Return the scores (or embedding) of the window in .pcm, which is overwritten. The next run overwrites the result."""
@@ -178,7 +195,9 @@ class Model:
 
     def steps(self):
         """Do the same as run(), as a generator that yields after every frame and every chunk."""
-        for _ in self.logmel.steps(self.pcm, self.planes[0]):
+        if self.pcm is None:
+            raise ValueError("the model is open for a Listener: it has no buffer for a window of samples")
+        for _ in window_steps(self.logmel, self.pcm, self.planes[0]):
             yield
         for _ in self.network_steps():
             yield
@@ -245,14 +264,21 @@ class Model:
                 self.observer(n + i, 0, 1, y)  # a float kernel's y is the output itself, an integer kernel's the logits
 
     def selftest(self):
-        """Run the file's embedded test, which overwrites .pcm.
+        """Run the file's embedded test, which overwrites .pcm; for a Listener, on rows that are made as its sound comes.
 
         Returns (passed, largest difference relative to the largest expected output). A float kernel passes within
         SELFTEST_RELATIVE; an integer kernel when it gives every bit of the reference's integers.
         """
-        test_signal(self.pcm, self.reader.seed)
         expected = self.reader.expected()
-        output = self.run()
+        if self.pcm is None:
+            from l3mote.signal import hear
+
+            hear(self)
+        else:
+            test_signal(self.pcm, self.reader.seed)
+        for _ in self.network_steps() if self.pcm is None else self.steps():
+            pass
+        output = self.output
         scale = error = 0.0
         for i in range(len(expected)):
             scale = max(scale, abs(expected[i]))
@@ -282,11 +308,12 @@ def activate(y, activation):
             y[i] = max(y[i], 0.0)
 
 
-def test_signal(pcm, seed):
-    """Fill pcm, array('h'), with FORMAT.md's signal of kind 1."""
+def test_signal(pcm, seed, first=0):  # noqa: PT028 (not a test)
+    """Fill pcm, int16, with FORMAT.md's signal of kind 1 from sample `first` on; returns what goes on from there, as seed."""
     x = seed
     for n in range(len(pcm)):
         x ^= x << 7 & 0xFFFF
         x ^= x >> 9
         x ^= x << 8 & 0xFFFF
-        pcm[n] = (x - 32768) >> (n // 1000 % 4)
+        pcm[n] = (x - 32768) >> ((first + n) // 1000 % 4)
+    return x

@@ -95,6 +95,8 @@ def configs(publisher):
     for ident, name, kind, key, is_diagnostic, more in SENSORS:
         found = dict(more)
         found["name"], found["state_topic"], found["value_template"] = name, base + "/" + kind, "{{ value_json.%s }}" % key
+        if kind == "level" and publisher.monitor.settings["level_offset"] and "unit_of_measurement" in more:
+            found["unit_of_measurement"] = "dBA"  # of sound pressure, no more of full scale
         if is_diagnostic:
             found["entity_category"] = "diagnostic"
         else:

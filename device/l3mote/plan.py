@@ -8,14 +8,18 @@ rows run once for each tile. A tile's planes hold only the columns that its late
 
 Once the log-mel plane is filled nobody needs the window's samples, so planes of the same type as they stand in their memory;
 before, nobody needs the other planes, so the front-end works in one of them.
+
+A model that listens has no window of samples. The front-end makes rows of the log-mel while the network runs, so it works in
+memory that is free between two steps of that: a chunk's, and what the kernel has for one filter.
 """
 
-from l3mote.format import CHUNK_BYTES, CONV, align
+from l3mote.format import CHUNK_BYTES, CONV, PALETTE_BYTES, align
+from l3mote.limits import ring_samples, stored_rows
 from l3mote.memory import heap_error
 from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
-CAPTURE = 4096  # what a Listener has beside its ring, measured on the emulated RP2040: filters, a block of samples, levels, scores
+CAPTURE = 4096  # what a Listener has besides, measured on the emulated RP2040: filters, a block of samples, levels, scores
 RUN_OBJECTS = 4096  # generators, chunks and numbers that a run itself allocates, measured on the unix port
 
 
@@ -47,15 +51,15 @@ def shared_planes(sizes, room):
 class Plan:
     """What a run will do. buffers: [name, bytes]; heap_bytes their sum. shared: indices of planes (0: the log-mel) that are stored
     one behind the other in the window's memory, so that they cost nothing. workplace: index of the plane that the front-end works
-    in, or None; in_chunk: it works in the chunk's buffer and the kernel's workspace behind it; else it has memory of its own. ring:
-    samples that a Listener keeps, 0 without one.
+    in, or None; in_chunk: it works in the kernel's workspace, of kernel_bytes, and the chunk behind it; else in memory of its own.
+    listening: for a Listener, which has rows of the log-mel and a ring instead of the window.
 
     heights: rows of each convolution's strips. width: columns of the last convolution in a tile; tiles: how many there are.
     count() adds passes over each convolution's weights, flash_bytes, macs (non-zero weights) and macs_dense (all), a window.
     """
 
-    def __init__(self, model, kernel, heights, width, ring=0):
-        self.ring = ring
+    def __init__(self, model, kernel, heights, width, listening=False):
+        self.listening = listening
         self.heights = heights
         self.width = width
         self.layers = model.layers
@@ -68,17 +72,20 @@ class Plan:
         self._measure_tiles()
         self.shapes = list(self._shapes())
         self.sizes = [kernel.plane_bytes(shape[0], shape[1] * shape[2]) for shape in self.shapes]
-        self.room = SAMPLE_BYTES * model.frontend.window if kernel.itemsize == SAMPLE_BYTES else 0
+        samples = kernel.itemsize == SAMPLE_BYTES  # are as large as elements
+        self.room = SAMPLE_BYTES * model.frontend.window if samples and not listening else 0
         self.shared = shared_planes(self.sizes, self.room)
         self.workplace = None
         self.frontend_bytes = kernel.frontend_bytes(model.frontend)
         for i in range(1, len(self.shapes) if self.room else 0):
             if i not in self.shared and self.sizes[i] >= self.frontend_bytes:
                 self.workplace = i
-        self.in_chunk = bool(self.room) and self.workplace is None
+        self.in_chunk = samples and self.workplace is None
         self.strip = max([rows * shape[2] for shape, rows in zip(self.shapes, self._strip_rows())])  # elements, with borders
+        self.kernel_bytes = kernel.workspace(self)
         if self.in_chunk:
-            self.chunk_bytes = max(self.chunk_bytes, align(self.frontend_bytes - kernel.workspace(self)))
+            palette = PALETTE_BYTES if any([layer.palette for layer in self.layers]) else 0  # stays while a layer's chunks pass
+            self.kernel_bytes = max(self.kernel_bytes, align(self.frontend_bytes - self.chunk_bytes + palette))
         self.buffers = list(self._buffers(model, kernel))
         self.heap_bytes = sum([n for _, n in self.buffers])
 
@@ -107,16 +114,19 @@ class Plan:
 
     def _buffers(self, model, kernel):
         names = ["log-mel"] + [layer.name for layer in self.convs[1:]] + ["embedding"]
-        yield "window", SAMPLE_BYTES * model.frontend.window
+        fe = model.frontend
+        if self.listening:
+            yield "ring", SAMPLE_BYTES * ring_samples(fe)
+            yield "rows", kernel.plane_bytes(1, stored_rows(fe) * fe.bands)
+            yield "capture", CAPTURE
+        else:
+            yield "window", SAMPLE_BYTES * fe.window
         for i, name in enumerate(names):
             yield name, 0 if i in self.shared else self.sizes[i]
         yield "vectors", kernel.itemsize * sum(vector_sizes(model))
         yield "chunk", self.chunk_bytes
-        yield "kernel", kernel.workspace(self)
+        yield "kernel", self.kernel_bytes
         yield "front-end", 0 if self.in_chunk or self.workplace is not None else self.frontend_bytes
-        if self.ring:
-            yield "ring", SAMPLE_BYTES * self.ring
-            yield "capture", CAPTURE
         yield "objects", RUN_OBJECTS
 
     def count(self):
@@ -150,7 +160,7 @@ def candidate_heights(layer):
         height = min(-(-used // passes // step) * step, height - step)
 
 
-def lowest(model, heap, kernel, convs, ring):
+def lowest(model, heap, kernel, convs, listening):
     """Return the first plan that fits, else the one that needs least heap.
 
     In this order: fewer tiles (least work), strips of the rows that a pool takes together, strips of one row (twice the passes).
@@ -159,7 +169,7 @@ def lowest(model, heap, kernel, convs, ring):
     for width in tile_widths(convs[-1]):
         for heights in ([smallest_height(layer) for layer in convs], [1] * len(convs)):
             heights[0] = used_rows(convs[0])  # it reads the log-mel plane, which is whole: the layer after it decides
-            trial = Plan(model, kernel, heights, width, ring)
+            trial = Plan(model, kernel, heights, width, listening)
             if heap is None or trial.heap_bytes <= heap:
                 return trial
             if least is None or trial.heap_bytes < least.heap_bytes:
@@ -204,15 +214,15 @@ def best_raise(plan, kernel, tried):
     return best
 
 
-def plan(model, heap, kernel, ring=0):
+def plan(model, heap, kernel, listening=False):
     """Return a plan that fits `heap` bytes (None: without limit) and reads little flash.
 
     model: anything with frontend, layers, chunk_bytes, chunk_values and max_values (a reader.Reader). kernel: its module, which
-    knows what it allocates. ring: samples that a Listener keeps as well. Starts from the fewest tiles and lowest strips that fit;
+    knows what it allocates. listening: for a Listener. Starts from the fewest tiles and lowest strips that fit;
     then raises the strips that save most flash for each byte that they cost, as long as any fit. Raises HeapError.
     """
     convs = [layer for layer in model.layers if layer.kind == CONV]
-    best = lowest(model, heap, kernel, convs, ring)
+    best = lowest(model, heap, kernel, convs, listening)
     if heap is not None and best.heap_bytes > heap:
         missing = best.heap_bytes - heap
         raise heap_error(best.heap_bytes, ", %d are free: %d bytes are missing" % (heap, missing), missing)
@@ -222,7 +232,7 @@ def plan(model, heap, kernel, ring=0):
         if not raised:
             return best.count()
         i, heights = raised
-        trial = Plan(model, kernel, heights, best.width, ring)
+        trial = Plan(model, kernel, heights, best.width, listening)
         if heap is None or trial.heap_bytes <= heap:
             best = trial
         else:

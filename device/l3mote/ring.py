@@ -1,11 +1,10 @@
-"""From a source to the model's rate: the last samples in a ring, without their offset, and the level of all that passed through."""
+"""From a source to the model's rate: its last samples, without their offset, and the level of all that passed through."""
 
 import math
 from array import array
 
 from l3mote.kernels.forms import OFFSET_STATS, choose
 from l3mote.limits import BLOCK, SoundError, decimation
-from l3mote.limits import RING as SAMPLES
 from l3mote.memory import Zeros
 
 DECIBEL = 10 / math.log(10)  # turns a natural logarithm into dB: CircuitPython's boards have no log10
@@ -110,18 +109,20 @@ def gain(c, rate, hertz):
 class Ring:
     """The last samples of a source, without their offset, at source.rate / factor Hz, which is about `rate`.
 
-    buffer: array('h') to keep them in. slot: samples (at `rate`) of the meter's slots, keep: how many it remembers.
-    total: samples so far; those from `oldest` on are here. ended: the source said that the sound is over.
+    buffer: array('h') to keep them in, from its start on: sample number `first` stands at 0, and those up to `total` behind it.
+    needed: samples from this number on are kept where there is room for them; older ones go. A live source has to be heard, so
+    where there is none its oldest go all the same; another one waits.
+    slot: samples (at `rate`) of the meter's slots, keep: how many it remembers. ended: the source said that the sound is over.
     Raises SoundError for a source of another rate than decimation() allows.
     """
 
-    def __init__(self, source, rate, buffer=None, slot=None, keep=1, kernel=None):
+    def __init__(self, source, rate, buffer, slot=None, keep=1, kernel=None):
         self.source, self.rate = source, rate
         self.factor = decimation(source.rate, rate)
         self.kernel_name, self.kernel = choose(kernel)
-        self.buffer = array("h", bytes(2 * SAMPLES)) if buffer is None else buffer
-        if len(self.buffer) < 4 * BLOCK:
-            raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 4 * BLOCK))
+        self.buffer = buffer
+        if len(self.buffer) < 2 * BLOCK:
+            raise SoundError("a ring of %d samples is too small: %d at least" % (len(self.buffer), 2 * BLOCK))
         self.view = memoryview(self.buffer)
         from l3mote.filters import lowpass
 
@@ -132,7 +133,7 @@ class Ring:
         self.have = len(self.taps) // 2 if self.factor > 1 else 0
         self.p = array("i", [0, 0, 0])
         self.meter = Meter(self.kernel, source.rate, (slot or rate) * self.factor, keep)
-        self.total = 0
+        self.first = self.total = self.needed = 0
         self.ended = False
 
     def restart(self, source):
@@ -140,26 +141,33 @@ class Ring:
         self.source, self.ended = source, False
         self.meter.restart()
 
-    @property
-    def oldest(self):
-        return max(0, self.total - len(self.buffer))
+    def service(self):
+        """Take a block of what the source has. Returns whether there was any, or its end.
 
-    def service(self, most=None):
-        """Take what the source has, until that is so many samples (at `rate`; None: a quarter of the ring) or a block more.
-
-        Returns how many were added. Call it often: a driver holds a fraction of a second.
+        Call it often: a driver holds a fraction of a second.
         """
-        most, before = len(self.buffer) // 4 if most is None else most, self.total
-        while not self.ended and self.total - before < most:
-            n = self.source.readinto(self.x_view[self.have : self.have + BLOCK])
-            if n < 0:
-                self._end()
-            if n <= 0:
-                break
+        if self.ended or not self._has_room():
+            return False
+        n = self.source.readinto(self.x_view[self.have : self.have + BLOCK])
+        if n > 0:
             self.meter.add(self.x, self.have, self.have + n)
             self.have += n
             self._keep()
-        return self.total - before
+        elif n < 0:
+            self._end()
+        return n != 0
+
+    def _has_room(self):
+        """For a block, or for what the filter still holds at the end; makes it where that may be."""
+        stand = self.total - self.first
+        lacks = stand + (len(self.x) + self.factor - 1) // self.factor - len(self.buffer)
+        if lacks <= 0:
+            return True
+        gone = min(stand, max(self.needed - self.first, lacks if self.source.live else 0))
+        if gone > 0:
+            self.view[: stand - gone] = self.view[gone:stand]
+            self.first += gone
+        return gone >= lacks
 
     def _end(self):
         """End the sound: zeros after its last sample move the filter's middle there."""
@@ -171,29 +179,15 @@ class Ring:
             self._keep()
 
     def _keep(self):
-        """Put x into the ring, all but what the filter still needs."""
-        at, n = self.total % len(self.buffer), self.have
+        """Put x behind what is kept, all but what the filter still needs."""
+        at, n = self.total - self.first, self.have
         if self.factor > 1:
             self.p[0], self.p[1], self.p[2] = n, self.factor, at
             n = self.kernel.decimate(self.x, self.taps, self.buffer, self.p)
         else:
-            first = min(n, len(self.buffer) - at)
-            self.view[at : at + first] = self.x_view[:first]
-            self.view[: n - first] = self.x_view[first:n]
+            self.view[at : at + n] = self.x_view[:n]
         self.total += n
         used = n * self.factor
         self.have -= used
         if used:
             self.x_view[: self.have] = self.x_view[used : used + self.have]
-
-    def copy(self, start, pcm):
-        """Copy samples from start on into pcm, a buffer of int16. Raises ValueError if they are not, or no longer, in the ring."""
-        n = len(pcm)
-        if start < self.oldest or start + n > self.total:
-            raise ValueError("samples %d to %d are not in the ring" % (start, start + n))
-        at = start % len(self.buffer)
-        first = min(n, len(self.buffer) - at)
-        to = memoryview(pcm)
-        to[:first] = self.view[at : at + first]
-        if first < n:
-            to[first:] = self.view[: n - first]

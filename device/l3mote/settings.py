@@ -7,7 +7,7 @@ Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 
 import json
 
-from l3mote.limits import BLOCK, PER_LABEL, RATE, RING, SOURCES, SoundError, decimation, possible_hop, thresholds
+from l3mote.limits import PER_LABEL, RATE, SOURCES, SoundError, decimation, possible_hop, thresholds
 from l3mote.seconds import samples
 
 SECRET = ("mqtt_password", "wifi_password")  # never shown
@@ -164,6 +164,7 @@ SETTINGS = {  # type: dict
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),
     "wake_level": (-45.0, number(-120, 0, " dB of full scale")),
+    "level_offset": (0.0, number(0, 200, " dB")),  # added to levels: dB SPL of full scale
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
     "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
     # microphone
@@ -290,11 +291,10 @@ def suit_model(settings, reader):
     except SoundError as e:
         raise SettingsError("setting rate: %s" % e)
     hop = samples(settings["hop"], fe.sample_rate) if settings["hop"] else fe.window
-    if possible_hop(fe.window, hop) != hop:
-        least = -(-1000 * (fe.window - RING + BLOCK) // fe.sample_rate) / 1000
+    if possible_hop(fe, hop) > hop:
         raise SettingsError(
-            "setting hop is %g: windows of %g seconds can overlap from a hop of %g seconds on, a board holds no more sound; "
-            "leave it out and they follow one another" % (settings["hop"], fe.window / fe.sample_rate, least)
+            "setting hop is %g: a board holds no more windows of %g seconds than one every %g seconds: set that or more"
+            % (settings["hop"], fe.window / fe.sample_rate, possible_hop(fe, hop) / fe.sample_rate)
         )
 
 

@@ -227,7 +227,7 @@ static int32_t log2_q16(uint32_t x, const uint16_t *table) {
     return (exponent << 16) + a + ((step * (int32_t)(fraction & 1023)) >> 10);
 }
 
-// One row of levels into the plane. False if a band leaves the spectrum or the weights.
+// One row of levels. False if a band leaves the spectrum or the weights.
 static NOINLINE bool levels(
     const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
     uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;
@@ -243,7 +243,7 @@ static NOINLINE bool levels(
             v = (log2_q16(total, b->log2) >> 7) + (exponent + 2 * shift) * 512 + p->offset;
             v = v < p->silence ? p->silence : v;
         }
-        b->plane[p->to + i] = (int16_t)v;
+        b->levels[p->to + i] = (int16_t)v;
         *best = v > *best ? v : *best;
         at += count;
     }
@@ -273,7 +273,7 @@ L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b) {
         && p->offset < most
         && p->bands >= 0
         && p->to >= 0
-        && (size_t)p->to + (size_t)p->bands <= b->n_plane
+        && (size_t)p->to + (size_t)p->bands <= b->n_levels
         && b->work_words >= frame_work_words(p->n_fft)
         && b->n_cos >= (size_t)p->n_fft / 4 + 1
         && b->n_hann >= (size_t)p->n_fft / 2 + 1
@@ -291,26 +291,31 @@ L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t 
     return levels(p, b, power, shifts, rest.moved, best);
 }
 
-// ---- all rows of levels -> the network's input
+// ---- rows of levels -> the network's input
 
-L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane) {
+L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_levels, size_t n_plane) {
     return n_scale >= 4
         && scale[3] >= 0
         && scale[3] <= 31
         && p->rows >= 1
         && p->columns >= 1
-        && p->columns < p->pitch
-        && inside(p->rows, p->pitch, 0, 0, p->columns, n_plane);
+        && p->columns <= p->from_pitch
+        && p->columns <= p->to_pitch
+        && p->from >= 0
+        && p->to >= 0
+        && inside(p->rows - 1, p->from_pitch, p->from, 1, p->columns - 1, n_levels)
+        && inside(p->rows - 1, p->to_pitch, p->to, 1, p->columns - 1, n_plane);
 }
 
-L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, int16_t *plane) {
-    for (int32_t y = 1; y <= p->rows; y++) {
-        int16_t *x = plane + (size_t)y * p->pitch + 1, *end = x + p->columns;
+L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, const int16_t *levels, int16_t *plane) {
+    for (int32_t y = 0; y < p->rows; y++) {
+        const int16_t *x = levels + p->from + (size_t)y * p->from_pitch, *end = x + p->columns;
+        int16_t *out = plane + p->to + (size_t)y * p->to_pitch;
         for (; x < end; x++) {
             int32_t d = (int32_t)((uint32_t)*x - (uint32_t)p->loudest);
             d = d < scale[0] ? scale[0] : d;
             int32_t v = (int32_t)((uint32_t)d * (uint32_t)scale[1] + (uint32_t)scale[2]) >> scale[3];
-            *x = (int16_t)(v > 32767 ? 32767 : v < -32768 ? -32768 : v);
+            *out++ = (int16_t)(v > 32767 ? 32767 : v < -32768 ? -32768 : v);
         }
     }
 }

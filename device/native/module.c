@@ -69,13 +69,13 @@ static mp_obj_t native_conv(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(conv_obj, 6, 6, native_conv);
 
-// frame(pcm, plane, work, cos, hann, log2, first, count, weights, p): the row's largest level
+// frame(pcm, levels, work, cos, hann, log2, first, count, weights, p): the row's largest level
 static mp_obj_t native_frame(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     frame_buffers_t b;
     frame_t p;
     b.pcm = items(args[0], MP_BUFFER_READ, 1, &b.n_pcm);
-    b.plane = items(args[1], MP_BUFFER_WRITE, 1, &b.n_plane);
+    b.levels = items(args[1], MP_BUFFER_WRITE, 1, &b.n_levels);
     b.work = items(args[2], MP_BUFFER_WRITE, 2, &b.work_words);
     b.cos = items(args[3], MP_BUFFER_READ, 2, &b.n_cos);
     b.hann = items(args[4], MP_BUFFER_READ, 1, &b.n_hann);
@@ -90,19 +90,21 @@ static mp_obj_t native_frame(size_t n_args, const mp_obj_t *args) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(frame_obj, 10, 10, native_frame);
 
-// normalise(plane, scale, p)
-static mp_obj_t native_normalise(mp_obj_t plane_obj, mp_obj_t scale_obj, mp_obj_t p_obj) {
-    size_t n;
-    int16_t *plane = items(plane_obj, MP_BUFFER_WRITE, 1, &n);
+// normalise(levels, plane, scale, p)
+static mp_obj_t native_normalise(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    size_t n_levels, n_plane;
+    const int16_t *levels = items(args[0], MP_BUFFER_READ, 1, &n_levels);
+    int16_t *plane = items(args[1], MP_BUFFER_WRITE, 1, &n_plane);
     int32_t scale[4];
     rows_t p;
-    parameters(scale_obj, scale, 4);
-    parameters(p_obj, (int32_t *)&p, sizeof(p) / 4);
-    allow(normalise_allowed(&p, scale, 4, n));
-    normalise(&p, scale, plane);
+    parameters(args[2], scale, 4);
+    parameters(args[3], (int32_t *)&p, sizeof(p) / 4);
+    allow(normalise_allowed(&p, scale, 4, n_levels, n_plane));
+    normalise(&p, scale, levels, plane);
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_3(normalise_obj, native_normalise);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(normalise_obj, 4, 4, native_normalise);
 
 // slide(plane, p): p: planes_t
 static mp_obj_t native_slide(mp_obj_t plane_obj, mp_obj_t p_obj) {

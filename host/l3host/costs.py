@@ -64,7 +64,7 @@ class Cost(NamedTuple):
 
 
 def cost(frontend, products: Iterable[Product]) -> Cost:
-    """What a network costs. frontend: its l3mote.format.Frontend."""
+    """Return what a network costs. frontend: its l3mote.format.Frontend."""
     n, frames = frontend.n_fft, frontend.frames
     bins = n // 2 + 1
     memory = [8 * frames * (2 * n + bins)]

@@ -27,18 +27,18 @@ from l3mote.format import Frontend
 BATCH_BYTES = 8_000_000  # im2col columns of one batch stay near the processor's cache
 
 
-Found = TypeVar("Found", Answers, np.ndarray)
+Results = TypeVar("Results", Answers, np.ndarray)
 Progress = Callable[[int], None]  # called with windows done
 
 
 def batch_size(graph: Graph) -> int:
-    """Windows whose largest im2col matrix stays within BATCH_BYTES."""
+    """Return how many windows keep the largest im2col matrix within BATCH_BYTES."""
     largest = max(9 * np.prod(shape) for shape in graph.planes()[:-1])
     return max(1, int(BATCH_BYTES // (4 * largest)))
 
 
 def answers(engine: Engine, batches: Iterable[np.ndarray], threads: int | None = None) -> Iterator[Answers]:
-    """What the engine answers to batches of windows, in their order, while the next ones are decoded.
+    """Yield what the engine answers to batches of windows, in their order, while the next ones are decoded.
 
     threads: batches at a time, each with one BLAS thread (default: one a core). No more batches are in memory than twice as many.
     """
@@ -54,8 +54,8 @@ def answers(engine: Engine, batches: Iterable[np.ndarray], threads: int | None =
 
 
 def run_windows(graph: Graph, windows: np.ndarray, progress: Progress | None = None, dtype: type = np.float32) -> Answers:
-    """What the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype."""
-    return joined(told(answers(numpy_engine(graph, dtype), batches(graph, windows)), progress))
+    """Return what the reference gives for windows (N, window) in [-1, 1] or of int16, in dtype."""
+    return joined(counted(answers(numpy_engine(graph, dtype), batches(graph, windows)), progress))
 
 
 def batches(graph: Graph, windows: np.ndarray) -> Iterator[np.ndarray]:
@@ -63,27 +63,27 @@ def batches(graph: Graph, windows: np.ndarray) -> Iterator[np.ndarray]:
     return (windows[start : start + size] for start in range(0, len(windows), size))
 
 
-def told(found: Iterable[Found], progress: Progress | None) -> Iterator[Found]:
-    """What is found as it comes; progress hears of how many windows."""
-    for some in found:
+def counted(results: Iterable[Results], progress: Progress | None) -> Iterator[Results]:
+    """Yield results as they come and call progress with their number of windows."""
+    for some in results:
         if progress:
             progress(len(some[0] if isinstance(some, Answers) else some))
         yield some
 
 
-def joined(found: Iterable[Answers]) -> Answers:
-    return Answers(*map(np.concatenate, zip(*found, strict=True)))
+def joined(parts: Iterable[Answers]) -> Answers:
+    return Answers(*map(np.concatenate, zip(*parts, strict=True)))
 
 
-def heard(engine: Engine, path: str, threads: int | None = None) -> Iterator[Answers]:
-    """Answers to a file's windows, heard as a board hears them, block by block. Raises L3Error."""
+def answers_to(engine: Engine, path: str, threads: int | None = None) -> Iterator[Answers]:
+    """Return the answers to a file's windows, which are those that a board would hear, block by block. Raises L3Error."""
     return answers(engine, heard_windows(engine.graph.frontend, path, batch_size(engine.graph)), threads)
 
 
 def embedded(
     engine: Engine, sound: audio.Recording, center: bool, hop_size: float, threads: int | None = None
 ) -> Iterator[np.ndarray]:
-    """Embeddings (n, D) of a recording's windows, block by block, as get_embedding has them. Raises L3Error."""
+    """Yield the embeddings (n, D) of a recording's windows, block by block, as get_embedding has them. Raises L3Error."""
     fe = engine.graph.frontend
     hop, size = hop_samples(fe, hop_size), batch_size(engine.graph)
     windows = cut(audio.prepared(sound, fe.sample_rate), fe.window, hop, center, size, sound.name)
@@ -93,7 +93,7 @@ def embedded(
 
 
 def hop_samples(fe: Frontend, hop_size: float) -> int:
-    """Samples between windows that are hop_size seconds apart. Raises L3Error."""
+    """Return the samples between windows that are hop_size seconds apart. Raises L3Error."""
     if not isinstance(hop_size, Real) or not 0 < hop_size < inf:
         raise L3Error(f"hop size must be a positive number of seconds, not {hop_size!r}")
     hop = int(hop_size * fe.sample_rate)
@@ -118,12 +118,13 @@ class Embed:
     def __call__(self, files: tuple[str, Path], progress: Progress) -> tuple[str, Path, tuple[int, ...]]:
         """files: the sound, and the .npz to write. Returns both, and the embeddings' shape. Raises L3Error."""
         path, out = files
-        found = embedded(loaded(self.model, self.engine), audio.recording(path), self.center, self.hop_size, self.threads)
-        return path, out, npz.write(out, "embedding", told(found, progress), lambda n: {"timestamps": np.arange(n) * self.hop_size})
+        embeddings = embedded(loaded(self.model, self.engine), audio.recording(path), self.center, self.hop_size, self.threads)
+        done = counted(embeddings, progress)
+        return path, out, npz.write(out, "embedding", done, lambda n: {"timestamps": np.arange(n) * self.hop_size})
 
 
 def loaded(model: str, engine: str | None) -> Engine:
-    """The engine called so (see engines.engine_for) for a model's file; the last one is kept. Raises L3Error."""
+    """Return the engine called so (see engines.engine_for) for a model's file; the last one is kept. Raises L3Error."""
     file = find(model).stat()
     return _loaded(model, engine, (file.st_dev, file.st_ino, file.st_size, file.st_mtime_ns))
 
@@ -142,7 +143,7 @@ def get_embedding(
     progress: Progress | None = None,
     engine: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Embedding of every window of a recording.
+    """Return the embedding of every window of a recording.
 
     audio_data: (samples,) or (samples, channels), floats or signed integers, at any rate `sr` in Hz; channels are averaged,
     the rate converted to the model's.
@@ -152,6 +153,6 @@ def get_embedding(
     Raises L3Error for empty or non-finite audio, a hop that is not positive, or a model that cannot be read.
     """
     graph = model if isinstance(model, Graph) else load_graph(str(model))
-    found = embedded(engine_for(graph, engine), audio.of_samples(audio_data, sr), center, hop_size)
-    embedding = np.concatenate(list(told(found, progress)))
+    embeddings = embedded(engine_for(graph, engine), audio.of_samples(audio_data, sr), center, hop_size)
+    embedding = np.concatenate(list(counted(embeddings, progress)))
     return embedding, np.arange(len(embedding)) * hop_size

@@ -18,10 +18,10 @@ class L3Error(Exception):
 
 
 def in_words(error: Exception) -> str:
-    """What a command prints of an error; FormatError and KernelError are the board's own."""
+    """Return the line that a command prints for an error; FormatError and KernelError are the board's own."""
     if isinstance(error, (L3Error, FormatError, KernelError, MemoryError, OSError)):
         return str(error) or type(error).__name__
-    return f"{type(error).__name__}: {error} (this was not foreseen: --debug shows where)"
+    return f"{type(error).__name__}: {error} (an unexpected error: --debug shows where)"
 
 
 @cache

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE = 120  # columns of a file or a pipe, which has no width of its own
+WIDE, NARROW = 120, 80  # columns of a file or a pipe, which has none of its own; the least, below which tables lose digits
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
 
 
@@ -25,7 +25,7 @@ PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  #
 def out() -> Console:
     from l3host.console import Clean
 
-    return Clean(width=shutil.get_terminal_size((WIDE, 24)).columns, **PLAIN)
+    return Clean(width=max(NARROW, shutil.get_terminal_size((WIDE, 24)).columns), **PLAIN)
 
 
 def is_wide() -> bool:
@@ -62,7 +62,7 @@ def plural(n: int, what: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """Two or three digits that mean something, never 4.07e+03."""
+    """Return seconds with two or three significant digits, never 4.07e+03."""
     return f"{value:.2g}" if value < 100 else f"{round(value, -1):.0f}"
 
 
@@ -78,12 +78,13 @@ def print_json(value) -> None:
     print(json.dumps(value, indent=1))
 
 
-def _progress(quiet: bool, *columns: TextColumn) -> Progress:
+def _progress(quiet: bool, *columns: TextColumn, per_second: int = 10) -> Progress:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     name = TextColumn("{task.description}", markup=False)
     shown = SpinnerColumn(), name, *columns, TimeElapsedColumn()
-    return Progress(*shown, console=err(), transient=True, disable=quiet or not err().is_terminal)
+    hidden = quiet or not err().is_terminal
+    return Progress(*shown, console=err(), transient=True, disable=hidden, refresh_per_second=per_second)
 
 
 def progress(quiet: bool, what: str = "windows") -> Progress:
@@ -101,7 +102,7 @@ class Sounds:
         self.files, self.failed, self.seconds, self.begun = 0, 0, 0.0, time.monotonic()
 
     def sound(self, seconds: float) -> None:
-        """So much more is done."""
+        """Count more seconds of sound as done."""
         self.seconds += seconds
         self._show()
 
@@ -123,12 +124,12 @@ def sounds(quiet: bool, files: int | None) -> Iterator[Sounds]:
     if quiet or not sys.stderr.isatty():
         yield Sounds(None, files)
         return
-    with _progress(quiet) as bar:
+    with _progress(quiet, per_second=3) as bar:  # drawing it costs as much as a short clip
         yield Sounds(bar, files)
 
 
 def bars(quiet: bool) -> Progress:
-    """Bars of tasks whose length is known."""
+    """Return the bars of tasks whose length is known."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     left = TimeRemainingColumn(elapsed_when_finished=True)
@@ -156,7 +157,7 @@ def steps(quiet: bool) -> Callable[[str], None]:
 
 
 def waiting(what: str, quiet: bool) -> AbstractContextManager:
-    """A spinner while something runs whose progress is not known."""
+    """Return a spinner while something runs whose progress is not known."""
     bar = _progress(quiet)
     bar.add_task(what, total=None)
     return bar
@@ -173,5 +174,5 @@ def table(title: str, *columns: str) -> Table:
 
 
 def size(n: int) -> str:
-    """Bytes as kB or MB (10^3, 10^6)."""
+    """Return bytes as kB or MB (10^3, 10^6)."""
     return f"{n / 1e6:.2f} MB" if n >= 1e6 else f"{n / 1e3:.1f} kB"

@@ -16,7 +16,7 @@ SAID = {str: "a text", int: "a whole number", float: "a number", bool: "true or 
 
 
 def read(path: Path) -> dict:
-    """The tables of a TOML file. Raises L3Error; for a syntax error it says the line."""
+    """Return the tables of a TOML file. Raises L3Error, which names the line of a syntax error."""
     text = read_text(path)
     try:
         return tomllib.loads(text)
@@ -25,7 +25,7 @@ def read(path: Path) -> dict:
 
 
 def build(cls: type, table: object, where: str, leave_out: Sequence[str] = ()):
-    """A dataclass of a table whose keys are its fields' names; `where` begins every message. leave_out: fields that are no keys.
+    """A dataclass of a table whose keys are its fields' names; `where` begins every message. leave_out: fields that are not keys.
 
     Fields are str, int, float, bool, tuples of numbers, or unions of these; each int is a float too. Raises L3Error.
     """
@@ -43,7 +43,7 @@ def build(cls: type, table: object, where: str, leave_out: Sequence[str] = ()):
 
 
 def _value(value: object, hint: object, where: str):
-    """The value as its field has it. Raises L3Error if it is none of the hint's types."""
+    """Return the value in its field's type. Raises L3Error if it has none of the hint's types."""
     allowed = _members(hint)
     for kind in allowed:
         if typing.get_origin(kind) is tuple and isinstance(value, list):

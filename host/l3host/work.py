@@ -52,19 +52,22 @@ def outcome(task: Callable, item: Any, progress: Progress | None = None) -> Outc
 
 
 def jobs_for(files: int, wanted: int | None) -> int:
-    """Processes for so many files: those wanted, else one a core, as long as there are FEW files for each."""
+    """Return the number of processes for so many files: as asked, else one a core, as long as there are FEW files for each."""
     return wanted or min(cores(), max(1, files // FEW))
 
 
 def each(task: Callable, items: Sequence, jobs: int, progress: Progress) -> Iterator[Outcome]:
-    """The outcome of task(item, progress) for every item, in their order. task and items go to other processes unless jobs is 1."""
+    """Yield the outcome of task(item, progress) for every item, in their order.
+
+    task and items go to other processes unless jobs is 1.
+    """
     if jobs == 1:
         yield from (outcome(task, item, progress) for item in items)
         return
     early, due = {}, 0
-    for index, found in spread(partial(_numbered, task), enumerate(items), Processes(jobs), _ended):
-        progress(found.windows)
-        early[index] = found
+    for index, done in spread(partial(_numbered, task), enumerate(items), Processes(jobs), _ended):
+        progress(done.windows)
+        early[index] = done
         while due in early:
             yield early.pop(due)
             due += 1
@@ -121,11 +124,11 @@ def spread(
             for future in wait(due, return_when=FIRST_COMPLETED).done if due else ():
                 item, before = due.pop(future)
                 try:
-                    found = future.result()
+                    result = future.result()
                 except pool.lost:
                     lost.append((item, before))
                 else:
-                    yield found
+                    yield result
             if lost and pool.renew():
                 lost += due.values()
                 due.clear()
@@ -140,7 +143,7 @@ def spread(
 
 def _alone(work: Callable, item: Any, pool: Pool, ended: Callable, halves: Callable[[Any], Sequence]) -> Iterator:
     try:
-        found = pool.alone(work, item)
+        result = pool.alone(work, item)
     except pool.lost:
         parts = halves(item)
         for part in parts:
@@ -148,7 +151,7 @@ def _alone(work: Callable, item: Any, pool: Pool, ended: Callable, halves: Calla
         if not parts:
             yield ended(item)
     else:
-        yield found
+        yield result
 
 
 class Processes:

@@ -126,17 +126,17 @@ def test_code_py_hears_what_the_reference_hears(circuitpython, tmp_path):
     run(circuitpython, tmp_path, SCRIPTS / "circuitpython_code.py", names)
     lines = [json.loads(line) for line in (tmp_path / "job" / "lines.jsonl").read_text().splitlines()]
     assert lines[0]["label"] == "listening" and lines[0]["kernel"] == "ulab", lines
-    found = [line for line in lines if line["event"] != "status"]
+    result = [line for line in lines if line["event"] != "status"]
     graph = load_graph("esc10")
     graph.fixed = None
     skipped = lines[0]["hop"]  # the microphone's first 0.3 s are in the first window
     expected = listening.listen(graph, pcm[int(skipped * 16000) :], 16000)
     assert [e["label"] for e in expected if e["event"] == "start"] == ["chainsaw", "rain"]
-    for line, event in zip(found, expected, strict=False):
+    for line, event in zip(result, expected, strict=False):
         assert (line["event"], line["label"]) == (event["event"], event["label"]), lines
         assert line["t"] == pytest.approx(event["t"] + skipped, abs=2e-3)
         assert line["score"] == pytest.approx(event["score"], abs=1e-3)  # ulab's samples are within 1 of the integers'
-    assert len(found) >= len(expected) - 1  # the last sound ends with the recording, which ends with Ctrl-C
+    assert len(result) >= len(expected) - 1  # the last sound ends with the recording, which ends with Ctrl-C
 
 
 # what is read

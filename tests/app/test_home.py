@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from calendar import timegm
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +21,8 @@ from broker import Broker, free_port, require_mosquitto, wait
 from home_assistant import House, publish
 from make_small import PATH as SMALL
 from support import micropython, runtime_of
+
+from l3mote import mqtt_home
 
 BASE = "l3mote/back yard"
 LABELS = ("one", "two", "three")
@@ -65,6 +68,14 @@ def lines_of(house):
     return [line.split("\t", 1)[1] for line in house.heard.read_text().splitlines() if line.startswith(f"0 {BASE}\t")]
 
 
+def test_silent_labels_are_no_entities_and_take_no_threshold():
+    monitor = SimpleNamespace(model=SimpleNamespace(labels=["_other", "dog", "cat"]))
+    assert mqtt_home.reported(monitor) == [1, 2]
+    assert mqtt_home.numbers(monitor, "threshold", "") == [1, 2] and mqtt_home.numbers(monitor, "threshold/cat", "cat") == [2]
+    with pytest.raises(ValueError, match="no such label, but dog, cat"):
+        mqtt_home.numbers(monitor, "threshold/_other", "_other")
+
+
 def test_home_assistant_finds_each_label_the_level_and_the_board_dead_or_alive(tmp_path, sound):
     port = free_port()
     with Broker(tmp_path, port), House(tmp_path, port) as house:
@@ -74,13 +85,13 @@ def test_home_assistant_finds_each_label_the_level_and_the_board_dead_or_alive(t
             for label in LABELS:
                 house.shows(label, "off")
             wait(lambda: re.fullmatch(r"-\d\d\.\d", house.now().state("Level")), "a level")
-            found = house.now()
-            components = sorted(entity["component"] for entity in found.entities.values())
+            result = house.now()
+            components = sorted(entity["component"] for entity in result.entities.values())
             assert components == 3 * ["binary_sensor"] + ["button"] + 3 * ["number"] + 6 * ["sensor"] + ["switch"]
-            (device,) = {str(entity["device"]) for entity in found.entities.values()}  # one
+            (device,) = {str(entity["device"]) for entity in result.entities.values()}  # one
             assert "'name': 'back yard'" in device
-            assert found.state("one threshold") == "1" and found.state("Mute") == "off"
-            assert "old" not in [entity["name"] for entity in found.entities.values()]  # the model has no such label any more
+            assert result.state("one threshold") == "1" and result.state("Mute") == "off"
+            assert "old" not in [entity["name"] for entity in result.entities.values()]  # the model has no such label any more
             publish(port, f"{BASE}/set/threshold/two", "0")  # any score reaches it
             house.shows("two", "on")
             house.shows("two threshold", "0")
@@ -167,12 +178,12 @@ def test_every_message_has_the_time_at_which_it_was_heard(tmp_path, sound):
         time.sleep(6)
         broker.process.send_signal(signal.SIGCONT)
         wait(lambda: any('"t": 9.' in line for line in lines_of(house)), "lines that waited")
-        found = [
+        result = [
             re.search(r'"t": ([\d.]+), .*"time": "(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", "crc"', line) for line in lines_of(house)
         ]
-    assert len(found) > 15 and None not in found
+    assert len(result) > 15 and None not in result
     first = None
-    for match in found:
+    for match in result:
         t, at = float(match[1]), timegm(time.strptime(match[2], "%Y-%m-%dT%H:%M:%SZ"))
         first = first or at - t
         assert abs(at - t - first) <= 2.5  # of one clock, whenever it was sent

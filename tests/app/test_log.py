@@ -33,8 +33,8 @@ def test_power_cut_at_every_write_of_a_real_file_system(fs, tmp_path):
     result = run(tmp_path, work="power", fs=fs, limit=4096, records=60)
     assert result["cuts"] > 4 * 60
     if fs == "VfsLfs2":
-        found = littlefs_lines(tmp_path / "image")
-        assert found == result["lines"][-len(found) :] and len(found) > 30
+        actual = littlefs_lines(tmp_path / "image")
+        assert actual == result["lines"][-len(actual) :] and len(actual) > 30
 
 
 def littlefs_lines(image):
@@ -105,8 +105,8 @@ def test_rotation_keeps_the_newest_within_the_limit(tmp_path):
     log, lines = written(tmp_path, 500)
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]
     assert len(sizes) == 2 and sum(sizes) <= 4096
-    found = [line for line, _ in Log(log.paths[0][: -len(".0.jsonl")], 4096).lines()]
-    assert found == lines[-len(found) :] and len(found) * (len(lines[0]) + 1) > 4096 // 2
+    result = [line for line, _ in Log(log.paths[0][: -len(".0.jsonl")], 4096).lines()]
+    assert result == lines[-len(result) :] and len(result) * (len(lines[0]) + 1) > 4096 // 2
 
 
 def test_a_line_too_long_is_refused_and_nothing_written(tmp_path):

@@ -179,13 +179,13 @@ def test_wav_files_of_a_real_library(channels, tmp_path):
     x = noise(3000 * channels, 1).reshape(-1, channels)
     path = str(tmp_path / "sound.wav")
     soundfile.write(path, x, 22050, subtype="PCM_16")
-    source, found = Wav(path), []
+    source, samples = Wav(path), []
     buffer = np.zeros(700, np.int16)
     while (n := source.readinto(buffer)) > 0:
-        found.append(buffer[:n].copy())
+        samples.append(buffer[:n].copy())
     source.close()
     assert n == -1 and source.rate == 22050 and not source.live
-    assert (np.concatenate(found) == x.astype(int).sum(axis=1) >> (channels - 1)).all()
+    assert (np.concatenate(samples) == x.astype(int).sum(axis=1) >> (channels - 1)).all()
 
 
 def test_other_wav_files_of_a_real_library_are_refused(tmp_path):
@@ -208,7 +208,7 @@ def test_ring_of_a_tone_above_the_models_band_is_silent():
             at[0] += n
             return n or -1
 
-        ring = Ring(Callback(readinto, 48000), 8000)
+        ring = Ring(Callback(readinto, 48000), 8000, array("h", bytes(2 * 5000)))
         while not ring.ended:
             ring.service()
         kept = np.array(ring.buffer[200:3800], float)
@@ -356,7 +356,7 @@ def test_fewer_samples_of_pdm_than_asked_are_an_overrun(circuitpython):
     assert source.overruns == 56
 
 
-def test_what_a_circuitpython_driver_dropped_before_it_was_asked_is_no_overrun(circuitpython, monkeypatch):
+def test_what_a_circuitpython_driver_dropped_before_it_was_asked_is_not_an_overrun(circuitpython, monkeypatch):
     dropped = [True, False, False, True]
     monkeypatch.setattr(Recording, "overflow", property(lambda self: dropped.pop(0)), raising=False)
     source, x = circuitpython.I2SIn("GP1", "GP2", "GP3"), array("h", bytes(1024))
@@ -438,7 +438,7 @@ def machine(monkeypatch):
     sys.modules.pop("l3mote.mic_machine", None)
 
 
-def test_the_start_of_a_driver_is_no_overrun(machine):
+def test_the_start_of_a_driver_is_not_an_overrun(machine):
     source, x = machine.I2S(1, 2, 3, number=1), array("h", bytes(1024))
     after(27.4)  # 438,400 samples: a model is opened
     while source.readinto(x):

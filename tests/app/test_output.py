@@ -50,15 +50,15 @@ class Fails:
         self.lines.append(line)
 
 
-@pytest.mark.parametrize(("number", "said"), [(errno.EROFS, "a computer has it mounted"), (errno.ENOSPC, "the flash is full")])
-def test_a_flash_that_cannot_be_written_is_said_once_and_again_after_it_worked(number, said, tmp_path, capsys):
+@pytest.mark.parametrize(("number", "message"), [(errno.EROFS, "a computer has it mounted"), (errno.ENOSPC, "the flash is full")])
+def test_a_flash_that_cannot_be_written_is_reported_once_and_again_after_it_worked(number, message, tmp_path, capsys):
     output = make(tmp_path)
     output.log = Fails(number)
     for n in range(3):
         output.event({"event": "start", "n": n})
     records = printed(capsys)
     assert [r["event"] for r in records] == ["start", "warning", "start", "start"]
-    assert records[1]["label"].startswith("log: ") and said in records[1]["label"]
+    assert records[1]["label"].startswith("log: ") and message in records[1]["label"]
     output.log.error = None
     output.event({"event": "start", "n": 3})
     assert len(output.log.lines) == 1
@@ -67,7 +67,7 @@ def test_a_flash_that_cannot_be_written_is_said_once_and_again_after_it_worked(n
     assert [r["event"] for r in printed(capsys)] == ["start", "start", "warning"]
 
 
-def test_mqtt_on_firmware_without_sockets_is_said_and_the_rest_goes_on(tmp_path, capsys, monkeypatch):
+def test_mqtt_on_firmware_without_sockets_is_reported_and_the_rest_goes_on(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "socket", None)
     monkeypatch.setitem(sys.modules, "adafruit_minimqtt", None)
     output = make(tmp_path, mqtt_host="127.0.0.1")

@@ -135,12 +135,12 @@ def test_settings_that_nothing_would_use_are_refused(values, expected):
 
 
 class Model:
-    """One of 16 kHz or 8 kHz, with windows of two seconds."""
+    """With windows of two seconds, and a frame every 40 ms, as the shipped one."""
 
     labels, thresholds = ["dog", "rain"], [0.5, 0.5]
 
     def __init__(self, rate):
-        self.frontend = fmt.Frontend(rate, 2 * rate, rate, 256, 128, 25, 0, 0, 0.0, rate / 2, 1e-10, 80.0, 0.02, 0.4)
+        self.frontend = fmt.Frontend(rate, 2 * rate, rate, 1024, rate // 25, 64, 1, 1, 0.0, rate / 2, 1e-10, 80.0, 0.02, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -149,9 +149,12 @@ class Model:
         ({"rate": 22050}, "setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, 16000, "),
         ({"rate": 44100}, "setting rate: the sound has 44100 Hz"),
         ({"threshold.cat": 0.5}, "setting threshold.cat: the model has no label cat; its labels are dog, rain"),
-        # 8192 - 512 samples of 8 kHz are held: 16000 - 7680 = 8320 apart is 1.04 s
-        ({"hop": 0.5}, "setting hop is 0.5: windows of 2 seconds can overlap from a hop of 1.04 seconds on"),
-        ({"hop": 1.039}, "setting hop is 1.039: "),
+        # of 50 rows four are a window's own, and there is room for 12 more: for five windows that begin in one, so 10 rows apart
+        (
+            {"hop": 0.25},
+            "setting hop is 0.25: a board holds no more windows of 2 seconds than one every 0.4 seconds: set that or more",
+        ),
+        ({"hop": 0.399}, "setting hop is 0.399: "),
     ],
 )
 def test_settings_that_the_model_cannot_take_are_refused(values, expected):
@@ -159,7 +162,7 @@ def test_settings_that_the_model_cannot_take_are_refused(values, expected):
 
 
 def test_settings_that_the_model_takes():
-    for values in ({"rate": 48000}, {}, {"hop": 1.04}, {"hop": 3}, {"threshold.dog": 0.5}, {"mic": "callback", "rate": 22050}):
+    for values in ({"rate": 48000}, {}, {"hop": 0.4}, {"hop": 1.05}, {"threshold.dog": 0.5}, {"mic": "callback", "rate": 22050}):
         settings.check({**PINS, **values}, Model(8000))
     expected = "setting rate: the sound has 16000 Hz, the model takes 22050: use a rate of 22050, 44100, "
     assert expected in message(settings.check, PINS, Model(22050))
@@ -202,15 +205,15 @@ def test_circuitpython_has_mqtt_with_its_library_and_no_fingerprints():
 def test_a_file_is_checked_and_completed(tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({**PINS, "hop": 1, "threshold.dog": 0.9}))
-    found = settings.load(str(path))
-    assert (found["hop"], found["threshold.dog"], found["sck"], found["mode"]) == (1.0, 0.9, 1, "always")
-    assert set(found) == {*settings.SETTINGS, "threshold.dog"}
-    assert settings.check({key: value for key, value in found.items() if value is not None}) == found
+    result = settings.load(str(path))
+    assert (result["hop"], result["threshold.dog"], result["sck"], result["mode"]) == (1.0, 0.9, 1, "always")
+    assert set(result) == {*settings.SETTINGS, "threshold.dog"}
+    assert settings.check({key: value for key, value in result.items() if value is not None}) == result
 
 
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "settings.json"
     for data, expected in ((b"{", "is not JSON"), (b'{"a": "\xff"}', "is not JSON"), (b'{"hopp": 1}', 'unknown setting "hopp"')):
         path.write_bytes(data)
-        found = message(settings.load, str(path))
-        assert found.startswith(f"{path}") and expected in found
+        result = message(settings.load, str(path))
+        assert result.startswith(f"{path}") and expected in result

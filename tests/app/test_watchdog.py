@@ -82,7 +82,7 @@ def test_without_the_setting_none_is_started(fed):
     assert set(fed) == {"sound", "nothing"}
 
 
-def test_firmware_without_one_is_told_of_and_listens(capsys):
+def test_firmware_without_one_gets_a_warning_and_listens(capsys):
     listen(Microphone([]))
     labels = [json.loads(line)["label"] for line in capsys.readouterr().out.splitlines() if '"label"' in line]
     assert any(label.startswith("no watchdog: ModuleNotFoundError: ") for label in labels) and "end of the recording" in labels

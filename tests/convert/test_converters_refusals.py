@@ -334,7 +334,7 @@ def test_truncated_h5(share, tmp_path):
     assert "damaged or no Keras .h5 file" in refused(tmp_path / "b.h5", "sea")
 
 
-def test_zip_that_is_no_keras_file(tmp_path):
+def test_zip_that_is_not_a_keras_file(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.keras", "w") as archive:
         archive.writestr("word/document.xml", "")
     assert "damaged or no .keras file" in refused(tmp_path / "a.keras")

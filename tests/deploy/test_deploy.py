@@ -115,13 +115,13 @@ def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_p
         recording = ["--set", "mic=wav", "--set", "wav=/noise.wav"]
         status, done = l3mote(capsys, "deploy", SMALL, "--port", there.port, "--tool", "ampy", "--json", *recording)
         assert status == 0, done
-        heard = []
+        lines = []
         for event in monitored(there.port):
-            heard.append(event)
+            lines.append(event)
             if event.get("label") == "end of the recording":
                 break
     assert done["started"]
-    assert heard[-1]["windows"] > 0 and heard[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
+    assert lines[-1]["windows"] > 0 and lines[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
 
 
 def test_a_deployment_keeps_the_watchdog_fed(pico, capsys):
@@ -140,21 +140,21 @@ def test_a_full_flash_is_refused_before_anything_is_written(pico, capsys):
     with fs.open("/mine.bin", "wb") as f:
         f.write(bytes(1_380_000))
     with pico(rp2040.dump(fs)) as there:
-        status, said = l3mote(capsys, "deploy", SMALL, "--port", there.port, "--app", "none")
-    assert status == 1 and said.splitlines()[-1].startswith("l3mote: flash full: ")
+        status, message = l3mote(capsys, "deploy", SMALL, "--port", there.port, "--app", "none")
+    assert status == 1 and message.splitlines()[-1].startswith("l3mote: flash full: ")
     assert [*rp2040.file_system(there.image).walk("/")] == [("/", [], ["mine.bin"])]
 
 
-@pytest.mark.parametrize("setting, said", [
+@pytest.mark.parametrize("setting, message", [
     ("mqtt_host=192.0.2.7", "setting mqtt_host is set, but this firmware has no network for it: leave it out"),
     ("ws=20", "settings sck=16, ws=20: on this board ws must be the pin after sck"),
 ])  # fmt: skip
-def test_settings_that_the_firmware_cannot_take_are_refused_before_anything_is_written(setting, said, pico, capsys):
+def test_settings_that_the_firmware_cannot_take_are_refused_before_anything_is_written(setting, message, pico, capsys):
     """RPI_PICO's firmware has neither network nor socket; I2S is a program of its PIO."""
     pins = ["--set", "sck=16", "--set", "ws=17", "--set", "sd=18"]
     with pico() as there:
         status, answer = l3mote(capsys, "deploy", SMALL, "--port", there.port, *pins, "--set", setting)
-    assert status == 1 and answer.startswith("l3mote: " + said) and answer.count("\n") == 1
+    assert status == 1 and answer.startswith("l3mote: " + message) and answer.count("\n") == 1
     assert [*rp2040.file_system(there.image).walk("/")] == [("/", [], [])]
 
 
@@ -184,19 +184,19 @@ def test_a_drive_gets_sources_and_a_starter(drive, capsys, monkeypatch):
     code = code.format(str(drive / "l3")) + "print(l3mote.__file__, l3mote.Model(f + '/model.l3m').selftest()[0])"
     done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(drive / "lib")}, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == f"{folder}/l3mote/__init__.py True", done.stderr
-    status, said = l3mote(capsys, "deploy", "--rollback", "--port", drive)
-    assert status == 1 and said == "l3mote: there is no earlier version on the board to go back to\n"
+    status, message = l3mote(capsys, "deploy", "--rollback", "--port", drive)
+    assert status == 1 and message == "l3mote: there is no earlier version on the board to go back to\n"
 
 
-def test_a_folder_that_is_no_drive_is_refused(tmp_path, capsys):
-    assert "a folder, but no CIRCUITPY drive: boot_out.txt is missing" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
+def test_a_folder_that_is_not_a_drive_is_refused(tmp_path, capsys):
+    assert "a folder, but not a CIRCUITPY drive: boot_out.txt is missing" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
     (tmp_path / "boot_out.txt").write_text("something else\n")
-    assert "is it its drive?" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
+    assert "is this a CIRCUITPY drive?" in l3mote(capsys, "deploy", SMALL, "--port", tmp_path)[1]
 
 
 def test_mpy_is_refused_for_circuitpython(drive, capsys):
-    status, said = l3mote(capsys, "deploy", SMALL, "--port", drive, "--mpy", *PINS)
-    assert (status, said) == (1, "l3mote: CircuitPython does not take MicroPython's .mpy files\n")
+    status, message = l3mote(capsys, "deploy", SMALL, "--port", drive, "--mpy", *PINS)
+    assert (status, message) == (1, "l3mote: CircuitPython does not take MicroPython's .mpy files\n")
     assert not (drive / "l3").exists()
 
 
@@ -246,16 +246,16 @@ def test_the_version_before_is_forgotten_with_its_passwords(drive, capsys):
     status, answer = l3mote(capsys, "deploy", "--forget", "--port", drive, "--json")
     assert status == 0 and answer["version"] == version("two").version and len(answer["removed"]) == 1
     assert not [path for path, data in snapshot(drive).items() if secret in data] and runs(drive) == version("two").version
-    status, said = l3mote(capsys, "deploy", "--rollback", "--port", drive)
-    assert status == 1 and said == "l3mote: there is no earlier version on the board to go back to\n"
+    status, message = l3mote(capsys, "deploy", "--rollback", "--port", drive)
+    assert status == 1 and message == "l3mote: there is no earlier version on the board to go back to\n"
 
 
 def test_without_a_whole_version_nothing_is_forgotten(drive, capsys):
-    status, said = l3mote(capsys, "deploy", "--forget", "--port", drive)
-    assert status == 1 and said.startswith("l3mote: no version on the board is whole: nothing is removed.")
+    status, message = l3mote(capsys, "deploy", "--forget", "--port", drive)
+    assert status == 1 and message.startswith("l3mote: no version on the board is whole: nothing is removed.")
 
 
-def test_an_error_in_the_selftest_is_told(drive):
+def test_an_error_in_the_selftest_is_reported(drive):
     def failing(folder):
         raise links.BoardError("Traceback:\nMemoryError: memory allocation failed\n")
 
@@ -267,7 +267,7 @@ def test_an_error_in_the_selftest_is_told(drive):
 def test_a_program_is_never_lost(drive):
     (drive / "code.before.py").write_text("print('mine too')\n")
     before = snapshot(drive)
-    with pytest.raises(L3Error, match="code.py is not l3mote's, and .*code.before.py is another still: delete one of them"):
+    with pytest.raises(L3Error, match="code.py is not l3mote's, and .*code.before.py is yet another file: delete one of them"):
         steps.deploy(Drive(str(drive)), payload.manifested("noise_monitor", {}), lambda folder: None, True)
     assert snapshot(drive) == before
 
@@ -375,9 +375,9 @@ def test_an_fpu_board_with_ulab_takes_viper_where_ulab_does_not_fit(shipped):
 
 def test_inspect_and_deploy_choose_alike(shipped):
     for name, entry in estimates.report(shipped).items():
-        found = replace(PICO, mpy=ARCHITECTURES.index(table.BOARDS[name].arch) << 10 | 3 << 8 | 6, heap=table.BOARDS[name].heap)
+        result = replace(PICO, mpy=ARCHITECTURES.index(table.BOARDS[name].arch) << 10 | 3 << 8 | 6, heap=table.BOARDS[name].heap)
         for firmware, there in (("MicroPython", False), ("MicroPython with ulab", True)):
-            kernel, fit = facts.choose_kernel(replace(found, ulab=there), shipped, False)
+            kernel, fit = facts.choose_kernel(replace(result, ulab=there), shipped, False)
             assert kernel == entry["firmware"][firmware]["kernel"]
             assert fit["heap_needed"] == entry["firmware"][firmware]["heap_needed"]
 
@@ -403,9 +403,9 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_will_not_run_is_refused(name, small):
-    found, reason = REFUSED[name]
+    result, reason = REFUSED[name]
     with pytest.raises(L3Error, match=reason):
-        facts.choose_kernel(found, small, True)
+        facts.choose_kernel(result, small, True)
 
 
 CHECKED = {
@@ -418,10 +418,10 @@ CHECKED = {
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_firmware_that_does_not_do_is_refused(name):
-    found, reason = CHECKED[name]
+    result, reason = CHECKED[name]
     facts.check(PICO)
     with pytest.raises(L3Error, match=reason):
-        facts.check(found)
+        facts.check(result)
 
 
 def test_mpy_of_another_version_is_refused():
@@ -450,25 +450,25 @@ def line():
 
 def test_a_busy_port_is_named(line, capsys):
     with serial.Serial(line[1], exclusive=True):
-        status, said = l3mote(capsys, "deploy", SMALL, "--port", line[1])
-    assert (status, said) == (1, f"l3mote: {line[1]}: busy: close the program that has it open\n")
+        status, message = l3mote(capsys, "deploy", SMALL, "--port", line[1])
+    assert (status, message) == (1, f"l3mote: {line[1]}: busy: close the program that has it open\n")
 
 
 def test_a_port_with_no_board_is_named(line, capsys, monkeypatch):
     monkeypatch.setattr(links, "ANSWER", 0.5)
-    status, said = l3mote(capsys, "deploy", SMALL, "--port", line[1])
-    assert status == 1 and said.startswith(f"l3mote: the board on {line[1]} does not answer (") and said.count("\n") == 1
+    status, message = l3mote(capsys, "deploy", SMALL, "--port", line[1])
+    assert status == 1 and message.startswith(f"l3mote: the board on {line[1]} does not answer (") and message.count("\n") == 1
 
 
 def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
     data = bytearray(PATH.read_bytes())
     data[-9] ^= 1
     (tmp_path / "bad.l3m").write_bytes(data)
-    status, said = l3mote(capsys, "deploy", tmp_path / "bad.l3m", "--port", drive, *PINS)
-    assert status == 1 and "crc32" in said and said.count("\n") == 1 and not (drive / "l3").exists()
+    status, message = l3mote(capsys, "deploy", tmp_path / "bad.l3m", "--port", drive, *PINS)
+    assert status == 1 and "crc32" in message and message.count("\n") == 1 and not (drive / "l3").exists()
 
 
-@pytest.mark.parametrize("given, said", [
+@pytest.mark.parametrize("given, message", [
     ([], "l3mote: mic=i2s needs sck, ws, sd set (--set KEY=VALUE)\n"),
     ([*PINS, "--set", "threshold.cat=0.5"], "l3mote: setting threshold.cat: the model has no label cat; its labels are one, two, "),
     ([*PINS, "--set", "rate=22050"], "l3mote: setting rate: the sound has 22050 Hz, the model takes 8000: use a rate of 8000, "),
@@ -476,9 +476,9 @@ def test_a_damaged_model_is_refused(drive, capsys, tmp_path):
     ([*PINS, "--set", "wifi_ssid=net"], "l3mote: setting wifi_ssid is set, but nothing uses it without mqtt_host: set "),
     ([*PINS, "--set", "votes=3", "--set", "of=2"], "l3mote: setting votes is 3: must be at most of, "),
 ])  # fmt: skip
-def test_settings_that_do_not_do_are_refused(given, said, drive, capsys):
+def test_settings_that_do_not_do_are_refused(given, message, drive, capsys):
     status, answer = l3mote(capsys, "deploy", SMALL, "--port", drive, *given)
-    assert status == 1 and answer.startswith(said) and answer.count("\n") == 1
+    assert status == 1 and answer.startswith(message) and answer.count("\n") == 1
     assert not (drive / "l3").exists()
 
 
@@ -514,6 +514,6 @@ def test_a_wrong_setting_is_wrong_usage(given, capsys):
 
 
 def test_model_or_rollback(capsys):
-    said = "l3mote: name a model to deploy, or --rollback or --forget and no model\n"
-    assert l3mote(capsys, "deploy", "--port", "x") == (1, said)
+    message = "l3mote: name a model to deploy, or --rollback or --forget and no model\n"
+    assert l3mote(capsys, "deploy", "--port", "x") == (1, message)
     assert l3mote(capsys, "deploy", SMALL, "--rollback", "--port", "x")[0] == 1

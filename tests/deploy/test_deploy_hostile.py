@@ -85,8 +85,8 @@ def test_a_link_on_a_drive_is_refused_and_nothing_outside_changes(kind, drive):
     home = drive.parent / "home"
     LINKS[kind](drive, home)
     before = snapshot(home)
-    status, said = deploy(drive)
-    assert status == 1 and " is a link, and none is followed on a drive: delete it" in said.splitlines()[-1]
+    status, message = deploy(drive)
+    assert status == 1 and " is a link, which l3mote does not follow on a drive: delete it" in message.splitlines()[-1]
     assert snapshot(home) == before
 
 
@@ -106,8 +106,8 @@ def test_a_program_that_is_a_link_is_refused(name, drive):
 
 def test_what_is_not_a_file_is_refused(drive):
     os.mkfifo(drive / "lib" / "l3start.py")
-    status, said = deploy(drive)
-    assert status == 1 and "l3start.py is neither a file nor a folder: delete it" in said.splitlines()[-1]
+    status, message = deploy(drive)
+    assert status == 1 and "l3start.py is neither a file nor a folder: delete it" in message.splitlines()[-1]
 
 
 OUTSIDE = ["../../home/Documents", "../home-deadbeef", "../../home/Documents-deadbeef", "/etc", "..", "a/b-deadbeef", "x-DEADBEEF"]
@@ -157,8 +157,8 @@ def test_a_manifest_that_names_what_is_not_a_file_of_its_version_is_damaged(kind
     (version / "model.l3m").write_bytes(b"other")
     with (version / "large").open("wb") as f:
         f.truncate(1 << 26)
-    status, said = deploy(drive)
-    assert status == 0 and not version.exists(), said
+    status, message = deploy(drive)
+    assert status == 0 and not version.exists(), message
     version = make_version(drive, MANIFESTS[kind])
     (version / "model.l3m").write_bytes(b"other")
     assert start.damage(f"{drive}/l3", version.name) == MANIFESTS[kind].split(" ", 2)[2]
@@ -168,8 +168,8 @@ def test_what_is_too_large_to_be_ours_is_refused_before_it_is_read(drive):
     version = make_version(drive)
     with (version / "manifest").open("wb") as f:
         f.truncate(1 << 40)
-    status, said = deploy(drive)
-    assert status == 1 and f"manifest has {1 << 40} bytes, files of a board have at most" in said and said.count("\n") == 1
+    status, message = deploy(drive)
+    assert status == 1 and f"manifest has {1 << 40} bytes, files of a board have at most" in message and message.count("\n") == 1
 
 
 def test_folders_without_end_are_refused(drive):
@@ -180,10 +180,10 @@ def test_folders_without_end_are_refused(drive):
         os.close(last)
     os.close(here)
     try:
-        status, said = deploy(drive)
+        status, message = deploy(drive)
     finally:
         subprocess.run(["rm", "-rf", drive / "l3"], check=True)  # Python's way is recursive, and pytest's
-    assert status == 1 and "holds more than l3mote has ever written there: delete it" in said and said.count("\n") == 1
+    assert status == 1 and "holds more than l3mote ever writes there: delete it" in message and message.count("\n") == 1
 
 
 # boards
@@ -206,7 +206,7 @@ def liar(monkeypatch):
         one.close()
 
 
-ANSWERS = "answers .*, not what it was asked for: "
+ANSWERS = "answers .*, not what was asked: "
 ENDLESS = "does not stop printing: its program does not end at Ctrl-C, or it is not MicroPython. Start it without its program"
 SYMPTOMS = {
     **dict.fromkeys(LIES, ANSWERS),
@@ -214,13 +214,13 @@ SYMPTOMS = {
     "a long error": ENDLESS,
     "an error": r"on the board: .*\\x1b\[31mOSError: \\x1b\]52;c;cHduZWQ=\\x07evil",
     "facts, then no end": ENDLESS,
-    "a watchdog": r"started anew amid the work \(.*\): does its program run a watchdog\? Start it without its program",
+    "a watchdog": r"restarted during the work \(.*\): does its program run a watchdog\? Start it without its program",
     "silent": r"does not answer \(.*\): unplugged, reset by a watchdog, or no MicroPython",
     "echo": r"does not answer \(.*\): ",
     "garbage": "Ctrl-C",
     "prompts": ENDLESS,
     "no end": ENDLESS,
-    "deaf": "goes on running its program, which does not end at Ctrl-C. Start it without its program",
+    "deaf": "keeps running its program, which does not end at Ctrl-C. Start it without its program",
 }
 
 

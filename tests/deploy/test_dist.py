@@ -9,11 +9,11 @@ import sys
 import threading
 import zipfile
 
-import dist
 import pytest
 from make_small import PATH
 from support import ROOT, micropython, require
 
+import dist
 from l3host.programs import venv_tool
 from l3mote import __version__
 

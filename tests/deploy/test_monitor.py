@@ -54,7 +54,7 @@ def test_events_of_a_board_reach_the_terminal_and_the_csv_and_the_board_goes_on(
     start = '{"event": "start", "label": "dog", "score": 0.875, "level": -20.25, "t": '
     assert any(line.startswith(start) and line.endswith(".500}") for line in lines), "--json gives lines as they are"
     assert '{"event": "text", "label": "an odd line"}' in lines
-    last = [[json.loads(line)["t"] for line in heard if '"t"' in line][-1] for heard in (lines, later)]
+    last = [[json.loads(line)["t"] for line in events if '"t"' in line][-1] for events in (lines, later)]
     assert last[1] > last[0], "Ctrl-C in the monitor is not the board's"
     with open(tmp_path / "events.csv", newline="") as f:
         rows = list(csv.DictReader(f))
@@ -81,16 +81,16 @@ def test_a_board_that_goes_is_one_line():
     tty.setraw(theirs)
     command = [sys.executable, "-m", "l3host.cli", "monitor", "--port", os.ttyname(theirs)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    heard = threading.Event()
+    events = threading.Event()
 
     def speak():
-        while not heard.wait(0.2):
+        while not events.wait(0.2):
             os.write(ours, b'{"event": "end", "label": "dog", "score": 0.5, "level": -31.26, "t": 2}\n')
 
     speaker = threading.Thread(target=speak)
     speaker.start()
     assert process.stdout.readline() == "end  dog  0.50  -31.3  2.000\n"
-    heard.set()
+    events.set()
     speaker.join()
     os.close(theirs)
     os.close(ours)
@@ -166,7 +166,7 @@ def drain(fd, to):
             to += data
 
 
-def test_cells_of_the_csv_are_no_formulas_and_numbers_stay_numbers():
+def test_cells_of_the_csv_are_not_formulas_and_numbers_stay_numbers():
     given = ["=HYPERLINK(1)", "+1", "-x", "@SUM", "dog", -20.25, 3, None, "a\tb\x1b"]
     assert [cell(value) for value in given] == ["'=HYPERLINK(1)", "'+1", "'-x", "'@SUM", "dog", "-20.25", "3", "", "a\\tb\\x1b"]
 
@@ -225,19 +225,19 @@ def test_a_sound_is_one_row_and_rows_are_in_order_of_time():
 
 
 def test_what_has_stopped_says_why_and_what_to_do():
-    said = (
+    message = (
         "Traceback (most recent call last):",
         '  File "main.py", line 7, in <module>',
         "HeapError: no room",
         "MicroPython v1.25.0 on",
     )
-    lines = drawn(LISTENING, *({"event": "text", "label": text} for text in said))
+    lines = drawn(LISTENING, *({"event": "text", "label": text} for text in message))
     assert "the app has stopped: HeapError: no room" in lines
     assert "reset the board, or: l3mote deploy --rollback --port /dev/ttyACM0" in lines
     assert not [line for line in lines if "File" in line or "Traceback" in line]
     (cannot,) = [line for line in drawn({"event": "warning", "label": "cannot start: ENODEV", "t": 0}) if "stopped" in line]
     assert cannot == "the app has stopped: ENODEV"
-    assert not [line for line in drawn(*({"event": "text", "label": text} for text in said), LISTENING) if "stopped" in line]
+    assert not [line for line in drawn(*({"event": "text", "label": text} for text in message), LISTENING) if "stopped" in line]
 
 
 def test_a_terminal_of_80_by_24_shows_each_thing_once():

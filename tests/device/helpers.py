@@ -1,11 +1,15 @@
 """What the device tests share, whatever runs them."""
 
 import io
+from array import array
 
 from where import SMALL
 
 from l3mote import KernelError, Reader
+from l3mote.format import PADDING_VALID, SCALE_LINEAR, Frontend
 from l3mote.kernels import KERNELS, choose
+from l3mote.limits import ring_samples, stored_rows
+from l3mote.rows import Rows
 
 
 def raises(kind, function, *args):
@@ -18,14 +22,14 @@ def raises(kind, function, *args):
 
 def kernels():
     """The kernels that load here; python always does."""
-    found = []
+    result = []
     for name in KERNELS:
         try:
-            found.append(choose(name).name)
+            result.append(choose(name).name)
         except KernelError as e:
             assert "python" in str(e)
-    assert "python" in found
-    return found
+    assert "python" in result
+    return result
 
 
 def contents():
@@ -55,3 +59,43 @@ class Damaged:
 
     def close(self):
         self.file.close()
+
+
+class Hears:
+    """What a Listener needs of a model, without a network: each frame of `size` samples, none of which overlap, becomes one number.
+
+    look(pcm, start): that number. judge(numbers): .output, of a window's frames, in the second of `count` steps (or the only one).
+    """
+
+    class reader:
+        pass
+
+    class Store:
+        pass
+
+    def __init__(self, labels, thresholds, window, hop, size, look, judge, count=1):
+        self.labels, self.look, self.judge, self.count = labels, look, judge, count
+        self.fe = Frontend(8000, window, hop, size, size, 1, SCALE_LINEAR, PADDING_VALID, 0, 4000, 0, 0, 0, 0)
+        self.reader = Hears.reader()
+        self.reader.thresholds, self.reader.frontend = array("f", thresholds), self.fe
+        self.ring, self.store = array("h", bytes(2 * ring_samples(self.fe))), Hears.Store()
+        self.store.rows = stored_rows(self.fe)
+        self.store.flat = [None] * self.store.rows
+        self.planes = [[None] * self.fe.frames]
+
+    def rows(self, hop):
+        return Rows(self, hop, self.store)
+
+    def frame(self, pcm, start, levels, at):
+        levels[at] = self.look(pcm, start)
+        return 0
+
+    def normalise(self, levels, at, pitch, plane, first, rows, loudest):
+        for i in range(rows):
+            plane[first + i] = levels[at + i]
+
+    def network_steps(self):
+        for k in range(self.count):
+            if k == min(1, self.count - 1):
+                self.output = self.judge(self.planes[0])
+            yield

@@ -6,7 +6,8 @@ work() yields after each test, because MicroPython in WebAssembly collects garba
 import sys
 
 MODULES = (
-    "test_values", "test_running", "test_contract", "test_mishaps", "test_capture", "test_listening", "test_lines", "test_wraps",
+    "test_values", "test_running", "test_contract", "test_mishaps", "test_capture", "test_rows", "test_listening", "test_lines",
+    "test_wraps",
 )  # fmt: skip
 
 

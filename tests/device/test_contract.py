@@ -14,6 +14,7 @@ from l3mote.model import test_signal as fill_signal
 NAMES = ("name", "arithmetic", "itemsize")
 SIZES = ("plane_bytes", "block_bytes", "workspace", "frontend_bytes")
 FUNCTIONS = ("check", "Kernel", "FrontEnd")
+FRONTEND = ("frame", "normalise")
 ATTRIBUTES = ("chunk",)
 METHODS = ("plane", "vector", "flat", "clear", "conv", "slide", "flatten", "dense", "floats", "row")
 
@@ -52,19 +53,22 @@ def test_modules_have_what_is_asked_of_them():
         assert module.itemsize in (2, 4, 8)
         for method in METHODS:
             assert hasattr(module.Kernel, method), (module.name, method)
-        assert hasattr(module.FrontEnd, "steps")
+        for method in FRONTEND:
+            assert hasattr(module.FrontEnd, method), (module.name, method)
 
 
 def test_the_contract_is_what_is_tested():
     if not getattr(kernels, "__doc__", None):  # MicroPython keeps none
         return
-    named = []
+    import re
+
+    named, python = [], choose("python")
     for line in kernels.__doc__.split("\n"):
-        for part in line[4:].split(", ") if line.startswith("    ") else ():
-            word = part.replace("(", " ").split(" ")[0]
-            if hasattr(choose("python"), word) or hasattr(choose("python").Kernel, word):
+        for part in re.sub(r"\(.*?\)", " ", line[4:]).split(", ") if line.startswith("    ") else ():
+            word = part.split(" ")[0]
+            if any([hasattr(owner, word) for owner in (python, python.Kernel, python.FrontEnd)]):
                 named.append(word)
-    assert sorted(named + ["row"]) == sorted(NAMES + SIZES + FUNCTIONS + ATTRIBUTES + METHODS), named
+    assert sorted(named + ["row"]) == sorted(NAMES + SIZES + FUNCTIONS + METHODS + FRONTEND + ATTRIBUTES), named
 
 
 def test_bytes_asked_for_are_of_what_is_allocated():
@@ -77,11 +81,16 @@ def test_bytes_asked_for_are_of_what_is_allocated():
         model.close()
 
 
-def test_a_kernel_brings_the_buffer_of_chunks_with_room_behind_them_or_leaves_it_to_the_model():
+def test_a_kernel_brings_the_buffer_of_chunks_with_its_workspace_before_it_or_leaves_it_to_the_model():
     for module, model in opened():
-        chunk, needed = model.kernel.chunk, model.plan.chunk_bytes
-        assert chunk is None or (model.chunk is chunk and len(chunk) == needed + module.workspace(model.plan)), module.name
-        assert len(model.chunk) >= needed, module.name
+        chunk, plan = model.kernel.chunk, model.plan
+        assert chunk is None or model.chunk is chunk, module.name
+        assert len(model.chunk) == plan.chunk_bytes and plan.kernel_bytes >= module.workspace(plan), module.name
+        if module.itemsize == 2:
+            work = model.kernel.work
+            assert len(work) == plan.kernel_bytes + plan.chunk_bytes >= module.frontend_bytes(model.reader.frontend), module.name
+            work[plan.kernel_bytes] = 170
+            assert chunk[0] == 170, module.name
         model.close()
 
 
@@ -152,10 +161,35 @@ def test_the_front_end_yields_after_each_frame_and_works_in_what_it_is_given():
         for work in works:
             fill_signal(model.pcm, 777)
             model.kernel.clear(plane, 0, plane.rows)
-            assert len(list(module.FrontEnd(reader, work).steps(model.pcm, plane))) == fe.frames + 1, module.name
+            frontend = module.FrontEnd(reader, work)
+            assert len(list(kernels.window_steps(frontend, model.pcm, plane))) == fe.frames + 1, module.name
             planes.append(rows_of(model, plane))
             assert any(planes[0][1]) and not any(planes[0][0]), module.name  # row 0 is the border
         assert planes == [planes[0]] * len(works) and (work is None or any(work)), module.name
+        model.close()
+
+
+def test_a_frame_needs_no_samples_but_its_own_and_rows_may_stand_elsewhere():
+    """Frames one by one, each from a buffer of nothing but its samples, the last first, their levels apart from the plane."""
+    for module, model in opened():
+        fe, plane = model.reader.frontend, model.planes[0]
+        fill_signal(model.pcm, 777)
+        for _ in kernels.window_steps(model.logmel, model.pcm, plane):
+            pass
+        wanted = rows_of(model, plane)
+        fill_signal(model.pcm, 777)
+        samples = array("h", model.pcm)  # the front-end may work in the window's memory
+        model.kernel.clear(plane, 0, plane.rows)
+        store = Plane(model.kernel, 1, fe.frames, fe.bands + 3)
+        levels, loudest = model.kernel.flat(store), [None] * fe.frames
+        frontend = module.FrontEnd(model.reader)
+        for t in reversed(range(fe.frames)):
+            start = t * fe.hop_length - fe.pad_before
+            first, stop = max(start, 0), min(start + fe.n_fft, fe.window)
+            loudest[t] = frontend.frame(samples[first:stop], start - first, levels, t * store.pitch + 2)
+        for first, rows in ((0, 4), (4, fe.frames - 4)):
+            frontend.normalise(levels, first * store.pitch + 2, store.pitch, plane, first, rows, max(loudest))
+        assert rows_of(model, plane) == wanted, module.name
         model.close()
 
 

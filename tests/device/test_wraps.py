@@ -5,6 +5,7 @@ import sys
 import time
 from array import array
 
+from helpers import Hears
 from where import FOLDER
 
 from l3mote import log
@@ -17,8 +18,15 @@ YEARS = 36525 * DAY  # seconds of a hundred
 
 def test_a_hundred_years_are_counted_to_the_millisecond():
     for seconds in (DAY // 24, 12 * DAY, 116 * DAY, YEARS):
-        for extra, said in ((0, "000"), (1, "000"), (4, "001"), (12, "002"), (4000, "500"), (7995, "999")):  # samples; halves go up
-            assert str(Seconds(seconds * 8000 + extra, 8000)) == str(seconds) + "." + said
+        for extra, message in (
+            (0, "000"),
+            (1, "000"),
+            (4, "001"),
+            (12, "002"),
+            (4000, "500"),
+            (7995, "999"),
+        ):  # samples; halves go up
+            assert str(Seconds(seconds * 8000 + extra, 8000)) == str(seconds) + "." + message
     assert str(Seconds(YEARS * 8000 + 7996, 8000)) == "3155760001.000"
     assert str(Seconds(YEARS * 15625 + 1, 15625)) == "3155760000.000"
     assert Seconds(16001, 16000) == Seconds(8000, 8000) != Seconds(8008, 8000)  # to the millisecond
@@ -26,31 +34,19 @@ def test_a_hundred_years_are_counted_to_the_millisecond():
 
 
 def test_settings_in_seconds_are_whole_samples():
-    for seconds, rate, said in ((0.001, 8000, 8), (1.001, 8000, 8008), (1.234, 22050, 27210), (3600, 48000, 172800000)):
-        assert samples(seconds, rate) == said, (seconds, samples(seconds, rate))
+    for seconds, rate, message in ((0.001, 8000, 8), (1.001, 8000, 8008), (1.234, 22050, 27210), (3600, 48000, 172800000)):
+        assert samples(seconds, rate) == message, (seconds, samples(seconds, rate))
     assert samples(86400, 8000) == 691200000
 
 
-class Model:
+def model():
     """Two labels whose scores follow from the samples."""
 
-    labels = ["dog", "cat"]
+    def judge(sums):
+        s = sum(sums)
+        return 0.75 if s % 3 == 0 else 0.25, 0.75 if s % 5 < 2 else 0.25
 
-    class reader:
-        thresholds = array("f", [0.5, 0.5])
-
-        class frontend:
-            sample_rate, window, hop = 8000, 2048, 1024
-
-    def __init__(self):
-        self.ring = array("h", bytes(2 * 8192))
-        self.pcm = array("h", bytes(2 * 2048))
-        self.output = array("f", [0, 0])
-
-    def steps(self):
-        s = sum([self.pcm[i] for i in range(0, 2000, 50)])
-        self.output[0], self.output[1] = (0.75 if s % 3 == 0 else 0.25), (0.75 if s % 5 < 2 else 0.25)
-        yield
+    return Hears(["dog", "cat"], [0.5, 0.5], 2048, 1024, 256, lambda pcm, at: sum([pcm[at + i] for i in range(0, 256, 50)]), judge)
 
 
 class Noise:
@@ -68,33 +64,35 @@ class Noise:
         return n or -1
 
 
-def heard(base, n):
+def events_from(base, n):
     """Events of a Listener that has counted to `base` already, their times in ms less the base's; what it counted since then."""
-    listener = Listener(Model(), Noise(n), {"refractory": 0.3, "votes": 1, "of": 2})
-    listener.ring.total = listener.start = listener.covered = base
+    listener = Listener(model(), Noise(n), {"refractory": 0.3, "votes": 1, "of": 2})
+    listener.ring.first = listener.ring.total = listener.covered = base
+    listener.rows.begin(base // listener.hop)
     listener.slots = listener.ring.meter.slots = base // listener.slot
     events = [(e["event"], e["label"], e["score"], e["level"], e["t"].ms - base // 8) for e in listener.run()]
-    return events, listener.t.ms - base // 8, listener.windows, listener.skipped, listener.lost
+    return events, listener.t.ms - base // 8, listener.windows, listener.rows.skipped, listener.lost
 
 
 def test_events_are_the_same_across_each_power_of_two_and_after_a_hundred_years():
     n = 30000
-    first = heard(0, n)
+    first = events_from(0, n)
     assert len(first[0]) > 10 and first[1:] == (3750, 28, 0, 0)
     for base in [(1 << bits) - 8192 for bits in (29, 30, 31, 32, 33)] + [YEARS * 8192]:
-        assert heard(base, n) == first, base
+        assert events_from(base, n) == first, base
 
 
 def test_slots_of_the_meter_go_on_across_a_power_of_two():
     def levels(slots):
-        listener = Listener(Model(), Noise(20000))
+        listener = Listener(model(), Noise(20000))
         meter = listener.ring.meter
         meter.slots = listener.slots = slots
         while not listener.ring.ended:
-            listener.ring.service()
+            if listener.capture():
+                listener.pass_over()
         return [meter.level(meter.slots - k, meter.slots - k + 3) for k in range(meter.kept)]
 
-    kept = Listener(Model(), Noise(0)).ring.meter.kept
+    kept = Listener(model(), Noise(0)).ring.meter.kept
     first = levels(0)
     for bits in (29, 30, 31, 32, 33):
         base = ((1 << bits) // kept - 1) * kept  # where the same places are written
@@ -118,8 +116,8 @@ def test_the_logs_number_grows_beyond_an_integer():
             for line in lines:
                 events.append(line)
             assert max(events.numbers) >= number + 4
-            found = [line for line, _ in log.Log(path, 4096).lines()]
-            assert found == lines[-len(found) :] and len(found) > 20
+            result = [line for line, _ in log.Log(path, 4096).lines()]
+            assert result == lines[-len(result) :] and len(result) > 20
         finally:
             for name in events.paths:
                 os.remove(name)
@@ -193,7 +191,7 @@ def dropped(now):
     mic_machine = sys.modules["l3mote.mic_machine"]
     mic_machine.time = clock = Clock(now)
     Driver.waiting = 0
-    source, x, found = mic_machine.I2S(16, 17, 18, 16000), array("h", bytes(1024)), []
+    source, x, result = mic_machine.I2S(16, 17, 18, 16000), array("h", bytes(1024)), []
     for step in range(300):
         clock.now += 10000
         if not 200 <= step < 250:
@@ -201,8 +199,8 @@ def dropped(now):
         while source.readinto(x):
             pass
         if step in (199, 299):
-            found.append(source.overruns)
-    return found
+            result.append(source.overruns)
+    return result
 
 
 def test_a_microphone_loses_nothing_when_the_clock_begins_anew():

@@ -64,8 +64,8 @@ def words(line):
 
 def calls(program):
     """(page's name, arguments) of every command of a program in any page."""
-    found = [(page.name, words(line)) for page in PAGES for line in commands(page)]
-    return [(name, call[1:]) for name, call in found if Path(call[0]).name == program]
+    result = [(page.name, words(line)) for page in PAGES for line in commands(page)]
+    return [(name, call[1:]) for name, call in result if Path(call[0]).name == program]
 
 
 def subcommands():
@@ -77,26 +77,26 @@ def subcommands():
 
 
 def test_commands_parse(capsys):
-    found = calls("l3mote")
-    for name, arguments in found:
+    result = calls("l3mote")
+    for name, arguments in result:
         try:
             cli.parser().parse_args(arguments)
         except SystemExit:
             pytest.fail(f"{name}: l3mote {shlex.join(arguments)}: {capsys.readouterr().err}")
-    assert {arguments[0] for _, arguments in found} == set(subcommands())  # each command is shown somewhere
+    assert {arguments[0] for _, arguments in result} == set(subcommands())  # each command is shown somewhere
 
 
 def test_commands_in_sentences_exist():
-    parsers, found = subcommands(), 0
+    parsers, result = subcommands(), 0
     for page in PAGES:
         for _, text in code(page, "code_inline"):
             program, name, *arguments = [*words(text), "", ""]
             if program == "l3mote" and re.fullmatch("[a-z-]+", name):
-                found += 1
+                result += 1
                 assert name in parsers, f"{page.name}: {text}"
                 for option in (a for a in arguments if a.startswith("-")):
                     assert option in parsers[name]._option_string_actions, f"{page.name}: {text}"
-    assert found > 10
+    assert result > 10
 
 
 PLACES = (".", "host/l3host", "device/l3mote", "host/l3host/deploy")  # a page that has said where it is writes less
@@ -202,13 +202,13 @@ def first_line(monitor, port):
     time.sleep(1)  # opening a port drops what came before
     with open(port, "wb", buffering=0) as line:
         line.write(b"\x03\x03\x04")
-    said = ""
+    message = ""
     for row in monitor.stdout:  # first what the app says that Ctrl-C ends
-        said += row
+        message += row
         if "started" in row:
             break
     os.killpg(monitor.pid, signal.SIGINT)
-    return said
+    return message
 
 
 def run(command, folder, port=None):
@@ -218,10 +218,10 @@ def run(command, folder, port=None):
     with subprocess.Popen("exec " + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:
         watchdog = threading.Timer(300, process.kill)
         watchdog.start()
-        said = first_line(process, port) if " monitor " in command else ""
-        said += process.communicate()[0]
+        message = first_line(process, port) if " monitor " in command else ""
+        message += process.communicate()[0]
         watchdog.cancel()
-    assert process.returncode == 0, f"$ {command}\n{said}"
+    assert process.returncode == 0, f"$ {command}\n{message}"
 
 
 def test_the_tutorial_runs(recordings):

@@ -108,14 +108,14 @@ def test_a_board_has_short_floats_and_gives_files_back(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", BOARDS)
-@pytest.mark.parametrize("body, status, said", [
+@pytest.mark.parametrize("body, status, message", [
     ("    assert 1 == 2\n    yield", 1, "AssertionError"),
     ("    yield\n    raise SystemExit(7)", 7, ""),
     ("    yield bytearray(1 << 24)", 1, "MemoryError"),
 ])  # fmt: skip
-def test_a_failure_on_a_board_is_the_run_s_status(name, body, status, said, tmp_path):
+def test_a_failure_on_a_board_is_the_run_s_status(name, body, status, message, tmp_path):
     done = execute(name, tmp_path, f"def work(folder):\n{body}\n")
-    assert done.returncode == status and said in done.stdout
+    assert done.returncode == status and message in done.stdout
 
 
 @pytest.mark.parametrize("name", BOARDS)

@@ -61,8 +61,8 @@ def test_random_layers_of_every_shape(core, cases, tmp_path):
     done = runtimes.execute(core, SCRIPTS / "cores.py", library, folder)
     assert done.returncode == 0, done.stdout + done.stderr
     for name, (case, kernel, is_least) in names.items():
-        found = np.fromfile(folder / name / "integers.i16", "<i2")
-        assert (found == cases[case][2]).all(), (case, kernel, is_least)
+        integers = np.fromfile(folder / name / "integers.i16", "<i2")
+        assert (integers == cases[case][2]).all(), (case, kernel, is_least)
 
 
 @pytest.mark.parametrize("name", qemu.MACHINES)

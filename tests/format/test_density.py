@@ -53,9 +53,9 @@ def test_edgel3_9545_is_smaller_than_the_papers_values_alone():
     assert [layer.code for layer in layers] == [fmt.ALL, *[fmt.NIBBLE_GAPS] * 3, fmt.BITMAP, fmt.NIBBLE_GAPS, *[fmt.BYTE_GAPS] * 2]
     print(f"{len(data)} bytes, with FIXED at most {len(data) + FIXED}: {(len(data) + FIXED) / PAPER:.3f} of the paper's values")
     assert len(data) + FIXED <= PAPER
-    found = cosine(graph, 0)
-    print(f"cosine {found:.6f}")
-    assert found >= 0.999
+    result = cosine(graph, 0)
+    print(f"cosine {result:.6f}")
+    assert result >= 0.999
 
 
 def test_sea64_at_90_percent():

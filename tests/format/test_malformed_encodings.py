@@ -208,9 +208,9 @@ def filter_of(data, wanted):
     """(counts of conv1, number and bitmap's offset of its first filter whose count satisfies)."""
     place, counts, _, positions, n = parts(data, 0)
     assert n == 6
-    found = struct.unpack_from("<3H", data, counts)
-    f = next(f for f in range(3) if wanted(found[f]))
-    return place, found, f, positions + 2 * f
+    result = struct.unpack_from("<3H", data, counts)
+    f = next(f for f in range(3) if wanted(result[f]))
+    return place, result, f, positions + 2 * f
 
 
 def test_bitmap_with_fewer_bits_than_values(tmp_path):

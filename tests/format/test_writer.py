@@ -30,11 +30,11 @@ def chunks(data, layer=-1):
     reader = Reader(models.stream(data))
     record = reader.layers[layer]
     place = reader.sections["WEIGHTS"][0] + record.offset
-    found = []
+    result = []
     for _ in range(record.chunks):
-        found.append(struct.unpack_from("<HHI", data, place))
-        place += 12 + found[-1][2]
-    return found
+        result.append(struct.unpack_from("<HHI", data, place))
+        place += 12 + result[-1][2]
+    return result
 
 
 def encodings(graph):
@@ -108,8 +108,8 @@ def test_the_smallest_encoding_is_chosen(density, code):
 
 def test_each_layer_has_its_own_encoding():
     graph = models.small()
-    found = encodings(graph)
-    assert found[::2] == [fmt.ALL] * 5 and set(found[1::2]) <= set(writer.FLOAT16[1:])
+    result = encodings(graph)
+    assert result[::2] == [fmt.ALL] * 5 and set(result[1::2]) <= set(writer.FLOAT16[1:])
     nonzeros = [layer.nonzeros for layer in Reader(models.stream(models.data(graph))).layers]
     assert nonzeros == [np.count_nonzero(layer.kernel) for layer in graph.layers]
 
@@ -151,10 +151,10 @@ def test_chunks_hold_as_many_whole_filters_as_fit_the_target():
 def test_sparse_chunks_too():
     rng = np.random.default_rng(2)
     data = writer.to_bytes(head(models.kernel(rng, (2400, 40), 0.2)))
-    found = chunks(data)
-    assert sum(filters for filters, _, _ in found) == 40
-    assert len(found) > 3
-    assert all(2600 < payload <= fmt.CHUNK_TARGET for _, _, payload in found[:-1])
+    result = chunks(data)
+    assert sum(filters for filters, _, _ in result) == 40
+    assert len(result) > 3
+    assert all(2600 < payload <= fmt.CHUNK_TARGET for _, _, payload in result[:-1])
 
 
 def test_a_filter_larger_than_the_target_is_a_chunk_of_its_own():

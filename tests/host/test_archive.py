@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from l3host.archive.tasks import ClassifyTask
 from l3host.archive.walk import Found, roots, walk
 from l3host.classify import Classify
 from l3host.errors import L3Error
+from l3host.l3m.load import find
 
 RATE = 8000
 
@@ -95,15 +97,15 @@ def test_a_store_of_labels_has_what_classify_says(folder, l3mote):
     rows = ledger("store")
     assert rows["notes.txt"]["state"] == "skipped" and rows["notes.txt"]["note"] == "not the name of a sound"
     assert rows["broken.wav"]["state"] == "failed" and rows["broken.wav"]["note"].startswith("cannot read ")
-    found = Classify("esc10")("sounds/night/5.wav", lambda n: None)
+    actual = Classify("esc10")("sounds/night/5.wav", lambda n: None)
     row = rows["5.wav"]
-    assert (row["state"], row["label"], row["windows"], row["seconds"]) == ("done", found.label, "7", "8.000")
-    assert [float(row[label]) for label in found.labels] == pytest.approx(found.mean, abs=6e-5)
+    assert (row["state"], row["label"], row["windows"], row["seconds"]) == ("done", actual.label, "7", "8.000")
+    assert [float(row[label]) for label in actual.labels] == pytest.approx(actual.mean, abs=6e-5)
     mine = [line for line in labels("store") if line["file"].endswith("night/5.wav")]
     assert [float(line["start"]) for line in mine] == [0, 1, 2, 3, 4, 5, 6]
-    assert [line["label"] for line in mine] == [label for _, _, label, _ in found.windows()]
-    for line, scores in zip(mine, found.scores, strict=True):
-        assert [float(line[label]) for label in found.labels] == pytest.approx(scores, abs=6e-5)
+    assert [line["label"] for line in mine] == [label for _, _, label, _ in actual.windows()]
+    for line, scores in zip(mine, actual.scores, strict=True):
+        assert [float(line[label]) for label in actual.labels] == pytest.approx(scores, abs=6e-5)
 
 
 def test_a_store_of_embeddings_has_what_embed_writes(folder, l3mote):
@@ -186,14 +188,14 @@ def wait_for(condition, seconds=60):
 
 def children(pid):
     """Processes whose environment says that they were started for this test."""
-    found = []
+    result = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
             if f"ARCHIVE_TEST={pid}".encode() in (path / "environ").read_bytes().split(b"\0"):
-                found.append(int(path.name))
+                result.append(int(path.name))
         except OSError:
             pass
-    return found
+    return result
 
 
 def start(mark, *arguments):
@@ -236,20 +238,22 @@ def parent(pid):
 
 def test_a_file_that_kills_every_process_is_named(tmp_path):
     items = [(i, {3: 1, 5: 9}.get(i, 0), str(tmp_path)) for i in range(8)]
-    found = list(work.spread(deadly.work, items, work.Processes(2), lambda item: f"{item[0]} was killed"))
-    assert sorted(map(str, found)) == sorted([*map(str, (0, 1, 2, 3, 4, 6, 7)), "5 was killed"])
+    result = list(work.spread(deadly.work, items, work.Processes(2), lambda item: f"{item[0]} was killed"))
+    assert sorted(map(str, result)) == sorted([*map(str, (0, 1, 2, 3, 4, 6, 7)), "5 was killed"])
 
 
 def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, l3mote):
     require(importlib.util.find_spec("distributed"), "Dask is not installed")
     monkeypatch.chdir(tmp_path)
     many(40, 20)
-    options = ["--scheduler-file", "scheduler.json"]
+    shutil.copy(find("esc10"), "mine.l3m")
+    Path("elsewhere").mkdir()
+    options = ["--scheduler-file", str(tmp_path / "scheduler.json")]
     worker = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
     commands = [["scheduler", "--port", "0", "--no-dashboard"], worker, worker]
     with open("dask.log", "w") as log:
         lines = [[sys.executable, "-m", "dask", *command, *options] for command in commands]
-        processes = [subprocess.Popen(line, stdout=log, stderr=log) for line in lines]
+        processes = [subprocess.Popen(line, cwd="elsewhere", stdout=log, stderr=log) for line in lines]
 
     def kill():
         wait_for(lambda: Path("store/labels/part-000000.csv").exists())
@@ -260,7 +264,7 @@ def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, 
         address = json.loads(Path("scheduler.json").read_text())["address"]
         thread = threading.Thread(target=kill)
         thread.start()
-        status, result = l3mote("classify", "esc10", "long", "--to", "store", "--cluster", address)
+        status, result = l3mote("classify", "mine.l3m", "long", "--to", "store", "--cluster", address)
         thread.join()
         assert (status, result["done"]) == (0, 40), Path("dask.log").read_text()[-3000:]
         assert windows_of_files("store") == {f"{i}.wav": 19 for i in range(40)}
@@ -311,8 +315,8 @@ def test_walking_finds_each_sound_once(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "deep" / "loop").symlink_to(tmp_path)
     (tmp_path / "f.wav").symlink_to(tmp_path / "a.wav")
-    found = {Path(f.path).relative_to(tmp_path).as_posix(): f.skipped for f in walk([str(tmp_path)], tmp_path / "store")}
-    assert found == {"a.wav": "", "deep/er/b.FLAC": "", "deep/c.m4a": "", "deep/loop": "not the name of a sound", "f.wav": ""}
+    result = {Path(f.path).relative_to(tmp_path).as_posix(): f.skipped for f in walk([str(tmp_path)], tmp_path / "store")}
+    assert result == {"a.wav": "", "deep/er/b.FLAC": "", "deep/c.m4a": "", "deep/loop": "not the name of a sound", "f.wav": ""}
 
 
 def counted(function, calls):

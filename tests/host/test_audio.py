@@ -216,7 +216,7 @@ def test_all_zero_audio_is_a_warning():
         assert not audio.prepare(np.zeros(10), RATE, RATE).any()
 
 
-def test_sound_is_no_warning():
+def test_sound_is_not_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         audio.prepare(noise(10), RATE, RATE)

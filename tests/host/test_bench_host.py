@@ -27,8 +27,8 @@ def test_a_line_is_fitted():
 
 def test_a_command_is_measured_with_and_without_a_terminal():
     for terminal in (False, True):
-        cpu, seconds, peak = bench_host.command(["inspect", "esc10", "--json"], terminal)
-        assert cpu > 0 and seconds > 0 and 10 < peak < 1000
+        cpu, peak = bench_host.command(["inspect", "esc10", "--json"], terminal)
+        assert cpu > 0 and 10 < peak < 1000
 
 
 def test_random_weights_have_sea64s_shape():

@@ -138,8 +138,8 @@ def test_sonyc_takes_any_citizen_in_training_and_the_team_elsewhere(sonyc):
     dataset = datasets.load(sonyc)
     assert dataset.multilabel and dataset.split
     assert dataset.labels == ["1_engine", "8_dog"]
-    found = {Path(c.path).name: (c.tags, c.fold) for c in dataset.clips}
-    assert found == {"a.wav": ((0, 1), 1), "b.wav": ((), 1), "d.wav": ((1,), 2), "f.wav": ((0,), 3)}
+    result = {Path(c.path).name: (c.tags, c.fold) for c in dataset.clips}
+    assert result == {"a.wav": ((0, 1), 1), "b.wav": ((), 1), "d.wav": ((1,), 2), "f.wav": ((0,), 3)}
     assert dataset.targets.tolist() == [[True, True], [False, False], [False, True], [True, False]]
 
 
@@ -283,15 +283,15 @@ def test_clips_of_a_kind_that_is_not_read_are_named(classes, suffix):
         (classes / "siren").mkdir(exist_ok=True)
         (classes / "siren" / f"{i}{suffix}").write_bytes(b"\0\0\0\x18ftypM4A ")
     refused(classes, f"4 of 12 clips cannot be used: {classes}/siren/0{suffix} (unreadable)")
-    found = datasets.load(str(classes), skip_bad=True)
-    assert len(found.clips) == 8 and len(found.skipped) == 4
+    result = datasets.load(str(classes), skip_bad=True)
+    assert len(result.clips) == 8 and len(result.skipped) == 4
 
 
 def test_clips_in_folders_of_a_class_are_its_clips(classes):
     clip(classes / "siren" / "monday" / "1.wav")
     clip(classes / "dog" / "big" / "old" / "1.flac")
-    found = datasets.load(str(classes))
-    assert found.labels == ["dog", "rain", "siren"] and len(found.clips) == 10
+    result = datasets.load(str(classes))
+    assert result.labels == ["dog", "rain", "siren"] and len(result.clips) == 10
 
 
 def test_a_folder_without_a_clip_is_named(classes):
@@ -301,7 +301,7 @@ def test_a_folder_without_a_clip_is_named(classes):
 
 
 @pytest.mark.parametrize("names", [("train", "test"), ("Train", "Val", "Test"), ("fold1", "fold2", "fold10")])
-def test_folders_that_are_splits_are_no_classes(tmp_path, names):
+def test_folders_that_are_splits_are_not_classes(tmp_path, names):
     for name in names:
         for label in ("dog", "rain"):
             clip(tmp_path / name / label / "1.wav")

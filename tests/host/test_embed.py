@@ -102,8 +102,8 @@ def test_shapes_and_types(graph):
 def test_default_is_centred_with_a_tenth_of_a_second(graph):
     signal = noise(12000)
     default, _ = get_embedding(signal, 8000, graph)
-    said, _ = get_embedding(signal, 8000, graph, center=True, hop_size=0.1)
-    assert (default == said).all()
+    message, _ = get_embedding(signal, 8000, graph, center=True, hop_size=0.1)
+    assert (default == message).all()
 
 
 def test_each_row_is_the_reference_of_its_window(graph):
@@ -137,7 +137,7 @@ def test_a_loud_neighbour_does_not_change_a_window(graph):
     assert both[0] == pytest.approx(alone[0], rel=1e-5, abs=1e-5)
 
 
-def test_progress_is_told_every_window_once(graph, monkeypatch):
+def test_progress_counts_every_window_once(graph, monkeypatch):
     monkeypatch.setattr(embed, "BATCH_BYTES", 1_000_000)
     done = []
     embedding, _ = get_embedding(noise(24000), 8000, graph, progress=done.append)

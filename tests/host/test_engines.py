@@ -56,8 +56,8 @@ GRAPHS = {
 def test_onnxruntime_gives_the_references_numbers(fast, name):
     graph = GRAPHS[name]()
     x = windows(graph.frontend)
-    expected, found = numpy_engine(graph, np.float64)(x), engine_for(graph, "onnxruntime")(x)
-    for ours, theirs in zip(found, expected, strict=True):
+    expected, result = numpy_engine(graph, np.float64)(x), engine_for(graph, "onnxruntime")(x)
+    for ours, theirs in zip(result, expected, strict=True):
         assert ours.shape == theirs.shape and ours.dtype == np.float32
         assert np.abs(ours - theirs).max() <= 1e-5 * max(1, np.abs(theirs).max())
 
@@ -83,15 +83,15 @@ def test_what_is_installed_is_chosen(fast, monkeypatch):
 def test_commands_say_what_computed(fast, command, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     soundfile.write("x.wav", windows(frontend("sea"))[0], 8000)
-    for engine, said in ((None, "onnxruntime"), ("numpy", "NumPy")):
+    for engine, message in ((None, "onnxruntime"), ("numpy", "NumPy")):
         options = ["--engine", engine] if engine else []
         assert cli.main([command, "esc10", "x.wav", *options, *(["--force"] if command == "embed" else [])]) == 0
-        assert f"computed by {said} " in capsys.readouterr().out
+        assert f"computed by {message} " in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore:audio is shorter")
 def test_embeddings_by_both_agree(fast):
     x = windows(frontend("sea"))[0]
-    found, expected = (get_embedding(x, 8000, "esc10", engine=engine)[0] for engine in ("onnxruntime", "numpy"))
-    assert not (found == expected).all()  # else one of them was not used
-    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    result, expected = (get_embedding(x, 8000, "esc10", engine=engine)[0] for engine in ("onnxruntime", "numpy"))
+    assert not (result == expected).all()  # else one of them was not used
+    assert np.abs(result - expected).max() <= 1e-5 * np.abs(expected).max()

@@ -89,7 +89,7 @@ def test_every_fold_is_tested_once_and_validates_once():
 
 
 @pytest.mark.parametrize("probe", ["mlp", "logistic"])
-def test_separable_embeddings_are_told_apart(probe):
+def test_separable_embeddings_are_classified(probe):
     ds = dataset()
     result = protocol.evaluate(ds, separable(ds), probe)
     assert result["accuracy_mean"] == 1 and result["accuracy_interval"] == [1, 1]
@@ -102,9 +102,9 @@ def test_separable_embeddings_are_told_apart(probe):
 @pytest.mark.parametrize("probe", ["mlp", "logistic"])
 def test_shuffled_labels_give_chance(probe):
     ds = dataset(per_fold=20)
-    found = separable(ds)
-    order = np.random.default_rng(1).permutation(len(found))
-    result = protocol.evaluate(ds, [found[i] for i in order], probe)
+    actual = separable(ds)
+    order = np.random.default_rng(1).permutation(len(actual))
+    result = protocol.evaluate(ds, [actual[i] for i in order], probe)
     assert result["accuracy_mean"] == pytest.approx(1 / CLASSES, abs=0.1)  # 320 clips: four standard deviations
     low, high = result["accuracy_interval"]
     assert low < result["accuracy_mean"] < high
@@ -140,13 +140,13 @@ def test_a_class_that_training_never_shows_is_never_predicted():
 
 def test_seeds_change_the_mlp_alone_and_are_averaged():
     ds = dataset(per_fold=10)
-    found = separable(ds, noise=8)
-    result = protocol.evaluate(ds, found, "mlp", folds=[1], seeds=3)
+    actual = separable(ds, noise=8)
+    result = protocol.evaluate(ds, actual, "mlp", folds=[1], seeds=3)
     assert len(set(result["accuracy_per_seed"])) > 1
     assert result["accuracy_mean"] == pytest.approx(np.mean(result["accuracy_per_seed"]))
     assert np.sum(result["confusion"]) == 3 * 40
-    assert result == protocol.evaluate(ds, found, "mlp", folds=[1], seeds=3)
-    assert protocol.evaluate(ds, found, "logistic", folds=[1], seeds=3)["seeds"] == [0]
+    assert result == protocol.evaluate(ds, actual, "mlp", folds=[1], seeds=3)
+    assert protocol.evaluate(ds, actual, "logistic", folds=[1], seeds=3)["seeds"] == [0]
 
 
 # -- no leak
@@ -156,11 +156,11 @@ def test_seeds_change_the_mlp_alone_and_are_averaged():
 def test_what_only_the_test_fold_teaches_is_not_learnt(probe):
     """Each fold writes the class in dimensions of its own: whoever trained on the test fold would know all of it."""
     ds = dataset(per_fold=2)
-    found = [np.zeros((FRAMES, FOLDS * CLASSES), np.float32) for _ in ds.clips]
-    for clip, frames in zip(ds.clips, found, strict=True):
+    result = [np.zeros((FRAMES, FOLDS * CLASSES), np.float32) for _ in ds.clips]
+    for clip, frames in zip(ds.clips, result, strict=True):
         frames[:, (clip.fold - 1) * CLASSES + clip.label] = 1
-    assert protocol.evaluate(ds, found, probe)["accuracy_mean"] <= 0.5
-    same = [frames.reshape(FRAMES, FOLDS, CLASSES).sum(axis=1) for frames in found]
+    assert protocol.evaluate(ds, result, probe)["accuracy_mean"] <= 0.5
+    same = [frames.reshape(FRAMES, FOLDS, CLASSES).sum(axis=1) for frames in result]
     assert protocol.evaluate(ds, same, probe)["accuracy_mean"] == 1  # dimensions shared: the same probe learns it
 
 
@@ -168,12 +168,12 @@ def test_what_only_the_test_fold_teaches_is_not_learnt(probe):
 @pytest.mark.parametrize("ds", [dataset(), tagged()], ids=["folds", "split"])
 def test_a_clips_scores_do_not_depend_on_other_test_clips(probe, ds):
     """Scaling, training and early stopping may not see them: all others are replaced by enormous values."""
-    found = separable(ds, noise=3)
+    result = separable(ds, noise=3)
     turn = protocol.rounds(ds)[0]
-    before = protocol.scores(ds, found, probe, turn, seed=1)
+    before = protocol.scores(ds, result, probe, turn, seed=1)
     first = next(i for i, clip in enumerate(ds.clips) if clip.fold == turn.test)
     others = [i for i, clip in enumerate(ds.clips) if clip.fold == turn.test and i != first]
-    spoilt = [1e3 - 50 * frames if i in others else frames for i, frames in enumerate(found)]
+    spoilt = [1e3 - 50 * frames if i in others else frames for i, frames in enumerate(result)]
     after = protocol.scores(ds, spoilt, probe, turn, seed=1)
     np.testing.assert_allclose(after[0], before[0], rtol=1e-5)
     assert not np.allclose(after[1:], before[1:])
@@ -189,16 +189,16 @@ def refused(words, *arguments, **options):
 
 def test_what_cannot_be_evaluated():
     ds = dataset()
-    found = separable(ds)
-    refused("no fold 9: its folds are 1, 2, 3, 4", ds, found, folds=[1, 9])
-    refused("no fold to test", ds, found, folds=[])
-    refused("unknown probe 'svm': mlp or logistic", ds, found, probe="svm")
-    refused("0 seeds", ds, found, seeds=0)
-    refused("47 embeddings for 48 clips", ds, found[1:])
-    refused("0.wav: its embedding is NaN", ds, [found[0] * np.nan, *found[1:]])
-    refused("one to test, one to validate, one to train", dataset(folds=2), found[:24])
+    result = separable(ds)
+    refused("no fold 9: its folds are 1, 2, 3, 4", ds, result, folds=[1, 9])
+    refused("no fold to test", ds, result, folds=[])
+    refused("unknown probe 'svm': mlp or logistic", ds, result, probe="svm")
+    refused("0 seeds", ds, result, seeds=0)
+    refused("47 embeddings for 48 clips", ds, result[1:])
+    refused("0.wav: its embedding is NaN", ds, [result[0] * np.nan, *result[1:]])
+    refused("one to test, one to validate, one to train", dataset(folds=2), result[:24])
     one = Dataset("alone", [c for c in ds.clips if c.label == 0], ["rain"])
-    refused("only the class rain", one, found[:12])
+    refused("only the class rain", one, result[:12])
     half = Dataset("half", [c for c in ds.clips if c.label == 0 or c.fold == 1], ds.labels)
     refused(r"the training folds \[3, 4\] have only one class", half, separable(half), folds=[1])
     refused("leave the folds out", tagged(), separable(tagged()), folds=[1])
@@ -229,16 +229,16 @@ def tones(tmp_path, monkeypatch):
     return "tones"
 
 
-def heard(clip):
+def sound_of(clip):
     """A clip at the model's rate as networks hear it."""
     return listening.without_offset(soundfile.read(clip.path, dtype="int16")[0], RATE) / np.float32(32768)
 
 
 def test_embeddings_are_those_of_what_is_heard(tones):
     ds = datasets.load(tones)
-    found = embeddings.of_model("small.l3m", ds, "runs")
-    for clip, frames in list(zip(ds.clips, found, strict=True))[::5]:
-        expected, _ = get_embedding(heard(clip), RATE, "small.l3m", center=False, hop_size=0.5)
+    result = embeddings.of_model("small.l3m", ds, "runs")
+    for clip, frames in list(zip(ds.clips, result, strict=True))[::5]:
+        expected, _ = get_embedding(sound_of(clip), RATE, "small.l3m", center=False, hop_size=0.5)
         np.testing.assert_allclose(frames, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -255,13 +255,13 @@ def test_embeddings_are_computed_once_and_go_on_where_they_stopped(tones, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         embeddings.of_clips(ds, embed, small().frontend, folder=tmp_path)
     assert sorted(p.name for p in tmp_path.glob("*.npz")) == ["000000.npz", "000010.npz"]
-    found = embeddings.of_clips(ds, embed, small().frontend, folder=tmp_path)
+    result = embeddings.of_clips(ds, embed, small().frontend, folder=tmp_path)
     assert calls == [30, 30, 12, 12]  # three windows a clip; blocks of 10, 10 and 4 clips
-    for clip, frames in zip(ds.clips, found, strict=True):
-        samples = heard(clip)
+    for clip, frames in zip(ds.clips, result, strict=True):
+        samples = sound_of(clip)
         np.testing.assert_array_equal(frames, [samples[at : at + 4] for at in (0, 500, 1000)])
     again = embeddings.of_clips(ds, embed, small().frontend, folder=tmp_path)
-    assert len(calls) == 4 and all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
+    assert len(calls) == 4 and all(np.array_equal(a, b) for a, b in zip(result, again, strict=True))
     (tmp_path / "000010.npz").write_bytes(b"PK, but no more")
     with pytest.raises(L3Error, match="cannot read embeddings from .*000010.npz.*delete it"):
         embeddings.of_clips(ds, embed, small().frontend, folder=tmp_path)
@@ -342,3 +342,11 @@ def test_no_scikit_learn_is_one_clear_error(tones):
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == "l3mote: evaluation needs scikit-learn: pip install 'l3mote[evaluate]'\n"
+
+
+def test_the_interval_of_a_share_by_hand():
+    """17 of 21: centre (17/21 + 1.96^2/42) / (1 + 1.96^2/21) = 0.7617, half 0.1617."""
+    from l3host.evaluate.crossval import wilson
+
+    assert wilson(17, 21) == pytest.approx([0.6000, 0.9233], abs=1e-4)
+    assert wilson(5, 5)[1] == pytest.approx(1) and wilson(5, 5)[0] == pytest.approx(0.5655, abs=1e-4)

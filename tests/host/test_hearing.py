@@ -79,17 +79,17 @@ def test_the_listening_app_does_not_know_of_a_recordings_constant(write, l3mote)
     """Its own capture takes the constant off: the recording comes to it as a driver would give it."""
     quiet, events = 0.01 * resample(synth.sound("rain", 5.0), synth.RATE, 44100), []
     for constant in (0, 0.1):
-        heard, err = l3mote("listen", "esc10", write("x.wav", quiet + constant, 44100, "PCM_24"), "--runtime", "unix")
+        samples, err = l3mote("listen", "esc10", write("x.wav", quiet + constant, 44100, "PCM_24"), "--runtime", "unix")
         assert not err
-        events.append([(e["event"], e["label"], e["t"]) for e in heard["events"] if e["event"] in ("start", "end")])
+        events.append([(e["event"], e["label"], e["t"]) for e in samples["events"] if e["event"] in ("start", "end")])
     assert ("start", "rain", 0) in events[0] and events[1] == events[0]
 
 
 def test_what_is_heard_is_the_sound_through_scipys_high_pass():
     x = noise(2 * RATE, 2) + 500
-    found = hearing.hear(x.astype(np.int16), RATE, RATE)
+    result = hearing.hear(x.astype(np.int16), RATE, RATE)
     ideal = scipy_signal.lfilter([255 / 256, -255 / 256], [1, -255 / 256], x - 500.0)
-    assert np.abs(found - ideal)[RATE:].max() <= 1.1
+    assert np.abs(result - ideal)[RATE:].max() <= 1.1
 
 
 # -- sixteen bits
@@ -97,8 +97,8 @@ def test_what_is_heard_is_the_sound_through_scipys_high_pass():
 
 def test_files_of_all_kinds_are_heard_in_sixteen_bits(write):
     x = noise(RATE, 3)
-    heard = [hearing.load(write(f"{s}.wav", x / 32768, subtype=s), RATE) for s in ("PCM_24", "FLOAT", "DOUBLE")]
-    for other in heard:
+    samples = [hearing.load(write(f"{s}.wav", x / 32768, subtype=s), RATE) for s in ("PCM_24", "FLOAT", "DOUBLE")]
+    for other in samples:
         assert other.dtype == np.int16 and (other == hearing.load(write("x.wav", x), RATE)).all()
 
 
@@ -148,7 +148,7 @@ def test_samples_as_whole_numbers_in_a_float_file_are_heard(write):
     assert np.corrcoef(loud, x)[0, 1] > 0.99999
 
 
-def test_a_low_pass_that_makes_it_louder_is_no_warning():
+def test_a_low_pass_that_makes_it_louder_is_not_a_warning():
     square = np.where(np.arange(44100) // 40 % 2, 32767, -32768).astype(np.int16)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -161,28 +161,28 @@ def test_a_low_pass_that_makes_it_louder_is_no_warning():
 
 def test_every_user_hears_the_same(write, l3mote, tmp_path):
     path = write("x.wav", (noise(3 * 16000, 8) * np.linspace(0, 3, 48000) + 900).clip(-30000, 30000), 16000)
-    heard = hearing.load(path, RATE)
+    samples = hearing.load(path, RATE)
     x, _ = soundfile.read(path)
     by_hand = np.round(resample(x - x.mean(), 16000, RATE) * 32768).astype(np.int16)
-    assert np.abs(heard - listening.without_offset(by_hand, RATE)).max() <= 1
+    assert np.abs(samples - listening.without_offset(by_hand, RATE)).max() <= 1
     clips.prepare(tmp_path / "clips.npz", [path], RATE)  # of train
-    assert (clips.read(tmp_path / "clips.npz")[0] == heard).all()
-    assert (sounds.clips([path], RATE, tmp_path / "run")[0] == heard).all()
+    assert (clips.read(tmp_path / "clips.npz")[0] == samples).all()
+    assert (sounds.clips([path], RATE, tmp_path / "run")[0] == samples).all()
     graph = load_graph("esc10")
     fe, given = graph.frontend, []
     dataset = Dataset("one", [Clip(path, (0,), 1)], ["a"])
     embeddings.of_clips(dataset, lambda windows: given.append(windows) or np.zeros((len(windows), 1)), fe, hop=2)
-    assert given[0].dtype == np.float32 and (given[0] * 32768 == windows_of(heard, fe.window, 2 * RATE, False)).all()
+    assert given[0].dtype == np.float32 and (given[0] * 32768 == windows_of(samples, fe.window, 2 * RATE, False)).all()
     (row,), _ = l3mote("classify", "esc10", path)
-    wanted = run_windows(graph, windows_of(heard, fe.window, fe.hop, False)).output.mean(axis=0)
+    wanted = run_windows(graph, windows_of(samples, fe.window, fe.hop, False)).output.mean(axis=0)
     assert list(row["scores"].values()) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_embeddings_keep_the_published_semantics(write):
     graph = load_graph("esc10")
     x = noise(4 * RATE, 9) / 10000 + 0.2
-    found, _ = get_embedding(x, RATE, graph, center=False, hop_size=2)
-    assert found == pytest.approx(run_windows(graph, windows_of(x, graph.frontend.window, 2 * RATE, False)).embedding, abs=1e-6)
+    result, _ = get_embedding(x, RATE, graph, center=False, hop_size=2)
+    assert result == pytest.approx(run_windows(graph, windows_of(x, graph.frontend.window, 2 * RATE, False)).embedding, abs=1e-6)
 
 
 # -- bad files
@@ -218,7 +218,7 @@ def test_a_wav_whose_writer_lost_power_is_read_to_its_end(write, riff, subtype):
         ([0.1, 0.2], 999983, "FLOAT", "says that it has 999983 Hz"),
     ],
 )
-def test_what_is_no_sound_is_one_line(write, capsys, command, samples, rate, subtype, reason):
+def test_what_is_not_sound_is_one_line(write, capsys, command, samples, rate, subtype, reason):
     path = write("x.wav", np.array(samples * 4000), rate, subtype)
     assert cli.main([command, "esc10", path]) == 1
     out, err = capsys.readouterr()

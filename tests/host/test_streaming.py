@@ -41,14 +41,14 @@ def test_an_output_is_a_dot_product_of_taps_and_samples(rate, target):
     scale = min(1, target / rate)
     step = int(scale * 512) / 512
     reach = int(np.ceil(ZERO_CROSSINGS / step))
-    found = resample(x, rate, target)
-    for i in [0, 1, len(found) // 2, len(found) - 1, *np.random.default_rng(1).integers(0, len(found), 20)]:
+    result = resample(x, rate, target)
+    for i in [0, 1, len(result) // 2, len(result) - 1, *np.random.default_rng(1).integers(0, len(result), 20)]:
         before, fraction = divmod(i * rate, target)
         samples = np.pad(x, reach)[before + 1 : before + 1 + 2 * reach]
         past, future = scale * fraction / target, scale * (1 - fraction / target)
         steps = np.arange(reach) * step
         taps = scale * sinc_window(np.concatenate([(past + steps)[::-1], future + steps]))
-        assert found[i] == pytest.approx((samples * taps[: len(samples)]).sum(), abs=1e-15)
+        assert result[i] == pytest.approx((samples * taps[: len(samples)]).sum(), abs=1e-15)
 
 
 @pytest.mark.parametrize("rate, target", RATES)
@@ -79,9 +79,9 @@ def test_windows_of_blocks_are_those_of_the_whole(n, length, hop, center):
     x = np.arange(1.0, n + 1)
     whole = windows_of(x, length, hop, center)
     for size in (1, 4, 9):
-        found = list(cut(pieces(x, size), length, hop, center, size))
-        assert all(len(windows) == size for windows in found[:-1]) and 0 < len(found[-1]) <= size
-        assert (np.concatenate(found) == whole).all()
+        result = list(cut(pieces(x, size), length, hop, center, size))
+        assert all(len(windows) == size for windows in result[:-1]) and 0 < len(result[-1]) <= size
+        assert (np.concatenate(result) == whole).all()
 
 
 # -- hearing

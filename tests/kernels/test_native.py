@@ -53,8 +53,8 @@ def test_random_layers_in_strips_of_one_row_and_in_tiles(shape, tmp_path):
     expected = in_device_order(graph, fixed_point.run(graph, graph.fixed, pcm))
     for kernel in ("native", "viper"):
         for width, heap in smallest_heaps(graph):
-            found = integers(graph, pcm[0], kernel, tmp_path / f"{kernel}-{width}", heap, width=width)
-            assert (found == expected).all(), (kernel, width)
+            result = integers(graph, pcm[0], kernel, tmp_path / f"{kernel}-{width}", heap, width=width)
+            assert (result == expected).all(), (kernel, width)
 
 
 @pytest.mark.parametrize("shape", ["odd widths", "dense", "sparse", "pool of three"])

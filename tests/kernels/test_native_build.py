@@ -52,10 +52,10 @@ def test_every_module_names_its_compiler():
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_a_module_built_again_is_the_same(arch, built, monkeypatch):
-    folder, said = built
+    folder, message = built
     name = f"l3native_{arch}.mpy"
     module = folder / "l3mote" / "kernels" / name
-    require(module.exists(), next((line for line in said.splitlines() if f" {arch} " in line), said))
+    require(module.exists(), next((line for line in message.splitlines() if f" {arch} " in line), message))
     same = compilers(folder / "native")[arch] == compilers(NATIVE)[arch]
     if same:
         assert module.read_bytes() == (KERNELS / name).read_bytes(), f"{name} is not what its source makes: make native"

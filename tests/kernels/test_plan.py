@@ -96,9 +96,9 @@ def test_tiles_make_what_the_next_layer_reads_and_no_more(layers, data):
     width = data.draw(st.sampled_from(list(tile_widths(last))))
     made = []
     for tile in range(-(-last.out_cols * last.pool_cols // width)):
-        found = spans(layers, tile, width)
-        made += range(*found[-1])
-        for layer, (first, stop), span in zip(layers[1:], found[1:], found, strict=False):
+        result = spans(layers, tile, width)
+        made += range(*result[-1])
+        for layer, (first, stop), span in zip(layers[1:], result[1:], result, strict=False):
             read = {column for x in range(first, stop) for column in (x - 1, x, x + 1) if 0 <= column < layer.cols}
             pool = layers[layers.index(layer) - 1].pool_cols
             assert {column // pool for column in range(*span)} == read and (span[1] - span[0]) == pool * len(read)
@@ -116,10 +116,10 @@ def test_plan_keeps_to_its_heap_and_reads_less_with_more():
     least = needed(reader)
     flash = None
     for heap in range(least, 3 * least, 997):
-        found = plan(reader, heap, kernel)
-        assert found.heap_bytes == sum(n for _, n in found.buffers) <= heap
-        assert flash is None or found.flash_bytes <= flash * 1.5  # a greedy choice may lose a little, never much
-        flash = found.flash_bytes
+        result = plan(reader, heap, kernel)
+        assert result.heap_bytes == sum(n for _, n in result.buffers) <= heap
+        assert flash is None or result.flash_bytes <= flash * 1.5  # a greedy choice may lose a little, never much
+        flash = result.flash_bytes
     whole = plan(reader, None, kernel)
     assert whole.passes == [1] * 6 and whole.flash_bytes == sum(layer.length - 12 * layer.chunks for layer in reader.layers)
 
@@ -153,10 +153,10 @@ def test_less_heap_means_more_tiles_and_more_work():
     last = reader.layers[5]
     tiles, macs, heap = [], [], plan(reader, None, kernel).heap_bytes
     while heap > needed(reader):
-        found = plan(reader, heap, kernel)
-        tiles.append(found.tiles)
-        macs.append(found.macs)
-        heap = found.heap_bytes - 1
+        result = plan(reader, heap, kernel)
+        tiles.append(result.tiles)
+        macs.append(result.macs)
+        heap = result.heap_bytes - 1
     assert tiles == sorted(tiles) and macs == sorted(macs)
     assert tiles[0] == 1 and set(tiles) <= {-(-last.cols // width) for width in tile_widths(last)} and len(set(tiles)) > 1
 
@@ -172,15 +172,15 @@ def test_one_byte_less_than_the_smallest_plan_is_one_byte_missing():
 def test_operations_counted_by_hand():
     reader = Reader(str(PATH))
     heights = [used_rows(layer) for layer in reader.layers[:6]]
-    found = Plan(reader, kernel, heights, 6).count()
+    result = Plan(reader, kernel, heights, 6).count()
     # rows computed x 25, 12 or 6 bands x filters x 9 taps x inputs: a row or band that a floored pool drops is not computed
     convs = 15 * 25 * 4 * 9 + 14 * 24 * 5 * 36 + 7 * 12 * 6 * 45 + 6 * 12 * 8 * 54 + 3 * 6 * 8 * 72 + 3 * 6 * 12 * 72
-    assert found.macs_dense == convs + 12 * 10 + 10 * 3
-    assert found.macs < found.macs_dense
+    assert result.macs_dense == convs + 12 * 10 + 10 * 3
+    assert result.macs < result.macs_dense
     tiled = Plan(reader, kernel, heights, 3).count()
     # bands 0-2 and 3-5 of conv6 come from 0-3 and 2-5 of conv5, those from 0-9 and 2-11 of conv4, from 0-10 and 1-11 of conv3
     convs = 15 * 50 * 4 * 9 + 14 * 48 * 5 * 36 + 7 * 22 * 6 * 45 + 6 * 20 * 8 * 54 + 3 * 8 * 8 * 72 + 3 * 6 * 12 * 72
     assert tiled.macs_dense == convs + 12 * 10 + 10 * 3
     assert tiled.tiles == 2 and tiled.passes == [2] * 6
     convolutions = sum(layer.length - 12 * layer.chunks for layer in reader.layers[:6])
-    assert tiled.flash_bytes == found.flash_bytes + convolutions  # each of them once more, the dense layers not
+    assert tiled.flash_bytes == result.flash_bytes + convolutions  # each of them once more, the dense layers not

@@ -101,5 +101,5 @@ def test_help_names_every_runtime(capsys):
     for command in ("emulate", "selftest"):
         with pytest.raises(SystemExit):
             cli.main([command, "--help"])
-        said = capsys.readouterr().out
-        assert all(name in said for name in runtimes.RUNTIMES)
+        message = capsys.readouterr().out
+        assert all(name in message for name in runtimes.RUNTIMES)

@@ -49,8 +49,8 @@ def test_structs_packed_whole_have_the_fields_of_c(struct):
 
 @pytest.mark.parametrize(("struct", "at_least"), [("take_t", 2), ("decimate_t", 2), ("part_t", 2), ("offset_t", 1)])
 def test_slots_of_the_capture_are_named_as_in_c(struct, at_least):
-    said = re.findall(rf"# \w+, {struct} in C: ([\w ]+)", "\n".join(CAPTURES))
-    assert len(said) >= at_least and all(names.split() == fields(struct) for names in said)
+    message = re.findall(rf"# \w+, {struct} in C: ([\w ]+)", "\n".join(CAPTURES))
+    assert len(message) >= at_least and all(names.split() == fields(struct) for names in message)
 
 
 def test_places_in_what_the_capture_remembers_are_those_of_c():
@@ -86,11 +86,12 @@ MEANT = {
     "flatten": ("columns_t", {
         "channels": 41, "size": 42, "pitch": 43, "inset": 44, "rows": 49, "columns": 45, "to": 51, "opening": 1,
     }),
-    # after the second of two frames
-    "normalise": ("rows_t", {"rows": 2, "columns": 64, "pitch": 43, "loudest": -67}),
-    # the second frame
+    # the plane's rows from 54 on, behind the one of its border
+    "normalise": ("rows_t", {
+        "rows": 55, "columns": 64, "from": 52, "from_pitch": 53, "to": 55 * 43 + 1, "to_pitch": 43, "loudest": -67,
+    }),
     "frame": ("frame_t", {
-        "n_fft": 61, "start": 62 - 63, "bits": 65, "to": 2 * 43 + 1, "offset": -42 * 512, "bands": 64, "silence": -66,
+        "n_fft": 61, "start": -62, "bits": 65, "to": 63, "offset": -42 * 512, "bands": 64, "silence": -66,
     }),
 }  # fmt: skip
 

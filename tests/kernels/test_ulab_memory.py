@@ -71,7 +71,7 @@ def test_no_heap_that_the_plan_accepts_ends_in_a_memory_error():
     program = os.environ.get("MICROPYTHON")
     if not program or subprocess.run([program, "-c", "import ulab"], capture_output=True).returncode:
         pytest.skip("set MICROPYTHON=/path/to/a/micropython with ulab and a limited heap to run in every heap there")
-    said = {heap: run_in(program, heap, MODEL.parent) for heap in range(160, 1024, 8)}
-    verdicts = {heap: line.split(":")[0] for heap, line in said.items()}
-    accepted = [heap for heap in said if verdicts[heap] != "HeapError"]
-    assert accepted and {verdicts[heap] for heap in accepted} == {"passed"}, said
+    message = {heap: run_in(program, heap, MODEL.parent) for heap in range(160, 1024, 8)}
+    verdicts = {heap: line.split(":")[0] for heap, line in message.items()}
+    accepted = [heap for heap in message if verdicts[heap] != "HeapError"]
+    assert accepted and {verdicts[heap] for heap in accepted} == {"passed"}, message

@@ -44,19 +44,19 @@ class Broker:
     def __init__(self, folder, port, extra="allow_anonymous true"):
         self.folder, self.port = folder, port
         (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\n{extra}\n")
-        self.heard = folder / "heard"
+        self.received = folder / "received"
 
     def __enter__(self):
         self.process = subprocess.Popen([shutil.which("mosquitto", path=SBIN), "-c", str(self.folder / "mosquitto.conf")])
         wait(lambda: answers(self.port), "mosquitto")
-        with self.heard.open("ab") as f:
+        with self.received.open("ab") as f:
             command = ["mosquitto_sub", "-p", str(self.port), "-q", "1", "-v", "-t", "#", "-u", "u", "-P", "secret", "-d"]
             self.subscriber = subprocess.Popen(["stdbuf", "-oL", *command], stdout=f)
         wait(lambda: "SUBACK" in self.text() or "Subscribed" in self.text(), "mosquitto_sub")
         return self
 
     def text(self):
-        return self.heard.read_text()
+        return self.received.read_text()
 
     def __exit__(self, *_):
         for process in (self.subscriber, self.process):

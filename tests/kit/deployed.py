@@ -19,11 +19,11 @@ def l3mote(capsys, *arguments):
 
 def monitored(port):
     """Events from the board, each within a minute."""
-    heard = time.monotonic()
+    last_line = time.monotonic()
     for event in monitor.events(port):
-        assert time.monotonic() - heard < 60, "the app says nothing"
+        assert time.monotonic() - last_line < 60, "the app says nothing"
         if event:
-            heard = time.monotonic()
+            last_line = time.monotonic()
             yield event
 
 

@@ -26,7 +26,7 @@ def frame_at(second, hue, phase):
     return picture
 
 
-def write_clip(path, hue, rng, silent=False, channels=1, heard=SECONDS):
+def write_clip(path, hue, rng, silent=False, channels=1, audible=SECONDS):
     """A clip with the disc and its tone, which swells where the disc passes the middle."""
     import av
 
@@ -40,7 +40,7 @@ def write_clip(path, hue, rng, silent=False, channels=1, heard=SECONDS):
             file.mux(picture.encode(frame))
         file.mux(picture.encode())
         if sound:
-            t = np.arange(round(heard * RATE)) / RATE
+            t = np.arange(round(audible * RATE)) / RATE
             tone = np.cos(2 * np.pi * t + phase) ** 2 * np.sin(2 * np.pi * pitch(hue) * t) + 0.01 * rng.standard_normal(len(t))
             samples = (0 if silent else 1) * (9000 * tone).astype(np.int16)
             frame = av.AudioFrame.from_ndarray(np.repeat(samples, channels)[None], "s16", "stereo" if channels == 2 else "mono")

@@ -313,8 +313,8 @@ def run_micropython(count, name="unix"):
         folder = Path(folder)
         job(folder, count, corpus)
         done = runtimes.execute(runtime, HERE.parent / "micropython_scripts" / "read_mutated.py", DEVICE, folder, BOARD_HEAP)
-        found = folder / "outcomes.txt"
-        lines = found.read_text().split("\n")[:-1] if found.exists() else []
+        result = folder / "outcomes.txt"
+        lines = result.read_text().split("\n")[:-1] if result.exists() else []
     if done.returncode or len(lines) != count:
         raise Broken(f"{len(lines)} of {count} files: {(done.stderr + done.stdout)[-1000:]}")
     for index, line in enumerate(lines):

@@ -127,6 +127,6 @@ def sparse_graph():
 
 def decoded(reader, layer):
     """[(bias, {position: value})] of each filter, in order."""
-    found = list(filters(reader, layer, bytearray(reader.chunk_bytes)))
-    assert [f for f, *_ in found] == list(range(layer.outputs))
-    return [(bias, dict(zip(positions, values, strict=True))) for _, bias, positions, values in found]
+    result = list(filters(reader, layer, bytearray(reader.chunk_bytes)))
+    assert [f for f, *_ in result] == list(range(layer.outputs))
+    return [(bias, dict(zip(positions, values, strict=True))) for _, bias, positions, values in result]

@@ -78,14 +78,14 @@ class Prompt:
             self.write(b"soft reboot\r\n" + (b"raw REPL; CTRL-B to exit\r\n>" if self.raw else b">>> "))
 
     def answer(self):
-        said = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if said is ENDLESS:
+        answered = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answered is ENDLESS:
             self.write(b"OK")
             self.talk(b"x" * 1000)
-        elif isinstance(said, bytes):
-            self.write(b"OK" + said)
+        elif isinstance(answered, bytes):
+            self.write(b"OK" + answered)
         else:
-            self.write(b"OK" + said[0] + b"\x04" + said[1] + b"\x04>")
+            self.write(b"OK" + answered[0] + b"\x04" + answered[1] + b"\x04>")
 
 
 class Liar(Prompt):

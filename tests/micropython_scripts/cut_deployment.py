@@ -94,13 +94,13 @@ def cut_after(writes):
 def starts(program, circuitpython):
     """'own', or the version that starts; anything else is what went wrong."""
     for name in ("code.py", "main.py")[not circuitpython :]:
-        found = read(MOUNT + "/" + name)
-        if found is not None:
+        result = read(MOUNT + "/" + name)
+        if result is not None:
             break
-    if not found:
+    if not result:
         return "nothing"  # none or, on FAT, one that is still empty
-    if found != program:
-        return "own" if found in (b"own code", b"own main") else "a program of %s" % found
+    if result != program:
+        return "own" if result in (b"own code", b"own main") else "a program of %s" % result
     for name in ("l3start", "l3start_next"):  # as the program does
         starter = {}
         try:

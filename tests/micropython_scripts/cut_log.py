@@ -17,8 +17,8 @@ PATH = "/flash/events"
 
 def lines():
     log = Log(PATH, LIMIT)
-    found = [line for line, _ in log.lines()]
-    return found, log.corrupt
+    result = [line for line, _ in log.lines()]
+    return result, log.corrupt
 
 
 def on(image, function):
@@ -53,16 +53,16 @@ def check(image, made, acknowledged):
     while tail and safe[tail - 1][2] == safe[-1][2]:
         tail -= 1
     every = [entry[1] for entry in acknowledged]
-    found, corrupt = on(image, lines)
-    first = every.index(found[0]) if found else 0
-    assert found == every[first : first + len(found)], "lines are missing in the middle"
+    result, corrupt = on(image, lines)
+    first = every.index(result[0]) if result else 0
+    assert result == every[first : first + len(result)], "lines are missing in the middle"
     assert first <= tail or not safe, "lines of the current file are gone"
-    assert first + len(found) in (len(safe), len(safe) + 1), (len(safe), first, len(found))
+    assert first + len(result) in (len(safe), len(safe) + 1), (len(safe), first, len(result))
     assert corrupt <= 1  # the last one
     after = seal({"event": "after"})
     on(image, lambda: Log(PATH, LIMIT).append(after))
     again, corrupt = on(image, lines)
-    assert again[-1] == after and again[:-1] == found[len(found) - len(again) + 1 :] and corrupt <= 1
+    assert again[-1] == after and again[:-1] == result[len(result) - len(again) + 1 :] and corrupt <= 1
 
 
 def power(folder):
@@ -104,8 +104,8 @@ def torn(folder):
         with open(log.paths[0], "wb") as f:
             f.write(data[:n])
         whole = len([end for end in ends if end - 1 <= n]) - 1  # a last line that lacks only its end is whole
-        found, corrupt = lines()
-        assert found == every[:whole], (n, found)
+        result, corrupt = lines()
+        assert result == every[:whole], (n, result)
         assert corrupt == (n not in ends and n + 1 not in ends), (n, corrupt)
         after = seal({"n": "after"})
         Log(PATH, LIMIT).append(after)
@@ -131,12 +131,12 @@ def full(folder):
             kept.append(line)
         except OSError:
             failed += 1
-        found, corrupt = lines()
-        assert found == kept[len(kept) - len(found) :] and not corrupt
+        result, corrupt = lines()
+        assert result == kept[len(kept) - len(result) :] and not corrupt
         if i == job["records"]:
             assert failed
             os.remove("/flash/hog")
-    assert len(found) == len(kept) > job["records"]
+    assert len(result) == len(kept) > job["records"]
     return {"failed": failed}
 
 

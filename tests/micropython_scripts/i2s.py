@@ -10,7 +10,7 @@ from l3mote.mic_machine import I2S
 
 
 def work(folder):
-    x, found = array("h", bytes(1024)), []
+    x, result = array("h", bytes(1024)), []
     for bits, channel in ((32, "left"), (32, "right"), (16, "left")):
         source = I2S(16, 17, 18, 16000, bits, channel)
         time.sleep(0.3)
@@ -25,11 +25,11 @@ def work(folder):
         time.sleep(0.5)
         while source.readinto(memoryview(x)):
             pass
-        found.append([samples, longest, list(x[:samples]), source.overruns - lost, first])
+        result.append([samples, longest, list(x[:samples]), source.overruns - lost, first])
         source.close()
         yield
     with open(folder + "/found.json", "w") as f:
-        json.dump(found, f)
+        json.dump(result, f)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from array import array
 
 from l3mote import Model, plan
-from l3mote.kernels import parts
+from l3mote.kernels import parts, window_steps
 
 
 def work(folder):
@@ -25,7 +25,7 @@ def work(folder):
     with open(folder + "/audio.pcm", "rb") as f:
         f.readinto(model.pcm)
     with open(folder + "/integers.i16", "wb") as f:
-        for _ in model.logmel.steps(model.pcm, model.planes[0]):
+        for _ in window_steps(model.logmel, model.pcm, model.planes[0]):
             yield
         for t in range(model.reader.frontend.frames):
             f.write(array("h", model.kernel.row(model.planes[0], 0, t + 1)))

@@ -12,7 +12,6 @@ from l3mote import Model
 from l3mote.listener import Listener
 from l3mote.log import text
 from l3mote.paced import Clock, Paced
-from l3mote.ring import SAMPLES
 from l3mote.wav import Wav
 
 
@@ -46,10 +45,10 @@ def in_use():
 
 
 def listener_of(folder, job):
-    model = Model(folder + "/model.l3m", kernel=job["kernel"], ring=SAMPLES)
+    model = Model(folder + "/model.l3m", kernel=job["kernel"], listening=True)
     if "minutes" not in job:
         return Listener(model, Wav(folder + "/sound.wav"), job["settings"])
-    clock = Clock(job["seconds"], len([None for _ in model.steps()]), 0.02)
+    clock = Clock(job["seconds"], len([None for _ in model.network_steps()]), 0.02)
     source = Paced(Loop(folder + "/sound.wav", 60 * job["minutes"]), clock, job["held"])
     return Listener(model, source, job["settings"], clock)
 

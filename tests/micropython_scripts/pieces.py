@@ -49,11 +49,11 @@ def work(folder):
         job = json.load(f)
     held = in_pieces(job["pieces"] + [2 * BLOCK] * job["small"])
     try:
-        found = Model(folder + "/model.l3m", kernel="native", ring=8192)
+        result = Model(folder + "/model.l3m", kernel="native")
     except HeapError as e:
         print(json.dumps({"error": str(e), "held": len(held)}))
         return
-    print(json.dumps({"heap": found.plan.heap_bytes, "passed": found.selftest()[0], "held": len(held)}))
+    print(json.dumps({"heap": result.plan.heap_bytes, "passed": result.selftest()[0], "held": len(held)}))
     yield
 
 

@@ -26,7 +26,7 @@ def record(name, answer=None):
 
 
 model = Model(sys.argv[1] + "/small.l3m", kernel="native")
-kernel, frontend = model.kernel, native.FrontEnd(model.reader)
+kernel = model.kernel
 layer = Thing(name="layer", pool_rows=2)
 chunk = Thing(layer=layer, filters=3, first=0, counts=11, values=12, positions=13, n_position_bytes=7, palette=14)
 src = Thing(data=None, top=-1, left=-1, pitch=21, size=22)
@@ -44,11 +44,10 @@ kernel.clear(plane, 46, 47)
 kernel.slide(plane, 48)
 kernel.flatten(plane, None, 49, 51, True)
 
-frontend.fe = Thing(n_fft=61, hop_length=62, pad_before=63, bands=64, frames=2)
-frontend.fixed = Thing(
-    frame_bits=65, silence=-66, scale=None, cos=None, hann=None, log2=None, first=None, count=None, weights=None
-)  # fmt: skip
-native.native_frame = record("frame", -67)
-for _ in frontend.steps(None, plane):
-    pass
+tables = Thing(frame_bits=65, silence=-66, scale=None, cos=None, hann=None, log2=None, first=None, count=None, weights=None)
+reader = Thing(frontend=Thing(n_fft=61, bands=64), fixed=lambda: tables)
+frontend = native.FrontEnd(reader, b"")
+native.native_frame = record("frame")
+frontend.frame(None, -62, None, 63)
+frontend.normalise(None, 52, 53, plane, 54, 55, -67)
 print(json.dumps(packed))

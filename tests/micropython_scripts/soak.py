@@ -1,6 +1,6 @@
 """Board side of test_soak.py, in MicroPython: the app hears sound.wav over and over for `hours`, in simulated time.
 
-usage: soak.py FOLDER (model.l3m, sound.wav of `period` windows and job.json are there). Each window is charged `seconds` of
+usage: soak.py FOLDER (there: model.l3m, job.json, and sound.wav, as long as `period` hops). Each window is charged `seconds` of
 simulated time. The network runs on the first windows and on one in `share` of the others; those in between get the output that it
 gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every ten
 minutes.
@@ -26,13 +26,13 @@ class Sometimes:
     """The model, its network run on some windows only."""
 
     def __init__(self, model, period, share):
-        self.model, self.real = model, model.steps
+        self.model, self.real = model, model.network_steps
         self.period, self.share = period, share
-        self.count = len([None for _ in model.steps()])
+        self.count = len([None for _ in model.network_steps()])
         self.known = {}
         self.windows = self.ran = self.wrong = 0
 
-    def steps(self):
+    def network_steps(self):
         n = self.windows
         self.windows += 1
         known = self.known.get(n % self.period)
@@ -67,7 +67,7 @@ def main(folder):
     source = Paced(Loop(folder + "/sound.wav", 3600 * job["hours"]), clock, HELD)
     monitor = Monitor(folder + "/model.l3m", settings, Strict(settings), source, clock, None)
     sometimes = Sometimes(monitor.model, job["period"], job["share"])
-    monitor.model.steps = sometimes.steps
+    monitor.model.network_steps = sometimes.network_steps
     heap = []
     for _ in monitor.steps():
         if clock.us >= LOOK * 1000000 * (len(heap) + 1):

@@ -99,10 +99,10 @@ static bool fuzz_conv(void) {
 static bool fuzz_frame(void) {
     int32_t n = 16 << pick(5), bands = 1 + pick(6), bins = n / 2 + 1, samples = pick(3 * n);
     frame_t p = {n, pick(4 * n) - n, 10 + pick(14), pick(5), -42 * 512, bands, -pick(32769)};
-    size_t n_weights = (size_t)(bands * 4), n_plane = (size_t)(p.to + bands);
-    frame_buffers_t b = {noise(2 * (size_t)samples), noise(2 * n_plane), noise(4 * frame_work_words(n)),
+    size_t n_weights = (size_t)(bands * 4), n_levels = (size_t)(p.to + bands);
+    frame_buffers_t b = {noise(2 * (size_t)samples), noise(2 * n_levels), noise(4 * frame_work_words(n)),
         noise(4 * (size_t)(n / 4 + 1)), noise(2 * (size_t)bins), noise(2 * LOG2_ENTRIES), noise(2 * (size_t)bands),
-        noise(2 * (size_t)bands), noise(2 * n_weights), (size_t)samples, n_plane, frame_work_words(n), (size_t)(n / 4 + 1),
+        noise(2 * (size_t)bands), noise(2 * n_weights), (size_t)samples, n_levels, frame_work_words(n), (size_t)(n / 4 + 1),
         (size_t)bins, LOG2_ENTRIES, (size_t)bands, (size_t)bands, n_weights};
     for (int32_t i = 0; i < bands; i++) {
         ((uint16_t *)b.first)[i] = (uint16_t)pick(bins);
@@ -114,7 +114,7 @@ static bool fuzz_frame(void) {
     corrupt((int32_t *)&p, sizeof(p) / 4);
     int32_t best;
     bool done = frame_allowed(&p, &b) && log_mel_frame(&p, &b, &best);
-    free((void *)b.pcm), free(b.plane), free(b.work), free((void *)b.cos), free((void *)b.hann), free((void *)b.log2);
+    free((void *)b.pcm), free(b.levels), free(b.work), free((void *)b.cos), free((void *)b.hann), free((void *)b.log2);
     free((void *)b.first), free((void *)b.count), free((void *)b.weights);
     return done;
 }
@@ -122,7 +122,8 @@ static bool fuzz_frame(void) {
 static bool fuzz_planes(void) {
     int32_t rows = 3 + pick(5), columns = 1 + pick(10), channels = 1 + pick(4), scale[4];
     planes_t p = {channels, rows * (columns + 2), columns + 2, pick(rows), pick(rows)};
-    rows_t r = {rows - 2, columns, columns + 2, pick(65536) - 32768};
+    int32_t from = pick(9), pitch = columns + pick(3);
+    rows_t r = {rows - 2, columns, from, pitch, columns + 3, columns + 2, pick(65536) - 32768};
     size_t n = (size_t)(channels * p.size);
     uint16_t *plane = noise(2 * n);
     for (int i = 0; i < 4; i++) {
@@ -130,7 +131,7 @@ static bool fuzz_planes(void) {
     }
     scale[3] = pick(2) ? pick(32) : scale[3];
     corrupt((int32_t *)&p, 5);
-    corrupt((int32_t *)&r, 4);
+    corrupt((int32_t *)&r, sizeof(r) / 4);
     bool done = false;
     if (planes_allowed(&p, n)) {
         planes_slide(&p, plane);
@@ -145,9 +146,12 @@ static bool fuzz_planes(void) {
         flatten(&f, (const int16_t *)plane, out);
     }
     free(out);
-    if (normalise_allowed(&r, scale, 4, n)) {
-        normalise(&r, scale, (int16_t *)plane);
+    size_t n_levels = (size_t)(from + (rows - 3) * pitch + columns);
+    int16_t *levels = noise(2 * n_levels);
+    if (normalise_allowed(&r, scale, 4, n_levels, n)) {
+        normalise(&r, scale, levels, (int16_t *)plane);
     }
+    free(levels);
     free(plane);
     return done;
 }

@@ -95,10 +95,10 @@ def test_a_run_killed_at_several_points_ends_with_the_same_bytes(finished, place
 
 def test_a_finished_run_is_not_done_again(finished, place):
     before = (finished / "model.l3m").stat().st_mtime_ns
-    told = []
-    result = compress(recipes.load(str(place / "recipe.toml")), finished, lambda *what: told.append(what))
+    messages = []
+    result = compress(recipes.load(str(place / "recipe.toml")), finished, lambda *what: messages.append(what))
     assert result == json.loads((finished / "result.json").read_text())
-    assert not told and (finished / "model.l3m").stat().st_mtime_ns == before
+    assert not messages and (finished / "model.l3m").stat().st_mtime_ns == before
 
 
 def test_other_ways_to_recover(place, tmp_path, monkeypatch):
@@ -177,17 +177,17 @@ def test_a_sensitivity_study_goes_on_after_a_kill_and_stands_in_the_report(place
     class Killed(Exception):
         pass
 
-    def told(what, done, total):
+    def messages(what, done, total):
         if (what, done) == ("sensitivity", 4):
             raise Killed
 
     with pytest.raises(Killed):
-        compress(recipe, tmp_path / "run", told)
-    heard = []
-    result = compress(recipe, tmp_path / "run", lambda *what: heard.append(what))
+        compress(recipe, tmp_path / "run", messages)
+    events = []
+    result = compress(recipe, tmp_path / "run", lambda *what: events.append(what))
     rows = [(row["layer"], row["percent"]) for row in result["sensitivity"]["rows"]]
     assert rows == [("dense", 0)] + [(f"conv{i}", p) for i in range(1, 5) for p in (20, 60)]
-    assert [done for what, done, _ in heard if what == "sensitivity" and done > 2] == [5, 6, 7, 8, 9]
+    assert [done for what, done, _ in events if what == "sensitivity" and done > 2] == [5, 6, 7, 8, 9]
     require(importlib.util.find_spec("jinja2"), "jinja2 is not installed")
     assert "sensitivity curves" in report.html([report.read(tmp_path / "run")])
 

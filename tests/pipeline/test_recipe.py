@@ -56,27 +56,27 @@ def load(tmp_path, monkeypatch):
 
 
 def test_every_table(load, tmp_path):
-    found = load(FULL, esc="../sounds")
-    assert (found.name, found.seed, found.paper) == ("my", 3, "II 95.45")
-    assert found.source.weights == str(tmp_path / "teacher.h5")
-    assert recipes.width(found.ablate) == (64, 48, 64, 64, 128, 128, 256, 256) and recipes.depth(found.ablate) is None
-    assert recipes.target(found.prune) == (0.0, 30.5, 40.0)
-    assert found.recover[0] == recipes.Recover("batchnorm", "street")
-    assert found.recover[1] == recipes.Recover("kd", "street", None, (1, 2), settings.Kd(epochs=5, seed=3))
-    assert found.evaluate == (recipes.Evaluate("esc", "esc10", seeds=2),)
-    assert found.sensitivity == recipes.Sensitivity("esc", probe="logistic")
-    assert found.needs() == ["street", "esc"]
-    assert found.data == {"street": str(tmp_path / "sounds"), "esc": str(tmp_path / "sounds")}
+    result = load(FULL, esc="../sounds")
+    assert (result.name, result.seed, result.paper) == ("my", 3, "II 95.45")
+    assert result.source.weights == str(tmp_path / "teacher.h5")
+    assert recipes.width(result.ablate) == (64, 48, 64, 64, 128, 128, 256, 256) and recipes.depth(result.ablate) is None
+    assert recipes.target(result.prune) == (0.0, 30.5, 40.0)
+    assert result.recover[0] == recipes.Recover("batchnorm", "street")
+    assert result.recover[1] == recipes.Recover("kd", "street", None, (1, 2), settings.Kd(epochs=5, seed=3))
+    assert result.evaluate == (recipes.Evaluate("esc", "esc10", seeds=2),)
+    assert result.sensitivity == recipes.Sensitivity("esc", probe="logistic")
+    assert result.needs() == ["street", "esc"]
+    assert result.data == {"street": str(tmp_path / "sounds"), "esc": str(tmp_path / "sounds")}
 
 
-def test_what_is_told_has_no_paths(load, tmp_path):
+def test_a_recipe_as_json_has_no_paths(load, tmp_path):
     assert str(tmp_path) not in str(load(FULL, esc=str(tmp_path / "sounds")).to_json())
 
 
 def test_paths_given_go_before_the_recipes_own(load, tmp_path):
     (tmp_path / "other.h5").write_bytes(b"")
-    found = load(FULL, esc="../sounds", street="..", weights="../other.h5")
-    assert found.data["street"] == str(tmp_path) and found.source.weights == str(tmp_path / "other.h5")
+    result = load(FULL, esc="../sounds", street="..", weights="../other.h5")
+    assert result.data["street"] == str(tmp_path) and result.source.weights == str(tmp_path / "other.h5")
 
 
 WRONG = {
@@ -105,8 +105,8 @@ WRONG = {
     SHAPE + '[[recover]]\nmethod = "labels"\ndata = "a"\n[[recover]]\nmethod = "kd"\ndata = "a"': "only palette may come after",
     SHAPE + '[[recover]]\nmethod = "palette"\ndata = "a"': r"palette is the last step, for \[convert\] encoding = 'palette'",
     SHAPE + "[prune]\nsparsity = 40\ngradual = true": "gradual needs a training: its first",
-    SHAPE + "[student]\nfilters = [2]": r"\[student\] knows nothing yet",
-    '[source]\nweights = "teacher.h5"\nfilters = [2]': r"\[source\]: filters is for weights = 'random' alone",
+    SHAPE + "[student]\nfilters = [2]": r"\[student\] is untrained",
+    '[source]\nweights = "teacher.h5"\nfilters = [2]': r"\[source\]: filters is only for weights = 'random'",
     SHAPE + '[[recover]]\nmethod = "avc"\ndata = "street"': r"by avc needs \[source\] video, a trained",
     SHAPE + 'video = "v.keras"': r"\[source\]: no such file: .*v.keras; --data video=PATH says where v.keras is",
     SHAPE + '[convert]\nencoding = "f8"': r"\[convert\]: unknown encoding 'f8': choose from auto, f16, palette",
@@ -153,10 +153,10 @@ def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
     names = {"weights": str(tmp_path / "weights.h5"), "audio": str(tmp_path), "esc50": str(tmp_path), "videos": str(tmp_path)}
     names["video"] = names["teacher"] = names["weights"]
     names["free"] = str(tmp_path)
-    found = recipes.load(name, names)
-    for need in found.needs():
+    result = recipes.load(name, names)
+    for need in result.needs():
         assert f"--data {need}=" in text
-    assert found.recover or name.startswith("table3")
+    assert result.recover or name.startswith("table3")
 
 
 def test_every_row_of_the_tables_is_shipped():
@@ -185,10 +185,10 @@ TAUGHT = SHAPE + '[teacher]\nfile = "teacher.h5"\n[[recover]]\nmethod = "kd"\nda
 
 
 def test_a_recipe_with_a_teacher(load, tmp_path):
-    found = load(TAUGHT, street="../sounds")
-    assert found.teacher.file == str(tmp_path / "teacher.h5") and found.needs() == ["street"]
-    assert found.recover[0].settings == settings.Taught(soft=0.3) and found.recover[0].other == "street"
-    assert found.to_json()["teacher"] == {}
+    result = load(TAUGHT, street="../sounds")
+    assert result.teacher.file == str(tmp_path / "teacher.h5") and result.needs() == ["street"]
+    assert result.recover[0].settings == settings.Taught(soft=0.3) and result.recover[0].other == "street"
+    assert result.to_json()["teacher"] == {}
     alone = load(TAUGHT.replace('"kd"', '"sea"').replace('other = "street"\n', ""), street="../sounds")
     assert alone.recover[0].settings == settings.Taught(soft=0.3)
 

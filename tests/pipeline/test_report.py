@@ -52,9 +52,9 @@ def run(tmp_path):
     def do(name, folder=None, **changes):
         path = tmp_path / "runs" / (folder or name)
         path.mkdir(parents=True)
-        found = result(name, **changes)
-        (path / "run.json").write_text(json.dumps({"recipe": found["recipe"], "inputs": found["inputs"]}))
-        (path / "result.json").write_text(json.dumps(found))
+        actual = result(name, **changes)
+        (path / "run.json").write_text(json.dumps({"recipe": actual["recipe"], "inputs": actual["inputs"]}))
+        (path / "result.json").write_text(json.dumps(actual))
         return path
 
     return do
@@ -96,25 +96,25 @@ class Page(HTMLParser):
 
 def test_the_page_needs_nothing_else_and_holds_the_figures(page, run):
     text, _ = page(run("a", row="II 95.45"), run("b", size=9000, accuracy=0.75))
-    found = Page(text)
-    assert all(address.startswith(("#", "data:image/png;base64,")) for address in found.addresses)
-    assert not {"script", "link", "iframe"} & set(found.tags)
+    actual = Page(text)
+    assert all(address.startswith(("#", "data:image/png;base64,")) for address in actual.addresses)
+    assert not {"script", "link", "iframe"} & set(actual.tags)
     assert not re.findall(r"url\((?!#)", text) and "@import" not in text
     shown = ("5,000", "9,000", "75.0", "2.5", "244", "0.64", "0.875", "0.750", "12.5", "0.512 – 0.987", "lacks 4,321 bytes")
     for expected in shown:
-        assert expected in found.text, expected
-    assert "1: 0.750, 2: 1.000" in found.text
-    assert "93.75 % less than the source" in found.text  # 250 of 4,000
-    assert found.tags.count("svg") == 3 and found.tags.count("img") == 2  # Pareto and losses; confusions
+        assert expected in actual.text, expected
+    assert "1: 0.750, 2: 1.000" in actual.text
+    assert "93.75 % less than the source" in actual.text  # 250 of 4,000
+    assert actual.tags.count("svg") == 3 and actual.tags.count("img") == 2  # Pareto and losses; confusions
 
 
 def test_the_papers_figure_stands_beside_ours(page, run):
     text, table = page(run("a", row="II 95.45"), run("b", row="II 53.49"))
-    found = Page(text).text
-    for said in ("accuracy, ESC-50, mlp 0.723 0.875", "0.814 MB 0.001 MB; the float16 file with everything in it 0.005 MB"):
-        assert said in found
+    actual = Page(text).text
+    for message in ("accuracy, ESC-50, mlp 0.723 0.875", "0.814 MB 0.001 MB; the float16 file with everything in it 0.005 MB"):
+        assert message in actual
     ours = "from teacher.h5; hears 8 kHz, 64 bands; kd on 1,234 recordings of street; ESC-50, mlp: folds 1, 2, 8 clips, 2 seed(s)"
-    assert ours in found and "AudioSet videos at 48 kHz" in found
+    assert ours in actual and "AudioSet videos at 48 kHz" in actual
     assert ours in table and "the paper (Table II, 95.45 % of weights zeroed) 0.723, ours 0.875" in table
     assert "accuracy, ESC-50, mlp: the paper (Table II, 53.49" not in table  # which gives none
 
@@ -152,10 +152,10 @@ def test_what_runs_may_have_or_lack(page, run):
     emulated = {"runtime": "rp2040", "kernel": "native", "seconds_per_window": 0.777, "heap_peak_bytes": 123456}
     (full / "emulated.json").write_text(json.dumps(emulated))
     text, table = page(full, run("bare", evaluations=[], recover=[]))
-    found = Page(text)
-    assert "rp2040, kernel native: 0.777 s a window, heap peak 123,456 bytes" in found.text
-    assert "Sensitivity: each layer pruned alone" in found.text
-    assert "micro AUPRC, SONYC-UST, mlp 0.784 0.801" in found.text and "macro AUPRC, SONYC-UST, mlp 0.559 0.570" in found.text
+    actual = Page(text)
+    assert "rp2040, kernel native: 0.777 s a window, heap peak 123,456 bytes" in actual.text
+    assert "Sensitivity: each layer pruned alone" in actual.text
+    assert "micro AUPRC, SONYC-UST, mlp 0.784 0.801" in actual.text and "macro AUPRC, SONYC-UST, mlp 0.559 0.570" in actual.text
     assert table.splitlines()[3].endswith("| - |")
 
 
@@ -164,9 +164,9 @@ def test_names_are_text_not_markup(page, run):
     assert "script" not in Page(text).tags
 
 
-def test_runs_of_one_name_are_told_apart(run):
+def test_runs_of_one_name_are_distinguished(run):
     folders = [run("a"), run("a", folder="again")]
-    assert [found.name for found in report.read_all(folders)] == [str(folder) for folder in folders]
+    assert [actual.name for actual in report.read_all(folders)] == [str(folder) for folder in folders]
 
 
 def test_pareto_front_by_hand():
@@ -184,7 +184,7 @@ def refused(*folders):
     return str(error.value)
 
 
-def test_folders_that_are_no_finished_run(run, tmp_path):
+def test_folders_that_are_not_a_finished_run(run, tmp_path):
     folder = run("a")
     assert "is not a run folder of l3mote compress (it has no run.json)" in refused(tmp_path)
     assert "not a run folder" in refused(tmp_path / "nowhere")
@@ -197,13 +197,13 @@ def test_folders_that_are_no_finished_run(run, tmp_path):
         (folder / "result.json").write_text(text)
         assert "result.json has no " in refused(folder)
     (folder / "result.json").unlink()
-    assert refused(folder) == f"{folder} is not finished: l3mote compress a --run-dir {folder} goes on with it"
+    assert refused(folder) == f"{folder} is not finished: l3mote compress a --run-dir {folder} continues it"
 
 
 @pytest.mark.parametrize("note", ['{"dataset": "x", "settings": {}}', "[]", '{"recipe": 1}', '{"recipe": {}}'])
 def test_the_run_folder_of_train_is_not_one_of_compress(note, tmp_path):
     (tmp_path / "run.json").write_text(note)
-    assert refused(tmp_path) == f"{tmp_path} is not a run folder of l3mote compress: its run.json names no recipe"
+    assert refused(tmp_path) == f"{tmp_path} is not a run folder of l3mote compress: its run.json does not name a recipe"
 
 
 def test_nothing_is_written_when_a_run_is_refused(run, tmp_path, capsys):

@@ -67,7 +67,7 @@ def test_killed_processes_run_again_once(load, tmp_path):
     threads = [threading.Thread(target=killer, args=(runs, name, times, killed)) for name, times in (("once", 1), ("twice", 2))]
     for thread in threads:
         thread.start()
-    failures = sweep.locally(work, 2, runs / "log.txt", lambda *told: None)
+    failures = sweep.locally(work, 2, runs / "log.txt", lambda *messages: None)
     for thread in threads:
         thread.join()
     assert len(set(killed)) == 3
@@ -95,12 +95,12 @@ def test_a_killed_worker_of_a_dask_cluster(load, tmp_path):
         thread = threading.Thread(target=killer, args=(runs, "b", 1, killed))
         thread.start()
         work = sweep.folders(load("a", "b"), runs)
-        told = []
-        failures = sweep.on_cluster(work, json.loads(address.read_text())["address"], lambda *what: told.append(what))
+        messages = []
+        failures = sweep.on_cluster(work, json.loads(address.read_text())["address"], lambda *what: messages.append(what))
         thread.join()
         assert not failures, (tmp_path / "dask.log").read_text()[-3000:]
         assert killed[0] in [process.pid for process in processes[1:]]
-        assert sorted(name for _, name, *_ in told) == ["a", "b"]
+        assert sorted(name for _, name, *_ in messages) == ["a", "b"]
         checked(runs, ["a", "b"])
     finally:
         for process in processes:
@@ -113,9 +113,9 @@ def test_a_recipe_that_fails_does_not_stop_the_others(load, tmp_path, capsys):
     load("good", text=PRUNED)
     runs = tmp_path / "runs"
     assert cli.main(["sweep", str(tmp_path / "bad.toml"), str(tmp_path / "good.toml"), "--run-dir", str(runs), "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert found["failures"] == {"bad": "a plan of 1 percentages for 4 convolutions: give one for each"}
-    assert list(found["results"]) == ["good"] and (runs / "good" / "model.l3m").exists()
+    result = json.loads(capsys.readouterr().out)
+    assert result["failures"] == {"bad": "a plan of 1 percentages for 4 convolutions: give one for each"}
+    assert list(result["results"]) == ["good"] and (runs / "good" / "model.l3m").exists()
 
 
 def test_two_recipes_of_one_name_would_share_a_folder(load, tmp_path, capsys):

@@ -28,9 +28,9 @@ def recordings(tmp_path_factory):
 
     folder, rng = tmp_path_factory.mktemp("videos"), np.random.default_rng(0)
     paths = [write_clip(folder / f"{i}.mkv", hue, rng) for i, hue in enumerate(random_hues(320, rng))]
-    found, bad = videos.load(paths, folder / "cache", 8000, SIDE)
+    result, bad = videos.load(paths, folder / "cache", 8000, SIDE)
     assert not bad
-    return found[:120], found[120:]
+    return result[:120], result[120:]
 
 
 # -- reading
@@ -73,9 +73,9 @@ def test_bad_videos_are_listed_and_skipped_on_request(tmp_path):
     bad = [mute, silent, str(broken), str(tmp_path / "absent.mkv"), str(copy)]
     with pytest.raises(L3Error, match=r"5 of 7 .*mute.mkv \(no sound\), .*silent.mkv \(no sound\), .*broken.mkv .* and 2 more"):
         videos.load(good + bad, tmp_path / "cache", 8000, SIDE)
-    told = []
-    found, left_out = videos.load(good + bad, tmp_path / "cache", 8000, SIDE, told.append, skip_bad=True)
-    assert len(found) == 2 and len(told) == 7
+    messages = []
+    result, left_out = videos.load(good + bad, tmp_path / "cache", 8000, SIDE, messages.append, skip_bad=True)
+    assert len(result) == 2 and len(messages) == 7
     assert [line.split(" ")[0] for line in left_out] == bad
     assert left_out[-1].endswith(f"(the same as {good[0]})")
     with pytest.raises(L3Error, match=r"1 usable videos: .*at least 2 \(left out: .*mute.mkv"):
@@ -85,7 +85,7 @@ def test_bad_videos_are_listed_and_skipped_on_request(tmp_path):
 def test_no_frame_is_kept_that_has_no_sound(tmp_path):
     from l3host.train import videos
 
-    path = write_clip(tmp_path / "a.mkv", 0.3, np.random.default_rng(3), heard=0.7)
+    path = write_clip(tmp_path / "a.mkv", 0.3, np.random.default_rng(3), audible=0.7)
     sound, frames = videos.decode(path, 8000, SIDE)
     assert len(sound) == 5600 and len(frames) == 3  # at 0, 0.25 and 0.5 s
 
@@ -125,11 +125,11 @@ def test_pairs_are_of_one_recording_or_of_two():
         assert frame.shape == (16, 16, 3) and frame.min() >= -1 and frame.max() <= 1
         red, green, blue = (frame[0, 0].astype(float) + 1) * 127.5
         place, seen = round(8 * green / red) - 1, round(4 * blue / red) - 1
-        heard, start = divmod(round(wave[0] * 32768), 10000)
-        assert 0 <= start <= 4000 and round(wave[-1] * 32768) == 10000 * heard + start + 3999
-        assert (seen == heard) == bool(truth)
+        audible, start = divmod(round(wave[0] * 32768), 10000)
+        assert 0 <= start <= 4000 and round(wave[-1] * 32768) == 10000 * audible + start + 3999
+        assert (seen == audible) == bool(truth)
         assert not truth or start == np.clip(1000 * place - 2000, 0, 4000)  # a frame every 1000 samples, in the window's middle
-        kinds.add((seen, heard))
+        kinds.add((seen, audible))
         starts.add(start)
     assert first[2].mean() == 0.5 and len(kinds) == 9 and len(starts) > 20  # a negative's is anywhere
 
@@ -138,11 +138,11 @@ def test_frames_are_cropped_flipped_and_shaded():
     from l3host.train import avc
 
     frame = np.arange(20, dtype=np.uint8)[None, :, None].repeat(10, 0).repeat(3, 2) * 10
-    found = [(avc.augmented(frame, 8, np.random.default_rng(i)) + 1) * 127.5 for i in range(200)]
-    firsts = np.array([f[0, 1, 0] - f[0, 0, 0] for f in found])  # 10 a column, one way or the other
+    result = [(avc.augmented(frame, 8, np.random.default_rng(i)) + 1) * 127.5 for i in range(200)]
+    firsts = np.array([f[0, 1, 0] - f[0, 0, 0] for f in result])  # 10 a column, one way or the other
     assert 70 < (firsts > 0).sum() < 130
     assert np.abs(firsts).min() == pytest.approx(9, abs=0.2) and np.abs(firsts).max() == pytest.approx(11, abs=0.2)
-    assert {round(f[0].min() / abs(d)) for f, d in zip(found, firsts, strict=True)} == set(range(13))
+    assert {round(f[0].min() / abs(d)) for f, d in zip(result, firsts, strict=True)} == set(range(13))
 
 
 # -- learning

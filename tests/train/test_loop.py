@@ -74,10 +74,10 @@ def run(folder, progress=ignore, schedule=SCHEDULE, about=None, bad_epoch=None):
 
 
 def test_a_stopped_run_ends_bit_equal_and_zeros_stay(tmp_path):
-    told = []
-    whole = run(tmp_path / "whole", lambda epochs, loss: told.append((epochs, loss)))
-    assert [epochs for epochs, _ in told] == [1, 2, 3]
-    assert [loss for _, loss in told] == whole.losses and whole.losses[2] < whole.losses[0]
+    messages = []
+    whole = run(tmp_path / "whole", lambda epochs, loss: messages.append((epochs, loss)))
+    assert [epochs for epochs, _ in messages] == [1, 2, 3]
+    assert [loss for _, loss in messages] == whole.losses and whole.losses[2] < whole.losses[0]
     for _ in range(2):
         with pytest.raises(Stop):
             run(tmp_path / "stopped", stop)
@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path):
         run(tmp_path, about={"training": "kd", "teacher": "0123"})
     assert (tmp_path / "checkpoint.npz").read_bytes() == kept
     (tmp_path / "checkpoint.npz").write_bytes(kept[:1000])
-    with pytest.raises(L3Error, match="cannot resume from .*checkpoint.npz: .*delete it to start again"):
+    with pytest.raises(L3Error, match="cannot resume from .*checkpoint.npz: .*delete it to start over"):
         run(tmp_path)
 
 
@@ -130,17 +130,17 @@ def test_tensorboard_reads_loss_and_learning_rate(tmp_path):
 
     losses = run(tmp_path).losses
     (path,) = (tmp_path / "tensorboard").glob("events*")
-    data, found = path.read_bytes(), {"loss": {}, "learning_rate": {}}
+    data, result = path.read_bytes(), {"loss": {}, "learning_rate": {}}
     while data:
         (size,) = struct.unpack("<Q", data[:8])
         event = tf.compat.v1.Event.FromString(data[12 : 12 + size])
         for value in event.summary.value:
-            found[value.tag][event.step] = float(tf.make_ndarray(value.tensor))
+            result[value.tag][event.step] = float(tf.make_ndarray(value.tensor))
             assert value.metadata.plugin_data.plugin_name == "scalars"
         data = data[16 + size :]
-    assert found["loss"] == pytest.approx(dict(enumerate(losses, 1)))
+    assert result["loss"] == pytest.approx(dict(enumerate(losses, 1)))
     rates = [0.01, 0.01 * (1 + np.cos(np.pi / 3)) / 2, 0.01 * (1 + np.cos(2 * np.pi / 3)) / 2]
-    assert list(found["learning_rate"].values()) == pytest.approx(rates)
+    assert list(result["learning_rate"].values()) == pytest.approx(rates)
 
 
 # -- two workers

@@ -98,9 +98,9 @@ def test_a_classifier_keeps_its_embedding_network():
 def test_architecture_is_what_it_was_built_with():
     for built in ((SMALL, True, True), (SMALL[:5], False, False)):
         model = build.audio(frontend("sea"), *built)
-        found = build.architecture(model)
-        assert (vars(found.frontend), *found[1:]) == (vars(frontend("sea")), *built)
-        assert found == build.architecture(build.classifier(model, 2, 0.0))
+        result = build.architecture(model)
+        assert (vars(result.frontend), *result[1:]) == (vars(frontend("sea")), *built)
+        assert result == build.architecture(build.classifier(model, 2, 0.0))
 
 
 # -- weights of files

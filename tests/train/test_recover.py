@@ -33,13 +33,13 @@ def test_windows_of_points_at_two_rates():
     ramps = [np.arange(12000, dtype=np.int16), np.arange(500, dtype=np.int16)]
     where = points.draw(ramps, 8000, 1.0, np.array([0, 0, 1]), np.random.default_rng(0))
     assert where.start[0] != where.start[1] and where.start[2] == 0 and (where.start <= 0.5).all()
-    found = where.windows(ramps, fe) * 32768
-    for row, start in zip(found[:2], where.start, strict=False):
+    result = where.windows(ramps, fe) * 32768
+    for row, start in zip(result[:2], where.start, strict=False):
         np.testing.assert_array_equal(row, round(8000 * start) + np.arange(8000))
-    np.testing.assert_array_equal(found[2], np.pad(np.arange(500), (0, 7500)))
+    np.testing.assert_array_equal(result[2], np.pad(np.arange(500), (0, 7500)))
     doubled = [np.repeat(clip, 2) for clip in ramps]
     fe.sample_rate, fe.window = 16000, 16000
-    assert where.windows(doubled, fe)[0][0] * 32768 == pytest.approx(found[0][0], abs=1)
+    assert where.windows(doubled, fe)[0][0] * 32768 == pytest.approx(result[0][0], abs=1)
 
 
 def test_clips_at_another_rate_keep_their_tone():
@@ -161,9 +161,9 @@ def test_the_teachers_embeddings_are_the_references(train, tmp_path):
 
     teacher = network()
     where = points.draw(clips(), 8000, 1.0, np.arange(8), np.random.default_rng(0))
-    found = distill.embeddings(teacher, clips(), where, tmp_path)
+    result = distill.embeddings(teacher, clips(), where, tmp_path)
     expected = floats.run(weights.to_graph(teacher), where.windows(clips(), frontend("sea"))).embedding
-    np.testing.assert_allclose(found, expected, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_allclose(result, expected, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize(("sampling", "final_norm"), [("random", True), ("loudness", False), ("diversity", True)])
@@ -193,8 +193,8 @@ def test_sea_across_rates(train, tmp_path):
     student = network(FILTERS, seed=1)
     losses = []
     train.sea(teacher, student, sounds, 16000, SEA, tmp_path, lambda epochs, loss: losses.append(loss))
-    found = np.random.default_rng(0).uniform(size=(5, 8)).astype(np.float32)
-    np.testing.assert_array_equal(distill.reduced(found, student), found)
+    result = np.random.default_rng(0).uniform(size=(5, 8)).astype(np.float32)
+    np.testing.assert_array_equal(distill.reduced(result, student), result)
     assert losses[-1] < 0.7 * losses[0]
     with pytest.raises(L3Error, match="teacher hears 16000 samples at 16000 Hz, the student 8000 samples at 8000 Hz: sea teaches"):
         train.kd(teacher, student, sounds, KD, tmp_path / "kd", ignore)
@@ -212,9 +212,9 @@ def test_a_new_student_starts_at_the_scale_of_its_targets(train):
     for final_norm in (True, False):
         student = network((3, 3, 4), seed=1, final_norm=final_norm)
         distill.fit_scale(student, waves, targets)
-        found = student.predict_on_batch(waves)
-        np.testing.assert_allclose(found.mean(axis=0), targets.mean(axis=0), rtol=0.1)
-        np.testing.assert_allclose(found.std(axis=0), targets.std(axis=0), rtol=0.1)
+        result = student.predict_on_batch(waves)
+        np.testing.assert_allclose(result.mean(axis=0), targets.mean(axis=0), rtol=0.1)
+        np.testing.assert_allclose(result.std(axis=0), targets.std(axis=0), rtol=0.1)
 
 
 def test_networks_and_clips_that_do_not_fit(train, tmp_path):

@@ -113,7 +113,7 @@ def test_short_and_silent_clips_are_padded_and_stay_silent():
     assert augment.draw(np.full(100, 1000, np.int16), 8000, rng).shape == (8000,)
 
 
-def test_mix_gives_the_share_of_what_is_heard():
+def test_mix_gives_the_share_of_the_loudness():
     a, b = noise(2, 8000)
     mixed = augment.mix(a, 0.01 * b, 0.75)
     part_a, part_b = (np.dot(mixed, x) / np.dot(x, x) for x in (a, b))
@@ -241,7 +241,7 @@ def test_several_labels_a_clip_are_refused(tmp_path):
         training.train(str(tmp_path), str(tmp_path / "x.l3m"))
 
 
-def test_a_missing_folder_is_said_before_training(tones, tmp_path):
+def test_a_missing_folder_is_refused_before_training(tones, tmp_path):
     require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
     with pytest.raises(L3Error, match="no such directory for the model: .*nowhere"):
         training.train(str(tones), str(tmp_path / "nowhere" / "x.l3m"))
@@ -281,9 +281,9 @@ def test_nan_loss_stops_and_keeps_the_last_checkpoint(keras, tmp_path):
 
 
 def test_clips_that_do_not_decode_are_named(tmp_path):
-    for label in "ab":
+    for label, loud in (("a", 1.0), ("b", 0.5)):
         (tmp_path / label).mkdir()
-        soundfile.write(tmp_path / label / "0.flac", noise(1, 20000)[0], 8000)
+        soundfile.write(tmp_path / label / "0.flac", loud * noise(1, 20000)[0], 8000)
     dataset = datasets.load(str(tmp_path))
     broken = tmp_path / "b" / "0.flac"
     broken.write_bytes(broken.read_bytes()[:200])  # the header is whole
@@ -305,10 +305,10 @@ def fail(job, send):
 
 
 def test_jobs_report_errors_and_deaths_and_end_the_others(tmp_path):
-    heard = []
+    messages = []
     log = str(tmp_path / "log.txt")
-    jobs.run(fail, {"a": 1, "b": 2, "c": 3}, log, lambda name, message: heard.append((name, message)))
-    assert sorted(heard) == [("a", 1), ("b", 2), ("c", 3)]
+    jobs.run(fail, {"a": 1, "b": 2, "c": 3}, log, lambda name, message: messages.append((name, message)))
+    assert sorted(messages) == [("a", 1), ("b", 2), ("c", 3)]
     start = time.monotonic()
     with pytest.raises(L3Error, match="x: no good"):
         jobs.run(fail, {"slow": "slow", "x": "error"}, log, lambda *_: None)

@@ -48,11 +48,11 @@ def test_two_workers_leave_one_workers_run(tones, tmp_path):
         assert two.get("losses", []) == pytest.approx(one.get("losses", []), rel=1e-3)  # whole batches, whoever computes them
     assert shared["after"] == alone["after"] and shared["inputs"] == alone["inputs"]
     assert {p.name for p in (tmp_path / "two" / "run").iterdir()} == {p.name for p in (tmp_path / "one" / "run").iterdir()}
-    said = [(tmp_path / "two" / f"{index}.log").read_text().splitlines()[-1] for index in range(2)]
-    assert said[0] == said[1]
+    log = [(tmp_path / "two" / f"{index}.log").read_text().splitlines()[-1] for index in range(2)]
+    assert log[0] == log[1]
 
 
-def test_a_dead_worker_is_told_and_the_run_goes_on(tones, tmp_path):
+def test_a_dead_worker_is_reported_and_the_run_goes_on(tones, tmp_path):
     checkpoint = tmp_path / "run" / "recover-1" / "checkpoint.npz"
     first, second = compress(tmp_path, LONG, tones, 2)
     try:
@@ -73,7 +73,7 @@ def test_a_dead_worker_is_told_and_the_run_goes_on(tones, tmp_path):
             process.kill()
 
 
-def test_a_tf_config_that_is_no_json_is_one_line(tones, tmp_path):
+def test_a_tf_config_that_is_not_json_is_one_line(tones, tmp_path):
     (tmp_path / "recipe.toml").write_text(FEW)
     command = [sys.executable, "-m", "l3host.cli", "compress", "recipe.toml", "--data", f"tones={tones}"]
     done = run(command, cwd=tmp_path, env=os.environ | {"TF_CONFIG": "["}, capture_output=True, text=True)

@@ -15,13 +15,19 @@ Bytes that plan.Plan asks for before anything is allocated:
 
 Model opens with:
     Kernel(plan, reader)         allocates its workspace
-    chunk                        of a Kernel: a buffer of plan.chunk_bytes and its workspace behind them, or None: the Model has one
+    chunk                        of a Kernel: a buffer of plan.chunk_bytes, or None: the Model has one
+    work                         of a Kernel of itemsize 2: its workspace, plan.kernel_bytes which are free between steps, and its
+                                 chunk behind them
     FrontEnd(reader, work=None)  work: frontend_bytes to work in, given only where itemsize is 2; None: its own
     plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
     flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements
 
 For each window it calls, of the FrontEnd first, then of the Kernel:
-    steps(pcm, plane)                            fill the log-mel plane from the samples, yield after each frame
+    frame(pcm, start, levels, at)                the levels of the frame whose first sample is `start` (outside pcm: zeros), into
+                                                 a buffer of elements, from `at` on; returns the largest
+    normalise(levels, at, pitch, plane, first, rows, loudest)
+                                                 rows of levels, the first at element `at`, into the log-mel plane's rows from
+                                                 `first` on, relative to the window's loudest; they may stand there already
     clear(plane, first, rows=1)                  zero stored rows first to first + rows - 1
     conv(chunk, buffer, src, dst, first, stop)   rows first to stop - 1 of the chunk's filters, through ReLU and pool, into dst
     slide(plane, rows)                           the two stored rows from `rows` on become the first
@@ -138,6 +144,21 @@ def calibrated(reader):
     if fixed is None:
         raise KernelError("the model has no fixed-point scales: l3mote convert --calibrate adds them, or use a float kernel")
     return fixed
+
+
+def window_steps(frontend, pcm, plane):
+    """Fill the log-mel plane from a window of int16 samples; yield after each frame."""
+    fe, levels, pitch = frontend.fe, plane.flat, plane.pitch
+    start, at, loudest = -fe.pad_before, pitch + 1, None
+    for _ in range(fe.frames):
+        level = frontend.frame(pcm, start, levels, at)
+        if loudest is None or level > loudest:
+            loudest = level
+        start += fe.hop_length
+        at += pitch
+        yield
+    frontend.normalise(levels, pitch + 1, pitch, plane, 0, fe.frames, loudest)
+    yield
 
 
 def flatten_rows(self, plane, embedding, rows, at, opening):

@@ -3,7 +3,7 @@
 import struct
 from array import array
 
-from l3mote.format import RELU
+from l3mote.format import RELU, align
 from l3mote.kernels import flatten_rows
 
 itemsize = 2
@@ -17,7 +17,7 @@ def plane_bytes(channels, size):
 
 def workspace(plan):
     """Return the bytes of one filter's (offset, weight) pairs, and of the rows of its strip before the pool."""
-    return 8 * plan.max_values + 2 * plan.strip
+    return 8 * plan.max_values + align(2 * plan.strip)
 
 
 def frontend_bytes(fe):
@@ -43,10 +43,14 @@ class Integer:
             exponent = self.fixed.exponents[i]
             signed = layer.activation != RELU
 
-    def _behind_chunk(self, plan, n):
-        """Return n bytes of workspace, behind the chunk in one buffer: between windows the front-end works in all of it."""
-        self.chunk = bytearray(plan.chunk_bytes + n)
-        return memoryview(self.chunk)[plan.chunk_bytes :]
+    def _workspace(self, plan):
+        """Return the workspace, before the chunk in one buffer.
+
+        Between steps the front-end works there, from its beginning on; a palette, which stays for a layer's chunks, is behind that.
+        """
+        self.work = memoryview(bytearray(plan.kernel_bytes + plan.chunk_bytes))
+        self.chunk = self.work[plan.kernel_bytes :]
+        return self.work[: plan.kernel_bytes]
 
     def plane(self, channels, size):
         return bytearray(2 * channels * size)

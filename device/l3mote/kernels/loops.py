@@ -1,4 +1,4 @@
-"""The integer kernels' loops in Python, around the sums in viper.py: over a chunk's filters, and over a window's frames.
+"""The integer kernels' loops in Python, around the sums in viper.py: over a chunk's filters, and of a frame.
 
 Separate from integer.py, because native.py has its own in C and small heaps have no room for both.
 """
@@ -7,7 +7,7 @@ import struct
 from array import array
 
 from l3mote.format import log2
-from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes, workspace
+from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes
 
 
 def rounded_bias(bits, shift):
@@ -31,7 +31,7 @@ class Loops(Integer):
 
     def _make_workspace(self, plan):
         self.part = array("i", bytes(struct.calcsize(PLANES)))  # of a plane
-        self.taps = self._behind_chunk(plan, workspace(plan))
+        self.taps = self._workspace(plan)
         self.rows = self.taps[8 * plan.max_values :]
         self.p = array("i", [0] * 19)
         self.p[10] = 2 * plan.max_values
@@ -80,7 +80,7 @@ class Loops(Integer):
 
 
 class IntegerLogMel:
-    """The integer front-end. Subclasses provide load_frame, dft, spectrum, levels and normalise."""
+    """The integer front-end. Subclasses provide load_frame, dft, spectrum, levels and normalise_rows."""
 
     def __init__(self, reader, work=None):
         """work: frontend_bytes to work in, None: its own."""
@@ -96,19 +96,20 @@ class IntegerLogMel:
         self.tables = (fixed.weights, fixed.first, fixed.count, fixed.log2, self.p, fe.bands)
         self.bits = log2(fe.n_fft) - 1  # of the half-size complex DFT
 
-    def steps(self, pcm, plane):
-        """Fill the plane from a window of int16 samples; yield after each frame."""
+    def frame(self, pcm, start, levels, at):
+        """Write the levels of the frame that begins at sample `start` of pcm, from element `at` on; return the largest."""
         fe, p, fixed = self.fe, self.p, self.fixed
-        loudest = -32768
-        for t in range(fe.frames):
-            p[0], p[1], p[2], p[3] = fe.n_fft, t * fe.hop_length - fe.pad_before, len(pcm), fixed.frame_bits
-            shift = self.load_frame(pcm, self.z, fixed.hann, p)
-            self.dft(self.z, fixed.cos, fe.n_fft)
-            p[0], p[1], p[2] = self.bits, p[4], shift
-            self.spectrum(self.z, fixed.cos, self.power, self.shifts, p)
-            p[5], p[6] = (t + 1) * plane.pitch + 1, (2 * shift - LEVEL_OFFSET) << 9
-            loudest = max(loudest, self.levels(self.power, self.shifts, plane.data, self.tables))
-            yield
-        p[0], p[1], p[2], p[3] = fe.frames, fe.bands, plane.pitch, loudest
-        self.normalise(plane.data, fixed.scale, p)
-        yield
+        p[0], p[1], p[2], p[3] = fe.n_fft, start, len(pcm), fixed.frame_bits
+        shift = self.load_frame(pcm, self.z, fixed.hann, p)
+        self.dft(self.z, fixed.cos, fe.n_fft)
+        p[0], p[1], p[2] = self.bits, p[4], shift
+        self.spectrum(self.z, fixed.cos, self.power, self.shifts, p)
+        p[5], p[6] = at, (2 * shift - LEVEL_OFFSET) << 9
+        return self.levels(self.power, self.shifts, levels, self.tables)
+
+    def normalise(self, levels, at, pitch, plane, first, rows, loudest):
+        """Turn rows of levels into the plane's rows from `first` on, the network's input."""
+        p = self.p
+        p[0], p[1], p[2], p[3], p[4], p[5] = rows, self.fe.bands, at, pitch, (first + 1) * plane.pitch + 1, plane.pitch
+        p[6] = loudest
+        self.normalise_rows(levels, plane.data, self.fixed.scale, p)

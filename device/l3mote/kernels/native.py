@@ -51,7 +51,7 @@ _CONV_WITHIN = const(25)
 _CONV_OUT_COLUMNS = const(26)
 _CONV_SLOTS = const(27)
 _COLUMNS = const("<8i")  # columns_t: channels size pitch inset rows columns to opening
-_ROWS = const("<4i")  # rows_t: rows columns pitch loudest
+_ROWS = const("<7i")  # rows_t: rows columns from from_pitch to to_pitch loudest
 _FRAME = const("<7i")  # frame_t: n_fft start bits to offset bands silence
 _FRAME_START = const(1)
 _FRAME_TO = const(3)
@@ -109,7 +109,7 @@ class Kernel(Integer):
         module.flatten(plane.data, embedding, self.part)
 
     def _make_workspace(self, plan):
-        self.scratch = self._behind_chunk(plan, workspace(plan))
+        self.scratch = self._workspace(plan)
         self.p = array("i", bytes(4 * _CONV_SLOTS))
         self.part = array("i", bytes(struct.calcsize(_COLUMNS)))  # of a plane
 
@@ -166,22 +166,20 @@ class FrontEnd:
         self.fixed = reader.fixed()
         self.work = bytearray(frontend_bytes(self.fe)) if work is None else work
         self.p = array("i", bytes(struct.calcsize(_FRAME)))
+        self.part = array("i", bytes(struct.calcsize(_ROWS)))
+        fe, fixed = self.fe, self.fixed
+        pack_into(_FRAME, self.p, 0, fe.n_fft, 0, fixed.frame_bits, 0, LEVEL_OFFSET * -512, fe.bands, fixed.silence)
 
-    def steps(self, pcm, plane):
-        """Fill the plane from a window of int16 samples; yield after each frame."""
-        fe, fixed, p = self.fe, self.fixed, self.p
-        n, hop, bits, bands, pitch = fe.n_fft, fe.hop_length, fixed.frame_bits, fe.bands, plane.pitch
-        data, work = plane.data, self.work
-        cos, hann, log2, first, count, weights = fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights
-        pack_into(_FRAME, p, 0, n, -fe.pad_before, bits, pitch + 1, LEVEL_OFFSET * -512, bands, fixed.silence)
-        loudest = -32768
-        for _ in range(fe.frames):
-            level = native_frame(pcm, data, work, cos, hann, log2, first, count, weights, p)
-            if level > loudest:
-                loudest = level
-            p[_FRAME_START] += hop
-            p[_FRAME_TO] += pitch
-            yield
-        pack_into(_ROWS, p, 0, fe.frames, fe.bands, plane.pitch, loudest)
-        module.normalise(plane.data, fixed.scale, p)
-        yield
+    def frame(self, pcm, start, levels, at):
+        """Write the levels of the frame that begins at sample `start` of pcm, from element `at` on; return the largest."""
+        fixed, p = self.fixed, self.p
+        p[_FRAME_START], p[_FRAME_TO] = start, at
+        return native_frame(
+            pcm, levels, self.work, fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights, p
+        )  # fmt: skip
+
+    def normalise(self, levels, at, pitch, plane, first, rows, loudest):
+        """Turn rows of levels into the plane's rows from `first` on, the network's input."""
+        to = (first + 1) * plane.pitch + 1
+        pack_into(_ROWS, self.part, 0, rows, self.fe.bands, at, pitch, to, plane.pitch, loudest)
+        module.normalise(levels, plane.data, self.fixed.scale, self.part)

@@ -497,8 +497,8 @@ def log2(x: int, table: ptr16) -> int:
 
 
 @micropython.viper
-def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
-    """Write one row of levels to the plane; return the largest."""
+def levels(power: ptr32, shifts: ptr8, to: ptr16, tables) -> int:
+    """Write one row of levels; return the largest."""
     # tables: (weights, first, count, log2, p, bands); p: 4 exponent, 5 element, 6 level offset of the frame, 8 silence
     weights = ptr16(tables[0])
     first = ptr16(tables[1])
@@ -525,7 +525,7 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
             v = (int(log2(total, log2_table)) >> 7) + (int(p[4]) << 9) + offset
             if v < silence:
                 v = silence
-        plane[int(p[5]) + b] = v
+        to[int(p[5]) + b] = v
         if v > best:
             best = v
         first_weight[0] = int(first_weight[0]) + int(count[b])
@@ -534,20 +534,22 @@ def levels(power: ptr32, shifts: ptr8, plane: ptr16, tables) -> int:
 
 
 @micropython.viper
-def normalise(plane: ptr16, scale: ptr32, p: ptr32):
-    """Turn the levels of all rows into the network's input."""
-    # scale: floor, factor, offset, shift; p: 0 rows, 1 columns, 2 pitch, 3 largest level
+def normalise_rows(levels: ptr16, plane: ptr16, scale: ptr32, p: ptr32):
+    """Turn rows of levels into the network's input."""
+    # scale: floor, factor, offset, shift; p: 0 rows, 1 columns, 2 first level, 3 its pitch, 4 first element of the plane, 5 its
+    # pitch, 6 largest level
     one = 1
     sign = one << 31
     mask = (sign << 1) - 1
     floor = ((int(scale[0]) & mask) ^ sign) - sign
-    loudest = ((int(p[3]) & mask) ^ sign) - sign
+    loudest = ((int(p[6]) & mask) ^ sign) - sign
     y = 0
     while y < p[0]:
-        at = (y + 1) * int(p[2]) + 1
+        at = int(p[2]) + y * int(p[3])
+        to = int(p[4]) + y * int(p[5])
         x = 0
         while x < p[1]:
-            d = ((int(plane[at + x]) ^ 0x8000) - 0x8000) - loudest
+            d = ((int(levels[at + x]) ^ 0x8000) - 0x8000) - loudest
             if d < floor:
                 d = floor
             v = d * int(scale[1]) + int(scale[2])
@@ -556,7 +558,7 @@ def normalise(plane: ptr16, scale: ptr32, p: ptr32):
                 v = 32767
             if v < -32768:
                 v = -32768
-            plane[at + x] = v
+            plane[to + x] = v
             x += 1
         y += 1
 
@@ -606,4 +608,4 @@ class FrontEnd(IntegerLogMel):
     dft = staticmethod(dft)
     spectrum = staticmethod(spectrum)
     levels = staticmethod(levels)
-    normalise = staticmethod(normalise)
+    normalise_rows = staticmethod(normalise_rows)

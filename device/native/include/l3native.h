@@ -198,7 +198,7 @@ typedef struct {
     int32_t n_fft; // samples: a power of two, 16..32768
     int32_t start; // first sample; samples outside the window are zero; within 2^28 of 0
     int32_t bits; // of the largest windowed sample once it is shifted, 1..31
-    int32_t to; // element of the plane where its levels begin, not negative
+    int32_t to; // element of the levels where its row begins, not negative
     int32_t offset; // added to each level, within 2^28 of 0
     int32_t bands; // not negative
     int32_t silence; // the least level, -32768..32767
@@ -209,22 +209,25 @@ _Static_assert(offsetof(frame_t, start) == 4 * 1 && offsetof(frame_t, to) == 4 *
 
 typedef struct {
     const int16_t *pcm;
-    int16_t *plane;
+    int16_t *levels;
     uint32_t *work; // n_fft words of the DFT, n_fft / 2 + 1 words of power and as many bytes of their shifts
     const int32_t *cos;
     const uint16_t *hann, *log2, *first, *count, *weights;
-    size_t n_pcm, n_plane, work_words, n_cos, n_hann, n_log2, n_first, n_count, n_weights;
+    size_t n_pcm, n_levels, work_words, n_cos, n_hann, n_log2, n_first, n_count, n_weights;
 } frame_buffers_t;
 
-// All rows of levels, which become the network's input.
+// Rows of levels, which become the network's input.
 typedef struct {
     int32_t rows; // at least 1
-    int32_t columns; // 1..pitch - 1
-    int32_t pitch; // from row to row
+    int32_t columns; // at least 1, no more than either pitch
+    int32_t from; // element where the levels begin, not negative
+    int32_t from_pitch; // from row to row
+    int32_t to; // element of the plane where they go, not negative
+    int32_t to_pitch;
     int32_t loudest; // the window's largest level
 } rows_t;
 
-L3_SLOTS(rows_t, 4);
+L3_SLOTS(rows_t, 7);
 
 // Words of frame_buffers_t.work.
 L3_LOCAL size_t frame_work_words(int32_t n_fft);
@@ -236,10 +239,10 @@ L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b);
 L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best);
 
 // scale: floor (of a level less the loudest), factor, offset, shift (0..31).
-L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_plane);
+L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_levels, size_t n_plane);
 
-// scale: copied, so that no plane can change it
-L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, int16_t *plane);
+// scale: copied, so that no plane can change it. The levels may stand in the plane, in their own place.
+L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, const int16_t *levels, int16_t *plane);
 
 // ---- capture.c: a microphone's samples, int16
 

@@ -54,6 +54,7 @@ class Store:
 @contextmanager
 def opened(folder: Path, task: EmbedTask | ClassifyTask) -> Iterator[Store]:
     """The store in a new folder, or in one that the same work began. Raises L3Error."""
+    folder = folder.absolute()  # workers of a cluster are elsewhere
     model = hashlib.sha256(find(task.model).read_bytes()).hexdigest()
     task.check()
     with claimed(folder, lambda: {"model": model, "l3mote": __version__, **task.settings()}, "archive"):
@@ -73,15 +74,14 @@ class Todo:
 
     def _new(self, paths: Sequence[str]) -> Iterator[str]:
         rows = []
-        for found in walk(paths, self.store.folder.resolve()):
-            if found.path in self.store.ledger.known:
+        for item in walk(paths, self.store.folder.resolve()):
+            if item.path in self.store.ledger.known:
                 continue
-            if found.skipped or found.failed:
-                rows.append(
-                    not_done(found.path, SKIPPED if found.skipped else FAILED, found.skipped or found.failed, self.store.task)
-                )
+            if item.skipped or item.failed:
+                state = SKIPPED if item.skipped else FAILED
+                rows.append(not_done(item.path, state, item.skipped or item.failed, self.store.task))
             else:
-                yield found.path
+                yield item.path
             if len(rows) == FILES:
                 self._note(rows)
                 rows = []

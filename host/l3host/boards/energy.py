@@ -22,12 +22,12 @@ class PerDay(TypedDict):
 
 
 def mean(busy: float, awake: float, currents: Currents) -> float:
-    """mA on average: busy and awake (which contains busy) are shares of the time, the rest is light sleep."""
+    """Return the average mA: busy and awake (which contains busy) are shares of the time, the rest is light sleep."""
     return currents.busy * busy + currents.idle * (awake - busy) + currents.sleep * (1 - awake)
 
 
 def modes(seconds: float, window: float, hop: float) -> dict[str, tuple[float, float]]:
-    """(busy, awake) shares of the time in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
+    """Return (busy, awake) shares of the time in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
     share = min(1, seconds / hop)
     cycle = SETTLE + window + seconds + EVERY
     return {
@@ -38,7 +38,7 @@ def modes(seconds: float, window: float, hop: float) -> dict[str, tuple[float, f
 
 
 def per_day(board: str, seconds: float, window: float, hop: float) -> PerDay:
-    """What a board of the table takes in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
+    """Return what a board of the table takes in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
     currents = BOARDS[board].currents
     return {
         "mah": {

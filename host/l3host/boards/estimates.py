@@ -16,7 +16,6 @@ from l3mote.memory import HeapError
 from l3mote.model import buffer_heap
 from l3mote.plan import Plan, lowest, plan
 from l3mote.reader import Reader
-from l3mote.ring import SAMPLES
 
 # Heap that package, native kernel and a model's tables take: 33 + 26 + 10 kB measured on the emulated RP2040, precompiled.
 PACKAGE_BYTES = 69_000
@@ -100,7 +99,7 @@ class OnBoard(Fit):
 
 
 def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader, in_lists: int = 0) -> tuple[float, str]:
-    """Seconds a window and the basis of the estimate. board may be a name of BOARDS."""
+    """Return the seconds a window and the basis of the estimate. board may be a name of BOARDS."""
     table = COSTS[kernel]
     per_mac, per_frame, basis = table.get(board) or table.get(BOARDS[board].core) or table[None]
     fe = reader.frontend
@@ -110,35 +109,34 @@ def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader, in_list
 
 
 def counter(kernel: str):
-    """The module that counts a kernel's bytes: its own, or what both integer kernels have in common."""
+    """Return the module that counts a kernel's bytes: its own, or what both integer kernels have in common."""
     return integer if kernel in FIXED else {"ulab": ulab, "python": python}[kernel]
 
 
 def loadable(arch: str | None, there: Iterable[str], reader: Reader) -> list[str]:
-    """Those of the kernels `there` that can run the model, the one to prefer first."""
+    """Return those of the kernels `there` that can run the model, the preferred one first."""
     return [name for name in preferred(arch) if name in there and (name not in FIXED or "FIXED" in reader.sections)]
 
 
 def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool = False, mqtt: bool = False) -> Fit:
-    """Does the model, or the listening app with it, fit a board with `heap` bytes free before the package is imported? In bytes.
+    """Say whether the model, or the listening app with it, fits a board with `heap` bytes free before the package is imported.
 
     mqtt: does the app have a broker?
     kernels: those that load there, the one to prefer first. The board takes the first that fits, by the same function.
     """
-    ring = SAMPLES if listening else 0
 
     def package(kernel: str) -> int:
         app = (APP_BYTES if listening else 0) + (MQTT_BYTES if mqtt else 0)
         return (PACKAGE_BYTES if kernel in FIXED else FLOAT_PACKAGE_BYTES) + app
 
     def needed(kernel: str) -> int:
-        return heap_for(least(reader, kernel, ring).heap_bytes, package(kernel))
+        return heap_for(least(reader, kernel, listening).heap_bytes, package(kernel))
 
     def attempt(kernel: str) -> tuple[str, Plan]:
-        return kernel, plan(reader, max(0, buffer_heap(heap - package(kernel))), counter(kernel), ring)
+        return kernel, plan(reader, max(0, buffer_heap(heap - package(kernel))), counter(kernel), listening)
 
     try:
-        kernel, found = first_that_fits(kernels, attempt)
+        kernel, best = first_that_fits(kernels, attempt)
     except HeapError:
         wanted = min(map(needed, kernels))
         return {"fits": False, "heap_free": heap, "heap_needed": wanted, "missing": wanted - heap}
@@ -148,25 +146,25 @@ def will_it_run(reader: Reader, heap: int, kernels: list[str], listening: bool =
         "heap_free": heap,
         "heap_needed": needed(kernel),
         "missing": 0,
-        "heap_peak": package(kernel) + found.heap_bytes,
-        "buffers": [{"name": name, "bytes": n} for name, n in found.buffers],  # 0 bytes: shares another buffer's memory
-        "flash_bytes_read": found.flash_bytes,
-        "tiles": found.tiles,
-        "passes": found.passes,
-        "macs": found.macs,
-        "macs_in_lists": macs_in_lists(found),
-        "plane_bytes_moved": moved(found, counter(kernel).itemsize, kernel == "native"),
+        "heap_peak": package(kernel) + best.heap_bytes,
+        "buffers": [{"name": name, "bytes": n} for name, n in best.buffers],  # 0 bytes: shares another buffer's memory
+        "flash_bytes_read": best.flash_bytes,
+        "tiles": best.tiles,
+        "passes": best.passes,
+        "macs": best.macs,
+        "macs_in_lists": macs_in_lists(best),
+        "plane_bytes_moved": moved(best, counter(kernel).itemsize, kernel == "native"),
     }
 
 
-def least(reader: Reader, kernel: str, ring: int) -> Plan:
-    """The smallest plan."""
+def least(reader: Reader, kernel: str, listening: bool) -> Plan:
+    """Return the smallest plan."""
     convs = [layer for layer in reader.layers if layer.kind == CONV]
-    return lowest(reader, 0, counter(kernel), convs, ring)
+    return lowest(reader, 0, counter(kernel), convs, listening)
 
 
 def heap_for(buffers: int, package: int) -> int:
-    """Free heap before the import at which a model plans for this many bytes of buffers (the inverse of buffer_heap)."""
+    """Return the free heap before the import at which a model plans for this many bytes of buffers (the inverse of buffer_heap)."""
     heap = package + buffers
     while buffer_heap(heap - package) < buffers:
         heap += buffers - buffer_heap(heap - package)
@@ -174,16 +172,16 @@ def heap_for(buffers: int, package: int) -> int:
 
 
 def with_listening(reader: Reader, heap: int, kernels: list[str]) -> OnBoard:
-    """will_it_run, and as "listening" the same of the app, for a classifier."""
-    found: OnBoard = {**will_it_run(reader, heap, kernels)}
+    """Return will_it_run() and, as "listening", the same of the app, for a classifier."""
+    result: OnBoard = {**will_it_run(reader, heap, kernels)}
     if reader.labels:
         in_time = [kernel for kernel in kernels if kernel != "python"]  # which is far from real time
-        found["listening"] = will_it_run(reader, heap, in_time or kernels, listening=True)
-    return found
+        result["listening"] = will_it_run(reader, heap, in_time or kernels, listening=True)
+    return result
 
 
 def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
-    """with_listening for a board of the table with a firmware of the table, and what a window takes there."""
+    """Return with_listening() for a board of the table with a firmware of the table, and the time of a window there."""
     board = BOARDS[name]
     there = [kernel for kernel in FIRMWARE[firmware] if kernel != "native" or native_module(board.arch).exists()]
     entry = with_listening(reader, board.heap, loadable(board.arch, there, reader))
@@ -200,12 +198,15 @@ def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
 
 
 def native_module(arch: str | None) -> Path:
-    """The prebuilt module of kernel native for an architecture, which may not be there."""
+    """Return the prebuilt module of kernel native for an architecture, which may not be there."""
     return Path(l3mote.__file__).parent / "kernels" / f"l3native_{arch}.mpy"
 
 
 def report(reader: Reader, heap: int | None = None) -> dict[str, OnBoard]:
-    """on_board for every board of the table with stock MicroPython, "firmware" for each other one; or for one heap given."""
+    """Return on_board() for every board of the table with stock MicroPython, "firmware" for each other one.
+
+    With a heap: for that heap alone.
+    """
     if heap is not None:
         return {"heap": with_listening(reader, heap, loadable(None, FIRMWARE[STOCK], reader))}
     boards = {}

@@ -16,6 +16,7 @@ import warnings
 from l3host.cli import (
     bench,
     board,
+    calibrate_level,
     classify,
     compress,
     convert,
@@ -24,6 +25,7 @@ from l3host.cli import (
     emulate,
     evaluate,
     inspect,
+    levels,
     listen,
     make_random,
     monitor,
@@ -42,7 +44,15 @@ from l3mote import __version__
 GROUPS = {  # in the order of the help
     "from recordings to a model": (train, classify, convert, inspect, evaluate, tune),
     "a model on a board, and a board that is not there": (listen, deploy, monitor, record, bench, board, emulate, selftest),
-    "research: embeddings, compression, experiments": (embed, compress, sweep, report, make_random),
+    "research: embeddings, levels, experiments": (
+        embed,
+        levels,
+        calibrate_level,
+        compress,
+        sweep,
+        report,
+        make_random,
+    ),
 }
 COMMANDS = tuple(command for group in GROUPS.values() for command in group)
 
@@ -54,12 +64,12 @@ def name_of(command) -> str:
 
 def listed() -> str:
     """Return the commands in their groups, each with what it does, as wide as the terminal."""
-    width, indent = shutil.get_terminal_size().columns - 2, " " * 16
+    width, indent = shutil.get_terminal_size().columns - 2, " " * 18
     lines = []
     for title, commands in GROUPS.items():
         lines.append(f"\n{title}:")
         for command in commands:
-            text = f"  {name_of(command):13} {command.HELP}"
+            text = f"  {name_of(command):15} {command.HELP}"
             lines.append(textwrap.fill(text, width, subsequent_indent=indent, break_on_hyphens=False))
     return "\n".join(lines).lstrip()
 
@@ -86,7 +96,7 @@ def warn(message, category, filename, lineno, file=None, line=None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Run the command line; return the exit status."""
     args = parser().parse_args(argv)
     with warnings.catch_warnings(), lifted(args.unlimited):
         warnings.simplefilter("always", UserWarning)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,14 +21,19 @@ def store(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--cluster", metavar="ADDRESS", help="with --to: of a Dask scheduler; its workers see the same paths")
 
 
+def absolute(model: str) -> str:
+    """A model as workers in other folders find it: an absolute path, or the name of a shipped one."""
+    return os.path.abspath(model) if os.path.isfile(model) else model
+
+
 def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
     """Bring all that the command names into the store; the exit status is 1 if a file failed."""
     from l3host.archive.run import archive, opened
 
     begun, new = time.monotonic(), New()
-    with opened(Path(args.to), task) as found, sounds(quiet or args.json, None) as bar:
-        before = found.ledger.count["done"]
-        archive(found, args.audio, pool(args), lambda rows: new.add(rows, bar))
+    with opened(Path(args.to), task) as store, sounds(quiet or args.json, None) as bar:
+        before = store.ledger.count["done"]
+        archive(store, args.audio, pool(args), lambda rows: new.add(rows, bar))
     result = new.to_json() | {
         "store": args.to,
         "engine": task.engine,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from l3host.cli.archive import archived, store
+from l3host.cli.archive import absolute, archived, store
 from l3host.cli.arguments import AUDIO, MODEL, spread
 from l3host.cli.files import Files, by
 from l3host.errors import L3Error
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         from l3host.archive.tasks import EmbedTask
         from l3host.engines import chosen
 
-        return archived(args, EmbedTask(args.model, args.center, args.hop_size, chosen(args.engine)), args.quiet)
+        return archived(args, EmbedTask(absolute(args.model), args.center, args.hop_size, chosen(args.engine)), args.quiet)
     from l3host.embed import Embed, hop_samples, loaded
     from l3host.work import jobs_for
 
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             say(f"{out}: {plural(shape[0], 'embedding')} of {shape[1]} values")
     if args.json:
         print_json(rows)
-    elif not args.quiet:
+    elif files.done and not args.quiet:
         by(engine.name)
     return files.status
 

@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     graph = load_graph(args.model)
     args.probe = args.probe or (HEAD if graph.labels else "mlp")
     if args.probe == HEAD and not graph.labels:
-        raise L3Error(f"{args.model} has no labels, it gives embeddings: --probe mlp or logistic judges them")
+        raise L3Error(f"{args.model} has no labels, it computes embeddings: evaluate them with --probe mlp or logistic")
     if args.probe != HEAD and (args.other or args.set):
         raise L3Error(f"--other and --set are for --probe {HEAD}, the classifier itself")
     dataset = datasets.load(args.dataset, args.subset, args.skip_bad, args.other)
@@ -73,11 +73,11 @@ def by_probe(args: argparse.Namespace, graph: Graph, dataset: Dataset) -> int:
     plan = protocol.planned(dataset, args.probe, args.folds, args.seeds)
     with progress(args.json, f"of {len(dataset.clips)}") as bar:
         task = bar.add_task("clips", total=None)
-        found = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
+        embedded = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
     probes = len(plan) * len(protocol.seed_numbers(args.probe, args.seeds))
     with progress(args.json, f"of {probes}") as bar:
         task = bar.add_task("probes", total=None)
-        result = protocol.evaluate(dataset, found, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
+        result = protocol.evaluate(dataset, embedded, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
     known = len(dataset.clips) - len(own_head.new_to(graph, dataset).clips)
     result |= {"model": args.model, "hop_seconds": args.hop_size, "trained_on": known}
     result["held_out"] = graph.provenance.get("held_out")

@@ -18,20 +18,22 @@ class Files:
 
     def __init__(self, args: argparse.Namespace, hop: float, quiet: bool = False):
         self.args, self.hop, self.quiet, self.status = args, hop, quiet or args.json, 0
+        self.done = 0  # files that did not fail
 
     def each(self, task: Callable, items: Sequence, jobs: int) -> Iterator[Any]:
         """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
         from l3host.work import each
 
         with sounds(self.quiet, len(items)) as bar:
-            for found in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
-                bar.file(failed=found.error is not None)
-                for text in found.warnings:
+            for outcome in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
+                bar.file(failed=outcome.error is not None)
+                for text in outcome.warnings:
                     warnings.warn(text, stacklevel=2)
-                if found.error:
-                    self.failed(found.error)
+                if outcome.error:
+                    self.failed(outcome.error)
                 else:
-                    yield found.value
+                    self.done += 1
+                    yield outcome.value
 
     def failed(self, error: Exception) -> None:
         if self.args.debug:

@@ -137,10 +137,10 @@ def _memory(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> Iterator[s
         yield f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without"
 
 
-def _fits(found: Fit | None) -> str:
-    if found is None:
+def _fits(fit: Fit | None) -> str:
+    if fit is None:
         return "-"
-    return "yes" if found["fits"] else f"no: {size(found['missing'])} missing"
+    return "yes" if fit["fits"] else f"no: {size(fit['missing'])} missing"
 
 
 def _boards(boards: dict[str, OnBoard]) -> Table:

@@ -6,7 +6,7 @@ import argparse
 
 from l3host.cli.arguments import SKIP_BAD, fold_list
 from l3host.files import claim_output
-from l3host.show import named_bars, results, say
+from l3host.show import named_bars, results, say, steps
 from l3host.train.settings import Settings, TaughtSettings
 from l3mote.format import silent
 
@@ -37,33 +37,49 @@ def run(args: argparse.Namespace) -> int:
     kind = TaughtSettings if args.teacher else Settings
     settings = kind(epochs=kind.epochs if args.epochs is None else args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
+    steps(args.json)("reading the clips; TensorFlow then takes half a minute to start, and each bar says how far a training is")
     with named_bars(args.json) as on_progress:
         metrics = train(
             args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress, args.other, args.teacher
         )  # fmt: skip
-    results(args.json, metrics, lambda: trained(metrics, str(out)))
+    results(args.json, metrics, lambda: trained(metrics, str(out), args.run_dir or str(out.with_suffix(".run"))))
     return 0
 
 
-def trained(metrics: dict, path: str) -> None:
+def trained(metrics: dict, path: str, run: str) -> None:
     skipped(metrics["skipped"])
-    for fold, accuracy in metrics.get("accuracy_per_fold", {}).items():
-        say(f"fold {fold}: {accuracy:.3f}")
     if "accuracy_mean" in metrics:
-        spread = f"standard deviation {metrics['accuracy_std']:.3f}"
-        say(f"clip accuracy, cross-validated: {metrics['accuracy_mean']:.3f} ({spread})")
+        judged(metrics)
+        say(f"which clips it takes for what: {run}/confusion.png; all figures: metrics.json there; logs: log.txt")
     if "tuned" in metrics:
         tuned(metrics["tuned"])
     say(f"{path}: trained on all folds")
 
 
-def tuned(found: dict) -> None:
+def judged(metrics: dict) -> None:
+    """Print the accuracy on clips that were not learnt, with what is known of its error."""
+    folds = metrics["accuracy_per_fold"]
+    if len(folds) > 1:
+        say("folds: " + ", ".join(f"{fold} {accuracy:.3f}" for fold, accuracy in folds.items()))
+    classes = [f"{label} {share:.2f}" for label, share in metrics["accuracy_per_class"].items() if share is not None]
+    say("classes: " + ", ".join(classes))
+    low, high = metrics["accuracy_interval"]
+    clips = sum(map(sum, metrics["confusion"]))
+    say(
+        f"clip accuracy on {clips} clips that were held out: {metrics['accuracy_mean']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    )
+
+
+def tuned(result: dict) -> None:
     """Print thresholds, and what they give on clips that were not learnt."""
-    say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in found["thresholds"].items() if not silent(label)))
-    for name, figures in (("on the clips that they are set on", found), ("on clips that they are not set on", found["held_out"])):
+    say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in result["thresholds"].items() if not silent(label)))
+    for name, figures in (("on the clips that they are set on", result), ("on clips that they are not set on", result["held_out"])):
         if figures:
-            false = f"{100 * figures['false']:.1f} % of {found['unrelated_clips']} unrelated clips with an event"
+            false = f"{100 * figures['false']:.1f} % of {result['unrelated_clips']} unrelated clips with an event"
             say(f"{name}: {100 * figures['recall']:.1f} % reported, {false} ({figures['per_hour']:.0f} an hour)")
+    if result["false"] > result["price"]:
+        price = f"{100 * result['price']:g} %"
+        say(f"{price} of unrelated clips with an event cannot be had with so many reported: this is the nearest")
 
 
 def skipped(lines: list[str]) -> None:

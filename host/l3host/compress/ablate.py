@@ -14,7 +14,7 @@ DEPTHS = range(5, 9)
 
 
 def depth(model: keras.Model, convolutions: int) -> keras.Model:
-    """The first 5 to 8 convolutions of an audio network (a head is left out), the embedding taken after the last of them.
+    """Return the first 5 to 8 convolutions of an audio network (a head is left out), the embedding taken after the last of them.
 
     The embedding has that convolution's batch norm and ReLU if, and only if, the model's own has them (Table III: neither).
     Raises L3Error for a depth that is not 5 ... 8 or more than there is.
@@ -26,7 +26,7 @@ def depth(model: keras.Model, convolutions: int) -> keras.Model:
 
 
 def width(model: keras.Model, filters: Sequence[int]) -> keras.Model:
-    """The audio network with this many filters in each convolution (a head is left out): those of the largest L1 norm.
+    """Return the audio network with this many filters in each convolution (a head is left out): those of the largest L1 norm.
 
     Norms are taken on the whole kernels, before anything is cut (Li et al., "Pruning filters for efficient convnets", 2017,
     independent pruning). Raises L3Error for a list of the wrong length, and a layer that would be empty or grow.
@@ -42,13 +42,13 @@ def width(model: keras.Model, filters: Sequence[int]) -> keras.Model:
 
 
 def _strongest(kernel: np.ndarray, count: int) -> np.ndarray:
-    """Indices, in order, of the `count` filters with the largest L1 norm; among equals the first stay."""
+    """Return the indices, in order, of the `count` filters with the largest L1 norm; among equals the first stay."""
     norms = np.abs(kernel).sum(axis=(0, 1, 2))
     return np.sort(np.argsort(-norms, kind="stable")[:count])
 
 
 def _cut(model: keras.Model, kept: list[np.ndarray]) -> keras.Model:
-    """A network of the filters kept in each convolution: a convolution loses the inputs that the one before has lost."""
+    """Return a network of the filters kept in each convolution: a convolution loses the inputs that the one before has lost."""
     shape = build.architecture(model)
     small = build.audio(shape.frontend, [len(k) for k in kept], shape.final_norm, shape.use_bias)
     small.get_layer("mel_bn").set_weights(model.get_layer("mel_bn").get_weights())

@@ -13,7 +13,7 @@ Target = float | Sequence[float]  # per cent zeroed: of all kernels together, or
 
 
 def masks(kernels: Kernels, target: Target) -> dict[str, np.ndarray]:
-    """Layer name -> True where a weight stays. Zeros never come back: a weight that is zero already is among those zeroed.
+    """Return layer name -> True where a weight stays. Zeros never come back: a weight that is zero already is among those zeroed.
 
     target: a number zeroes the smallest magnitudes of the whole network (one threshold), a plan those of each layer.
     Raises L3Error for a plan of the wrong length, a percentage outside 0 ... 100 and one that empties a layer.
@@ -34,23 +34,23 @@ def masks(kernels: Kernels, target: Target) -> dict[str, np.ndarray]:
 
 
 def fraction(target: Target, part: float) -> Target:
-    """The target with every percentage multiplied by `part`."""
+    """Return the target with every percentage multiplied by `part`."""
     return [percent * part for percent in target] if isinstance(target, Sequence) else target * part
 
 
 def cubic(step: int, begin: int, end: int) -> float:
-    """Share of the final sparsity at a training step: Zhu & Gupta, "To prune, or not to prune" (2017), eq. 1, from 0."""
+    """Return the share of the final sparsity at a training step: Zhu & Gupta, "To prune, or not to prune" (2017), eq. 1, from 0."""
     done = min(1.0, max(0.0, (step - begin) / (end - begin)))
     return 1 - (1 - done) ** 3
 
 
 def sparsities(kernels: Kernels) -> dict[str, float]:
-    """Layer name -> per cent of the kernel that is zero."""
+    """Return layer name -> per cent of the kernel that is zero."""
     return {name: 100 * float(np.mean(kernel == 0)) for name, kernel in kernels.items()}
 
 
 def _largest(kernel: np.ndarray, percent: float) -> np.ndarray:
-    """True for all but the `percent` smallest magnitudes (rounded to whole weights) and for no zero; ties: the first go."""
+    """Return True for all but the `percent` smallest magnitudes (rounded to whole weights) and for no zero; ties: the first go."""
     order = np.argsort(np.abs(kernel), axis=None, kind="stable")
     kept = np.ones(kernel.size, bool)
     kept[order[: round(kernel.size * percent / 100)]] = False

@@ -15,7 +15,7 @@ from l3host.networks.build import convolutions
 
 
 class Shared(keras.constraints.Constraint):
-    """Sets each group of weights to its mean, after each optimizer step: the step's projection on what a palette can hold.
+    """Sets each group of weights to its mean after each optimizer step: projects the step onto what a palette can hold.
 
     groups: integers shaped like the kernel, from 0; -1 is zero and stays it.
     """
@@ -31,7 +31,7 @@ class Shared(keras.constraints.Constraint):
 
 
 def fold(model: keras.Model) -> keras.Model:
-    """The audio network (a head is left out) with its batch norms multiplied into the convolutions, as the file holds them.
+    """Return the audio network (a head is left out) with its batch norms multiplied into the convolutions, as the file holds them.
 
     Those batch norms become the identity and, like the input's, are no longer trained: sharing by value would not survive
     another scale for each filter.
@@ -54,7 +54,7 @@ def fold(model: keras.Model) -> keras.Model:
 
 
 def groups(folded: keras.Model) -> dict[str, np.ndarray]:
-    """For share(): the cells of the palette that the writer would choose, of every convolution that gets one."""
+    """Return groups for share(): the cells of the palette that the writer would choose, for every convolution that gets one."""
     kernels = {conv.name: to_half(conv.kernel.numpy())[0] for conv in convolutions(folded)}
     return {name: palette.quantise(kernel)[1] for name, kernel in kernels.items() if palette.worth_it(kernel)}
 
@@ -66,7 +66,7 @@ def _make_identity(norm: keras.layers.Layer) -> None:
 
 
 def share(folded: keras.Model, groups: Mapping[str, np.ndarray]) -> None:
-    """From now on weights of one group have one value: their mean at first, and their mean after each training step.
+    """Give the weights of a group one value from now on: their mean at first, and their mean after each training step.
 
     groups: layer name -> integers shaped like the kernel, -1 for zeros (the indices of l3host.palette.quantise); a layer that is
     not named trains freely. Call it before the first training step. Raises L3Error for an unknown layer and for other shapes.

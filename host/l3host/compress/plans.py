@@ -32,7 +32,7 @@ class Ablation(NamedTuple):
 
     @property
     def reduction(self) -> float:
-        """Per cent of L3's convolution parameters (4,684,224, Table I) that this network has not."""
+        """Per cent of L3's convolution parameters (4,684,224, Table I) that this network lacks."""
         return 100 * (1 - parameters(self.filters) / parameters(L3_FILTERS))
 
 
@@ -52,17 +52,17 @@ Row = TypeVar("Row")
 
 
 def find(name: str) -> tuple[float, ...]:
-    """Table II's plan of this name ("95.45"; "97" is "97.00"). Raises L3Error that lists the names."""
+    """Return Table II's plan of this name ("95.45"; "97" is "97.00"). Raises L3Error that lists the names."""
     return _row(TABLE_II, name, "pruning plan")
 
 
 def depth(name: str) -> Ablation:
-    """Table III's network of this name ("conv7"). Raises L3Error that lists the names."""
+    """Return Table III's network of this name ("conv7"). Raises L3Error that lists the names."""
     return _row(TABLE_III, name, "depth")
 
 
 def width(name: str) -> Ablation:
-    """Table IV's network of this name ("43.14"). Raises L3Error that lists the names."""
+    """Return Table IV's network of this name ("43.14"). Raises L3Error that lists the names."""
     return _row(TABLE_IV, name, "width")
 
 
@@ -75,5 +75,5 @@ def _row(table: Mapping[str, Row], name: str, what: str) -> Row:
 
 
 def parameters(filters: Sequence[int]) -> int:
-    """Kernels and biases of 3x3 convolutions with these filters on one channel."""
+    """Return the number of parameters, biases included, of 3x3 convolutions with these filters on one channel."""
     return sum((9 * inputs + 1) * outputs for inputs, outputs in zip((1, *filters), filters, strict=False))

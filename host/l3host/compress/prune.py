@@ -24,7 +24,7 @@ class Masked(keras.constraints.Constraint):
 
 
 def kernels(model: keras.Model) -> dict[str, np.ndarray]:
-    """Layer name -> kernel (3, 3, in, out) of every convolution, in order."""
+    """Return layer name -> kernel (3, 3, in, out) of every convolution, in order."""
     return {conv.name: conv.kernel.numpy() for conv in convolutions(model)}
 
 
@@ -39,12 +39,12 @@ def zero(model: keras.Model, target: Target) -> None:
 
 
 def hold(model: keras.Model) -> None:
-    """From now on training leaves every zero of the kernels at zero: after pruning, or after loading a pruned network.
+    """Keep every zero of the kernels at zero in training from now on: after pruning, or after loading a pruned network.
 
     A kernel that has another constraint (a palette's, which has its own zeros) is left to it.
 
-    Call it (or prune, or make a Gradual) before the first training step: a step that TensorFlow has compiled without it
-    goes on without it. Later calls change the masks of compiled steps too. The constraint is on the variable, not in the
+    Call it (or prune, or make a Gradual) before the first training step: a step that TensorFlow compiled without it
+    stays without it. Later calls change the masks of compiled steps too. The constraint is on the variable, not in the
     layer's configuration, so a saved file is that of any other network.
     """
     for conv in convolutions(model):
@@ -56,7 +56,7 @@ def hold(model: keras.Model) -> None:
 
 
 def prune(model: keras.Model, target: Target) -> None:
-    """zero() and hold()."""
+    """Zero the smallest weights and hold them at zero."""
     zero(model, target)
     hold(model)
 
@@ -65,7 +65,7 @@ class Gradual:
     """Prunes while the network trains, by Zhu & Gupta's cubic schedule from 0 at step `begin` to `target` at step `end`.
 
     Make it before the first training step. The masks follow from weights and step number alone, so a run that was stopped
-    goes on with its weights and the same schedule. Raises L3Error for a schedule without steps and, before any training, for
+    continues with its weights and the same schedule. Raises L3Error for a schedule without steps and, before any training, for
     a target that masks.masks refuses.
     """
 
@@ -75,7 +75,7 @@ class Gradual:
         masks.masks(kernels(model), target)
         hold(model)
         self.model, self.target, self.begin, self.end, self.every = model, target, begin, end, every
-        self.held = False  # the zeros that a checkpoint brought
+        self.held = False  # whether the zeros of a checkpoint are held
 
     def step(self, number: int) -> None:
         """Call before training step `number` (from 0); prunes when it is due."""
@@ -88,7 +88,7 @@ class Gradual:
 
 
 def while_training(model: keras.Model, target: Target | None, epochs: int) -> Callable[[int], None]:
-    """For loop.run, before each epoch: prunes gradually to `target` in the first half of them; None holds the zeros there are.
+    """Return `before` for loop.run: it prunes gradually to `target` in the first half of the epochs; None only holds zeros.
 
     Raises L3Error for less than two epochs, and as Gradual does.
     """

@@ -25,7 +25,7 @@ EPSILON = 1e-3  # Keras's default for batch norm
 
 
 def random_edgel3(plan: str, seed: int, encoding: str = "auto") -> Graph:
-    """EdgeL3's convolutions pruned by a plan of Table II, with fixed-point scales.
+    """Return EdgeL3's convolutions pruned by a plan of Table II, with fixed-point scales.
 
     encoding: what the file will hold, as half.rounded takes it. Raises L3Error: unknown plan, seed below 0.
     """
@@ -41,15 +41,15 @@ def random_edgel3(plan: str, seed: int, encoding: str = "auto") -> Graph:
 
 
 def one_window_each(fe: Frontend) -> np.ndarray:
-    """int16 windows (N, window), one of each synthetic sound."""
+    """Return int16 windows (N, window), one of each synthetic sound."""
     return np.stack([hear(synth.sound(name, 1.0), synth.RATE, fe.sample_rate)[: fe.window] for name in synth.CALIBRATION])
 
 
 def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: int) -> list[Conv]:
-    """He weights, pruned, batch norm folded: measured on what the layers before make of the windows."""
+    """Return He weights, pruned, batch norm folded: measured on what the layers before make of the windows."""
     rng = np.random.default_rng(seed)
     x = floats.normalised(Graph(fe, []), windows / 32768, np.float32)[..., None]
-    found: list[Conv] = []
+    convs: list[Conv] = []
     for i, (filters, percent) in enumerate(zip(L3_FILTERS, percents, strict=True), 1):
         name, last = f"conv{i}", i == len(L3_FILTERS)
         weights = rng.normal(size=(3, 3, x.shape[3], filters)) * np.sqrt(2 / (9 * x.shape[3]))
@@ -58,8 +58,8 @@ def layers(fe: Frontend, percents: Sequence[float], windows: np.ndarray, seed: i
         layer = Conv(name, weights, np.zeros(filters), "none" if last else "relu", pool)
         sums = np.concatenate([floats.conv3x3(window[None], layer) for window in x])
         x = floats.max_pool(floats.activate(normalise(layer, sums, rng), layer.activation), pool)
-        found.append(layer)
-    return found
+        convs.append(layer)
+    return convs
 
 
 def normalise(layer: Conv, sums: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -15,15 +15,17 @@ DENSE = "dense"  # in place of a layer's name: nothing pruned
 
 
 def trials(model: keras.Model) -> list[tuple[str, float]]:
-    """(layer, per cent) of every measurement, the dense network's first."""
+    """Return (layer, per cent) of every measurement, the dense network's first."""
     names = list(prune.kernels(model))
     return [(DENSE, 0.0), *((name, float(p)) for name in names for p in PERCENTS if name != names[0] or p <= FIRST_UP_TO)]
 
 
 def study(model: keras.Model, evaluate: Callable[[keras.Model], float], done: Collection[tuple[str, float]] = ()) -> Iterator[dict]:
-    """Rows {"layer", "percent", "value"} for JSON, each as soon as it is measured; those of `done` (layer, percent) are left out.
+    """Yield rows {"layer", "percent", "value"} for JSON, each as soon as it is measured.
 
-    evaluate(model) may change the network, and should: batchnorm.reestimate comes before any judgement. Each measurement
+    Those of `done` (layer, percent) are left out.
+
+    evaluate(model) may change the network, and should: call batchnorm.reestimate before any measurement. Each measurement
     starts from the weights that the network came with, and it has them again after the last.
     """
     before = model.get_weights()
@@ -40,7 +42,7 @@ def study(model: keras.Model, evaluate: Callable[[keras.Model], float], done: Co
 
 
 def draw(rows: Sequence[dict], path: str | Path, what: str) -> None:
-    """One curve a layer over the share of zeros, the dense network as a line. what: the value's name, for the axis."""
+    """Draw one curve a layer over the share of zeros, the dense network as a line. what: the value's name, for the axis."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.5), layout="constrained")

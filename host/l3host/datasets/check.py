@@ -17,7 +17,7 @@ BLOCK = 1 << 20  # samples decoded at once
 
 
 def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
-    """The data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
+    """Return the data set, if every clip can be used; with skip_bad without those that cannot. Raises L3Error."""
     good, bad = [], []
     seen: dict[str, Clip] = {}  # by path and by what is heard: the first clip of each
     for clip in dataset.clips:
@@ -31,8 +31,8 @@ def usable(dataset: Dataset, skip_bad: bool) -> Dataset:
     return replace(dataset, clips=good, skipped=(*dataset.skipped, *bad))
 
 
-def heard(path: str) -> tuple[str, bytes]:
-    """Why a file cannot be read to its end, or '', and the SHA-256 of its decoded samples: the same in WAV and in FLAC."""
+def read_through(path: str) -> tuple[str, bytes]:
+    """Return why a file cannot be read to its end, or '', and the SHA-256 of its decoded samples: the same in WAV and in FLAC."""
     digest = hashlib.sha256()
     if not Path(path).is_file():
         return "not a regular file" if Path(path).exists() else "missing", b""
@@ -51,12 +51,12 @@ def heard(path: str) -> tuple[str, bytes]:
 
 
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
-    """Why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
+    """Return why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
     path = str(Path(clip.path).resolve())
     if path in seen:
         return "listed twice"
     seen[path] = clip
-    reason, contents = heard(clip.path)
+    reason, contents = read_through(clip.path)
     if reason:
         return reason
     first = seen.setdefault(contents.hex(), clip)
@@ -68,8 +68,8 @@ def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
 
 
 def undecodable(path: str) -> str:
-    """Why a file cannot be read to its end, or ''."""
-    return heard(path)[0]
+    """Return why a file cannot be read to its end, or ''."""
+    return read_through(path)[0]
 
 
 def refuse(bad: list[str], total: int) -> None:

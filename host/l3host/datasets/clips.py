@@ -17,7 +17,7 @@ CACHE = "clips.npz"  # its name in a run folder
 
 
 def decoded(path: str, rate: int) -> np.ndarray:
-    """int16 samples of a recording. Raises L3Error if it does not decode."""
+    """Return int16 samples of a recording. Raises L3Error if it does not decode."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent clip is a clip
         return hearing.load(path, rate)
@@ -43,6 +43,6 @@ def prepare(cache: Path, paths: Sequence[str], rate: int, on_clip: Callable[[], 
 
 
 def read(cache: Path) -> list[np.ndarray]:
-    """The recordings that prepare wrote, in their order."""
+    """Return the recordings that prepare wrote, in their order."""
     with np.load(cache) as saved:
         return np.split(saved["pcm"], np.cumsum(saved["lengths"])[:-1])

@@ -64,7 +64,10 @@ class Dataset:
 
 
 def chosen_folds(dataset: Dataset, folds: Sequence[int] | None) -> list[int]:
-    """The folds to hold out, in order. Raises L3Error for one that the data set has not, or that leaves nothing to train on."""
+    """Return the folds to hold out, in order.
+
+    Raises L3Error for one that the data set lacks, or that leaves nothing to train on.
+    """
     held_out = dataset.folds if folds is None else sorted(set(folds))
     known = ", ".join(map(str, dataset.folds))
     for fold in held_out:
@@ -88,7 +91,7 @@ def one_label(dataset: Dataset, who: str) -> None:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """SHA-256 of the names, labels, folds and contents of all clips, in order."""
+    """Return the SHA-256 of the names, labels, folds and contents of all clips, in order."""
     digest = hashlib.sha256()
     for clip in dataset.clips:
         path = Path(clip.path)

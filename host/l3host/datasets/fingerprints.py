@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 
-from l3host.datasets.check import heard
+from l3host.datasets.check import read_through
 
 KEY = "trained_on"  # in a file's provenance
 BYTES = 4  # of each: one stranger in three million is taken for one of 1,400 clips
@@ -18,13 +18,13 @@ def text(paths: Sequence[str]) -> str:
 
 def one(path: str) -> bytes:
     """The fingerprint of a recording: the beginning of the SHA-256 of its decoded samples."""
-    return heard(path)[1][:BYTES]
+    return read_through(path)[1][:BYTES]
 
 
 def known(provenance: dict) -> set[bytes]:
     """The fingerprints in a file's provenance; none in a file that lists none."""
     try:
-        found = b64decode(provenance.get(KEY, ""), validate=True)
+        result = b64decode(provenance.get(KEY, ""), validate=True)
     except (ValueError, TypeError):
         return set()
-    return {found[at : at + BYTES] for at in range(0, len(found), BYTES)}
+    return {result[at : at + BYTES] for at in range(0, len(result), BYTES)}

@@ -24,7 +24,7 @@ URBANSOUND_CREDIT = "J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy
 
 
 def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """The rows of a CSV file that has a value for each of these columns. Raises L3Error."""
+    """Return the rows of a CSV file that has a value for each of these columns. Raises L3Error."""
     with reading(table):
         text = read_text(table, costs.FILE_BYTES).removeprefix("\ufeff")  # a byte order mark, as spreadsheets write it
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -38,7 +38,7 @@ def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def folded_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """table_rows whose fold is a number."""
+    """Return table_rows() whose fold is a number."""
     rows = table_rows(table, columns)
     for number, row in enumerate(rows, 2):
         if not row["fold"].isdecimal():
@@ -47,14 +47,14 @@ def folded_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _dataset(name: str, entries: list[tuple[Path, str, int]], licence: str = "", attribution: str = "") -> Dataset:
-    """entries: (path, label, fold) of each clip. Labels are sorted by name."""
+    """Return the data set of entries (path, label, fold), one for each clip. Labels are sorted by name."""
     labels = sorted({label for _, label, _ in entries})
     clips = [Clip(str(path), (labels.index(label),), fold) for path, label, fold in entries]
     return Dataset(name, clips, labels, licence, attribution)
 
 
 def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
-    """ESC-50 (Piczak 2015), or its ESC-10 subset, which has a freer licence. A column `licence` says each clip's own."""
+    """Read ESC-50 (Piczak 2015), or its ESC-10 subset, which has a freer licence."""
     rows = folded_rows(table, ("filename", "fold", "category", "esc10"))
     if subset:
         rows = [row for row in rows if row["esc10"].lower() == "true"]
@@ -68,19 +68,19 @@ def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
 
 
 def urbansound8k(root: Path) -> Dataset:
-    """UrbanSound8K (Salamon et al. 2014), its ten official folds."""
+    """Read UrbanSound8K (Salamon et al. 2014), its ten official folds."""
     rows = folded_rows(root / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fold", "class"))
     entries = [(root / "audio" / f"fold{row['fold']}" / row["slice_file_name"], row["class"], int(row["fold"])) for row in rows]
     return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", f"UrbanSound8K: {URBANSOUND_CREDIT}")
 
 
 def sounds_below(root: Path) -> list[str]:
-    """Every audio file of a folder, at any depth, sorted."""
+    """Return every audio file of a folder, at any depth, sorted."""
     return sorted(str(p) for p in root.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
 
 
 def folder_per_class(root: Path, expected: str) -> Dataset:
-    """One folder of clips for each class, at any depth; folds 1 to 4 in turn, over each class's clips sorted by path.
+    """Read one folder of clips for each class, at any depth; folds 1 to 4 in turn, over each class's clips sorted by path.
 
     Folders without a clip are named in .skipped; clips of a kind that is not read are in .clips, for the check to refuse.
     expected: what else the folder might have had, for the L3Error when it has no two classes either.

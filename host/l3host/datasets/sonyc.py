@@ -24,24 +24,24 @@ CREDIT = "M. Cartwright et al., 'SONYC-UST-V2: An Urban Sound Tagging Dataset wi
 
 
 def read(root: Path) -> Dataset:
-    """SONYC-UST as published: annotations.csv, clips in `audio/` or, as unpacked from several archives, in `audio-*/`."""
+    """Read SONYC-UST as published: annotations.csv, clips in `audio/` or, as unpacked from several archives, in `audio-*/`."""
     table = root / "annotations.csv"
     rows = table_rows(table, ("split", "audio_filename", "annotator_id"))
     columns = [column for column in rows[0] if COARSE.fullmatch(column or "")]
     if not columns:
         raise L3Error(f"{table} has no coarse tags: expected columns such as 1_engine_presence")
-    heard: dict[str, tuple[int, set[int]]] = {}
+    tagged: dict[str, tuple[int, set[int]]] = {}
     for number, row in enumerate(rows, 2):
         fold, counts = judged(row, f"{table}, line {number}")
         if counts:
-            first, tags = heard.setdefault(row["audio_filename"], (fold, set()))
+            first, tags = tagged.setdefault(row["audio_filename"], (fold, set()))
             if first != fold:
                 raise L3Error(f"{table}, line {number}: {row['audio_filename']} is in two splits")
             tags |= {i for i, column in enumerate(columns) if row[column] == "1"}
-    if not heard:
+    if not tagged:
         raise L3Error(f"{table} has no annotation that counts (citizens' for train, annotator_id 0 for validate and test)")
-    where = found(root)
-    clips = [Clip(where.get(name, str(root / "audio" / name)), tuple(sorted(tags)), f) for name, (f, tags) in heard.items()]
+    where = clip_paths(root)
+    clips = [Clip(where.get(name, str(root / "audio" / name)), tuple(sorted(tags)), f) for name, (f, tags) in tagged.items()]
     labels = [column.removesuffix("_presence") for column in columns]
     return Dataset("SONYC-UST", clips, labels, "CC BY 4.0", f"SONYC-UST: {CREDIT}", multilabel=True, split=True)
 
@@ -57,7 +57,7 @@ def judged(row: dict[str, str], place: str) -> tuple[int, bool]:
     return SPLITS.index(row["split"]) + 1, annotator > TEAM if row["split"] == "train" else annotator == TEAM
 
 
-def found(root: Path) -> dict[str, str]:
-    """Paths of the clips by name."""
+def clip_paths(root: Path) -> dict[str, str]:
+    """Return the paths of the clips by name."""
     folders = [root / "audio", *sorted(root.glob("audio-*"))]
     return {path.name: str(path) for folder in folders if folder.is_dir() for path in folder.iterdir()}

@@ -1,1 +1,1 @@
-"""Deploying: what a board is (facts), what goes there (payload), how (links, targets), in what order (steps)."""
+"""Deploying: what a board is (facts), what is copied (payload), how (links, targets), in what order (steps)."""

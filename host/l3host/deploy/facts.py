@@ -1,4 +1,4 @@
-"""What a board is, and which kernel a model would run with there: what will not run is refused here, before a byte is copied."""
+"""What a board is, and which kernel a model would run with there: a model that will not run is refused before a byte is copied."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BOOT_OUT = re.compile(r"Adafruit CircuitPython (\d+)\.(\d+)\.(\d+)\S* on [^;]*; 
 class Facts:
     """What remote/probe.py prints; a drive's firmware may lack ulab and I2S.
 
-    heap: bytes free before anything is imported; None where it cannot be asked.
+    heap: bytes free before anything is imported; None if the board cannot be asked.
     """
 
     implementation: str
@@ -58,13 +58,13 @@ class Facts:
 
     @property
     def arch(self) -> str | None:
-        """The architecture to precompile for, or None where native code does not load."""
+        """Architecture to precompile for, or None where native code does not load."""
         arch = architecture(self.mpy) if self.micropython else None
         return STAND_INS.get(arch, arch) if arch else None
 
     @property
     def emitter_fault(self) -> str | None:
-        """What is known to be wrong with the machine code that this firmware makes, or None."""
+        """Known fault of the machine code that this firmware generates, or None."""
         if self.viper and self.version[:2] == (1, 25) and architecture(self.mpy) in ("xtensa", "xtensawin"):
             return "its @micropython.viper stores the wrong value in a[3] = v + 1, and at any constant index from 1 to 255"
         return None
@@ -82,8 +82,8 @@ def of_board(board: targets.Board) -> Facts:
     """Ask the board. Raises L3Error."""
     asked = Path(firmware.__file__).read_text(encoding="utf-8")
     probe = remote.source("probe")
-    found = board.fresh(asked + probe, answers.FACTS)
-    facts = Facts(**{name: found[name] for name in answers.FACTS})
+    answer = board.fresh(asked + probe, answers.FACTS)
+    facts = Facts(**{name: answer[name] for name in answers.FACTS})
     check(facts)
     return facts
 
@@ -106,11 +106,11 @@ def is_drive(port: str) -> bool:
 
 
 def of_drive(folder: str, free: int) -> Facts:
-    """What boot_out.txt says of a CIRCUITPY drive. Its heap is that of its chip's entry in boards.py, if it has one."""
+    """Return the facts in boot_out.txt of a CIRCUITPY drive. Its heap is that of its chip's row of boards, if there is one."""
     with (Path(folder) / "boot_out.txt").open(encoding="utf-8", errors="replace") as f:
         match = BOOT_OUT.search(f.read(BOOT_OUT_CHARACTERS))
     if not match:
-        raise L3Error(f"{folder}/boot_out.txt does not begin as CircuitPython's: is it its drive?")
+        raise L3Error(f"{folder}/boot_out.txt does not begin like CircuitPython's: is this a CIRCUITPY drive?")
     version, machine = tuple(map(int, match.groups()[:3])), match[4]
     chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
     return Facts(
@@ -126,7 +126,7 @@ def has_minimqtt(folder: str) -> bool:
 
 
 def loadable(facts: Facts, reader: Reader) -> list[str]:
-    """Kernels that load on the board and can run the model, the one to prefer first."""
+    """Return the kernels that load on the board and can run the model, the preferred one first."""
     there = {"native": facts.native, "viper": facts.viper or facts.arch is not None, "ulab": facts.ulab, "python": True}
     arch = architecture(facts.mpy) if facts.micropython else None
     return estimates.loadable(arch, [name for name in there if there[name]], reader)
@@ -136,11 +136,11 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     reason = "it has no ulab, and no native module of ours fits it"
     if not calibrated:
         reason = "it has no ulab, and the model no fixed-point scales for integer kernels (l3mote convert --calibrate adds them)"
-    return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it nevertheless"
+    return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it anyway"
 
 
 def choose_kernel(facts: Facts, reader: Reader, listening: bool, mqtt: bool = False) -> tuple[str, estimates.Fit | None]:
-    """The kernel that will run the model, and estimates.will_it_run's answer for it (None: the heap is not known).
+    """Return the kernel that will run the model, and what estimates.will_it_run says of it (None: the heap is not known).
 
     listening: an app is to run it in real time, mqtt: with a broker. Raises L3Error that says why the model will not run.
     """

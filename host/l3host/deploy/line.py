@@ -1,19 +1,19 @@
-"""A serial line on which nothing lasts for ever: every read ends after so many seconds, and so many bytes."""
+"""A serial line on which every read ends after so many seconds and so many bytes."""
 
 from __future__ import annotations
 
 import time
 
 SLICE = 0.2  # seconds that the port itself waits
-TAIL = 2000  # bytes that are kept of what came, to say what is wrong
+TAIL = 2000  # bytes kept of the last input, to say what is wrong
 
 
 class EndlessError(OSError):
-    """More came, or for longer, than any answer takes."""
+    """More bytes came, or for longer, than any answer takes."""
 
 
 class Line:
-    """What mpremote and ampy use of pyserial's Serial. allow() before each thing that they do."""
+    """The part of pyserial's Serial that mpremote and ampy use. Call allow() before each of their operations."""
 
     def __init__(self, port, seconds: float):
         self.port = port
@@ -27,12 +27,12 @@ class Line:
         return getattr(self.port, name)
 
     def allow(self, seconds: float, most: int) -> None:
-        """Let so many bytes come from now on, within so many seconds."""
+        """Allow so many bytes from now on, within so many seconds."""
         self.end, self.left = time.monotonic() + seconds, most
         self.tail = b""
 
     def read(self, n: int = 1) -> bytes:
-        """n bytes, or those that came before the line was silent. Raises EndlessError."""
+        """Return n bytes, or fewer if the line fell silent. Raises EndlessError."""
         data, quiet = b"", time.monotonic() + self.timeout
         while len(data) < n:
             part = self.port.read(min(n - len(data), max(1, self.port.in_waiting)))
@@ -48,7 +48,7 @@ class Line:
         return data
 
     def read_until(self, ending: bytes | tuple[bytes, ...], seconds: float) -> bytes:
-        """What came until the ending did, or the time was up. Raises EndlessError."""
+        """Return all bytes up to the ending, or until the time is up. Raises EndlessError."""
         data, end, timeout = b"", time.monotonic() + seconds, self.timeout
         self.timeout = SLICE
         try:

@@ -15,10 +15,10 @@ from typing import Any
 from l3host.deploy.line import EndlessError, Line
 from l3host.errors import L3Error
 
-SILENCE = 60  # seconds without a byte after which a board that was there is given up
-ANSWER = 15  # seconds in which a board answers at all
+SILENCE = 60  # seconds without a byte after which a board that answered before counts as gone
+ANSWER = 15  # seconds within which a board must answer at all
 WORK = 180  # seconds that a call takes on a board, at most: a self-test in plain Python is slow
-START = 300  # seconds that it may print after a restart, while somebody reads: starting.py gives up before
+START = 300  # seconds that it may print after a restart: starting.py gives up before
 MOST_BYTES = 1 << 18  # of an answer: a board's own program in hexadecimal escapes
 MOST_REASON = 300  # characters of a board's error that are shown
 SAFE_MODE = "Start it without its program (safe mode, or erase the flash and put MicroPython there again)"
@@ -45,7 +45,7 @@ class Link:
 
     def __init__(self, port: str):
         self.port = port
-        self.started = False  # does the board run by itself?
+        self.started = False  # whether the board runs its program
         with self.translated():
             self.open()
             self.line = self.tool.serial = Line(self.tool.serial, ANSWER)
@@ -67,14 +67,14 @@ class Link:
             self.enter()
 
     def interrupt(self) -> None:
-        """Get the board to its friendly prompt. Once is not enough: while a board starts it misses a Ctrl-C."""
-        heard, end = b"", time.monotonic() + ANSWER
+        """Get the board to its friendly prompt. Sends it more than once: while a board starts it misses a Ctrl-C."""
+        printed, end = b"", time.monotonic() + ANSWER
         self.line.allow(2 * ANSWER, MOST_BYTES)
-        while not heard.endswith(PROMPT):
+        while not printed.endswith(PROMPT):
             if time.monotonic() > end:
                 raise OSError("no prompt")
             self.line.write(b"\r\x03\x02")
-            heard = self.line.read_until(PROMPT, 0.5)
+            printed = self.line.read_until(PROMPT, 0.5)
         self.line.allow(4 * ANSWER, MOST_BYTES)
 
     def exec(self, code: str) -> str:
@@ -125,7 +125,7 @@ class Link:
         self.started = True
 
     def read(self) -> bytes:
-        """What the board has printed: at most a line, b"" after half a second without."""
+        """Return what the board has printed: at most a line, b"" after half a second without."""
         with self.translated():
             return self.line.read_until(b"\n", 0.5)
 
@@ -139,23 +139,23 @@ class Link:
 
     @contextlib.contextmanager
     def translated(self, working: bool = False) -> Iterator[None]:
-        """The tools' many ways to say that the line is dead, as one."""
+        """Turn the tools' many errors for a dead line into one."""
         try:
-            with contextlib.redirect_stdout(io.StringIO()):  # both tools print what they did not expect
+            with contextlib.redirect_stdout(io.StringIO()):  # both tools print input that they did not expect
                 yield
         except (*self.errors, OSError, IndexError, ValueError, struct.error) as e:
             reason = str(e.args[0] if e.args else e) or type(e).__name__
             raise L3Error(f"the board on {self.port} {self.symptom(e, reason, working)}") from None
 
     def symptom(self, error: Exception, reason: str, working: bool) -> str:
-        """What is wrong, and what to do, by what came last. working: it was at its prompt, and had something to do."""
+        """Return what is wrong, and what to do, judged by what came last. working: it was at its prompt, with work to do."""
         tail = self.line.tail if self.line else b""
         if isinstance(error, EndlessError) and tail:
-            return "does not stop printing: its program does not end at Ctrl-C, or it is not MicroPython. " + SAFE_MODE
+            return "does not stop printing: its program does not end at Ctrl-C, or this is not MicroPython. " + SAFE_MODE
         if working and any(banner in tail for banner in BANNERS):
-            return f"started anew amid the work ({reason}): does its program run a watchdog? " + SAFE_MODE
+            return f"restarted during the work ({reason}): does its program run a watchdog? " + SAFE_MODE
         if reason == "no prompt" and tail.strip(b"\r\n\x03\x02"):
-            return "goes on running its program, which does not end at Ctrl-C. " + SAFE_MODE
+            return "keeps running its program, which does not end at Ctrl-C. " + SAFE_MODE
         return f"does not answer ({reason}): unplugged, reset by a watchdog, or no MicroPython?"
 
 
@@ -190,7 +190,7 @@ REASONS = {
     errno.EAGAIN: "busy: close the program that has it open",
     errno.EWOULDBLOCK: "busy: close the program that has it open",
     errno.ENOTTY: "not a serial port",
-    errno.EISDIR: "a folder, but no CIRCUITPY drive: boot_out.txt is missing",
+    errno.EISDIR: "a folder, but not a CIRCUITPY drive: boot_out.txt is missing",
 }
 
 
@@ -201,12 +201,12 @@ def port_of(port: str) -> str:
     """Return the port that is meant: for AUTO the only one with something at a USB. Raises L3Error."""
     if port != AUTO:
         return port
-    found = [p for p in ports() if p.vid is not None]
-    if len(found) == 1:
-        return found[0].device
-    if not found:
+    result = [p for p in ports() if p.vid is not None]
+    if len(result) == 1:
+        return result[0].device
+    if not result:
         raise L3Error("--port auto: no board is there; many cables only charge. `l3mote board` emulates one and names its port")
-    several = ", ".join(f"{p.device} ({p.description})" for p in found)
+    several = ", ".join(f"{p.device} ({p.description})" for p in result)
     raise L3Error(f"--port auto: there is more than one, name it: {several}")
 
 
@@ -220,7 +220,7 @@ def ports() -> list:
 
 
 def check_port(port: str) -> None:
-    """Raises L3Error, with the reason and the ports that there are, for a port that cannot be opened."""
+    """Raise L3Error, with the reason and the ports of this machine, for a port that cannot be opened."""
     there = ports()
     import serial
 
@@ -229,17 +229,17 @@ def check_port(port: str) -> None:
     try:
         serial.serial_for_url(port, BAUD, exclusive=True).close()
     except OSError as e:
-        said = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
-        number = e.errno or (int(said.group(1)) if said else None)
+        match = re.search(r"\((\d+), ", str(e))  # pyserial keeps some numbers in its text only
+        number = e.errno or (int(match.group(1)) if match else None)
         reason = (number and REASONS.get(number)) or (REASONS[errno.EBUSY] if "lock" in str(e) else str(e))
-        found = ", ".join(p.device for p in there) or "none"
-        hint = f" (ports here: {found})" if number == errno.ENOENT else ""
+        names = ", ".join(p.device for p in there) or "none"
+        hint = f" (ports here: {names})" if number == errno.ENOENT else ""
         raise L3Error(f"{port}: {reason}{hint}") from None
 
 
 @contextlib.contextmanager
 def connected(port: str, tool: str = "mpremote") -> Iterator[Link]:
-    """A link until the block ends; the board then starts again. Raises L3Error."""
+    """Give a link; when the block ends the board starts its program again. Raises L3Error."""
     check_port(port)
     try:
         link = TOOLS[tool](port)

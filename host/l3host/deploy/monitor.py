@@ -24,7 +24,7 @@ MOST_NESTED = 20  # brackets in a line that is an event
 
 
 def parsed(line: bytes) -> dict | None:
-    """An event of one line; a line of anything else (a traceback) as the event "text"; None of an empty one."""
+    """Return the event of a line; any other line (a traceback) becomes the event "text", an empty one None."""
     text = line.decode(errors="replace").strip(" \t\r\n\0")
     if text.count("[") + text.count("{") <= MOST_NESTED:
         with contextlib.suppress(ValueError):
@@ -35,7 +35,7 @@ def parsed(line: bytes) -> dict | None:
 
 
 def finite(text: str) -> float:
-    """A number of JSON, which has neither NaN nor infinity. Raises ValueError."""
+    """Return a number of JSON, which has neither NaN nor infinity. Raises ValueError."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError
@@ -43,7 +43,10 @@ def finite(text: str) -> float:
 
 
 def received(line) -> Iterator[bytes | None]:
-    """Lines of an open serial port as they come, cut at MOST_LINE bytes; None where nothing came in the port's timeout."""
+    """Yield the lines of an open serial port as they come, cut at MOST_LINE bytes.
+
+    None where nothing came in the port's timeout.
+    """
     buffer, cut = b"", False
     while True:
         data = line.read(max(1, line.in_waiting))
@@ -61,15 +64,15 @@ def received(line) -> Iterator[bytes | None]:
 
 
 def events(port: str) -> Iterator[dict | None]:
-    """The events of a board; None twice a second without one. Raises L3Error."""
-    for found in lines(port):
-        yield found and found[0]
+    """Yield the events of a board; None twice a second without one. Raises L3Error."""
+    for pair in lines(port):
+        yield pair and pair[0]
 
 
 def lines(port: str) -> Iterator[tuple[dict, str] | None]:
-    """The events of a board, each with its line: as it came if it is printable JSON, else JSON again. None twice a second without.
+    """Yield a board's events, each with its line: as it came if that is printable JSON, else JSON again. None twice a second.
 
-    Nothing is ever written to the board. Raises L3Error.
+    Writes nothing to the board. Raises L3Error.
     """
     check_port(port)
     import serial
@@ -84,7 +87,7 @@ def lines(port: str) -> Iterator[tuple[dict, str] | None]:
                 event, text = parsed(line), line.decode(errors="replace").strip()
                 if event and event["event"] != "text":
                     yield event, text if text.isprintable() else json.dumps(event)
-                elif event and not first:  # the first may be the rest of a line that began before we listened
+                elif event and not first:  # the first may be the rest of a line that began before we read
                     yield event, json.dumps(event)
                 first = False
     except OSError as e:
@@ -101,8 +104,8 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
             rows.writerow(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.terminal(), vertical_overflow="crop")) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for found in lines(port):
-                event, line = found or (None, "")
+            for pair in lines(port):
+                event, line = pair or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
                     file.flush()

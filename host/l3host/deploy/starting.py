@@ -1,4 +1,4 @@
-"""Starting what was deployed: the board restarts, its app's lines say whether it listens, what does not start is taken back."""
+"""Start a deployed version: restart the board, read from its lines whether the app listens, undo one that does not start."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from l3mote import start
 
 SECONDS = 180  # in which an app says that it listens: a Pico takes 5
 MOST = 65536  # bytes that it may print until then
-REBOOTED = b"soft reboot"  # all before is what the board said when it was spoken to
+REBOOTED = b"soft reboot"  # output before this is from the prompt
 ENDED = b"Press any key to enter the REPL"  # CircuitPython's, once no code runs, where MicroPython has its prompt
 CANNOT = "cannot start: "  # app.py's warning
 
 
 def app_of(board: Board, version: str) -> str:
-    """The app that a version's manifest names."""
+    """Return the app that a version's manifest names."""
     manifest = board.call("read", f"{board.root}{start.ROOT}/{version}/{start.MANIFEST}") or b""
     return manifest.partition(b"\n")[0].decode(errors="replace")
 
 
 def printed(link: Link) -> Iterator[bytes]:
-    """What a board prints from its restart on, piece by piece, b"" twice a second when it is silent: for SECONDS, MOST bytes."""
+    """Yield what a board prints after its restart, piece by piece, b"" twice a second when it is silent.
+
+    Ends after SECONDS, or MOST bytes.
+    """
     deadline, size = time.monotonic() + SECONDS, 0
     while time.monotonic() < deadline and size < MOST:
         piece = link.read()
@@ -35,13 +38,13 @@ def printed(link: Link) -> Iterator[bytes]:
 
 
 def failure(link: Link) -> str | None:
-    """Restart the board with its main.py. None once its app says that it listens, else one line: why it does not."""
+    """Restart the board with its main.py. Return None once its app says that it listens, else one line: why it does not."""
     link.start()
     text = b""
     for piece in printed(link):
         text += piece
-        _, _, said = text.partition(REBOOTED)
-        lines = said.split(b"\n")[:-1]
+        _, _, output = text.partition(REBOOTED)
+        lines = output.split(b"\n")[:-1]
         for line in lines:
             event = parsed(line) or {}
             label = str(event.get("label", ""))
@@ -49,19 +52,19 @@ def failure(link: Link) -> str | None:
                 return None
             if event.get("event") == "warning" and label.startswith(CANNOT):
                 return label[len(CANNOT) :]
-        if said.endswith(PROMPT) or ENDED in said:
+        if output.endswith(PROMPT) or ENDED in output:
             return last_words(lines)
-    return f"it prints without saying that it listens ({MOST} bytes)" if len(text) >= MOST else f"it says nothing for {SECONDS} s"
+    return f"it prints {MOST} bytes without saying that it listens" if len(text) >= MOST else f"it says nothing for {SECONDS} s"
 
 
 def last_words(lines: list[bytes]) -> str:
-    """The last line of a program that ended: its traceback's, before the prompt's greeting."""
+    """Return the last line of a program that ended: its traceback's, before the prompt's greeting."""
     texts = [line.decode(errors="replace").strip() for line in lines]
     for i, text in enumerate(texts):
         if text.startswith(("MicroPython v", "Adafruit CircuitPython", "Code done running")):
             texts = texts[:i]
             break
-    return next((text for text in reversed(texts) if text), "it ended without a word")
+    return next((text for text in reversed(texts) if text), "it ended without printing anything")
 
 
 def try_out(board: Board, result: dict, say: Callable[[str], None]) -> None:
@@ -81,7 +84,7 @@ def try_out(board: Board, result: dict, say: Callable[[str], None]) -> None:
 
 
 def again(board: Board, version: str, say: Callable[[str], None]) -> str:
-    """Start the version before; a sentence that says what became of it."""
+    """Start the version before; return a sentence with the outcome."""
     if app_of(board, version) == start.NO_APP:
         return f"{version} is the board's version again"
     say(f"starting {version} again")
@@ -90,7 +93,7 @@ def again(board: Board, version: str, say: Callable[[str], None]) -> str:
 
 
 def check(board: Board, version: str, say: Callable[[str], None]) -> bool:
-    """Start a version after a rollback. Is there an app that listens? Raises L3Error where it should and does not."""
+    """Start a version after a rollback. Return whether its app listens. Raises L3Error if it should and does not."""
     if app_of(board, version) == start.NO_APP:
         return False
     say(f"starting {version}")

@@ -15,7 +15,7 @@ from l3host.errors import L3Error
 from l3mote import start
 
 PART = 1500  # bytes sent at a time: the board holds their base64 and the compiled line
-MOST_BYTES = 1 << 26  # of a file on a drive; of its files in /l3 there are at most so many, so deep:
+MOST_BYTES = 1 << 26  # of a file on a drive; its /l3 holds at most so many files, so deep:
 MOST_FILES, MOST_DEPTH = 10_000, 8
 NO_PATHS = ("sync", "more", "end", "space")  # functions whose arguments are none, or the drive itself
 
@@ -42,7 +42,7 @@ class Target:
 
 
 class Board(Target):
-    """root is set once the board has said where its flash is."""
+    """A board at the end of a link. root is set once the board has said where its flash is."""
 
     def __init__(self, link: Link):
         self.link = link
@@ -53,10 +53,10 @@ class Board(Target):
         if not self.clean:
             self.link.reset()
         self.link.exec(remote.source("feed"))
-        self.clean = self.prepared = False  # it will not be clean for long
+        self.clean = self.prepared = False  # it will be used at once
 
     def restarted(self) -> None:
-        """Its app runs, or has ended: the next call resets it."""
+        """Note that the board's app runs, or has ended: the next call resets the board."""
         self.clean = self.prepared = False
 
     def prepare(self) -> None:
@@ -79,7 +79,7 @@ class Board(Target):
 
 
 class Drive(Target):
-    """A folder that is never left: no link in it is followed, whatever the drive's files say."""
+    """A CIRCUITPY drive. No path leaves its folder and no link is followed, whatever the drive's files say."""
 
     def __init__(self, folder: str):
         self.root = os.path.realpath(folder)
@@ -110,25 +110,25 @@ class Drive(Target):
 
 
 def check_kind(path: str) -> None:
-    """Raises L3Error for anything but a folder or a file that may be read."""
-    found = os.lstat(path)
-    if stat.S_ISLNK(found.st_mode):
-        raise L3Error(f"{path} is a link, and none is followed on a drive: delete it")
-    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
+    """Raise L3Error for anything but a folder or a file that may be read."""
+    status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        raise L3Error(f"{path} is a link, which l3mote does not follow on a drive: delete it")
+    if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
         raise L3Error(f"{path} is neither a file nor a folder: delete it")
-    if stat.S_ISREG(found.st_mode) and found.st_size > MOST_BYTES:
-        raise L3Error(f"{path} has {found.st_size} bytes, files of a board have at most {MOST_BYTES}: delete it")
+    if stat.S_ISREG(status.st_mode) and status.st_size > MOST_BYTES:
+        raise L3Error(f"{path} has {status.st_size} bytes, files of a board have at most {MOST_BYTES}: delete it")
 
 
 def check_below(folder: str) -> None:
-    """check_kind() of all that is below a folder, which is not deep and does not hold much."""
+    """Check all that is below a folder, which must not be deep or hold much."""
     count, waiting = 0, [(folder, 0)]
     while waiting:
         at, depth = waiting.pop()
         names = os.listdir(at)
         count += len(names)
         if count > MOST_FILES or depth > MOST_DEPTH:
-            raise L3Error(f"{folder} holds more than l3mote has ever written there: delete it")
+            raise L3Error(f"{folder} holds more than l3mote ever writes there: delete it")
         for path in [os.path.join(at, name) for name in names]:
             check_kind(path)
             if os.path.isdir(path):

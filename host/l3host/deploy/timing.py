@@ -1,4 +1,4 @@
-"""What one window costs on a board, layer by layer: of the version that it runs, or of a model copied there for the while."""
+"""What one window costs on a board, layer by layer: of the version that it runs, or of a model copied there temporarily."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ SCRIPTS = ("timed_model", "timed_selftest")  # one after the other in one namesp
 def run(board: targets.Board, folder: str) -> dict:
     """Time the version in a folder of the board. Times are in seconds."""
     source = "\n".join(map(remote.source, SCRIPTS))
-    found = board.fresh(f"import sys\nFOLDER = {folder!r}\nsys.path.insert(0, FOLDER)\n{source}", answers.BENCH)
-    layers = [{"name": name, "seconds": us / 1e6} for name, us in found.pop("us_layers")]
-    window, frontend = found.pop("us_window") / 1e6, found.pop("us_frontend") / 1e6
+    answer = board.fresh(f"import sys\nFOLDER = {folder!r}\nsys.path.insert(0, FOLDER)\n{source}", answers.BENCH)
+    layers = [{"name": name, "seconds": us / 1e6} for name, us in answer.pop("us_layers")]
+    window, frontend = answer.pop("us_window") / 1e6, answer.pop("us_frontend") / 1e6
     rest = window - frontend - sum(layer["seconds"] for layer in layers)
-    return {"seconds_window": window, "seconds_frontend": frontend, "layers": layers, "seconds_rest": rest, **found}
+    return {"seconds_window": window, "seconds_frontend": frontend, "layers": layers, "seconds_rest": rest, **answer}
 
 
-def bench(board: targets.Board, found: facts.Facts, model: str | None, progress: steps.Progress) -> dict:
+def bench(board: targets.Board, board_facts: facts.Facts, model: str | None, progress: steps.Progress) -> dict:
     """Time the running version (model: None), or a model that is copied to the board and removed again. Raises L3Error."""
-    if not found.micropython:
-        raise L3Error(f"{found.name}: only MicroPython has the clock that this needs (time.ticks_us)")
+    if not board_facts.micropython:
+        raise L3Error(f"{board_facts.name}: only MicroPython has the clock that this needs (time.ticks_us)")
     root = board.root + start.ROOT
     _, running, _ = board.call("running", root)
     if model is None:
@@ -32,10 +32,10 @@ def bench(board: targets.Board, found: facts.Facts, model: str | None, progress:
         return {"version": running, **run(board, f"{root}/{running}")}
     reader = open_reader(model)
     try:
-        kernel, _ = facts.choose_kernel(found, reader, listening=False)
+        kernel, _ = facts.choose_kernel(board_facts, reader, listening=False)
     finally:
         reader.close()
-    files = payload.build(found, model, [kernel], start.NO_APP, {}, payload.can_precompile(found, asked=False))
+    files = payload.build(board_facts, model, [kernel], start.NO_APP, {}, payload.can_precompile(board_facts, asked=False))
     steps.place(board, files, running, progress)
     try:
         return {"version": None, **run(board, f"{root}/{files.version}")}

@@ -73,7 +73,7 @@ class Emulation:
 
 
 def loudest(windows: np.ndarray) -> int:
-    """The window to compare layer by layer: silence would say little."""
+    """Return the window to compare layer by layer: silence would say little."""
     return max(range(len(windows)), key=lambda i: np.square(windows[i], dtype=np.float64).sum())
 
 
@@ -101,7 +101,10 @@ def job_folder(model: str, pcm: np.ndarray, **job) -> Iterator[tuple[Path, Path]
 
 
 def costs(facts: dict, where: runtimes.Runtime, windows: int) -> dict:
-    """Seconds a window, and what the runtime's clock counts exactly: <cycles or instructions>_per_window and _frontend of it."""
+    """Return the seconds a window, and what the runtime's clock counts exactly.
+
+    <cycles or instructions>_per_window and _frontend of it.
+    """
     us = {"per_window": facts["us"] / max(1, windows), "frontend": facts["us_frontend"] / max(1, windows)}
     counted = {f"{where.counts}_{k}": round(v * where.hz / 1e6) for k, v in us.items()} if where.counts else {}
     return {"seconds_per_window": us["per_window"] / 1e6, **counted}

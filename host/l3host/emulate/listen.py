@@ -43,7 +43,7 @@ def ignore(_: str) -> None:
 
 
 def expectation(text: str) -> Expectation:
-    """'dog@2.0-4.5'. Raises L3Error."""
+    """Parse 'dog@2.0-4.5'. Raises L3Error."""
     match = EXPECTATION.fullmatch(text)
     if not match or float(match["first"]) > float(match["last"]):
         raise L3Error(f"{text!r} is not an expectation: write LABEL@FROM-TO in seconds, for example dog@2.0-4.5")

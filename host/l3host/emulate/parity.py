@@ -31,7 +31,7 @@ def compare(name: str, device: np.ndarray, expected: np.ndarray, tolerance: floa
 
 
 def read_layers(data: bytes, graph: Graph, outputs: list[np.ndarray]) -> list[np.ndarray]:
-    """job.py's layers.bin -> one array a layer, shaped as the reference's output; NaN where the board computed nothing.
+    """Read job.py's layers.bin: one array a layer, shaped as the reference's output; NaN where the board computed nothing.
 
     Tiles overlap, and those of the last convolution may each hold the maximum of a part of a pool's group.
     """
@@ -81,7 +81,7 @@ def _compared(data: bytes, graph: Graph, outputs: list[np.ndarray], tolerance: f
 
 
 def needed_part(graph: Graph) -> list[tuple[int, int]]:
-    """For each convolution, how many (bands, frames) of its output any later layer reads: one more than what is pooled."""
+    """Return, for each convolution, how many (bands, frames) of its output any later layer reads: one more than is pooled."""
     shapes = graph.planes()
     needed = [shapes[-1][:2]]
     for conv, shape in zip(reversed(graph.convs[1:]), reversed(shapes[1:-1]), strict=True):

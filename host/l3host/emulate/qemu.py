@@ -97,7 +97,7 @@ def firmware(name: str) -> Path:
 
 
 def heap_of(name: str, heap: int | None) -> int:
-    """Bytes of the heap. Raises L3Error where the machine has not so many."""
+    """Return the bytes of the heap. Raises L3Error if the machine does not have that many."""
     machine = MACHINES[name]
     if heap is not None and heap > machine.most:
         raise L3Error(f"runtime {name} has a heap of at most {machine.most} bytes, not of {heap}")
@@ -105,7 +105,7 @@ def heap_of(name: str, heap: int | None) -> int:
 
 
 def uint(value: int) -> bytes:
-    """ROMFS's variable-length integer: seven bits a byte, the highest first."""
+    """Return a number as ROMFS's variable-length integer: seven bits a byte, the highest first."""
     encoded = [value & 0x7F]
     while value := value >> 7:
         encoded.insert(0, 0x80 | value & 0x7F)
@@ -117,7 +117,7 @@ def record(kind: int, payload: bytes) -> bytes:
 
 
 def romfs_entries(folder: Path) -> bytes:
-    """A folder's files and folders as ROMFS records."""
+    """Return a folder's files and folders as ROMFS records."""
     data, directory, file = 2, 4, 5
     entries = b""
     for path in sorted(folder.iterdir()):
@@ -135,7 +135,7 @@ def romfs(folder: Path) -> bytes:
 
 
 def image(name: str, script: Path, library: Path, folder: Path) -> bytes:
-    """/lib, /board, /job and the script."""
+    """Return a ROMFS with /lib, /board, /job and the script."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         root = Path(temporary)
         without_caches = shutil.ignore_patterns("__pycache__")
@@ -161,7 +161,7 @@ def command(name: str, heap: int, rom: Path) -> list[str]:
 
 
 def console(output: bytes) -> tuple[bytes, bool]:
-    """What the program printed, out of the raw REPL's dialogue, and whether it left QEMU itself."""
+    """Return what the program printed, out of the raw REPL's dialogue, and whether it left QEMU itself."""
     printed = output.partition(b">OK")[2].replace(b"\r\n", b"\n")
     parts = printed.split(END)  # output, error output, and more dialogue; the output alone if it left
     return b"".join(parts[:2]), len(parts) == 1

@@ -39,7 +39,7 @@ class Runtime:
 
 
 def wasm_package() -> Path | None:
-    """The npm package's folder: L3_WASM, or node_modules in the environment or the working folder."""
+    """Return the npm package's folder: L3_WASM, or node_modules in the environment or the working folder."""
     candidates = [Path(os.environ["L3_WASM"])] if "L3_WASM" in os.environ else []
     candidates += [package] if (package := npm_package(WASM_PACKAGE)) else []
     return next((p for p in candidates if (p / "micropython-ulab.wasm").exists()), None)
@@ -109,7 +109,7 @@ RUNTIMES = {
 
 
 def find(name: str) -> Runtime:
-    """A runtime by name, or the path of any MicroPython executable. Raises L3Error that says what to install."""
+    """Return a runtime by its name or by the path of a MicroPython executable. Raises L3Error that says what to install."""
     if name in RUNTIMES:
         return RUNTIMES[name]()
     path = shutil.which(name)
@@ -119,7 +119,7 @@ def find(name: str) -> Runtime:
 
 
 def python_path(library: Path) -> str:
-    """The library before what is on the path already: this very l3host, where it is run from its sources."""
+    """Return PYTHONPATH with the library before what is there already: this very l3host, where it runs from its sources."""
     return os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
 
 

@@ -39,17 +39,17 @@ class Engine:
 
 
 def numpy_engine(graph: Graph, dtype: type = np.float32) -> Engine:
-    """The reference itself, in dtype."""
+    """Return the reference itself, in dtype."""
 
     def of_planes(planes: np.ndarray) -> Answers:
-        found = floats.network(graph, planes)
-        return Answers(found.embedding, found.output)
+        result = floats.network(graph, planes)
+        return Answers(result.embedding, result.output)
 
     return Engine(f"NumPy {np.__version__}", of_planes, graph, dtype)
 
 
 def chosen(name: str | None = None) -> str:
-    """The name of the engine called so, or of the best that is installed. Raises L3Error if it is not."""
+    """Return the name of the engine, or of the best that is installed. Raises L3Error if it is not installed."""
     installed = find_spec("onnxruntime") and find_spec("onnx")
     if name not in (None, *ENGINES):
         raise L3Error(f"no such engine: {name} (choose from {', '.join(ENGINES)})")

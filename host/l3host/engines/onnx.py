@@ -26,7 +26,7 @@ def onnx_engine(graph: Graph) -> Engine:
 
 
 def to_onnx(graph: Graph) -> ModelProto:
-    """A model that takes normalised log-mel planes (N, 1, bands, frames), float32, and gives embedding (N, D) and output (N, C)."""
+    """Return a model from normalised log-mel planes (N, 1, bands, frames), float32, to embedding (N, D) and output (N, C)."""
     build = Builder()
     at = "planes"
     for conv in graph.convs:

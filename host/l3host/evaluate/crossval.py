@@ -11,6 +11,7 @@ import numpy as np
 from l3host.datasets import Dataset
 
 FINAL = "final"  # the training on all clips, beside those that leave a fold out
+Z = 1.96  # of a normal distribution, 95 % lie within so many standard deviations
 
 
 class Split(NamedTuple):
@@ -29,17 +30,17 @@ def split(dataset: Dataset, fold: int | None) -> Split:
 
 
 def chosen(dataset: Dataset, pcm: Sequence[np.ndarray], indices: Sequence[int]) -> tuple[list[np.ndarray], list[int]]:
-    """Samples and labels of some of the clips. pcm: of all of them."""
+    """Return the samples and labels of some of the clips. pcm: of all of them."""
     return [pcm[i] for i in indices], [dataset.clips[i].label for i in indices]
 
 
 def accuracy(confusion: np.ndarray) -> float:
-    """Share of the counts [true][predicted] on the diagonal."""
+    """Return the share of the counts [true][predicted] on the diagonal."""
     return float(np.trace(confusion) / confusion.sum())
 
 
 def summary(labels: list[str], results: dict[str, dict]) -> dict:
-    """Accuracies from each fold's confusion counts; mean and standard deviation over folds, the rest over all clips.
+    """Return the accuracies from each fold's confusion counts; mean and standard deviation over folds, the rest over all clips.
 
     A class without a clip in the folds has the accuracy None.
     """
@@ -51,9 +52,17 @@ def summary(labels: list[str], results: dict[str, dict]) -> dict:
         "accuracy_per_fold": folds,
         "accuracy_mean": float(np.mean(list(folds.values()))),
         "accuracy_std": float(np.std(list(folds.values()))),
+        "accuracy_interval": wilson(int(np.trace(total)), int(total.sum())),
         "accuracy_per_class": per_class,
         "confusion": total.tolist(),
     }
+
+
+def wilson(right: int, of: int) -> list[float]:
+    """Return the interval that holds the true share in 95 of 100 cases, of so many right (E. B. Wilson 1927)."""
+    share, z2 = right / of, Z * Z / of
+    half = Z * np.sqrt(share * (1 - share) / of + z2 / (4 * of))
+    return [float((share + z2 / 2 + side * half) / (1 + z2)) for side in (-1, 1)]
 
 
 def draw_confusion(path: Path, labels: list[str], confusion: list[list[int]], title: str) -> None:

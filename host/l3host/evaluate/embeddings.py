@@ -30,7 +30,7 @@ OnProgress = Callable[[int], None]  # called with clips done
 def of_model(
     model: str, dataset: Dataset, run_dir: str, hop: float = HOP, on_progress: OnProgress | None = None
 ) -> list[np.ndarray]:
-    """Embeddings (frames, D) float32 of each clip, by a .l3m (path or shipped name).
+    """Return the embeddings (frames, D) float32 of each clip, by a .l3m (path or shipped name).
 
     run_dir: takes them in a folder named by model, clips, hop, l3mote's version and engine: only the first call computes.
     Raises L3Error.
@@ -58,7 +58,7 @@ def of_clips(
     folder: Path | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[np.ndarray]:
-    """Embeddings (frames, D) float32 of each clip, of windows of fe.window samples every `hop` seconds, the end padded.
+    """Return the embeddings (frames, D) float32 of each clip, of windows of fe.window samples every `hop` seconds, the end padded.
 
     folder: keeps and takes back what was computed; the caller vouches that it is of the same clips, embedder and hop.
     Raises L3Error: a hop below one sample, a clip that does not decode, embeddings that are not finite.
@@ -86,8 +86,8 @@ def _block(clips: Sequence[Clip], embed: Embedder, fe: Frontend, step: int) -> l
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a silent clip is a clip
         windows = [windows_of(hearing.load(clip.path, fe.sample_rate), fe.window, step, center=False) for clip in clips]
-    found = np.asarray(embed(np.concatenate(windows) / np.float32(32768)), np.float32)
-    block = np.split(found, np.cumsum([len(w) for w in windows])[:-1])
+    embedded = np.asarray(embed(np.concatenate(windows) / np.float32(32768)), np.float32)
+    block = np.split(embedded, np.cumsum([len(w) for w in windows])[:-1])
     for clip, frames in zip(clips, block, strict=True):
         if not np.isfinite(frames).all():
             raise L3Error(f"{clip.path}: its embedding is NaN or infinite: the model's weights are broken, nothing to evaluate")

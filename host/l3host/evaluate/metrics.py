@@ -15,34 +15,39 @@ Figure = Callable[[np.ndarray, np.ndarray], float]  # (targets, scores), both (c
 
 
 def accuracy(targets: np.ndarray, scores: np.ndarray) -> float:
-    """Share of clips whose highest score is their label's."""
+    """Return the share of clips whose highest score is their label's."""
     return float(np.mean(targets.argmax(axis=1) == scores.argmax(axis=1)))
 
 
 def auprc_micro(targets: np.ndarray, scores: np.ndarray) -> float:
-    """Average precision over all pairs of clip and label together: the mean of precision at each hit, no interpolation."""
+    """Return the average precision over all pairs of clip and label together.
+
+    It is the mean of precision at each hit, no interpolation.
+    """
     return float(average_precision_score(targets.ravel(), scores.ravel()))
 
 
 def auprc_per_label(targets: np.ndarray, scores: np.ndarray) -> list[float | None]:
-    """Average precision of each label; None where no clip has it."""
+    """Return the average precision of each label; None where no clip has it."""
     pairs = zip(targets.T, scores.T, strict=True)
     return [float(average_precision_score(wanted, column)) if wanted.any() else None for wanted, column in pairs]
 
 
 def auprc_macro(targets: np.ndarray, scores: np.ndarray) -> float:
-    """Mean over labels that some clip has."""
+    """Return the mean over labels that some clip has."""
     return float(np.mean([value for value in auprc_per_label(targets, scores) if value is not None]))
 
 
 def over_folds(figure: Figure, folds: list[tuple[np.ndarray, list[np.ndarray]]]) -> tuple[list[float], list[float]]:
-    """Means over seeds for each fold, and over folds for each seed. folds: (targets, scores of each seed)."""
+    """Return the means over seeds for each fold, and over folds for each seed. folds: (targets, scores of each seed)."""
     values = np.array([[figure(targets, scores) for scores in seeds] for targets, seeds in folds])
     return values.mean(axis=1).tolist(), values.mean(axis=0).tolist()
 
 
 def interval(figure: Figure, folds: list[tuple[np.ndarray, list[np.ndarray]]]) -> list[float]:
-    """Bootstrap over clips: percentiles that hold 95 % of the figure's means when each fold's test clips are drawn again.
+    """Return the bootstrap interval over clips.
+
+    Percentiles that hold 95 % of the means when each fold's test clips are drawn again.
 
     It says how much the choice of test clips matters; what other training clips would change is not in it.
     """

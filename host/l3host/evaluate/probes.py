@@ -28,7 +28,9 @@ class Set(NamedTuple):
 
 
 def mlp(train: Set, validation: Set, test: Set, multilabel: bool, seed: int) -> np.ndarray:
-    """MLP on frames; a clip's probabilities are the mean of its frames'. Kept is the epoch that is best on validation clips.
+    """Train the MLP on frames; a clip's probabilities are the mean of its frames'.
+
+    Keeps the epoch that is best on validation clips.
 
     Best by the figure that is reported, accuracy or micro AUPRC: the loss on frames turns long before it.
     """
@@ -54,19 +56,22 @@ def mlp(train: Set, validation: Set, test: Set, multilabel: bool, seed: int) -> 
 
 
 def clip_means(net: MLPClassifier, scaler: StandardScaler, part: Set) -> np.ndarray:
-    """Mean over each clip's frames of the network's probabilities, (clips, labels)."""
+    """Return the mean over each clip's frames of the network's probabilities, (clips, labels)."""
     scores = net.predict_proba(scaler.transform(np.concatenate(part.embeddings)))
     ends = np.cumsum([len(clip) for clip in part.embeddings])[:-1]
     return np.stack([clip.mean(axis=0) for clip in np.split(scores, ends)])
 
 
 def known(targets: np.ndarray, multilabel: bool) -> np.ndarray:
-    """Targets as scikit-learn takes them: label indices, or rows of 0 and 1 where there may be several."""
+    """Return the targets as scikit-learn takes them: label indices, or rows of 0 and 1 where there may be several."""
     return targets.astype(int) if multilabel else targets.argmax(axis=1)
 
 
 def logistic(train: Set, validation: Set, test: Set, multilabel: bool, seed: int) -> np.ndarray:
-    """Logistic regression on clip statistics. It stops by itself, so the validation clips are trained on too. `seed` is unused."""
+    """Train logistic regression on clip statistics. It stops by itself, so it trains on the validation clips too.
+
+    `seed` is unused.
+    """
     clips = np.concatenate([statistics(train.embeddings), statistics(validation.embeddings)])
     targets = np.concatenate([train.targets, validation.targets])
     regression = LogisticRegression(max_iter=1000)
@@ -76,16 +81,16 @@ def logistic(train: Set, validation: Set, test: Set, multilabel: bool, seed: int
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Label .*is present in all")  # of training: its probability is 0 or 1
         probe.fit(clips, known(targets, multilabel))
-        found = probe.predict_proba(statistics(test.embeddings))
+        probabilities = probe.predict_proba(statistics(test.embeddings))
     if multilabel:
-        return found
+        return probabilities
     scores = np.zeros(test.targets.shape)
-    scores[:, probe.classes_] = found  # a label without a training clip is never predicted
+    scores[:, probe.classes_] = probabilities  # a label without a training clip is never predicted
     return scores
 
 
 def statistics(embeddings: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean, maximum, minimum and standard deviation over frames, (clips, 4 D)."""
+    """Return the mean, maximum, minimum and standard deviation over frames, (clips, 4 D)."""
     return np.stack([np.concatenate([e.mean(axis=0), e.max(axis=0), e.min(axis=0), e.std(axis=0)]) for e in embeddings])
 
 

@@ -26,7 +26,7 @@ class Round(NamedTuple):
 
 
 def rounds(dataset: Dataset, folds: Sequence[int] | None = None) -> list[Round]:
-    """The trainings that test these folds (None: all), or a published split as it is. Raises L3Error."""
+    """Return the trainings that test these folds (None: all), or a published split as it is. Raises L3Error."""
     if dataset.split:
         train, validation, test = 1, 2, 3
         if folds is not None:
@@ -89,7 +89,7 @@ def evaluate(
 
 
 def planned(dataset: Dataset, probe: str, folds: Sequence[int] | None, seeds: int) -> list[Round]:
-    """rounds, if these can be evaluated: what is known before any embedding is computed. Raises L3Error."""
+    """Return the rounds, if these can be evaluated: what is known before any embedding is computed. Raises L3Error."""
     if probe not in PROBES:
         raise L3Error(f"unknown probe {probe!r}: {' or '.join(PROBES)}")
     if seeds < 1:
@@ -107,7 +107,7 @@ def planned(dataset: Dataset, probe: str, folds: Sequence[int] | None, seeds: in
 
 
 def seed_numbers(probe: str, seeds: int) -> list[int]:
-    """The seeds to train with; one is enough for the logistic probe, which has nothing random."""
+    """Return the seeds to train with; one is enough for the logistic probe, which has nothing random."""
     return list(range(1, seeds + 1)) if probe == "mlp" else [0]
 
 
@@ -121,19 +121,19 @@ def checked(dataset: Dataset, embeddings: Sequence[np.ndarray]) -> None:
 
 
 def members(dataset: Dataset, embeddings: Sequence[np.ndarray], folds: Sequence[int]) -> Set:
-    """The clips of these folds."""
+    """Return the clips of these folds."""
     chosen = [i for i, clip in enumerate(dataset.clips) if clip.fold in folds]
     return Set([embeddings[i] for i in chosen], dataset.targets[chosen])
 
 
 def scores(dataset: Dataset, embeddings: Sequence[np.ndarray], probe: str, turn: Round, seed: int) -> np.ndarray:
-    """Probabilities (clips of the test fold, labels) by a probe that has not seen them."""
+    """Return the probabilities (clips of the test fold, labels) by a probe that has not seen them."""
     train, validation, test = (members(dataset, embeddings, folds) for folds in (turn.train, [turn.validation], [turn.test]))
     return PROBES[probe](train, validation, test, dataset.multilabel, seed)
 
 
 def one_label(labels: list[str], names: list[str], tested: list[tuple[np.ndarray, list[np.ndarray]]]) -> dict:
-    """Accuracy figures. tested: (targets, scores of each seed) of each fold."""
+    """Return the accuracy figures. tested: (targets, scores of each seed) of each fold."""
     counts = {name: {"confusion": confusion(*fold)} for name, fold in zip(names, tested, strict=True)}
     return summary(labels, counts) | {
         "accuracy_per_seed": metrics.over_folds(metrics.accuracy, tested)[1],
@@ -142,7 +142,7 @@ def one_label(labels: list[str], names: list[str], tested: list[tuple[np.ndarray
 
 
 def confusion(targets: np.ndarray, seeds: list[np.ndarray]) -> list[list[int]]:
-    """Counts [true label][label with the highest score], all seeds together."""
+    """Return the counts [true label][label with the highest score], all seeds together."""
     counts = np.zeros((targets.shape[1],) * 2, int)
     for scores in seeds:
         np.add.at(counts, (targets.argmax(axis=1), scores.argmax(axis=1)), 1)
@@ -150,7 +150,7 @@ def confusion(targets: np.ndarray, seeds: list[np.ndarray]) -> list[list[int]]:
 
 
 def several_labels(labels: list[str], names: list[str], tested: list[tuple[np.ndarray, list[np.ndarray]]]) -> dict:
-    """AUPRC figures. tested: (targets, scores of each seed) of each fold."""
+    """Return the AUPRC figures. tested: (targets, scores of each seed) of each fold."""
     result: dict[str, object] = {}
     for name, figure in (("auprc_micro", metrics.auprc_micro), ("auprc_macro", metrics.auprc_macro)):
         per_fold, per_seed = metrics.over_folds(figure, tested)
@@ -165,7 +165,7 @@ def several_labels(labels: list[str], names: list[str], tested: list[tuple[np.nd
 
 
 def per_class(tested: list[tuple[np.ndarray, list[np.ndarray]]]) -> list[float | None]:
-    """Each label's AUPRC, the mean over folds and seeds that have it."""
+    """Return each label's AUPRC, the mean over folds and seeds that have it."""
     values = [metrics.auprc_per_label(targets, scores) for targets, seeds in tested for scores in seeds]
     columns = ([value for value in column if value is not None] for column in zip(*values, strict=True))
     return [float(np.mean(column)) if column else None for column in columns]

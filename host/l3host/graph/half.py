@@ -26,7 +26,7 @@ def to_half(weights: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def to_single(bias: np.ndarray) -> np.ndarray:
-    """float32; L3Error on overflow."""
+    """Return float32; raises L3Error on overflow."""
     largest = np.abs(bias).max(initial=0)
     if largest > F32_MAX:
         raise L3Error(f"a bias of {largest:g} does not fit float32")
@@ -34,12 +34,12 @@ def to_single(bias: np.ndarray) -> np.ndarray:
 
 
 def flushed(graph: Graph) -> int:
-    """Weights too small for a normal float16, which the file holds as zero."""
+    """Return how many weights are too small for a normal float16: the file holds them as zero."""
     return sum(to_half(layer.kernel)[1] for layer in graph.layers)
 
 
 def rounded(graph: Graph, encoding: str = "auto") -> Graph:
-    """The graph as the file will hold it: float16 weights, float32 biases.
+    """Return the graph as the file will hold it: float16 weights, float32 biases.
 
     encoding "palette" quantises every layer that this makes smaller; fixed-point scales, which were measured with the weights as
     they were, are then dropped. Raises L3Error.

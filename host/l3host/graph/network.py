@@ -33,7 +33,7 @@ FRONTENDS = {
 
 
 def frontend(name: str) -> fmt.Frontend:
-    """A fresh copy of a published front-end by name; raises L3Error for an unknown one."""
+    """Return a fresh copy of a published front-end by name; raises L3Error for an unknown one."""
     if name not in FRONTENDS:
         raise L3Error(f"unknown front-end {name!r}: choose from {', '.join(FRONTENDS)}")
     return fmt.Frontend(*FRONTENDS[name])
@@ -78,7 +78,7 @@ class Graph:
         return [layer for layer in self.layers if isinstance(layer, Dense)]
 
     def planes(self) -> list[tuple[int, int, int]]:
-        """Shape (bands, frames, channels) of the input and after each convolution's pool."""
+        """Return the shape (bands, frames, channels) of the input and after each convolution's pool."""
         bands, frames = self.frontend.bands, self.frontend.frames
         shapes = [(bands, frames, 1)]
         for conv in self.convs:
@@ -91,7 +91,7 @@ class Graph:
         return int(np.prod(self.planes()[-1]))
 
     def cost(self) -> Cost:
-        """What a window costs."""
+        """Return what a window costs."""
         planes = zip(self.planes(), self.convs, strict=False)
         products = [Product(frames, bands, 9 * inputs, len(conv.bias)) for (bands, frames, inputs), conv in planes]
         return cost(self.frontend, products + [Product(1, 1, *dense.kernel.shape) for dense in self.denses])

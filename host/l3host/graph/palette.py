@@ -19,12 +19,14 @@ LEAST = PALETTE_BYTES + CHUNK_BYTES  # a palette costs as much as it saves with 
 
 
 def worth_it(weights: np.ndarray) -> bool:
-    """Does a palette make the layer smaller in the file, whatever its position code?"""
+    """Return whether a palette makes the layer smaller in the file, whatever its position code."""
     return bool(np.count_nonzero(weights) > LEAST)
 
 
 def quantise(weights: np.ndarray, levels: int = LEVELS) -> tuple[np.ndarray, np.ndarray]:
-    """(palette, indices): at most `levels` ascending float16 values, none of them zero, and int16 indices shaped like weights.
+    """Return (palette, indices).
+
+    At most `levels` ascending float16 values, none of them zero, and int16 indices shaped like weights.
 
     weights: what float16 holds (see half.to_half). A zero has index -1. Where no more than `levels` values occur nothing changes,
     so that quantising twice is quantising once.
@@ -42,33 +44,33 @@ def quantise(weights: np.ndarray, levels: int = LEVELS) -> tuple[np.ndarray, np.
 
 
 def restore(palette: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """The float32 weights of quantise's result, or of the same indices with a palette that was trained further."""
+    """Return the float32 weights of quantise's result, or of the same indices with a palette that was trained further."""
     return np.append(palette, 0).astype(np.float32)[indices]
 
 
 def nearest(values: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """Index of each value's nearest level of an ascending palette."""
+    """Return the index of each value's nearest level of an ascending palette."""
     levels = palette.astype(np.float64)
     return np.searchsorted((levels[1:] + levels[:-1]) / 2, values.astype(np.float64))
 
 
 def lloyd(values: np.ndarray, counts: np.ndarray, levels: int) -> np.ndarray:
-    """k-means of ascending values, more than `levels`, that occur `counts` times: ascending centres."""
+    """Run k-means on ascending values, more than `levels`, that occur `counts` times; return ascending centres."""
     number = np.concatenate([[0], np.cumsum(counts)])
     total = np.concatenate([[0], np.cumsum(counts * values)])
     edges = first_edges(values, counts, levels)
     for _ in range(ROUNDS):
         centres = np.diff(total[edges]) / np.diff(number[edges])
         middles = np.searchsorted(values, (centres[1:] + centres[:-1]) / 2)
-        found = np.unique([0, *middles, len(values)])  # a cell whose values all went to its neighbours is gone
-        if np.array_equal(found, edges):
+        new_edges = np.unique([0, *middles, len(values)])  # a cell whose values all went to its neighbours is gone
+        if np.array_equal(new_edges, edges):
             break
-        edges = found
+        edges = new_edges
     return centres
 
 
 def first_edges(values: np.ndarray, counts: np.ndarray, levels: int) -> np.ndarray:
-    """Where `levels` cells of much the same error begin and end: the worst is cut at its mean, again and again."""
+    """Return the edges of `levels` cells of roughly equal error: the worst is cut at its mean, again and again."""
     sums = np.cumsum(np.stack([counts, counts * values, counts * values**2]), axis=1)
     sums = np.concatenate([np.zeros((3, 1)), sums], axis=1)
 
@@ -88,6 +90,9 @@ def first_edges(values: np.ndarray, counts: np.ndarray, levels: int) -> np.ndarr
 
 
 def normal(centres: np.ndarray) -> np.ndarray:
-    """Ascending float16 levels without repetition; what is too small for a normal one becomes the smallest of its sign."""
+    """Return the ascending float16 levels without repetition.
+
+    What is too small for a normal one becomes the smallest of its sign.
+    """
     least = np.where(np.abs(centres) < TINY, np.copysign(TINY, centres), centres)
     return np.unique(least.astype(np.float16))

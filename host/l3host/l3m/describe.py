@@ -50,7 +50,10 @@ def encoding_name(layer: Layer) -> str:
 
 
 def layer_bytes(reader: Reader, layer: Layer, buffer: bytearray) -> dict[str, int]:
-    """Bytes of values, positions (with the counts), palette and biases in a layer's chunks; other is headers and padding."""
+    """Return the bytes of values, positions (with the counts), palette and biases in a layer's chunks.
+
+    Other is headers and padding.
+    """
     values = positions = 0
     for chunk in reader.chunks(layer, buffer):
         values += layer.value_bytes * chunk.n_values

@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parents[1] / "models"
 
 
 def find(model: str) -> Path:
-    """The path of a model: a file, or the bare name of one that ships with the package."""
+    """Return the path of a model: a file, or the bare name of one that ships with the package."""
     path = Path(model)
     if path.is_file():
         return path
@@ -35,7 +35,10 @@ def find(model: str) -> Path:
 
 
 def open_reader(model: str) -> Reader:
-    """The device's reader on a model file. Raises L3Error if it cannot be opened, is not valid, or costs too much (costs.py)."""
+    """Return the device's reader on a model file.
+
+    Raises L3Error if it cannot be opened, is not valid, or costs too much (costs.py).
+    """
     path = find(model)
     try:
         reader = Reader(str(path))
@@ -53,7 +56,7 @@ def open_reader(model: str) -> Reader:
 
 
 def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.ndarray, np.ndarray]:
-    """(filters, taps) and biases, decoded with NumPy (l3mote.verify is the readable way, this the fast one)."""
+    """Return (filters, taps) and biases, decoded with NumPy (l3mote.verify is the readable way, this the fast one)."""
     rows = np.zeros((layer.outputs, layer.taps), np.float32)
     bias = np.zeros(layer.outputs, np.float32)
     positions = np.zeros(layer.taps, np.uint16)
@@ -75,7 +78,7 @@ def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.nd
 
 
 def _values(chunk: fmt.Chunk, buffer: bytearray) -> np.ndarray:
-    """All values of a chunk, one filter's after the other's."""
+    """Return all values of a chunk, one filter's after the other's."""
     if chunk.layer.palette:
         palette = np.frombuffer(buffer, "<f2", fmt.PALETTE_BYTES // 2, chunk.palette)
         values = palette[np.frombuffer(buffer, np.uint8, chunk.n_values, chunk.values)]
@@ -111,10 +114,10 @@ def _fixed_point(reader: Reader) -> FixedPoint | None:
 def provenance_of(reader: Reader) -> dict[str, Any]:
     """Raises FormatError for what is not a JSON object, nests too deeply, or has numbers too long to read."""
     try:
-        found = json.loads(reader.provenance())
-        json.dumps(found)
-        if isinstance(found, dict):
-            return found
+        values = json.loads(reader.provenance())
+        json.dumps(values)
+        if isinstance(values, dict):
+            return values
     except (ValueError, RecursionError):
         pass
     raise fmt.FormatError(f"PROVENANCE at byte {reader.sections['PROVENANCE'][0]} is not a JSON object that can be read")

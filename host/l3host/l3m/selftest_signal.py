@@ -6,7 +6,7 @@ SEED = 12345
 
 
 def signal(samples: int, seed: int) -> np.ndarray:
-    """Signal of kind 1, int16 (samples,)."""
+    """Return the signal of kind 1, int16 (samples,)."""
     out = np.empty(samples, np.int16)
     x = seed
     for n in range(samples):

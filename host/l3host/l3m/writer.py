@@ -22,14 +22,14 @@ from l3mote.reader import Reader
 
 
 def filters(layer) -> np.ndarray:
-    """Weights as (filter, taps) in the file's index order: channel, row = time, column = band for a convolution."""
+    """Return the weights as (filter, taps) in the file's index order: channel, row = time, column = band for a convolution."""
     if isinstance(layer, Conv):
         return np.ascontiguousarray(layer.kernel.transpose(3, 2, 1, 0)).reshape(layer.kernel.shape[3], -1)
     return np.ascontiguousarray(layer.kernel.T)
 
 
 def gaps(positions: np.ndarray, skip: int) -> np.ndarray:
-    """Gaps between ascending positions as a code of numbers up to `skip`, which moves on that many places without a value."""
+    """Encode the gaps between ascending positions as numbers up to `skip`, which moves on that many places without a value."""
     gap = np.diff(positions, prepend=-1) - 1
     codes = np.full(int((gap // skip + 1).sum()), skip, np.uint8)
     codes[np.cumsum(gap // skip + 1) - 1] = gap % skip
@@ -37,7 +37,7 @@ def gaps(positions: np.ndarray, skip: int) -> np.ndarray:
 
 
 def position_bytes(row: np.ndarray, code: int) -> bytes:
-    """Where a filter's non-zeros stand, in one of the sparse position codes."""
+    """Encode where a filter's non-zeros are, in one of the sparse position codes."""
     if code == fmt.BITMAP:
         return np.packbits(row != 0, bitorder="little").tobytes()
     positions = np.flatnonzero(row)
@@ -52,7 +52,7 @@ Part = tuple[bytes, bytes, bytes, bytes]
 
 
 def _filter_parts(row: np.ndarray, bias: float, code: int, palette: np.ndarray | None) -> Part:
-    """(bias, count, values, positions) of one filter as bytes."""
+    """Return (bias, count, values, positions) of one filter as bytes."""
     values = row if code == fmt.ALL else row[row != 0]
     data = values.tobytes()
     if palette is not None:
@@ -72,7 +72,7 @@ def _chunk(parts: list[Part]) -> bytes:
 
 
 def _palette(rows: np.ndarray, code: int) -> np.ndarray:
-    """The values that a layer's palette has to hold, as ascending float16 bits. Raises L3Error if they are too many."""
+    """Return the values that a layer's palette has to hold, as ascending float16 bits. Raises L3Error if they are too many."""
     values = np.flatnonzero(np.bincount(rows.view(np.uint16).ravel()))
     values = values if code == fmt.ALL else values[values != 0]
     most = fmt.PALETTE_BYTES // 2
@@ -87,7 +87,7 @@ def _palette_chunk(values: np.ndarray) -> bytes:
 
 
 def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
-    """A layer's chunks. Raises L3Error where the encoding cannot hold it."""
+    """Return a layer's chunks. Raises L3Error where the encoding cannot hold it."""
     code = encoding & 15
     palette = _palette(rows, code) if encoding & fmt.PALETTE else None
     chunks = [] if palette is None else [_palette_chunk(palette)]
@@ -105,7 +105,7 @@ def _chunks(rows: np.ndarray, bias: np.ndarray, encoding: int) -> list[bytes]:
 
 
 def _encode(layer, encodings: Iterable[int]) -> tuple[int, list[bytes], int]:
-    """The smallest of the encodings that can hold the layer: (encoding, chunks, non-zeros)."""
+    """Return the smallest of the encodings that can hold the layer: (encoding, chunks, non-zeros)."""
     rows, _ = to_half(filters(layer))
     candidates, problems = [], []
     for encoding in encodings:
@@ -207,14 +207,14 @@ def _sections(graph: Graph, encodings: Sequence[tuple[int, ...]]) -> list[bytes]
 
 
 def _check(graph: Graph, scales: FixedPoint) -> int:
-    """CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
+    """Return the CRC-32 of the last layer's integers for the self-test's signal, in the device's order."""
     pcm = selftest_signal.signal(graph.frontend.window, selftest_signal.SEED)
     integers = fixed_point.run(graph, scales, pcm[None]).flat[0]
     return crc32(integers.astype("<i2").tobytes())
 
 
 def _fixed(graph: Graph, scales: FixedPoint) -> bytes:
-    """The FIXED section of a calibrated graph."""
+    """Return the FIXED section of a calibrated graph."""
     t, s = scales.tables, scales.scale
     out = struct.pack(
         fmt.FIXED, scales.input_exponent, scales.input_bits, fixed_mel.frame_bits(graph.frontend), s.shift,
@@ -227,7 +227,7 @@ def _fixed(graph: Graph, scales: FixedPoint) -> bytes:
 
 
 def assemble(sections: list[bytes]) -> bytes:
-    """Header, section table and the six sections' bytes, aligned and with their CRC."""
+    """Return the header, section table and the six sections' bytes, aligned and with their CRC."""
     table, body = b"", b""
     start = fmt.HEADER_BYTES + fmt.SECTION_BYTES * len(sections)
     for kind, data in enumerate(sections, 1):

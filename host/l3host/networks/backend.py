@@ -35,7 +35,7 @@ _workers: tf.distribute.Strategy | None = None  # once init_workers() has found 
 
 
 def init_workers() -> None:
-    """Become one of the workers that TF_CONFIG names (TensorFlow's convention); without it this process stays alone.
+    """Join the workers that TF_CONFIG names (TensorFlow's convention); without it this process stays alone.
 
     Only possible before TensorFlow runs its first operation; waits until all workers are there. Raises L3Error for a
     TF_CONFIG that is not JSON.
@@ -49,12 +49,12 @@ def init_workers() -> None:
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Whose scope networks are made and trained in: of all workers that were joined, or of this process."""
+    """Return the strategy in whose scope networks are made and trained: of all workers that were joined, or of this process."""
     return _workers or tf.distribute.get_strategy()
 
 
 def is_chief() -> bool:
-    """Whether this process is the one that writes files: the first of the workers, or the only one."""
+    """Return whether this process is the one that writes files: the first of the workers, or the only one."""
     return _workers is None or _workers.cluster_resolver.task_id == 0
 
 

@@ -29,7 +29,7 @@ class Architecture(NamedTuple):
 
 
 def audio(frontend: Frontend, filters: Sequence[int] = L3_FILTERS, final_norm: bool = True, use_bias: bool = True) -> keras.Model:
-    """Waveform (batch, window) in [-1, 1] -> embedding (batch, filters[-1]).
+    """Return the waveform (batch, window) in [-1, 1] -> embedding (batch, filters[-1]).
 
     use_bias: of the convolutions; the published networks have them beside their batch norms.
     Raises L3Error for no filters, for one below 1, and for more pools than the plane has room for.
@@ -45,13 +45,16 @@ def audio(frontend: Frontend, filters: Sequence[int] = L3_FILTERS, final_norm: b
 
 
 def video(filters: Sequence[int] = L3_FILTERS, side: int = SIDE) -> keras.Model:
-    """RGB frame (batch, side, side, 3) in [-1, 1] -> embedding (batch, filters[-1]); only ever the AVC net's other half."""
+    """Build the network from an RGB frame (batch, side, side, 3) in [-1, 1] to an embedding (batch, filters[-1]).
+
+    Used only as the AVC net's other half.
+    """
     frame = keras.Input((side, side, 3), name="frame")
     return keras.Model(frame, _embedding(frame, "frame_bn", filters, True, True), name="video")
 
 
 def _embedding(x, input_norm: str, filters: Sequence[int], final_norm: bool, use_bias: bool):
-    """Input batch norm, the convolutions and the global max-pool."""
+    """Return the input batch norm, the convolutions and the global max-pool."""
     layers = keras.layers
     x = layers.BatchNormalization(momentum=BN_MOMENTUM, name=input_norm)(x)
     for i, width in enumerate(filters, 1):
@@ -67,7 +70,7 @@ def _embedding(x, input_norm: str, filters: Sequence[int], final_norm: bool, use
 
 
 def avc(audio: keras.Model, video: keras.Model) -> keras.Model:
-    """[waveform, frame] -> probabilities (batch, 2) that sound and picture do not, or do, belong together.
+    """Return [waveform, frame] -> probabilities (batch, 2) that sound and picture do not, or do, belong together.
 
     The two networks are its layers "audio" and "video" and keep their weights: video.trainable = False freezes one, and
     embedding(audio, final_norm=False) is what the published packages call the embedding.
@@ -80,29 +83,29 @@ def avc(audio: keras.Model, video: keras.Model) -> keras.Model:
 
 
 def classifier(embedding: keras.Model, n_labels: int, dropout: float) -> keras.Model:
-    """The embedding network with a head on it, weights shared: waveform -> class probabilities (batch, n_labels)."""
+    """Return the embedding network with a head on it, weights shared: waveform -> class probabilities (batch, n_labels)."""
     x = keras.layers.Dropout(dropout, name="dropout")(embedding.output)
     x = keras.layers.Dense(n_labels, activation="softmax", name="dense")(x)
     return keras.Model(embedding.input, x, name="classifier")
 
 
 def like(model: keras.Model, embedding: keras.Model) -> keras.Model:
-    """The embedding network with the head of `model` on it, a copy, if that is a classifier; otherwise as it is."""
+    """Return the embedding network with the head of `model` on it, a copy, if that is a classifier; otherwise as it is."""
     if model.name != "classifier":
         return embedding
     head = model.get_layer("dense")
-    found = classifier(embedding, head.units, model.get_layer("dropout").rate)
-    found.get_layer("dense").set_weights(head.get_weights())
-    return found
+    copy = classifier(embedding, head.units, model.get_layer("dropout").rate)
+    copy.get_layer("dense").set_weights(head.get_weights())
+    return copy
 
 
 def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
-    """conv1 ... convN."""
+    """Return the conv1 ... convN."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
 def embedding(model: keras.Model, final_norm: bool) -> keras.Model:
-    """The audio network inside `model` without its head, weights shared.
+    """Return the audio network inside `model` without its head, weights shared.
 
     final_norm: False taps the last convolution before its batch norm and ReLU, if it has them. Raises L3Error for True where
     there are none, and for a model that is not of this module.
@@ -117,7 +120,10 @@ def embedding(model: keras.Model, final_norm: bool) -> keras.Model:
 
 
 def architecture(model: keras.Model) -> Architecture:
-    """What the audio network in `model` (itself, or a classifier on it) was built with. Raises L3Error for any other model."""
+    """Return what the audio network in `model` (itself, or a classifier on it) was built with.
+
+    Raises L3Error for any other model.
+    """
     names = {layer.name for layer in model.layers}
     convs = convolutions(model)
     expected = [f"conv{i}" for i in range(1, len(convs) + 1)]

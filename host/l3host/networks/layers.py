@@ -11,7 +11,7 @@ FIELDS = Frontend.FIELDS[:-2]  # the last two are the input batch norm, which th
 
 
 def mel_weights(fe: Frontend) -> np.ndarray:
-    """Area-normalised triangular filters on the HTK mel scale, (n_fft / 2 + 1, bands), float32."""
+    """Return the area-normalised triangular filters on the HTK mel scale, (n_fft / 2 + 1, bands), float32."""
     low, high = np.log1p(np.array([fe.fmin, fe.fmax]) / 700)
     mel_edges = np.linspace(low, high, fe.bands + 2)
     hz_edges = 700 * np.expm1(mel_edges)
@@ -40,7 +40,7 @@ class LogMel(keras.layers.Layer):
 
     @classmethod
     def of(cls, frontend: Frontend, **kwargs) -> "LogMel":
-        """The layer of a Frontend (its input batch norm is left out)."""
+        """Return the layer of a Frontend (its input batch norm is left out)."""
         return cls(**{name: getattr(frontend, name) for name in FIELDS}, **kwargs)
 
     def get_config(self):

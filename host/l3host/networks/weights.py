@@ -25,7 +25,7 @@ NORM = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}  
 
 
 def load(path: str, final_norm: bool | None = None) -> keras.Model:
-    """The embedding network of a published .h5 or of a .keras file, waveform -> embedding; dense layers are left out.
+    """Return the embedding network of a published .h5 or of a .keras file, waveform -> embedding; dense layers are left out.
 
     final_norm: None takes the file's; True adds an identity batch norm where the file ends in a bare convolution (the AVC net
     of a published EdgeL3), False taps the last convolution before its batch norm.
@@ -50,12 +50,12 @@ def load(path: str, final_norm: bool | None = None) -> keras.Model:
 
 
 def _norms(model: keras.Model) -> list[keras.layers.Layer]:
-    """bn1 ... of the network, as many as it has."""
+    """Return bn1 ... of the network, as many as it has."""
     return [layer for layer in model.layers if layer.name.startswith("bn")]
 
 
 def _split(layers: list[KerasLayer], convs: int) -> tuple[list[KerasLayer], list[KerasLayer]]:
-    """The convolutions and the batch norms (the input's first) of a chain that has one after each convolution but the last."""
+    """Return convolutions and batch norms (the input's first) of a chain that has one after each convolution but the last."""
     chain = [layer for layer in layers if layer.class_name in ("Conv2D", "BatchNormalization")]
     expected = ["BatchNormalization"] + ["Conv2D", "BatchNormalization"] * convs
     kinds = [layer.class_name for layer in chain[: 2 * convs + 1]]
@@ -69,7 +69,10 @@ def _split(layers: list[KerasLayer], convs: int) -> tuple[list[KerasLayer], list
 
 
 def _check_order(graph: Graph, final_norm: bool) -> None:
-    """ReLU after every batch norm; pools of 2x2 after the convolutions that L3 pools, and of the whole plane at the end."""
+    """Check the order: ReLU after every batch norm.
+
+    Pools of 2x2 after the convolutions that L3 pools, and of the whole plane at the end.
+    """
     convs = graph.convs
     if [conv.activation for conv in convs] != ["relu"] * (len(convs) - 1) + ["relu" if final_norm else "none"]:
         raise L3Error("an L3 network has ReLU after every batch norm of a convolution, and nowhere else")
@@ -87,7 +90,9 @@ def _assign(layer: keras.layers.Layer, source: KerasLayer, missing: dict[str, fl
 
 
 def to_graph(model: keras.Model, **provenance: str) -> Graph:
-    """The checked Graph of an embedding network or a classifier, batch norms folded, zeros kept; writer.to_bytes makes it a file.
+    """Return the checked Graph of an embedding network or a classifier, batch norms folded, zeros kept.
+
+    writer.to_bytes makes it a file.
 
     provenance: source, licence, attribution as convert() knows them; sha256 is that of the weights (a .keras file holds the
     date), so that equal weights give equal bytes. Raises L3Error for a network that the format has no room for.

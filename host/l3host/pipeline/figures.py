@@ -25,16 +25,16 @@ class Point(NamedTuple):
 
 
 def front(points: Sequence[Point]) -> list[Point]:
-    """The Pareto front: points that no other one beats in cost without being worse in value, the cheapest first."""
-    found: list[Point] = []
+    """Return the Pareto front: points that no other one beats in cost without being worse in value, the cheapest first."""
+    best: list[Point] = []
     for point in sorted(points, key=lambda p: (p.cost, -p.value)):
-        if not found or point.value > found[-1].value:
-            found.append(point)
-    return found
+        if not best or point.value > best[-1].value:
+            best.append(point)
+    return best
 
 
 def pareto(panels: dict[str, list[Point]], what: str) -> str:
-    """A panel for each cost (its name is the axis), all with the same value axis. A name has one colour everywhere."""
+    """Draw a panel for each cost (its name is the axis), all with the same value axis. A name has one colour everywhere."""
     names = list(dict.fromkeys(point.name for points in panels.values() for point in points))
 
     def draw(figure) -> None:
@@ -69,7 +69,7 @@ def pareto(panels: dict[str, list[Point]], what: str) -> str:
 
 
 def losses(curves: dict[str, Sequence[float]]) -> str:
-    """One curve a training, over its epochs."""
+    """Draw one curve a training, over its epochs."""
     from matplotlib.ticker import MaxNLocator
 
     def draw(figure) -> None:
@@ -86,7 +86,7 @@ def losses(curves: dict[str, Sequence[float]]) -> str:
 
 
 def svg(draw: Callable, width: float, height: float) -> str:
-    """The <svg> element of what draw(figure) draws; the same drawing gives the same text."""
+    """Return the <svg> element of what draw(figure) draws; the same drawing gives the same text."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -100,7 +100,7 @@ def svg(draw: Callable, width: float, height: float) -> str:
 
 
 def png(draw: Callable[[Path], None]) -> str:
-    """The data: address of the PNG file that draw(path) writes."""
+    """Return the data: address of the PNG file that draw(path) writes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "picture.png"
         draw(path)

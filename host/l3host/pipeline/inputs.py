@@ -1,4 +1,4 @@
-"""What a recipe is made from, by contents: a run goes on only with the same."""
+"""The contents that a recipe is made from: a run continues only with the same ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from l3host.pipeline.recipe import RANDOM, TEACHER, VIDEO, WEIGHTS, Recipe
 
 
 def inputs(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 by name of the source's files and of each data set (names and contents of all its files)."""
+    """Return the SHA-256 by name of the source's files and of each data set (names and contents of all its files)."""
     files = {WEIGHTS: recipe.source.weights, VIDEO: recipe.source.video}
     names = {name: Path(file) for name, file in files.items() if file not in (None, RANDOM)}
     if recipe.teacher:
@@ -24,7 +24,7 @@ def inputs(recipe: Recipe) -> dict[str, str]:
 
 
 def contents(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files in a folder but hidden ones."""
+    """Return the SHA-256 of a file, or of the names and contents of all files in a folder but hidden ones."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
     digest = hashlib.sha256()
     for file in files:

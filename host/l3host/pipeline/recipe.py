@@ -1,4 +1,4 @@
-"""A recipe: what is done to which network, and how the result is judged. One dataclass a table of its TOML file; no TensorFlow."""
+"""A recipe: what is done to which network, and how the result is evaluated. A dataclass for each TOML table; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Source:
     weights: str  # a published .h5 or a .keras file, relative to the recipe or to where the command runs; or "random"
     final_norm: bool | None = None  # None: the file's
     video: str | None = None  # the other half of the AVC net, a .keras file as an AVC recipe leaves it in its run folder
-    frontend: str = "mel256"  # these two of "random" alone
+    frontend: str = "mel256"  # these two for "random" only
     filters: tuple[int, ...] = L3_FILTERS
 
 
@@ -126,7 +126,7 @@ class Recipe:
     data: dict[str, str] = field(default_factory=dict)  # [data]: name -> path, absolute once loaded
 
     def needs(self) -> list[str]:
-        """Names of the data sets that the recipe uses, each once."""
+        """Return names of the data sets that the recipe uses, each once."""
         users: list[Recover | Evaluate] = [*self.recover, *self.evaluate, *([self.sensitivity] if self.sensitivity else [])]
         names = (
             [user.data for user in users]
@@ -136,7 +136,7 @@ class Recipe:
         return list(dict.fromkeys(names))
 
     def to_json(self) -> dict:
-        """The recipe ready for JSON, without paths: two runs of it may find the same data in different places."""
+        """Return the recipe ready for JSON, without paths: two runs of it may have the same data in different places."""
         plain = asdict(self)
         del plain["data"], plain["source"]["weights"], plain["source"]["video"]
         if self.teacher:
@@ -145,7 +145,7 @@ class Recipe:
 
 
 def find(recipe: str) -> Path:
-    """The path of a recipe: a file, or the bare name of one that ships. Raises L3Error that lists those."""
+    """Return the path of a recipe: a file, or the bare name of one that ships. Raises L3Error that lists those."""
     path = Path(recipe)
     if path.is_file():
         return path
@@ -156,11 +156,11 @@ def find(recipe: str) -> Path:
 
 
 def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False) -> Recipe:
-    """Read and check a recipe, a path or a shipped one's name. data: paths by name that go before the recipe's own.
+    """Read and check a recipe, a path or a shipped one's name. data: paths by name that override the recipe's own.
 
     skip_bad: whether the recipe says so or not.
 
-    Everything that can be known without reading networks or sounds is checked here. Raises L3Error.
+    Checks everything that does not need networks or sounds. Raises L3Error.
     """
     path = find(recipe)
     top = tables.read(path)
@@ -180,9 +180,9 @@ def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False
         _recover(table, where, plain.seed, "teacher" in parts) for where, table in _several(top, "recover", path)
     )
     skip_bad = skip_bad or plain.skip_bad
-    found = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
-    _check(found, path)
-    return _resolved(found, path)
+    built = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
+    _check(built, path)
+    return _resolved(built, path)
 
 
 SINGLE = {
@@ -195,7 +195,7 @@ def _source_alone(table: dict, where: str) -> None:
     """Raise L3Error for a shape beside a file of weights, which has its own."""
     shape = [key for key in ("frontend", "filters") if key in table]
     if table["weights"] != RANDOM and shape:
-        raise L3Error(f"{where}: {shape[0]} is for weights = {RANDOM!r} alone: a file says it itself")
+        raise L3Error(f"{where}: {shape[0]} is only for weights = {RANDOM!r}: a file has its own")
 
 
 @dataclass(frozen=True)
@@ -206,15 +206,15 @@ class _Plain:
 
 
 def _several(top: dict, name: str, path: Path) -> list[tuple[str, object]]:
-    """(where, table) of each [[name]]."""
-    found = top.get(name, [])
-    if not isinstance(found, list):
+    """Return (where, table) of each [[name]]."""
+    tables = top.get(name, [])
+    if not isinstance(tables, list):
         raise L3Error(f"{path}: {name} must be a list of tables: [[{name}]]")
-    return [(f"{path}, [[{name}]] {i}", table) for i, table in enumerate(found, 1)]
+    return [(f"{path}, [[{name}]] {i}", table) for i, table in enumerate(tables, 1)]
 
 
 def _recover(table: object, where: str, seed: int, taught: bool) -> Recover:
-    """A [[recover]] table: its own keys, and those of its method's settings."""
+    """Return a [[recover]] table: its own keys, and those of its method's settings."""
     if not isinstance(table, dict):
         raise L3Error(f"{where}: must be a table, not {table!r}")
     method = table.get("method")
@@ -234,15 +234,15 @@ def _recover(table: object, where: str, seed: int, taught: bool) -> Recover:
 
 
 def _paths(own: object, path: Path, given: dict[str, str]) -> dict[str, str]:
-    """Absolute paths by name: those given, and the recipe's [data], which are relative to its file."""
+    """Return the absolute paths by name: those given, and the recipe's [data], which are relative to its file."""
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
         raise L3Error(f"{path}, [data]: must be a table of paths by name")
-    found = {name: str((path.parent / value).resolve()) for name, value in own.items()}
-    return found | {name: str(Path(value).resolve()) for name, value in given.items()}
+    own_paths = {name: str((path.parent / value).resolve()) for name, value in own.items()}
+    return own_paths | {name: str(Path(value).resolve()) for name, value in given.items()}
 
 
 def _check(recipe: Recipe, path: Path) -> None:
-    """What the tables say together. Raises L3Error."""
+    """Check the tables against each other. Raises L3Error."""
     for cut, names in ((recipe.ablate, ("depth", "width")), (recipe.prune, ("plan", "sparsity"))):
         if cut and sum(getattr(cut, name) is not None for name in names) != 1:
             raise L3Error(f"{path}, [{type(cut).__name__.lower()}]: give one of {' and '.join(names)}")
@@ -269,7 +269,7 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
     """Which [[recover]] may come when. Raises L3Error."""
     methods = [step.method for step in recipe.recover]
     if recipe.student and methods[:1] not in (["sea"], ["labels"]) and not (recipe.teacher and methods[:1] == ["kd"]):
-        raise L3Error(f"{path}: [student] knows nothing yet: its first [[recover]] must be by sea or labels")
+        raise L3Error(f"{path}: [student] is untrained: its first [[recover]] must be by sea or labels")
     if "sea" in methods and not recipe.student and not (recipe.teacher and recipe.source.weights == RANDOM):
         raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
     if recipe.teacher and not set(methods) & set(TAUGHT):
@@ -290,7 +290,7 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
 
 
 def _resolved(recipe: Recipe, path: Path) -> Recipe:
-    """The recipe with absolute paths of everything that it needs. Raises L3Error for what has no path or is not there."""
+    """Return the recipe with absolute paths of everything that it needs. Raises L3Error for what has no path or is not there."""
     for name in recipe.needs():
         if name not in recipe.data:
             raise L3Error(f'{path} needs data {name!r}: --data {name}=PATH, or {name} = "PATH" in its [data] table')
@@ -306,7 +306,7 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
 
 
 def _place(recipe: Recipe, path: Path, name: str, value: str | None) -> str | None:
-    """The absolute path of the source's weights, its video network, the teacher. Raises L3Error if it is not there."""
+    """Return the absolute path of the source's weights, its video network, the teacher. Raises L3Error if it is not there."""
     if value in (None, RANDOM):
         return value
     places = [Path(recipe.data[name])] if name in recipe.data else [path.parent / value, Path(value)]
@@ -318,17 +318,17 @@ def _place(recipe: Recipe, path: Path, name: str, value: str | None) -> str | No
 
 
 def depth(ablate: Ablate) -> int | None:
-    """The number of convolutions to keep, if the depth is what changes. Raises L3Error."""
+    """Return the number of convolutions to keep, if the depth is what changes. Raises L3Error."""
     return len(plans.depth(ablate.depth).filters) if ablate.depth is not None else None
 
 
 def width(ablate: Ablate) -> tuple[int, ...] | None:
-    """The filters to keep in each convolution, if the width is what changes. Raises L3Error."""
+    """Return the filters to keep in each convolution, if the width is what changes. Raises L3Error."""
     return plans.width(ablate.width).filters if isinstance(ablate.width, str) else ablate.width
 
 
 def target(prune: Prune) -> float | tuple[float, ...]:
-    """What compress.masks takes: per cent of all weights, or of each convolution. Raises L3Error."""
+    """Return what compress.masks takes: per cent of all weights, or of each convolution. Raises L3Error."""
     if prune.plan is None:
         assert prune.sparsity is not None  # _check
         return prune.sparsity

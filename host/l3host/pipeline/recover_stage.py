@@ -21,22 +21,25 @@ from l3host.train import settings
 
 S = TypeVar("S", bound=settings.Schedule)
 
-APART, PAIRS = 10, 1000  # AVC: one video of so many is kept apart, and asked about in so many pairs
+APART, PAIRS = 10, 1000  # AVC: one video in so many is held out, and tested with so many pairs
 VIDEOS = "videos"  # folder of decoded videos, until the stage is finished
 
 
 def recover(run: Run, number: int) -> dict:
-    """Step `number` (from 1): recover-N.keras from the network before it. Its trainings keep their checkpoints in recover-N/."""
+    """Do step `number` (from 1): make recover-N.keras of the network before it.
+
+    Its trainings keep their checkpoints in recover-N/.
+    """
     from l3host.networks import backend
 
     step = run.recipe.recover[number - 1]
     name = f"recover-{number}"
-    backend.barrier()  # the network before it is there
+    backend.barrier()  # the network before it is written
     with backend.strategy().scope():
         before = run.network(f"recover-{number - 1}" if number > 1 else CUT)
         model, note = METHODS[step.method](run, step, before, run.folder / name)
     run.save(model, name)
-    backend.barrier()  # nobody reads these any more
+    backend.barrier()  # no worker reads these any more
     (run.folder / name / CACHE).unlink(missing_ok=True)
     shutil.rmtree(run.folder / name / taught.MATERIAL, ignore_errors=True)
     shutil.rmtree(run.folder / name / VIDEOS, ignore_errors=True)
@@ -44,70 +47,73 @@ def recover(run: Run, number: int) -> dict:
 
 
 def gradual(run: Run, folder: Path):
-    """What the step's trainings prune to on their way; None for all but the first step, and where it was done before."""
+    """Return what the step's trainings prune to on their way.
+
+    None for all but the first step, and where pruning was done before.
+    """
     part = run.recipe.prune
     return target(part) if part and part.gradual and folder.name == "recover-1" else None
 
 
 def by_batchnorm(run: Run, step: Recover, model, folder: Path):
-    """Batch norm statistics taken anew: what every pruned network needs, and no training."""
+    """Measure batch norm statistics anew: every pruned network needs that, and it takes no training."""
     from l3host.compress import batchnorm
 
-    found = unlabelled(run, step)
+    recordings = unlabelled(run, step)
     fe = model.get_layer("log_mel").frontend
-    pcm = sounds.windows(found.paths, fe, BATCHNORM_WINDOWS, run.recipe.seed)
+    pcm = sounds.windows(recordings.paths, fe, BATCHNORM_WINDOWS, run.recipe.seed)
     batchnorm.reestimate(model, pcm / np.float32(32768), WINDOWS)
-    return model, {"windows": len(pcm)} | credit(found)
+    return model, {"windows": len(pcm)} | credit(recordings)
 
 
 def by_kd(run: Run, step: Recover, model, folder: Path):
-    """The source's embedding of the same sounds is learnt back; with a [teacher], its class scores by a classifier."""
+    """Relearn the source's embedding of the same sounds."""
     if run.recipe.teacher:
         return by_teacher(run, step, model, folder)
     from l3host.train import recover as training
 
-    found = unlabelled(run, step)
-    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    recordings = unlabelled(run, step)
+    pcm = sounds.clips(recordings.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
     on_progress = progress(run, folder.name, step)
     model = training.kd(run.network(SOURCE), model, pcm, of_kind(step, settings.Kd), folder, on_progress, gradual(run, folder))
-    return model, credit(found) | history(folder)
+    return model, credit(recordings) | history(folder)
 
 
 def by_palette(run: Run, step: Recover, model, folder: Path):
-    """Weights that share a value in the file learn, sharing it, what the network said before; a head stays as it is."""
+    """Train weights that share a value in the file, sharing it, to the network's former output; a head stays as it is."""
     from l3host.compress import palette_tuning
     from l3host.networks import build
     from l3host.train import recover as training
 
-    found = unlabelled(run, step)
-    pcm = sounds.clips(found.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
+    recordings = unlabelled(run, step)
+    pcm = sounds.clips(recordings.paths, model.get_layer("log_mel").frontend.sample_rate, folder)
     folded = palette_tuning.fold(model)
     palette_tuning.share(folded, palette_tuning.groups(folded))
     teacher = build.embedding(model, build.architecture(model).final_norm)
     folded = training.kd(teacher, folded, pcm, of_kind(step, settings.Kd), folder, progress(run, folder.name, step))
-    return build.like(model, folded), credit(found) | history(folder)
+    return build.like(model, folded), credit(recordings) | history(folder)
 
 
 def by_sea(run: Run, step: Recover, model, folder: Path):
-    """The source's embedding, or the [teacher]'s, reduced to the student's size, is learnt by a new network."""
+    """Train a new network to the source's embedding, reduced to the student's size."""
     if run.recipe.teacher:
-        model, found = taught.by_embedding(
+        model, recordings = taught.by_embedding(
             run, step, model, folder, lambda _: progress(run, folder.name, step), gradual(run, folder)
         )  # fmt: skip
-        return model, credit(found) | history(folder)
+        return model, credit(recordings) | history(folder)
     from l3host.train import recover as training
 
-    found, source = unlabelled(run, step), run.network(SOURCE)
+    recordings, source = unlabelled(run, step), run.network(SOURCE)
     rate = max(network.get_layer("log_mel").frontend.sample_rate for network in (source, model))
-    pcm = sounds.clips(found.paths, rate, folder)
+    pcm = sounds.clips(recordings.paths, rate, folder)
     model = training.sea(source, model, pcm, rate, of_kind(step, settings.Sea), folder, progress(run, folder.name, step))
-    return model, credit(found) | history(folder)
+    return model, credit(recordings) | history(folder)
 
 
 def by_avc(run: Run, step: Recover, model, folder: Path):
-    """The AVC net of the network and the source's video half; the embedding is then tapped where L3's is, before batch norm.
+    """Train the AVC net of the network and the source's video half; the embedding is then taken where L3's is, before batch norm.
 
-    Every tenth video is kept apart for the accuracy, if there are enough of them. A video network that was trained is saved
+    Every tenth video is held out for the accuracy, if there are enough of them. A video network that was trained is saved
     as video.keras, for recipes that freeze it.
     """
     from l3host.networks import build
@@ -142,7 +148,10 @@ def by_avc(run: Run, step: Recover, model, folder: Path):
 
 
 def by_teacher(run: Run, step: Recover, model, folder: Path):
-    """A classifier by a teacher's class scores. The note has its thresholds, set on the folds that its trainings had not heard."""
+    """Return a classifier by a teacher's class scores.
+
+    The note has its thresholds, set on the folds that its trainings had not heard.
+    """
     from l3host.evaluate import events
     from l3host.train import fit
 
@@ -150,16 +159,16 @@ def by_teacher(run: Run, step: Recover, model, folder: Path):
         run, step, model, folder, lambda name: progress(run, f"{folder.name} {name}", step), gradual(run, folder)
     )  # fmt: skip
     histories = {name: history(path) for name, path in folders.items()}
-    counts = {fold: {"confusion": fit.confusion(found, dataset.silent)} for fold, found in tested.items()}
+    counts = {fold: {"confusion": fit.confusion(result, dataset.silent)} for fold, result in tested.items()}
     note = classified(run, step, dataset, histories, counts)
     if dataset.silent and tested:
         fe = model.get_layer("log_mel").frontend
-        note["tuned"] = events.tuned([events.of_app(found, fe, dataset.silent) for found in tested.values()], dataset.labels)
+        note["tuned"] = events.tuned([events.of_app(result, fe, dataset.silent) for result in tested.values()], dataset.labels)
     return classifier, note
 
 
 def by_labels(run: Run, step: Recover, model, folder: Path):
-    """A classifier on the network, trained on all folds; the same with each fold left out in turn says how good it is."""
+    """Train a classifier on the network, on all folds, and once with each fold left out to measure how good it is."""
     from l3host.evaluate import crossval
     from l3host.train import fit
     from l3host.train import recover as training
@@ -179,13 +188,13 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         )  # fmt: skip
         histories[part.name] = history(folder / part.name)
         if part.test:
-            found = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
-            tested[str(fold)] = {"confusion": fit.confusion(found, dataset.silent)}
+            result = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
+            tested[str(fold)] = {"confusion": fit.confusion(result, dataset.silent)}
     return classifier, classified(run, step, dataset, histories, tested)
 
 
 def classified(run: Run, step: Recover, dataset: datasets.Dataset, histories: dict[str, dict], tested: dict[str, dict]) -> dict:
-    """The note of a classifier that was cross-validated: of whose clips, and how good."""
+    """Return the note of a classifier that was cross-validated: of whose clips, and how good."""
     from l3host.evaluate import crossval
 
     labels = taught.reported(dataset.labels)
@@ -203,13 +212,13 @@ def unlabelled(run: Run, step: Recover) -> Recordings:
     return sounds.recordings(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
 
 
-def credit(found: Recordings) -> dict:
-    """What a note says of the sounds that a step has learnt from."""
-    return {"recordings": len(found.paths)} | {key: getattr(found, key) for key in ("licence", "attribution", "skipped")}
+def credit(recordings: Recordings) -> dict:
+    """Return what a note says about the sounds that a step has trained on."""
+    return {"recordings": len(recordings.paths)} | {key: getattr(recordings, key) for key in ("licence", "attribution", "skipped")}
 
 
 def history(folder: Path) -> dict:
-    """Losses and seconds of a finished training, from its checkpoint."""
+    """Return the losses and seconds of a finished training, from its checkpoint."""
     from l3host.train.loop import CHECKPOINT
 
     with np.load(folder / CHECKPOINT) as saved:
@@ -217,13 +226,13 @@ def history(folder: Path) -> dict:
 
 
 def progress(run: Run, what: str, step: Recover) -> Callable[[int, float], None]:
-    """For loop.run."""
+    """Return the progress callback of a step, for loop.run."""
     total = of_kind(step, settings.Schedule).epochs
     return lambda epochs, loss: run.on_progress(f"{what}, loss {loss:.4f}", epochs, total)
 
 
 def of_kind(step: Recover, kind: type[S]) -> S:
-    """The step's settings, which its method decides."""
+    """Return the step's settings, which its method decides."""
     assert isinstance(step.settings, kind)
     return step.settings
 

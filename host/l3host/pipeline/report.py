@@ -56,8 +56,8 @@ class Finished:
         lines = []
         if row.values_bytes:
             theirs, ours, whole = (b / paper.MB for b in (row.values_bytes, 2 * self.result["values_bytes"], self.result["bytes"]))
-            said = f"{ours:.3f} MB; the float16 file with everything in it {whole:.3f} MB"
-            lines.append(("float32 values of non-zero weights (MB of 2^20 bytes)", f"{theirs:.3f} MB", said))
+            ours_text = f"{ours:.3f} MB; the float16 file with everything in it {whole:.3f} MB"
+            lines.append(("float32 values of non-zero weights (MB of 2^20 bytes)", f"{theirs:.3f} MB", ours_text))
         for evaluation in self.result["evaluations"]:
             name, reached = evaluation["dataset"], figures_of(evaluation)
             if name in row.accuracy and "accuracy" in reached:
@@ -69,16 +69,16 @@ class Finished:
 
 
 def read(folder: Path) -> Finished:
-    """Raises L3Error for a folder that is not a run's, or of a run that is not finished."""
+    """Read a finished run. Raises L3Error for a folder that is not a run's, or of a run that is not finished."""
     if not (folder / NOTE).exists():
         raise L3Error(f"{folder} is not a run folder of l3mote compress (it has no {NOTE})")
     if not (folder / RESULT).exists():
         note = read_json(folder / NOTE)
         recipe = note.get("recipe") if isinstance(note, dict) else None
         if not isinstance(recipe, dict) or "name" not in recipe:
-            raise L3Error(f"{folder} is not a run folder of l3mote compress: its {NOTE} names no recipe")
+            raise L3Error(f"{folder} is not a run folder of l3mote compress: its {NOTE} does not name a recipe")
         name = recipe["name"]
-        raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} goes on with it")
+        raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} continues it")
     result = read_json(folder / RESULT)
     missing = [key for key in Needed.__annotations__ if not isinstance(result, dict) or key not in result]
     if missing:
@@ -88,7 +88,7 @@ def read(folder: Path) -> Finished:
 
 
 def read_all(folders: Sequence[Path]) -> list[Finished]:
-    """read() of each; runs of one name are told apart by their folders. Raises L3Error, also for a folder given twice."""
+    """Read each run; runs of one name are distinguished by their folders. Raises L3Error, also for a folder given twice."""
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise L3Error("a run folder is given twice")
     runs = [read(folder) for folder in folders]
@@ -103,12 +103,12 @@ def read_all(folders: Sequence[Path]) -> list[Finished]:
 
 
 def title(evaluation: dict) -> str:
-    """'ESC-10, mlp': evaluations of one title can be compared."""
+    """Return 'ESC-10, mlp': evaluations of one title can be compared."""
     return f"{evaluation['dataset']}, {evaluation['probe']}"
 
 
 def figures_of(evaluation: dict) -> dict[str, float]:
-    """'accuracy', or micro and macro AUPRC, in the order of importance."""
+    """Return 'accuracy', or micro and macro AUPRC, in the order of importance."""
     keys = ("accuracy", "auprc_micro", "auprc_macro")
     return {key: evaluation[f"{key}_mean"] for key in keys if f"{key}_mean" in evaluation}
 
@@ -117,12 +117,12 @@ NAMES = {"accuracy": "accuracy", "auprc_micro": "micro AUPRC", "auprc_macro": "m
 
 
 def columns(runs: Sequence[Finished]) -> list[str]:
-    """Titles of all evaluations, in the order of their appearance."""
+    """Return the titles of all evaluations, in the order of their appearance."""
     return list(dict.fromkeys(title(evaluation) for run in runs for evaluation in run.result["evaluations"]))
 
 
 def value(run: Finished, column: str) -> float | None:
-    """The first figure of a run's evaluation of this title."""
+    """Return the first figure of a run's evaluation of this title."""
     for evaluation in run.result["evaluations"]:
         if title(evaluation) == column:
             return next(iter(figures_of(evaluation).values()))
@@ -139,34 +139,34 @@ COSTS: dict[str, Callable[[Finished], float | None]] = {
 
 
 def panels(runs: Sequence[Finished], column: str) -> dict[str, list[Point]]:
-    """Cost -> points, for costs that some run has."""
-    found = {}
+    """Return cost -> points, for costs that some run has."""
+    result = {}
     for cost, of in COSTS.items():
         pairs = [(run.name, of(run), value(run, column)) for run in runs]
         points = [Point(name, x, y) for name, x, y in pairs if x is not None and y is not None]
         if points:
-            found[cost] = points
-    return found
+            result[cost] = points
+    return result
 
 
-def data_said(run: Finished) -> str:
-    """What ours was learnt from and judged on, to stand beside the paper's."""
+def data_used(run: Finished) -> str:
+    """Return what ours was trained and evaluated on, to stand beside the paper's."""
     fe = run.result["frontend"]
     learnt = [f"{step['method']} on {step['recordings']:,} recordings of {step['data']}" for step in run.result["recover"]]
     judged = [
         f"{title(e)}: folds {', '.join(map(str, e['folds']))}, {e['clips']:,} clips, {len(e['seeds'])} seed(s)"
         for e in run.result["evaluations"]
     ]
-    source = f"from {run.result['source']}" + (" weights, which nothing has trained" if run.result["recipe"]["random"] else "")
-    heard = f"{source}; hears {fe['sample_rate'] / 1e3:g} kHz, {fe['bands']} bands"
-    return "; ".join([heard, ", then ".join(learnt) or "no recovery", *judged])
+    source = f"from {run.result['source']}" + (" weights, untrained" if run.result["recipe"]["random"] else "")
+    network = f"{source}; hears {fe['sample_rate'] / 1e3:g} kHz, {fe['bands']} bands"
+    return "; ".join([network, ", then ".join(learnt) or "no recovery", *judged])
 
 
 # -- pages
 
 
 def markdown(runs: Sequence[Finished]) -> str:
-    """The overview as a table, and the papers' figures."""
+    """Return the overview as a table, and the papers' figures."""
     judged = columns(runs)
     head = ["run", "zeros %", "bytes", "values only", "M MACs", "heap kB", "RP2040 s (estimate)", *judged]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
@@ -177,22 +177,22 @@ def markdown(runs: Sequence[Finished]) -> str:
         for what, theirs, ours in run.comparison:
             lines.append(f"\n{run.name}, {what}: the paper ({run.row.title}) {theirs}, ours {ours}.")
         if run.comparison:
-            lines.append(f"\n{run.name}, what differs in data: {run.row.note}. Ours: {data_said(run)}.")
+            lines.append(f"\n{run.name}, what differs in data: {run.row.note}. Ours: {data_used(run)}.")
     return "\n".join(lines) + "\n"
 
 
 def overview(run: Finished, judged: Sequence[str]) -> list[str]:
-    """A line of the first table."""
+    """Return a line of the first table."""
     result = run.result
-    found = [value(run, column) for column in judged]
+    figures = [value(run, column) for column in judged]
     return [
         run.name, f"{run.zeros:.1f}", f"{result['bytes']:,}", f"{result['values_bytes']:,}", f"{result['macs'] / 1e6:,.1f}",
-        f"{run.heap / 1e3:,.0f}", seconds(result["estimate"]["seconds"]), *("-" if v is None else f"{v:.3f}" for v in found),
+        f"{run.heap / 1e3:,.0f}", seconds(result["estimate"]["seconds"]), *("-" if v is None else f"{v:.3f}" for v in figures),
     ]  # fmt: skip
 
 
 def html(runs: Sequence[Finished]) -> str:
-    """The page: no script, no address outside it. Raises L3Error without jinja2 or matplotlib."""
+    """Return the page: no script, no address outside it. Raises L3Error without jinja2 or matplotlib."""
     try:
         import jinja2
         import matplotlib  # noqa: F401
@@ -207,24 +207,24 @@ def html(runs: Sequence[Finished]) -> str:
         runs=runs, judged=judged, overview=[(run, overview(run, judged)) for run in runs],
         pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in compared(runs)],
         layer_names=list(dict.fromkeys(name for run in runs for name in run.result["after"]["density"])),
-        seconds=seconds, data_said=data_said, details=details, names=NAMES, title=title, figures_of=figures_of,
+        seconds=seconds, data_used=data_used, details=details, names=NAMES, title=title, figures_of=figures_of,
         version=runs[0].result["version"],
     )  # fmt: skip
 
 
 def compared(runs: Sequence[Finished]) -> list[str]:
-    """Titles of evaluations of more than one run."""
+    """Return the titles of evaluations of more than one run."""
     return [column for column in columns(runs) if sum(value(run, column) is not None for run in runs) > 1]
 
 
 def measure(runs: Sequence[Finished], column: str) -> str:
-    """'accuracy' or 'micro AUPRC': what a column of the overview holds."""
+    """Return 'accuracy' or 'micro AUPRC': what a column of the overview holds."""
     evaluation = next(e for run in runs for e in run.result["evaluations"] if title(e) == column)
     return NAMES[next(iter(figures_of(evaluation)))]
 
 
 def details(run: Finished) -> dict:
-    """Pictures of one run."""
+    """Return the pictures of one run."""
     from l3host.evaluate.crossval import draw_confusion
 
     result = run.result

@@ -1,4 +1,4 @@
-"""`l3mote compress`: a recipe's stages in order, each done once, from wherever a killed run stopped."""
+"""`l3mote compress`: a recipe's stages in order, each done once, from where a killed run stopped."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ NEEDS = {"tensorflow": "TensorFlow", "sklearn": "scikit-learn"}
 
 def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
     """Name -> stage, in order. The note of each is NAME.json in the run folder."""
-    found: dict[str, Callable[[Run], dict]] = {"load": stages.load, "cut": stages.cut}
+    todo: dict[str, Callable[[Run], dict]] = {"load": stages.load, "cut": stages.cut}
     if recipe.sensitivity:
-        found["sensitivity"] = stages.sensitivity
+        todo["sensitivity"] = stages.sensitivity
     for number in range(1, len(recipe.recover) + 1):
-        found[f"recover-{number}"] = partial(recover_stage.recover, number=number)
+        todo[f"recover-{number}"] = partial(recover_stage.recover, number=number)
     for number in range(1, len(recipe.evaluate) + 1):
-        found[f"evaluate-{number}"] = partial(stages.evaluate, number=number)
-    return found | {"convert": stages.convert, "plan": stages.plan}
+        todo[f"evaluate-{number}"] = partial(stages.evaluate, number=number)
+    return todo | {"convert": stages.convert, "plan": stages.plan}
 
 
 def compress(recipe: Recipe, folder: Path, on_progress: OnProgress = lambda what, done, total: None) -> Result:
-    """Run a recipe in a folder of its own and return what result.json then holds; model.l3m stands beside it.
+    """Run a recipe in a folder of its own and return the contents of result.json; model.l3m is beside it.
 
-    A call on the folder of a run that was killed goes on with the stage, and in a training with the epoch, that was not
+    A call on the folder of a killed run continues with the stage, and in a training with the epoch, that was not
     finished, and ends with the same bytes (where backend.one_thread() was called before). Of several workers
     (backend.init_workers()) the chief does all this and the others only their shares of the trainings; all see the same folder.
-    Raises L3Error: a folder of another recipe or in use, whatever a stage refuses; what was finished stays.
+    Raises L3Error for a folder of another recipe or in use, and for whatever a stage refuses; what is finished stays.
     """
     from l3host.networks import backend
 
@@ -56,32 +56,35 @@ def compress(recipe: Recipe, folder: Path, on_progress: OnProgress = lambda what
 
 
 def run_chief(run: Run) -> None:
-    """Every stage that has no note yet, then the result."""
+    """Run every stage that has no note yet, then write the result."""
     todo = plan(run.recipe)
     for number, (name, stage) in enumerate(todo.items()):
         note = run.folder / f"{name}.json"
         if not note.exists():
             run.on_progress(name, number, len(todo))
             start = time.monotonic()
-            found = stage(run)
-            files.write_json(note, found | {"seconds": round(time.monotonic() - start, 1)})
+            noted = stage(run)
+            files.write_json(note, noted | {"seconds": round(time.monotonic() - start, 1)})
     result = gather(run, {name: read_json(run.folder / f"{name}.json") for name in todo})
     files.write_json(run.folder / RESULT, result)
 
 
 def run_worker(run: Run) -> None:
-    """A share of each training that has no note yet."""
+    """Do a share of each training that has no note yet."""
     from l3host.networks import backend
 
     numbers = range(1, len(run.recipe.recover) + 1)
     todo = [number for number in numbers if not (run.folder / f"recover-{number}.json").exists()]
-    backend.barrier()  # the folder is the chief's, who has noted nothing new so far
+    backend.barrier()  # the folder is the chief's; no new note is written yet
     for number in todo:
         recover_stage.recover(run, number)
 
 
 def one_thread() -> None:
-    """What makes runs repeatable, and several at once fast; only before TensorFlow does anything. Raises L3Error without it."""
+    """Make runs repeatable, and several at once fast; call it before TensorFlow does anything.
+
+    Raises L3Error without TensorFlow.
+    """
     for module, name in NEEDS.items():
         if not importlib.util.find_spec(module):
             raise L3Error(f"compressing needs {name}: pip install 'l3mote[train]'")
@@ -91,7 +94,7 @@ def one_thread() -> None:
 
 
 def init() -> None:
-    """one_thread(), and with the other workers that TF_CONFIG names."""
+    """Call one_thread(), and join the other workers that TF_CONFIG names."""
     one_thread()
     from l3host.networks import backend
 
@@ -99,7 +102,7 @@ def init() -> None:
 
 
 def weights_of(note: dict) -> Weights:
-    """What stages.figures put into a note."""
+    """Return what stages.figures put into a note."""
     return cast(Weights, {key: note[key] for key in Weights.__annotations__})
 
 

@@ -23,7 +23,7 @@ VIDEO_SUFFIXES = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 def labelled(
     path: str, subset: str | None, folds: Sequence[int] | None, skip_bad: bool, other: str | None = None
 ) -> datasets.Dataset:
-    """A data set, or the clips of some of its folds. other: as datasets.load has it. Raises L3Error."""
+    """Return a data set, or the clips of some of its folds. other: as datasets.load has it. Raises L3Error."""
     dataset = datasets.load(path, subset, skip_bad, other)
     if folds is None:
         return dataset
@@ -32,7 +32,7 @@ def labelled(
 
 
 class Recordings(NamedTuple):
-    """Sounds to learn from without labels; licence and attribution are empty when unknown. skipped: as Dataset has it."""
+    """Sounds to train on without labels; licence and attribution are empty when unknown. skipped: as Dataset has it."""
 
     paths: list[str]
     licence: str = ""
@@ -41,45 +41,48 @@ class Recordings(NamedTuple):
 
 
 def recordings(path: str, subset: str | None = None, folds: Sequence[int] | None = None, skip_bad: bool = False) -> Recordings:
-    """The clips of a data set with a table, or every audio file under a folder.
+    """Return the clips of a data set with a table, or every audio file under a folder.
 
     Raises L3Error for files that do not decode, naming the first few, unless skip_bad and others are left.
     """
     root = Path(path)
     if subset or folds or datasets.recognised(root):
         return of_dataset(labelled(path, subset, folds, skip_bad))
-    found = sounds_below(root)
-    if not found:
+    paths = sounds_below(root)
+    if not paths:
         raise L3Error(f"no audio files in {path} (looked for {', '.join(AUDIO_SUFFIXES)})")
-    bad = {p: f"{p} ({reason})" for p in found if (reason := undecodable(p))}
-    good = [p for p in found if p not in bad]
+    bad = {p: f"{p} ({reason})" for p in paths if (reason := undecodable(p))}
+    good = [p for p in paths if p not in bad]
     if not (skip_bad and good):
-        datasets.refuse(list(bad.values()), len(found))
+        datasets.refuse(list(bad.values()), len(paths))
     return Recordings(good, skipped=tuple(bad.values()))
 
 
 def of_dataset(dataset: datasets.Dataset) -> Recordings:
-    """The clips of a data set, its labels left out."""
+    """Return the clips of a data set, its labels left out."""
     return Recordings([clip.path for clip in dataset.clips], dataset.licence, dataset.attribution, dataset.skipped)
 
 
 def films(path: str) -> list[str]:
-    """Every video file under a folder. Raises L3Error if there is none."""
-    found = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
-    if not found:
+    """Return every video file under a folder. Raises L3Error if there is none."""
+    paths = sorted(str(p) for p in Path(path).rglob("*") if p.suffix.lower() in VIDEO_SUFFIXES and not p.name.startswith("."))
+    if not paths:
         raise L3Error(f"no video files in {path} (looked for {', '.join(VIDEO_SUFFIXES)})")
-    return found
+    return paths
 
 
 def clips(paths: Sequence[str], rate: int, folder: Path) -> list[np.ndarray]:
-    """int16 recordings at `rate` Hz, decoded once: folder/clips.npz keeps them until the stage that needs them is finished."""
+    """Return int16 recordings at `rate` Hz, decoded once.
+
+    folder/clips.npz keeps them until the stage that needs them is finished.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     cached.prepare(folder / cached.CACHE, paths, rate)
     return cached.read(folder / cached.CACHE)
 
 
 def windows(paths: Sequence[str], fe: Frontend, count: int, seed: int) -> np.ndarray:
-    """int16 windows (count, fe.window) at random places of recordings drawn at random, each about as often as the others."""
+    """Return int16 windows (count, fe.window) at random places of recordings drawn at random, each about as often as the others."""
     rng = np.random.default_rng(seed)
     rounds = [rng.permutation(len(paths)) for _ in range(-(-count // len(paths)))]
     drawn, at = np.sort(np.concatenate(rounds)[:count]), {}

@@ -23,10 +23,10 @@ from l3host.pipeline import sounds
 from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, target, width
 from l3host.pipeline.result import Weights
 
-WINDOWS = 16  # that a network sees at once outside training
+WINDOWS = 16  # in a batch outside training
 BATCHNORM_WINDOWS = 512  # for re-estimated statistics
 CALIBRATION_WINDOWS = 64
-BOARD, KERNEL = "rp2040", "native"  # that times are compared on
+BOARD, KERNEL = "rp2040", "native"  # for which times are compared
 MODEL = "model.l3m"
 SOURCE, CUT = "source", "cut"
 
@@ -35,7 +35,7 @@ OnProgress = Callable[[str, int, int], None]  # called with (what is done, how m
 
 @dataclass(frozen=True)
 class Run:
-    """What every stage gets. inputs: SHA-256 of the source's weights and of each data set."""
+    """The input of every stage. inputs: SHA-256 of the source's weights and of each data set."""
 
     recipe: Recipe
     folder: Path
@@ -43,21 +43,21 @@ class Run:
     on_progress: OnProgress
 
     def network(self, name: str):
-        """A network that an earlier stage saved."""
+        """Return a network that an earlier stage saved."""
         from l3host.networks import layers  # noqa: F401  (a .keras file names LogMel)
         from l3host.networks.backend import keras
 
         return keras.saving.load_model(self.folder / f"{name}.keras")
 
     def save(self, model, name: str) -> None:
-        """Write NAME.keras, if this worker is the one that writes."""
+        """Write NAME.keras, if this worker is the chief."""
         from l3host.networks import backend
 
         if not backend.is_chief():
             return
         path = self.folder / f"{name}.keras"
         with files.replace(path) as temporary:
-            staged = Path(f"{temporary}.keras")  # Keras goes by the suffix
+            staged = Path(f"{temporary}.keras")  # Keras chooses the format by the suffix
             model.save(staged)
             staged.replace(temporary)
 
@@ -67,7 +67,7 @@ class Run:
         return f"recover-{len(self.recipe.recover)}" if self.recipe.recover else CUT
 
     def video(self):
-        """The source's video network, or a new one. Raises L3Error for a file that is none."""
+        """Return the source's video network, or a new one. Raises L3Error for a file that is not one."""
         from l3convert import bounded
         from l3host.networks import build
         from l3host.networks.backend import keras
@@ -78,13 +78,13 @@ class Run:
             with reading(f"{path} as a Keras model"):
                 model = keras.saving.load_model(path)
             if len(model.input_shape) != 4:
-                raise L3Error(f"{path}: no video network: its input is {model.input_shape}, not (batch, side, side, 3)")
+                raise L3Error(f"{path}: not a video network: its input is {model.input_shape}, not (batch, side, side, 3)")
             return model
         keras.utils.set_random_seed(self.recipe.seed)
         return build.video()
 
     def note(self, name: str) -> dict:
-        """What a finished stage said."""
+        """Return the note of a finished stage."""
         return read_json(self.folder / f"{name}.json")
 
     def dataset(self, part: Evaluate):
@@ -92,7 +92,7 @@ class Run:
 
 
 def load(run: Run) -> dict:
-    """The source, as a network that can be trained: source.keras."""
+    """Load the source as a network that can be trained: source.keras."""
     from l3host.networks import build, weights
     from l3host.networks.backend import keras
 
@@ -107,7 +107,7 @@ def load(run: Run) -> dict:
 
 
 def cut(run: Run) -> dict:
-    """What is to be the result, before any training: cut.keras."""
+    """Cut the network that becomes the result, before any training: cut.keras."""
     from l3host.compress import ablate, prune
     from l3host.networks import build
     from l3host.networks.backend import keras
@@ -127,7 +127,7 @@ def cut(run: Run) -> dict:
 
 
 def figures(model) -> Weights:
-    """Filters and density of each convolution, and the counts that the papers' reductions are made of."""
+    """Return the filters and density of each convolution, and the counts that the papers' reductions are made of."""
     from l3host.compress import prune
 
     kernels = prune.kernels(model)
@@ -141,12 +141,12 @@ def figures(model) -> Weights:
 
 
 def sensitivity(run: Run) -> dict:
-    """The source with each convolution pruned alone; every measurement is kept as soon as it is there."""
+    """Prune each convolution of the source alone; every measurement is saved as soon as it is made."""
     from l3host.compress import batchnorm
     from l3host.compress import sensitivity as study
 
     part = run.recipe.sensitivity
-    assert part is not None  # stages of a recipe without [sensitivity] leave this one out
+    assert part is not None  # a recipe without [sensitivity] does not have this stage
     dataset = run.dataset(part)
     model = run.network(SOURCE)
     fe = model.get_layer("log_mel").frontend
@@ -167,7 +167,7 @@ def sensitivity(run: Run) -> dict:
 
 
 def evaluate(run: Run, number: int) -> dict:
-    """Evaluation `number` (from 1): a probe on the result's embeddings, which are kept until it is done."""
+    """Evaluate with probe `number` (from 1) on the result's embeddings, which are kept until it is done."""
     part = run.recipe.evaluate[number - 1]
     dataset = run.dataset(part)
     kept = run.folder / f"embeddings-{number}"
@@ -189,17 +189,17 @@ def judged(
     network = build.embedding(model, build.architecture(model).final_norm)
     done = 0
 
-    def heard(clips: int) -> None:
+    def on_clips(clips: int) -> None:
         nonlocal done
         done += clips
         on_progress(done)
 
-    found = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, kept, heard)
-    return protocol.evaluate(dataset, found, part.probe, part.folds, part.seeds) | described(part, dataset)
+    embedded = embeddings.of_clips(dataset, embedder(network), network.get_layer("log_mel").frontend, part.hop, kept, on_clips)
+    return protocol.evaluate(dataset, embedded, part.probe, part.folds, part.seeds) | described(part, dataset)
 
 
 def embedder(network) -> Callable[[np.ndarray], np.ndarray]:
-    """Windows (N, samples) -> embeddings, a few at a time."""
+    """Return a function from windows (N, samples) to embeddings, a few at a time."""
 
     def embed(windows: np.ndarray) -> np.ndarray:
         parts = range(0, len(windows), WINDOWS)
@@ -209,19 +209,19 @@ def embedder(network) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def described(part: Evaluate, dataset) -> dict:
-    """What a report must say of an evaluation besides its figures."""
+    """Return what a report must say about an evaluation besides its figures."""
     row = {"data": part.data, "dataset": dataset.name, "probe": part.probe, "hop_seconds": part.hop}
     return row | {"folds": part.folds or dataset.folds}
 
 
 def headline(result: dict) -> tuple[str, float]:
-    """The figure that stands for an evaluation: clip accuracy, or micro AUPRC of several labels."""
+    """Return the figure that stands for an evaluation: clip accuracy, or micro AUPRC of several labels."""
     key = "accuracy_mean" if "accuracy_mean" in result else "auprc_micro_mean"
     return key.removesuffix("_mean"), result[key]
 
 
 def convert(run: Run) -> dict:
-    """model.l3m, calibrated for fixed point. The note says how far float16 moved the embedding."""
+    """Write model.l3m, calibrated for fixed point. The note says how far float16 moved the embedding."""
     from l3host.l3m.finish import finish
     from l3host.l3m.writer import to_bytes
     from l3host.networks import build, weights
@@ -254,7 +254,7 @@ def judged_by(graph, note: dict) -> None:
 
 
 def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:
-    """int16 windows, and what they are of."""
+    """Return int16 windows, and a description of them."""
     if part.calibrate is None:
         from l3host.sound.windows import calibration_windows
 
@@ -264,7 +264,7 @@ def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:
 
 
 def provenance(run: Run) -> dict[str, str]:
-    """Source, and licences of the known data sets that were trained on."""
+    """Return the source, and licences of the known data sets that were trained on."""
     notes = [run.note(f"recover-{i}") for i in range(1, len(run.recipe.recover) + 1)]
     return {
         "source": f"l3mote compress {run.recipe.name}, from {Path(run.recipe.source.weights).name}, seed {run.recipe.seed}",
@@ -274,21 +274,21 @@ def provenance(run: Run) -> dict[str, str]:
 
 
 def passes(run: Run) -> list[str]:
-    """What was done to the network, one line each."""
+    """Return what was done to the network, one line each."""
     recipe = run.recipe
     cuts = [("student", recipe.student), ("ablate", recipe.ablate), ("prune", recipe.prune)]
-    lines = [f"{name} {said(vars(part))}" for name, part in cuts if part]
+    lines = [f"{name} {settings_text(vars(part))}" for name, part in cuts if part]
     return lines + [f"recover by {step.method} on {step.data}" for step in recipe.recover]
 
 
-def said(values: dict) -> str:
+def settings_text(values: dict) -> str:
     """'depth conv7': what is set of a table."""
     given = {key: value for key, value in values.items() if value is not None and value is not False}
     return ", ".join(key if value is True else f"{key} {value}" for key, value in given.items())
 
 
 def cosine(network, model: Path, pcm: np.ndarray) -> float:
-    """The smallest cosine between a network's embeddings and those of the file made of it."""
+    """Return the smallest cosine between a network's embeddings and those of the file made of it."""
     from l3host.embed import run_windows
     from l3host.l3m.load import load_graph
 
@@ -299,13 +299,16 @@ def cosine(network, model: Path, pcm: np.ndarray) -> float:
 
 
 def plan(run: Run) -> dict:
-    """Layers, bytes, multiply-accumulates, and what the file needs on each board. estimate: a time even where it does not fit."""
+    """Return the layers, bytes, multiply-accumulates, and what the file needs on each board.
+
+    estimate: a time even where it does not fit.
+    """
     from l3host.l3m.describe import describe
 
     reader = open_reader(str(run.folder / MODEL))
     try:
-        found = describe(reader)
-        seconds, basis = estimates.estimate_seconds(KERNEL, BOARD, found["macs_nonzero"], reader)
-        return found | {"estimate": {"board": BOARD, "kernel": KERNEL, "seconds": seconds, "basis": basis}}
+        result = describe(reader)
+        seconds, basis = estimates.estimate_seconds(KERNEL, BOARD, result["macs_nonzero"], reader)
+        return result | {"estimate": {"board": BOARD, "kernel": KERNEL, "seconds": seconds, "basis": basis}}
     finally:
         reader.close()

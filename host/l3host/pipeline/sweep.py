@@ -12,20 +12,20 @@ from l3host.pipeline import run
 from l3host.pipeline.recipe import Recipe
 from l3host.train import jobs
 
-ATTEMPTS = 2  # a recipe whose process dies is run once more: it goes on where it stopped
+ATTEMPTS = 2  # a recipe whose process dies is run once more: it continues where it stopped
 
 OnProgress = Callable[[str, str, int, int], None]  # called with (recipe, what is done, how much of it, of how much)
 Failures = dict[str, str]  # recipe -> why it has no result
 
 
 def folders(recipes: Sequence[Recipe], runs: Path) -> dict[str, tuple[Recipe, Path]]:
-    """Each recipe by its name, with its run folder. Raises L3Error if two would have the same."""
-    found = {}
+    """Return each recipe by its name, with its run folder. Raises L3Error if two would have the same."""
+    result = {}
     for recipe in recipes:
-        if recipe.name in found:
+        if recipe.name in result:
             raise L3Error(f"two recipes are called {recipe.name} and would share {runs / recipe.name}: rename one")
-        found[recipe.name] = recipe, (runs / recipe.name).resolve()
-    return found
+        result[recipe.name] = recipe, (runs / recipe.name).resolve()
+    return result
 
 
 def locally(work: dict[str, tuple[Recipe, Path]], processes: int, log: Path, on_progress: OnProgress) -> Failures:
@@ -38,7 +38,7 @@ def locally(work: dict[str, tuple[Recipe, Path]], processes: int, log: Path, on_
     failures: Failures = {}
     deaths = dict.fromkeys(work, 0)
 
-    def heard(name: str, message) -> None:
+    def on_message(name: str, message) -> None:
         if isinstance(message, str):
             failures[name] = message
         else:
@@ -51,12 +51,12 @@ def locally(work: dict[str, tuple[Recipe, Path]], processes: int, log: Path, on_
         failures[name] = f"its process ended {ATTEMPTS} times, the last time with status {status}, see {log}"
         return False
 
-    jobs.run(_job, work, str(log), heard, processes, died)
+    jobs.run(_job, work, str(log), on_message, processes, died)
     return failures
 
 
 def _job(job: tuple[Recipe, Path], send: jobs.Send) -> None:
-    """In a child process."""
+    """Run a recipe in a child process."""
     recipe, folder = job
     try:
         run.one_thread()
@@ -68,7 +68,7 @@ def _job(job: tuple[Recipe, Path], send: jobs.Send) -> None:
 def on_cluster(work: dict[str, tuple[Recipe, Path]], scheduler: str, on_progress: OnProgress) -> Failures:
     """Run the recipes on the workers of a Dask scheduler; they must have l3mote[train] and see the same paths.
 
-    A recipe whose worker dies is given to another one by the scheduler, and goes on where it stopped.
+    The scheduler gives a recipe whose worker dies to another one, which continues where it stopped.
     Raises L3Error: Dask absent, no scheduler at the address.
     """
     try:
@@ -95,7 +95,7 @@ _ALONE = threading.Lock()  # Keras has one random state a process: two recipes i
 
 
 def _task(recipe: Recipe, folder: str) -> str:
-    """On a worker: what went wrong, or ''. The result is in the folder."""
+    """Run a recipe on a worker; return what went wrong, or ''. The result is in the folder."""
     os.environ["OMP_NUM_THREADS"] = "1"
     with _ALONE:
         try:

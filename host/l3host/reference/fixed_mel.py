@@ -31,7 +31,7 @@ def tables(fe: Frontend) -> Tables:
 
 
 def _bands(fe: Frontend):
-    """First bin, number of bins and 16-bit weights of each band, and the integer that stands for a weight of 1.
+    """Return the first bin, number of bins and 16-bit weights of each band, and the integer that stands for a weight of 1.
 
     A linear front-end has one bin of weight 32768 a band.
     """
@@ -51,25 +51,25 @@ def _bands(fe: Frontend):
 
 
 def _silence(fe: Frontend, unit: float) -> int:
-    """The level of a band whose amplitude is fe.floor, of samples in [-1, 1], as bands() counts levels."""
+    """Return the level of a band whose amplitude is fe.floor, of samples in [-1, 1], as bands() counts levels."""
     doublings = 2 * np.log2(fe.floor * 32768 * 65535) + np.log2(unit) - 8 - LEVEL_OFFSET
     return int(np.clip(np.round(doublings * 2**LEVEL_BITS), -32768, -1))
 
 
 def frame_bits(fe: Frontend) -> int:
-    """Bits of a windowed sample: leaves room for the DFT's growth below 2^27."""
+    """Return the bits of a windowed sample: leaves room for the DFT's growth below 2^27."""
     return 28 - (fe.n_fft.bit_length() - 1)
 
 
 def _cos_sin(t: Tables, n: int, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """cos and sin of 2 pi k / n for 0 <= k < n / 2, from the quarter wave."""
+    """Return cos and sin of 2 pi k / n for 0 <= k < n / 2, from the quarter wave."""
     quarter = n // 4
     cos = np.where(k <= quarter, t.cos[np.minimum(k, quarter)], -t.cos[np.abs(n // 2 - k) % (quarter + 1)])
     return cos, t.cos[np.abs(quarter - k)]
 
 
 def rotate(re, im, c, s):
-    """(re + j im) * (c - j s) / 2^17, rounded, from products of at most 32 bits."""
+    """Return (re + j im) * (c - j s) / 2^17, rounded, from products of at most 32 bits."""
     rh, rl, ih, il = re >> SPLIT, re & 0x1FFF, im >> SPLIT, im & 0x1FFF
     shift = TWIDDLE_BITS - SPLIT
     half = 1 << (shift - 1)
@@ -79,7 +79,7 @@ def rotate(re, im, c, s):
 
 
 def dft(t: Tables, n: int, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bins 0..n/2 (real, imaginary) of n real integers along the last axis."""
+    """Return bins 0..n/2 (real, imaginary) of n real integers along the last axis."""
     re, im = x[..., 0::2].copy(), x[..., 1::2].copy()
     size = n // 2
     while size > 1:
@@ -103,7 +103,7 @@ def _bit_reversed(n: int) -> np.ndarray:
 
 
 def _split(t: Tables, n: int, re: np.ndarray, im: np.ndarray):
-    """From the half-size complex DFT to the real signal's bins 0..n/2."""
+    """Turn the half-size complex DFT into the real signal's bins 0..n/2."""
     half = n // 2
     k = np.arange(half // 2 + 1)
     a, b = k % half, (half - k) % half
@@ -118,19 +118,19 @@ def _split(t: Tables, n: int, re: np.ndarray, im: np.ndarray):
 
 
 def bit_length(x: np.ndarray) -> np.ndarray:
-    """Number of bits of non-negative integers below 2^53."""
+    """Return the number of bits of non-negative integers below 2^53."""
     return np.frexp(x.astype(np.float64))[1].astype(np.int64) * (x > 0)
 
 
 def power(re: np.ndarray, im: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(mantissa <= 2^29, shift): the power is mantissa << (2 * shift)."""
+    """Return (mantissa <= 2^29, shift): the power is mantissa << (2 * shift)."""
     shift = np.maximum(0, bit_length(np.maximum(np.abs(re), np.abs(im))) - 14)
     re, im = re >> shift, im >> shift
     return re * re + im * im, shift
 
 
 def log2(t: Tables, x: np.ndarray) -> np.ndarray:
-    """log2 of 1 <= x < 2^31 in 2^-16, by leading zeros, a table of 64 steps and a straight line between them."""
+    """Return log2 of 1 <= x < 2^31 in 2^-16, by leading zeros, a table of 64 steps and a straight line between them."""
     exponent = np.maximum(bit_length(x) - 1, 0)
     fraction = ((x << (30 - exponent)) - (1 << 30)) >> 14  # 16 bits below the leading one
     i, rest = fraction >> 10, fraction & 1023
@@ -142,7 +142,7 @@ LEVEL_OFFSET = 42  # doublings subtracted, so that every level fits
 
 
 def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """Level of each band, log2 of its power up to a constant, in 2^-9; (..., bands)."""
+    """Return the level of each band, log2 of its power up to a constant, in 2^-9; (..., bands)."""
     out = np.empty((*mantissa.shape[:-1], fe.bands), np.int64)
     at = 0
     for b in range(fe.bands):
@@ -161,7 +161,7 @@ def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, move
 
 
 def resting_level(cut: np.ndarray) -> np.ndarray:
-    """The sample that all of a frame's middle half is equal to, else 0: frames (..., n) -> (...,).
+    """Return the sample that all of a frame's middle half is equal to, else 0: frames (..., n) -> (...,).
 
     Fade-outs end in a constant of a few steps. It is taken off before the window and put back by add_level as what it is, two
     lines of the spectrum: through tables of 16 and 17 bits it would leave noise 115 dB down in every bin, where there is nothing.
@@ -186,7 +186,9 @@ def add_level(level: np.ndarray, moved: np.ndarray, n: int, re, im, mantissa, sh
 
 
 def normalised(fe: Frontend, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Windowed frames (..., n_fft) shifted until the largest has frame_bits; and the right shift (negative: left) of each frame.
+    """Return windowed frames (..., n_fft) shifted until the largest has frame_bits.
+
+    Also returns the right shift (negative: left) of each frame.
 
     So a frame that is quiet beside a loud one, or whose only sound lies at its edge, keeps its precision.
     """
@@ -196,7 +198,7 @@ def normalised(fe: Frontend, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def levels(fe: Frontend, t: Tables, pcm: np.ndarray) -> np.ndarray:
-    """Windows of int16 (N, window) -> levels of the bands, (N, frames, bands)."""
+    """Turn windows of int16 (N, window) into levels of the bands, (N, frames, bands)."""
     n = fe.n_fft
     cut = frames(fe, pcm.astype(np.int64))
     level = resting_level(cut)
@@ -209,7 +211,10 @@ def levels(fe: Frontend, t: Tables, pcm: np.ndarray) -> np.ndarray:
 
 
 def scale(fe: Frontend, exponent: int) -> Scale:
-    """For an input plane in units of 2^-exponent, input batch norm included. Raises L3Error if it does not fit 32 bits."""
+    """Return the scale for an input plane in units of 2^-exponent, input batch norm included.
+
+    Raises L3Error if it does not fit 32 bits.
+    """
     decibels = 5 * np.log10(2) / 2**LEVEL_BITS  # of one level step: the published log-mel takes the square root first
     floor = int(np.round(-fe.dynamic_range / decibels))
     unit = decibels * fe.norm_scale * 2.0**exponent
@@ -222,7 +227,7 @@ def scale(fe: Frontend, exponent: int) -> Scale:
 
 
 def plane(fe: Frontend, t: Tables, s: Scale, pcm: np.ndarray) -> np.ndarray:
-    """Windows of int16 (N, window) -> the network's int16 input (N, frames, bands), as int64."""
+    """Turn windows of int16 (N, window) into the network's int16 input (N, frames, bands), as int64."""
     level = levels(fe, t, pcm)
     d = np.maximum(level - level.max(axis=(1, 2), keepdims=True), s.floor)
     return np.clip((d * s.factor + s.offset) >> s.shift, -32768, 32767)

@@ -26,22 +26,22 @@ BATCH = 2  # windows calibrated at once: their largest matrix stays near the cac
 
 
 def shift_round(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """x / 2^shift rounded half up, for shift >= 0 (x, shift: int64)."""
+    """Return x / 2^shift rounded half up, for shift >= 0 (x, shift: int64)."""
     return (x + ((1 << shift) >> 1)) >> shift
 
 
 def to_integer(x: np.ndarray, shift: np.ndarray | np.int64) -> np.ndarray:
-    """round-half-up(x * 2^shift): exact for float16 and float32 x, since a power of two only moves the exponent."""
+    """Return round-half-up(x * 2^shift): exact for float16 and float32 x, since a power of two only moves the exponent."""
     return np.floor(np.ldexp(x.astype(np.float64), shift) + 0.5).astype(np.int64)
 
 
 def matrix(layer) -> np.ndarray:
-    """Weights as (taps, filters)."""
+    """Return a layer's weights as (taps, filters)."""
     return layer.kernel.reshape(-1, layer.kernel.shape[-1]).astype(np.float64)
 
 
 def input_bits(layer) -> int:
-    """Bits of a layer's input: dense layers with long sums need them for the weights."""
+    """Return the bits of a layer's input: dense layers with long sums need them for the weights."""
     w = np.abs(matrix(layer))
     largest = w.max(axis=0)
     ratio = np.median((w.sum(axis=0) / np.where(largest, largest, 1))[largest > 0]) if largest.any() else 1.0
@@ -49,7 +49,7 @@ def input_bits(layer) -> int:
 
 
 def filter_shift(weights: np.ndarray, bias: float, limit: int, exponent: int) -> int:
-    """The largest shift at which one filter's sum cannot overflow and its weights fit int16. weights: (taps,)."""
+    """Return the largest shift at which one filter's sum cannot overflow and its weights fit int16. weights: (taps,)."""
     magnitude = np.abs(weights).sum(dtype=np.float64)
     room = (ACCUMULATOR - 2**29) / limit + len(weights) / 2  # for the sum of weights, each rounded down by a half at most
     highest = min(30, int(np.floor(np.log2(room / magnitude))) + 1) if magnitude else 30  # above it the sum does not fit
@@ -62,12 +62,12 @@ def filter_shift(weights: np.ndarray, bias: float, limit: int, exponent: int) ->
 
 
 def exponent_for(largest: float, bits: int) -> int:
-    """The power of two that puts `largest` with its headroom just under 2^bits."""
+    """Return the power of two that puts `largest` with its headroom just under 2^bits."""
     return int(np.floor(bits - np.log2(max(largest * HEADROOM, 2.0**-14))))
 
 
 def calibrate(graph: Graph, windows: np.ndarray) -> FixedPoint:
-    """Scales for a graph from windows of int16 (N, window): every activation's range, with headroom."""
+    """Return the scales for a graph from windows of int16 (N, window): every activation's range, with headroom."""
     graph = rounded(graph)
     peaks = activation_peaks(graph, windows)
     fe = graph.frontend
@@ -88,7 +88,10 @@ def calibrate(graph: Graph, windows: np.ndarray) -> FixedPoint:
 
 
 def activation_peaks(graph: Graph, windows: np.ndarray) -> list[float]:
-    """Largest magnitude of each layer's output over windows of int16 (N, window), a few at a time: memory stays bounded."""
+    """Return the largest magnitude of each layer's output over windows of int16 (N, window), a few at a time.
+
+    Memory stays bounded.
+    """
     peaks = np.zeros(len(graph.layers))
     with one_blas_thread():
         for start in range(0, len(windows), BATCH):
@@ -98,7 +101,7 @@ def activation_peaks(graph: Graph, windows: np.ndarray) -> list[float]:
 
 
 def pre_activations(graph: Graph, run: floats.Run) -> list[np.ndarray]:
-    """Each layer's output before a softmax or sigmoid (whose integers are logits)."""
+    """Return each layer's output before a softmax or sigmoid (whose integers are logits)."""
     outputs = list(run.outputs)
     for i, layer in enumerate(graph.layers):
         if layer.activation in ("softmax", "sigmoid"):
@@ -108,7 +111,7 @@ def pre_activations(graph: Graph, run: floats.Run) -> list[np.ndarray]:
 
 
 def layer_sums(layer, x: np.ndarray, scale: LayerScale, exponent: int) -> np.ndarray:
-    """Accumulators (..., filters) of one layer on integer inputs, before requantisation."""
+    """Return the accumulators (..., filters) of one layer on integer inputs, before requantisation."""
     w = to_integer(layer.kernel, scale.shifts)
     b = to_integer(layer.bias, scale.shifts + exponent)
     if not isinstance(layer, Conv):
@@ -122,7 +125,7 @@ def layer_sums(layer, x: np.ndarray, scale: LayerScale, exponent: int) -> np.nda
 
 
 def requantise(layer, sums: np.ndarray, scale: LayerScale, exponent: int) -> np.ndarray:
-    """Accumulators -> int16 activations: shift, round, ReLU, saturate."""
+    """Turn accumulators into int16 activations: shift, round, ReLU, saturate."""
     y = shift_round(sums, (exponent + scale.shifts - scale.exponent).astype(np.int64))
     least = 0 if layer.activation == "relu" else -(2**scale.bits)
     return np.clip(y, least, 2**scale.bits - 1)
@@ -158,6 +161,6 @@ def network(graph: Graph, fixed: FixedPoint, plane: np.ndarray) -> FixedRun:
 
 
 def run(graph: Graph, fixed: FixedPoint, pcm: np.ndarray) -> FixedRun:
-    """Windows of int16 (N, window) -> every layer's integers."""
+    """Run windows of int16 (N, window); return every layer's integers."""
     plane = fixed_mel.plane(graph.frontend, fixed.tables, fixed.scale, pcm).transpose(0, 2, 1)
     return network(rounded(graph), fixed, plane)

@@ -14,7 +14,7 @@ from l3mote.format import SCALE_MEL, Frontend
 
 
 def mel_matrix(fe: Frontend) -> np.ndarray:
-    """Area-normalised HTK mel filterbank, (n_fft / 2 + 1, bands), float64."""
+    """Return the area-normalised HTK mel filterbank, (n_fft / 2 + 1, bands), float64."""
     freqs = np.linspace(0, fe.sample_rate / 2, fe.n_fft // 2 + 1)
     low, high = (2595 * np.log10(1 + f / 700) for f in (fe.fmin, fe.fmax))
     edges = 700 * (10 ** (np.linspace(low, high, fe.bands + 2) / 2595) - 1)
@@ -33,7 +33,7 @@ def frames(fe: Frontend, windows: np.ndarray) -> np.ndarray:
 
 
 def log_mel(fe: Frontend, windows: np.ndarray, dtype=np.float64) -> np.ndarray:
-    """dB plane of each window, (N, bands, frames), 0 at the window's maximum, before the input batch norm.
+    """Return each window's plane in dB, (N, bands, frames), 0 at the window's maximum, before the input batch norm.
 
     windows: (N, window) samples in [-1, 1]. Kapre 0.1.4's definition: 10 log10 of the square root of the mel power.
     """
@@ -49,7 +49,7 @@ def log_mel(fe: Frontend, windows: np.ndarray, dtype=np.float64) -> np.ndarray:
 
 
 def conv3x3(x: np.ndarray, layer: Conv) -> np.ndarray:
-    """'Same' convolution and bias: (N, H, W, in) -> (N, H, W, out), as one matrix product."""
+    """Compute a 'same' convolution and bias: (N, H, W, in) -> (N, H, W, out), as one matrix product."""
     n, h, w, channels = x.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
     columns = np.empty((n, h, w, 9, channels), x.dtype)
@@ -106,11 +106,11 @@ def network(graph: Graph, plane: np.ndarray) -> Run:
 
 
 def normalised(graph: Graph, windows: np.ndarray, dtype=np.float64) -> np.ndarray:
-    """The network's input: log-mel and input batch norm, (N, bands, frames)."""
+    """Return the network's input: log-mel and input batch norm, (N, bands, frames)."""
     fe = graph.frontend
     return log_mel(fe, windows, dtype) * dtype(fe.norm_scale) + dtype(fe.norm_shift)
 
 
 def run(graph: Graph, windows: np.ndarray, dtype=np.float64) -> Run:
-    """Windows of samples (N, window) in [-1, 1] -> every layer's output."""
+    """Run windows of samples (N, window) in [-1, 1]; return every layer's output."""
     return network(graph, normalised(graph, windows, dtype))

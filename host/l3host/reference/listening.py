@@ -17,10 +17,9 @@ from l3host.graph.half import rounded
 from l3host.graph.network import Graph
 from l3host.reference import fixed_point, floats
 from l3mote.filters import lowpass
-from l3mote.format import NEVER, silent
+from l3mote.format import NEVER, Frontend, silent
 
 SLOTS = 8  # of a window, as a board measures levels
-HELD = 7680  # samples that two windows may share, at the model's rate: a board's ring less a block
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 
@@ -38,7 +37,7 @@ class Rules:
 
 
 def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
-    """The model's defaults, and what the app's settings (device/l3mote/settings.py) say instead. rate: of kept samples, in Hz."""
+    """Return the model's defaults, overridden by the app's settings (device/l3mote/settings.py). rate: of kept samples, in Hz."""
     fe, given = graph.frontend, {key: value for key, value in settings.items() if value is not None}
     own = [given.get("threshold", t) for t in graph.thresholds]
     thresholds = [
@@ -47,7 +46,7 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
     votes = given.get("votes", 1)
     hop = samples(given["hop"], rate) if "hop" in given else fe.hop
     return Rules(
-        hop=hop if fe.window - hop <= HELD else fe.window,
+        hop=possible(fe, hop),
         window=fe.window,
         thresholds=np.array(thresholds, np.float32),
         smooth=given.get("smooth", 1),
@@ -57,18 +56,37 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
     )
 
 
+def possible(fe: Frontend, hop: int) -> int:
+    """The hop, in samples: windows that overlap follow one another by whole frames, not less than a board has room for.
+
+    It keeps a quarter more rows of the log-mel than a window has, and two windows' frames that reach beyond their ends.
+    """
+    if hop >= fe.window:
+        return hop
+    starts = fe.hop_length * np.arange(fe.frames) - fe.pad_before
+    before, after = int((starts < 0).sum()), int(((starts >= 0) & (starts + fe.n_fft > fe.window)).sum())
+    for frames in range(max(1, before, after), fe.frames):
+        others = int(np.ceil(fe.frames / frames))  # that begin in a window
+        if (others - 2) * (before + after) <= fe.frames // 4 and frames * fe.hop_length >= hop - hop % fe.hop_length:
+            return min(frames * fe.hop_length, fe.window)
+    return fe.window
+
+
 def samples(seconds: float, rate: int) -> int:
-    """Of a setting, which counts to the millisecond."""
+    """Return a setting in seconds as samples; it counts to the millisecond."""
     return int((Decimal(int(seconds * 1000 + 0.5)) * rate / 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
 
 def seconds(sample: int, rate: float) -> float:
-    """When a sample is heard: the time that a board prints, in three decimals, a half rounded up."""
+    """Return the time of a sample as a board prints it: three decimals, a half rounded up."""
     return float((Decimal(sample) / Decimal(rate)).quantize(Decimal("0.001"), ROUND_HALF_UP))
 
 
 def without_offset(pcm: np.ndarray, rate: int) -> np.ndarray:
-    """int16 samples less their mean so far, in which the n-th counts 1/2^floor(log2 n), but from 32 Hz / rate on always as much."""
+    """Return int16 samples less their mean so far.
+
+    In it the n-th counts 1/2^floor(log2 n), but from 32 Hz / rate on always as much.
+    """
     last = min(12, int(np.floor(np.log2(rate / 32))) + 1)
     shifts = np.minimum(np.floor(np.log2(np.arange(1, len(pcm) + 1))), last).astype(int)
     fine = (pcm.astype(int) * 8192).tolist()
@@ -78,7 +96,7 @@ def without_offset(pcm: np.ndarray, rate: int) -> np.ndarray:
 
 
 def decimate(pcm: np.ndarray, factor: int) -> np.ndarray:
-    """int16 samples at a factor-th of the rate, to the bit as the integer kernels give them (kernels/capture.py)."""
+    """Return int16 samples at a factor-th of the rate, to the bit as the integer kernels give them (kernels/capture.py)."""
     if factor == 1:
         return pcm
     taps = np.array(lowpass(factor), np.int64)
@@ -90,7 +108,7 @@ def decimate(pcm: np.ndarray, factor: int) -> np.ndarray:
 
 
 def a_weighting(hertz: np.ndarray) -> np.ndarray:
-    """Gain of A-weighting, 1 at 1 kHz (IEC 61672-1, annex E)."""
+    """Return the gain of A-weighting, 1 at 1 kHz (IEC 61672-1, annex E)."""
     low, second, third, high = 20.598997, 107.65265, 737.86223, 12194.217
 
     def gain(f):
@@ -101,34 +119,37 @@ def a_weighting(hertz: np.ndarray) -> np.ndarray:
 
 
 def decibels(mean_square: np.ndarray) -> np.ndarray:
-    """dB of full scale; a full-scale sine has 0, nothing at all -120."""
+    """Return the dB of full scale; a full-scale sine has 0, nothing at all -120."""
     return np.maximum(10 * np.log10(np.maximum(mean_square, 1e-9) / FULL_SCALE), -120)
 
 
 def a_levels(pcm: np.ndarray, rate: int, slot: int) -> np.ndarray:
-    """A-weighted mean squares of each whole slot of samples."""
+    """Return the A-weighted mean squares of each whole slot of samples."""
     spectrum = np.fft.rfft(pcm.astype(float), 2 * len(pcm))
     weighted = np.fft.irfft(spectrum * a_weighting(np.fft.rfftfreq(2 * len(pcm), 1 / rate)))[: len(pcm) // slot * slot]
     return np.square(weighted).reshape(-1, slot).mean(axis=1)
 
 
 def scores_of(graph: Graph, windows: np.ndarray) -> np.ndarray:
-    """Scores (N, labels) of int16 windows: the integers' for a calibrated model, else the floats'."""
+    """Return the scores (N, labels) of int16 windows: the integers' for a calibrated model, else the floats'."""
     if graph.fixed:
         return fixed_point.run(graph, graph.fixed, windows).output
     return floats.run(rounded(graph), windows / 32768, np.float32).output
 
 
 def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, levels: np.ndarray) -> list[dict]:
-    """Starts and ends that windows at every hop give, in the order in which a board says them. levels: dB of each window."""
-    n, found = len(scores), []
+    """Return the starts and ends that windows at every hop give, in the order in which a board reports them.
+
+    levels: dB of each window.
+    """
+    n, entries = len(scores), []
     smooth = np.array([scores[max(0, k - rules.smooth + 1) : k + 1].mean(axis=0) for k in range(n)])
     votes = smooth >= rules.thresholds
     enough = np.array([votes[max(0, k - rules.of + 1) : k + 1].sum(axis=0) >= rules.votes for k in range(n)])
 
     def event(kind, now, i, score, level, sample):
-        said = {"event": kind, "label": labels[i], "score": float(score), "level": float(level), "t": seconds(sample, rate)}
-        found.append((now, i, said))
+        report = {"event": kind, "label": labels[i], "score": float(score), "level": float(level), "t": seconds(sample, rate)}
+        entries.append((now, i, report))
 
     for i in range(len(labels)):
         now, earliest = 0, 0
@@ -143,16 +164,16 @@ def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, level
             event("end", stop, i, smooth[now:stop, i].max(), levels[now:stop].max(), last * rules.hop + rules.window)
             earliest = last * rules.hop + rules.window + rules.refractory
             now = stop
-    return [said for _, _, said in sorted(found, key=lambda entry: entry[:2])]
+    return [report for _, _, report in sorted(entries, key=lambda entry: entry[:2])]
 
 
 def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = None) -> list[dict]:
-    """Events of a recording, int16 at `rate` Hz (about a multiple of the model's), by a board that misses nothing."""
+    """Return the events of a recording, int16 at `rate` Hz (about a multiple of the model's), by a board that misses nothing."""
     fe, factor = graph.frontend, round(rate / graph.frontend.sample_rate)
     kept = rate // factor if rate % factor == 0 else rate / factor
     rules, pcm = rules_of(graph, settings or {}, int(kept + 0.5)), without_offset(pcm, rate)
-    heard = decimate(pcm, factor)
-    windows = np.lib.stride_tricks.sliding_window_view(heard, fe.window)[:: rules.hop]
+    decimated = decimate(pcm, factor)
+    windows = np.lib.stride_tricks.sliding_window_view(decimated, fe.window)[:: rules.hop]
     slot = rules.window // SLOTS
     squares = a_levels(pcm, rate, slot * factor)
     starts = rules.hop * np.arange(len(windows))

@@ -80,7 +80,7 @@ def seconds(path: str) -> float:
 
 
 def read(path: str) -> tuple[np.ndarray, int]:
-    """Samples (N, channels) float64, full scale 1, and the rate in Hz, of any file that libsndfile knows. Raises L3Error."""
+    """Return samples (N, channels) float64, full scale 1, and the rate in Hz, of any file that libsndfile knows. Raises L3Error."""
     sound = recording(path)
     return np.concatenate(list(sound.blocks)), sound.rate
 
@@ -114,7 +114,7 @@ UNREADABLE = (OSError, RuntimeError, TypeError, ValueError, MemoryError, EOFErro
 
 
 def why(error: Exception) -> str:
-    """One of UNREADABLE in words."""
+    """Return one of UNREADABLE in words."""
     if isinstance(error, TypeError):
         return "it has no header that says its rate and format, write a WAV file"
     if isinstance(error, (ValueError, MemoryError)):
@@ -148,7 +148,10 @@ def opened_foreign(path: str) -> ForeignFile:
 
 
 def finished(path: str) -> bytes | None:
-    """The header, with the length in it, of a WAV file whose writer never noted it (the power went); None for any other file."""
+    """Return the header, with the length in it, of a WAV file whose writer never noted it (the power went).
+
+    None for any other file.
+    """
     end = os.path.getsize(path)
     with open(path, "rb") as file:
         header = file.read(12)
@@ -260,13 +263,13 @@ def naming(path: str) -> Iterator[None]:
 
 
 def load(path: str, target: int) -> np.ndarray:
-    """A file as a mono signal at the target rate."""
+    """Return a file as a mono signal at the target rate."""
     with naming(path):
         return np.concatenate(list(prepared(recording(path), target)))
 
 
 def to_pcm(signal: np.ndarray) -> np.ndarray:
-    """int16 samples, as a board's microphone gives them; louder than full scale is clipped.
+    """Return int16 samples, as a board's microphone gives them; louder than full scale is clipped.
 
     Halves are rounded down, as l3mote.wav.Wav rounds the mean of two channels.
     """

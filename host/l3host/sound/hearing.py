@@ -31,13 +31,13 @@ def hear(samples: np.ndarray, rate: int, target: int, name: str = "") -> np.ndar
 
     name: of its file, for warnings. Raises and warns as pcm_blocks does.
     """
-    return np.concatenate(list(heard(audio.of_samples(samples, rate, name), target)))
+    return np.concatenate(list(blocks(audio.of_samples(samples, rate, name), target)))
 
 
 def load(path: str, target: int) -> np.ndarray:
     """hear a file. Raises L3Error."""
     with audio.naming(path):
-        return np.concatenate(list(heard(audio.recording(path), target)))
+        return np.concatenate(list(blocks(audio.recording(path), target)))
 
 
 def pcm(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
@@ -51,22 +51,22 @@ def load_pcm(path: str, target: int) -> np.ndarray:
         return np.concatenate(list(pcm_blocks(audio.recording(path), target)))
 
 
-def heard(sound: Recording, target: int) -> Iterator[np.ndarray]:
-    """What a network that takes `target` Hz hears of a recording, in blocks of int16. Raises and warns as pcm_blocks does."""
+def blocks(sound: Recording, target: int) -> Iterator[np.ndarray]:
+    """Yield what a network for `target` Hz hears of a recording, in blocks of int16. Raises and warns as pcm_blocks does."""
     return offset_removed(pcm_blocks(sound, target), target)
 
 
 def pcm_blocks(sound: Recording, target: int) -> Iterator[np.ndarray]:
-    """Blocks of int16 samples that a microphone's driver would give at `target` Hz, the offset still in them.
+    """Yield the blocks of int16 samples that a microphone's driver would give at `target` Hz, the offset still in them.
 
     The mean and the loudest sample are of the whole recording: it is gone through up to three times, in the same blocks.
     Warns of sound beyond full scale, which is scaled down as a whole, and as audio.Level does. Raises L3Error.
     """
-    found = Mono(sound.blocks)
-    mono = Again(lambda: found)
+    measured = Mono(sound.blocks)
+    mono = Again(lambda: measured)
     for _ in mono:
         pass
-    level = found.level
+    level = measured.level
     level.warn(sound.name)
     # the resampler takes what is outside for zeros: without its offset the sound has no step at its ends
     rest = np.round(level.total / level.length * 32768) / 32768
@@ -102,7 +102,7 @@ class Again:
 
 
 def without_offset(samples: np.ndarray, rate: int) -> np.ndarray:
-    """int16 samples as the board's capture passes them on."""
+    """Return int16 samples as the board's capture passes them on."""
     return np.concatenate(list(offset_removed([samples], rate)))
 
 

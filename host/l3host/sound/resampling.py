@@ -27,7 +27,7 @@ MATRIX_BYTES = 1 << 27  # of a filter's matrices kept; odd rates (44,101 Hz) hav
 
 
 def resample(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """The signal (N,), float64, at `target` Hz: int(N * target / rate) samples. Raises L3Error as resampled does."""
+    """Return the signal (N,), float64, at `target` Hz: int(N * target / rate) samples. Raises L3Error as resampled does."""
     return signal if rate == target else np.concatenate(list(resampled([signal], rate, target)))
 
 
@@ -57,7 +57,7 @@ def resampled(blocks: Iterable[np.ndarray], rate: int, target: int) -> Iterator[
 
 
 def gain(rate: int, target: int) -> float:
-    """What no sample of a resampled signal exceeds, of a signal whose largest is 1."""
+    """Return a bound on the samples of a resampled signal whose largest sample is 1."""
     return 1.0 if rate == target else filters(rate, target).gain
 
 
@@ -104,7 +104,7 @@ class Filters:
         return max(np.abs(self.matrix(group)).sum(axis=0).max() for group in self.groups)
 
     def _matrix(self, group: int) -> np.ndarray:
-        """Taps (samples, outputs) of the outputs from `group` on; the samples begin with the first output's."""
+        """Return the taps (samples, outputs) of the outputs from `group` on; the samples begin with the first output's."""
         instants = self.instants[group : group + GROUP]
         begin = instants[0][0]
         matrix = np.zeros((instants[-1][0] - begin + 2 * self.reach, len(instants)))
@@ -113,7 +113,7 @@ class Filters:
         return matrix
 
     def taps(self, fraction: float) -> np.ndarray:
-        """Taps (2 * reach,) of an output that lies this fraction of a sample after one."""
+        """Return the taps (2 * reach,) of an output that lies this fraction of a sample after one."""
         steps = np.arange(self.reach) * self.step
         past = self.scale * fraction + steps  # distances of the samples at and before the output's instant
         future = self.scale * (1 - fraction) + steps
@@ -121,6 +121,6 @@ class Filters:
 
 
 def sinc_window(distance: np.ndarray) -> np.ndarray:
-    """Kaiser-windowed sinc at distances (in zero crossings); 0 beyond ZERO_CROSSINGS."""
+    """Return the Kaiser-windowed sinc at distances (in zero crossings); 0 beyond ZERO_CROSSINGS."""
     window = np.i0(KAISER_BETA * np.sqrt(np.maximum(0, 1 - (distance / ZERO_CROSSINGS) ** 2))) / np.i0(KAISER_BETA)
     return np.where(distance < ZERO_CROSSINGS, ROLLOFF * np.sinc(ROLLOFF * distance) * window, 0)

@@ -21,7 +21,10 @@ def _shape(noise: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def clock_tick(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Two clicks a second, tick and tock: a knock of noise that rings in the case at about 2 and 3 kHz, over near silence."""
+    """Return two clicks a second, tick and tock.
+
+    A knock of noise that rings in the case at about 2 and 3 kHz, over near silence.
+    """
     out = 2e-5 * _noise(rng, seconds)
     n = int(0.06 * RATE)
     t = np.arange(n) / RATE
@@ -34,7 +37,7 @@ def clock_tick(rng: np.random.Generator, seconds: float) -> np.ndarray:
 
 
 def rain(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Steady high noise with many small drops."""
+    """Return steady high noise with many small drops."""
     out = 0.12 * _shape(_noise(rng, seconds), 500, 7900)
     n = int(0.004 * RATE)
     for at in rng.integers(0, len(out) - n, int(300 * seconds)):
@@ -43,14 +46,14 @@ def rain(rng: np.random.Generator, seconds: float) -> np.ndarray:
 
 
 def helicopter(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Low noise beaten 13 times a second by the rotor."""
+    """Return low noise beaten 13 times a second by the rotor."""
     t = np.arange(int(seconds * RATE)) / RATE
     beat = (0.5 + 0.5 * np.cos(2 * np.pi * 13 * t)) ** 4
     return 0.8 * _shape(_noise(rng, seconds), 20, 500) * (0.2 + beat) + 0.05 * _shape(_noise(rng, seconds), 300, 3000) * beat
 
 
 def chainsaw(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """A motor's harmonics around 110 Hz with rough noise."""
+    """Return a motor's harmonics around 110 Hz with rough noise."""
     t = np.arange(int(seconds * RATE)) / RATE
     phase = 2 * np.pi * np.cumsum(110 + 6 * np.sin(2 * np.pi * 0.7 * t)) / RATE
     tone = sum(np.sin(k * phase) / k**0.6 for k in range(1, 30))
@@ -61,7 +64,7 @@ SOUNDS = {f.__name__: f for f in (clock_tick, rain, helicopter, chainsaw)}
 
 
 def crackle(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """A few short wide bursts of very different loudness in silence."""
+    """Return a few short wide bursts of very different loudness in silence."""
     out = 1e-3 * _noise(rng, seconds)
     n = int(0.01 * RATE)
     for at in rng.integers(0, len(out) - n, int(12 * seconds)):
@@ -74,14 +77,14 @@ def white_noise(rng: np.random.Generator, seconds: float) -> np.ndarray:
 
 
 def pink_noise(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """Noise with the same power in each octave."""
+    """Return noise with the same power in each octave."""
     spectrum = np.fft.rfft(_noise(rng, seconds))
     out = np.fft.irfft(spectrum / np.sqrt(np.maximum(1, np.arange(len(spectrum)))), int(seconds * RATE))
     return 0.7 * out / np.abs(out).max()
 
 
 def sweep(rng: np.random.Generator, seconds: float) -> np.ndarray:
-    """A tone that rises from 100 Hz to 7 kHz."""
+    """Return a tone that rises from 100 Hz to 7 kHz."""
     t = np.arange(int(seconds * RATE)) / RATE
     return 0.7 * np.sin(2 * np.pi * 100 * seconds / np.log(70) * (70 ** (t / seconds) - 1))
 
@@ -91,5 +94,5 @@ CALIBRATION = {**SOUNDS, **{f.__name__: f for f in (crackle, white_noise, pink_n
 
 
 def sound(name: str, seconds: float = 3.0, seed: int = 0) -> np.ndarray:
-    """A named sound, float64 in [-1, 1] at RATE Hz: what is louder is clipped, as a recorder clips."""
+    """Return a named sound, float64 in [-1, 1] at RATE Hz: what is louder is clipped, as a recorder clips."""
     return np.clip(CALIBRATION[name](np.random.default_rng(seed), seconds), -1, 1)

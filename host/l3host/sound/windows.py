@@ -46,18 +46,18 @@ def cut(sound: Iterable[np.ndarray], length: int, hop: int, center: bool, size: 
 
 
 def heard_windows(fe: Frontend, path: str, size: int) -> Iterator[np.ndarray]:
-    """The int16 windows of a file that a board would hear one after the other, `size` at a time. Raises L3Error."""
+    """Yield the int16 windows of a file that a board would hear one after the other, `size` at a time. Raises L3Error."""
     with audio.naming(path):
-        yield from cut(hearing.heard(audio.recording(path), fe.sample_rate), fe.window, fe.hop, False, size, path)
+        yield from cut(hearing.blocks(audio.recording(path), fe.sample_rate), fe.window, fe.hop, False, size, path)
 
 
 def pcm_windows(fe: Frontend, path: str) -> np.ndarray:
-    """All of heard_windows."""
+    """Return all of heard_windows()."""
     return np.concatenate(list(heard_windows(fe, path, 64)))
 
 
 def calibration_windows(fe: Frontend, files: Sequence[str] = ()) -> np.ndarray:
-    """int16 windows of the recordings given, or of synthesised sounds when none is."""
+    """Return int16 windows of the recordings given, or of synthesised sounds when none is."""
     if files:
         return np.concatenate([pcm_windows(fe, name) for name in files])
     sounds = [hearing.hear(synth.sound(name), synth.RATE, fe.sample_rate) for name in synth.CALIBRATION]

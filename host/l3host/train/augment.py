@@ -9,12 +9,12 @@ from l3mote.format import Frontend
 SPEED = 0.1  # relative change, uniform
 NOISE_PROBABILITY, NOISE_SNR = 0.3, (10.0, 50.0)  # dB below the window's level
 AUDIBLE = 1e-4  # of full scale, RMS: three steps of 16 bits
-TRIES, ANYWHERE = 20, 0.1  # places drawn for an audible window; probability that the first one is taken as it is
+TRIES, ANYWHERE = 20, 0.1  # places drawn for an audible window; probability that the first place is used as it is
 MASKS, MASK_WIDTH = 2, 10  # SpecAugment (Park et al., 2019): number of each kind, largest width in bands or frames
 
 
 def draw(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
-    """One window (window,) float32 at a random place of an int16 clip, played up to 10 % faster or slower."""
+    """Return one window (window,) float32 at a random place of an int16 clip, played up to 10 % faster or slower."""
     rate = rng.uniform(1 - SPEED, 1 + SPEED)
     length = int(window * rate) + 1
     start = rng.integers(max(1, len(clip) - length + 1))
@@ -27,21 +27,21 @@ def draw(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def audible(clip: np.ndarray, window: int, rng: np.random.Generator) -> np.ndarray:
-    """draw() at the first place of TRIES where there is something to hear; now and then at just any place."""
+    """Return draw() at the first of TRIES places where something is audible; now and then at just any place."""
     for _ in range(1 if rng.random() < ANYWHERE else TRIES):
-        found = draw(clip, window, rng)
-        if rms(found) >= AUDIBLE:
+        drawn = draw(clip, window, rng)
+        if rms(drawn) >= AUDIBLE:
             break
-    return found
+    return drawn
 
 
 def rms(window: np.ndarray) -> np.float32:
-    """Root mean square of a window: 0 only for digital silence."""
+    """Return the root mean square of a window: 0 only for digital silence."""
     return np.sqrt(np.mean(window**2))
 
 
 def mix(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
-    """Two windows added so that `share` of what is heard is a: Tokozume et al., between-class learning, ICLR 2018, eq. 2.
+    """Return two windows added so that a has `share` of the loudness: Tokozume et al., between-class learning, ICLR 2018, eq. 2.
 
     The gain of either follows from the ratio of their levels; neither may be silent.
     """
@@ -50,7 +50,7 @@ def mix(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
 
 
 def mask(bands: int, frames: int, rng: np.random.Generator) -> np.ndarray:
-    """SpecAugment mask (bands, frames), true where the plane is to be hidden."""
+    """Return a SpecAugment mask (bands, frames), true where the plane is to be hidden."""
     hidden = np.zeros((bands, frames), bool)
     for _ in range(MASKS):
         for axis, size in ((hidden, bands), (hidden.T, frames)):
@@ -63,10 +63,10 @@ def mask(bands: int, frames: int, rng: np.random.Generator) -> np.ndarray:
 def batches(
     clips: Sequence[np.ndarray], targets: np.ndarray, fe: Frontend, windows: int, size: int, mixing: float, rng
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """One epoch, `windows` of each clip in random order: (waveforms (size, window), masks (size, bands, frames, 1), targets).
+    """Yield one epoch, `windows` of each clip in random order: (waveforms (size, window), masks (size, bands, frames, 1), targets).
 
-    targets: one-hot or smoothed rows (clips, labels); a silent window has all labels alike, so that in a clip's mean it speaks
-    for none. mixing: the probability that an audible window is mixed with one of any clip.
+    targets: one-hot or smoothed rows (clips, labels); a silent window has all labels alike, so that in a clip's mean it favours
+    none. mixing: the probability that an audible window is mixed with one of any clip.
     An incomplete last batch is dropped, unless it is the only one.
     """
     order = rng.permutation(np.repeat(np.arange(len(clips)), windows))
@@ -79,7 +79,7 @@ def batches(
         for row in np.flatnonzero(~silent & (rng.random(size) < mixing)):
             other, share = rng.integers(len(clips)), rng.uniform(0.5, 1)
             second = audible(clips[other], fe.window, rng)
-            if rms(second) >= AUDIBLE:  # silence has no share in what is heard
+            if rms(second) >= AUDIBLE:  # silence has no share in a mix
                 waves[row] = mix(waves[row], second, share)
                 wanted[row] = share * wanted[row] + (1 - share) * targets[other]
         masks = np.stack([mask(fe.bands, fe.frames, rng) for _ in chosen])

@@ -20,7 +20,7 @@ from l3host.train.settings import Avc
 from l3host.train.videos import FPS, Recording
 
 BRIGHTNESS = 0.1  # relative change, uniform
-BATCH = 20  # pairs judged at a time
+BATCH = 20  # pairs predicted at a time
 
 
 class Correspond:
@@ -76,7 +76,7 @@ def avc(
 def pairs(
     recordings: Sequence[Recording], window: int, side: int, number: int, batch: int, rng: np.random.Generator
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """(waves (batch, window), frames (batch, side, side, 3) in [-1, 1], truth (batch,)): every other pair belongs together.
+    """Yield (waves (batch, window), frames (batch, side, side, 3) in [-1, 1], truth (batch,)): every other pair belongs together.
 
     `number` pairs in all, in whole batches, at least one. A pair that belongs together is a frame and the second of sound
     around it; one that does not, a frame and any second of another recording.
@@ -89,24 +89,27 @@ def pairs(
 
 
 def pair(recordings: Sequence[Recording], window: int, side: int, together: bool, rng) -> tuple[np.ndarray, np.ndarray]:
-    """One (sound, frame)."""
+    """Return one (sound, frame)."""
     i = int(rng.integers(len(recordings)))
     seen = recordings[i]
     number = int(rng.integers(len(seen.frames)))
     middle = number / FPS * seen.rate
-    heard = seen
+    other = seen
     if not together:
-        heard = recordings[(i + int(rng.integers(1, len(recordings)))) % len(recordings)]
-        middle = rng.uniform(0, len(heard.sound))
-    start = int(np.clip(middle - window / 2, 0, max(0, len(heard.sound) - window)))
+        other = recordings[(i + int(rng.integers(1, len(recordings)))) % len(recordings)]
+        middle = rng.uniform(0, len(other.sound))
+    start = int(np.clip(middle - window / 2, 0, max(0, len(other.sound) - window)))
     wave = np.zeros(window, np.float32)
-    part = heard.sound[start : start + window]
+    part = other.sound[start : start + window]
     wave[: len(part)] = part / np.float32(32768)
     return wave, augmented(seen.frames[number], side, rng)
 
 
 def augmented(frame: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
-    """A random crop (side, side, 3) of a uint8 frame, flipped half of the time, a little brighter or darker; float32 in [-1, 1]."""
+    """Return a random crop (side, side, 3) of a uint8 frame, flipped half of the time, a little brighter or darker.
+
+    The result is float32 in [-1, 1].
+    """
     top, left = (int(rng.integers(size - side + 1)) for size in frame.shape[:2])
     crop = frame[top : top + side, left : left + side]
     if rng.random() < 0.5:

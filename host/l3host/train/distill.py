@@ -1,8 +1,8 @@
 """Distillation: a student learns a teacher's embedding of unlabelled windows by mean squared error. Needs TensorFlow.
 
-kd: the student comes from the teacher (pruned, narrower, shallower) and hears the same. sea: it is a new network, which may
-hear at another rate and have a smaller embedding (Srivastava et al., ICASSP 2021). In both the windows are drawn once, so
-that the teacher hears each of them once; what it said is kept in the run folder.
+kd: the student is derived from the teacher (pruned, narrower, shallower) and has the same input. sea:
+it is a new network, which may have another rate and a smaller embedding (Srivastava et al., ICASSP 2021). In both the windows are
+drawn once and run through the teacher once; its embeddings are kept in the run folder.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from l3host.train import loop, points
 from l3host.train.points import Points
 from l3host.train.settings import Kd, Schedule, Sea
 
-BLOCK = 512  # windows that the teacher hears between two saves
+BLOCK = 512  # windows that the teacher runs between two saves
 BATCH = 32  # of them at a time
 FIRST = 512  # windows that a new student's scale is fitted on
-EDGE = 1e-3  # of a channel's standard deviation, below which it counts as constant
+EDGE = 1e-3  # standard deviation below which a channel counts as constant
 
 
 class Match:
@@ -64,7 +64,9 @@ def kd(
     """
     fe, student_fe = (build.architecture(net).frontend for net in (teacher, student))
     if (fe.sample_rate, fe.window) != (student_fe.sample_rate, student_fe.window):
-        raise L3Error(f"the teacher hears {heard(fe)}, the student {heard(student_fe)}: sea teaches across rates, kd does not")
+        raise L3Error(
+            f"the teacher hears {input_of(fe)}, the student {input_of(student_fe)}: sea teaches across rates, kd does not"
+        )
     if teacher.output_shape != student.output_shape:
         sizes = f"the teacher's embedding has {teacher.output_shape[1]} values, the student's {student.output_shape[1]}"
         raise L3Error(f"{sizes}: sea reduces the teacher's (PCA), kd does not")
@@ -97,7 +99,7 @@ def sea(
     fe, student_fe = (build.architecture(net).frontend for net in (teacher, student))
     seconds = fe.window / fe.sample_rate
     if seconds != student_fe.window / student_fe.sample_rate:
-        raise L3Error(f"the teacher hears {heard(fe)}, the student {heard(student_fe)}: they must be equally long")
+        raise L3Error(f"the teacher hears {input_of(fe)}, the student {input_of(student_fe)}: they must be equally long")
     if student.output_shape[1] > teacher.output_shape[1]:
         sizes = f"{student.output_shape[1]} values of the student for {teacher.output_shape[1]} of the teacher"
         raise L3Error(f"{sizes}: PCA only reduces, choose a smaller embedding")
@@ -122,7 +124,7 @@ def sea(
     return loop.run(Match(student, clips, where, targets, settings), settings, folder, progress, about).model
 
 
-def heard(fe) -> str:
+def input_of(fe) -> str:
     return f"{fe.window} samples at {fe.sample_rate} Hz"
 
 
@@ -132,7 +134,7 @@ def check_clips(clips: Sequence[np.ndarray]) -> None:
 
 
 def describe(training: str, teacher: keras.Model, student: keras.Model, clips: Sequence[np.ndarray]) -> dict:
-    """What a checkpoint notes: whose embedding, of which sounds, learnt by which network."""
+    """Return what a checkpoint notes: whose embedding, of which sounds, learnt by which network."""
     return {
         "training": training,
         "teacher": loop.digest(teacher.get_weights()),
@@ -142,34 +144,34 @@ def describe(training: str, teacher: keras.Model, student: keras.Model, clips: S
 
 
 def blocks(clips: Sequence[np.ndarray], where: Points, fe) -> Iterable[np.ndarray]:
-    """Windows of all points, BLOCK at a time."""
+    """Yield the windows of all points, BLOCK at a time."""
     for at in range(0, len(where.clip), BLOCK):
         yield where.take(np.arange(at, min(at + BLOCK, len(where.clip)))).windows(clips, fe)
 
 
 def embeddings(teacher: keras.Model, clips: Sequence[np.ndarray], where: Points, folder: Path) -> np.ndarray:
-    """The teacher's embeddings (N, D) of all points, kept block by block in `folder`."""
+    """Return the teacher's embeddings (N, D) of all points, kept block by block in `folder`."""
     kept = folder / f"teacher-{loop.digest([*teacher.get_weights(), *clips, *where])[:16]}"
     kept.mkdir(parents=True, exist_ok=True)
     run = tf.function(lambda waves: teacher(waves, training=False), reduce_retracing=True)
-    found = []
+    parts = []
     for number, windows in enumerate(blocks(clips, where, build.architecture(teacher).frontend)):
         path = kept / f"{number:06d}.npy"
         if not path.exists():
             values = [run(tf.constant(windows[at : at + BATCH])).numpy() for at in range(0, len(windows), BATCH)]
             with replace(path) as temporary, open(temporary, "wb") as file:
                 np.save(file, np.concatenate(values))
-        found.append(np.load(path))
-    return np.concatenate(found)
+        parts.append(np.load(path))
+    return np.concatenate(parts)
 
 
-def reduced(found: np.ndarray, student: keras.Model) -> np.ndarray:
-    """The teacher's embeddings (N, D) as targets (N, d) float32 for the student."""
+def reduced(embedded: np.ndarray, student: keras.Model) -> np.ndarray:
+    """Return the teacher's embeddings (N, D) as targets (N, d) float32 for the student."""
     size = student.output_shape[1]
-    if size == found.shape[1]:
-        return found
-    mean, components = points.principal(found, size)
-    targets = (found - mean) @ components.T
+    if size == embedded.shape[1]:
+        return embedded
+    mean, components = points.principal(embedded, size)
+    targets = (embedded - mean) @ components.T
     if build.architecture(student).final_norm:
         targets -= targets.min(axis=0)
     return targets.astype(np.float32)

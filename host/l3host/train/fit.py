@@ -21,7 +21,7 @@ from l3mote.format import Frontend
 
 
 def smoothed(labels: Sequence[int], n_labels: int, smoothing: float) -> np.ndarray:
-    """Target rows (clips, n_labels) float32: 1 - smoothing on the label, the rest spread evenly."""
+    """Return the target rows (clips, n_labels) float32: 1 - smoothing on the label, the rest spread evenly."""
     return (np.eye(n_labels)[list(labels)] * (1 - smoothing) + smoothing / n_labels).astype(np.float32)
 
 
@@ -76,7 +76,7 @@ def fit(
     folder: Path,
     progress: loop.Progress,
 ) -> loop.Loop:
-    """labels() of a new network, which is then written to folder/model.keras."""
+    """Train labels() on a new network and write it to folder/model.keras."""
     keras.utils.set_random_seed(settings.seed)
     network = audio(frontend(settings.frontend), settings.filters, use_bias=False)
     done = _train(network, clips, labels, n_labels, settings, folder, progress, None)
@@ -101,21 +101,21 @@ def _train(network, clips, labels, n_labels, settings, folder, progress, gradual
 
 
 def clip_windows(clip: np.ndarray, fe: Frontend) -> np.ndarray:
-    """Windows (N, window) float32 in [-1, 1] of an int16 clip, as `classify` cuts them."""
+    """Return the windows (N, window) float32 in [-1, 1] of an int16 clip, as `classify` cuts them."""
     return windows_of(clip / np.float32(32768), fe.window, fe.hop, False)
 
 
 def timelines(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[int], fe: Frontend) -> Timelines:
-    """Scores of every window of int16 clips at the front-end's rate."""
+    """Return the scores of every window of int16 clips at the front-end's rate."""
     scores = [model.predict_on_batch(clip_windows(clip, fe)) for clip in clips]
     return Timelines(scores, np.array(labels, int), np.array([len(clip) for clip in clips]) / fe.sample_rate)
 
 
-def confusion(found: Timelines, silent: Sequence[int] = ()) -> list[list[int]]:
-    """Counts [true label][label with the highest mean score] over clips and labels that are not silent."""
-    labels = [i for i in range(found.scores[0].shape[1]) if i not in silent]
+def confusion(result: Timelines, silent: Sequence[int] = ()) -> list[list[int]]:
+    """Return the counts [true label][label with the highest mean score] over clips and labels that are not silent."""
+    labels = [i for i in range(result.scores[0].shape[1]) if i not in silent]
     counts = np.zeros((len(labels),) * 2, int)
-    for scores, label in zip(found.scores, found.labels, strict=True):
+    for scores, label in zip(result.scores, result.labels, strict=True):
         if label not in silent:
             counts[labels.index(label), scores.mean(axis=0)[labels].argmax()] += 1
     return counts.tolist()

@@ -22,7 +22,7 @@ def run(
     work: Callable[[Any, Send], None],
     jobs: dict[str, Any],
     log: str,
-    heard: Callable[[str, Any], None],
+    on_message: Callable[[str, Any], None],
     processes: int = PROCESSES,
     died: Died | None = None,
 ) -> None:
@@ -59,7 +59,7 @@ def run(
                     continue
                 if isinstance(message, L3Error):
                     raise L3Error(f"{name}: {message}")
-                heard(name, message)
+                on_message(name, message)
     finally:
         for _, process in running.values():
             process.terminate()

@@ -1,8 +1,8 @@
 """The one training loop: epochs, checkpoints, resuming; on one worker or, under a tf.distribute strategy, on several.
 
 Every worker makes the same batches and computes its share of each; batch norm statistics and gradients are those of the
-whole batch, so that several workers give one worker's network. A network that is to be trained so is made, and trained,
-in `with strategy.scope()` (backend.strategy()).
+whole batch, so several workers train the same network as one. Make and train such a network in `with strategy.scope()`
+(backend.strategy()).
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ Progress = Callable[[int, float], None]  # called with (epochs done, loss); may 
 
 
 class Task(Protocol):
-    """What one kind of training has to say."""
+    """What distinguishes one kind of training from another."""
 
-    model: keras.Model  # its weights are trained, where trainable, and checkpointed
+    model: keras.Model  # its trainable weights are trained; all are checkpointed
 
     def batches(self, epoch: int) -> Iterable[tuple[np.ndarray, ...]]:
-        """The batches of an epoch (from 0), rows first. They follow from `epoch` and what the task was made of, nothing else."""
+        """Return the batches of an epoch (from 0), rows first. They depend on `epoch` and the task's data only."""
 
     def losses(self, *batch: tf.Tensor) -> tf.Tensor:
-        """The loss of each row of a batch, or of a worker's share of one, (rows,)."""
+        """Return the loss of each row of a batch, or of a worker's share of one, (rows,)."""
 
 
 def cosine(epoch: int, schedule: Schedule) -> float:
-    """Learning rate of an epoch (from 0): half a cosine, after a ramp over the first twentieth of the epochs."""
+    """Return the learning rate of an epoch (from 0): half a cosine, after a ramp over the first twentieth of the epochs."""
     ramp = min(1.0, (epoch + 1) / max(1, schedule.epochs * WARM_UP))
     return schedule.learning_rate * ramp * (1 + np.cos(np.pi * epoch / schedule.epochs)) / 2
 
@@ -51,12 +51,12 @@ def cosine(epoch: int, schedule: Schedule) -> float:
 class Loop:
     """A task's network, its optimizer (AdamW), and everything else that a checkpoint has to hold.
 
-    about: what this training is of besides its schedule, ready for JSON; a checkpoint of anything else is refused.
+    about: what identifies this training besides its schedule, ready for JSON; a checkpoint of any other is refused.
     """
 
     def __init__(self, task: Task, schedule: Schedule, about: dict):
         self.task, self.schedule = task, schedule
-        self.about = json.loads(json.dumps(about | vars(schedule)))  # tuples to lists, as a checkpoint gives them back
+        self.about = json.loads(json.dumps(about | vars(schedule)))  # tuples become lists, as in a checkpoint
         self.model = task.model
         self.optimizer = keras.optimizers.AdamW(schedule.learning_rate, weight_decay=schedule.weight_decay)
         self.optimizer.build(self.model.trainable_variables)
@@ -78,7 +78,7 @@ class Loop:
         return loss
 
     def _shares(self, batch: tuple[np.ndarray, ...]) -> list:
-        """Each array split among the workers, in order."""
+        """Return each array split among the workers, in order."""
         workers = self.strategy.num_replicas_in_sync
         if len(batch[0]) % workers:
             raise L3Error(f"a batch of {len(batch[0])} for {workers} workers: choose a multiple of {workers}")
@@ -115,7 +115,7 @@ class Loop:
                 values = [saved[name] for name in saved.files if name.startswith("arr_")]
                 losses, seconds = saved["losses"].tolist(), float(saved["seconds"])
         except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
-            raise L3Error(f"cannot resume from {path}: {e}; delete it to start again") from None
+            raise L3Error(f"cannot resume from {path}: {e}; delete it to start over") from None
         names = sorted(name for name in self.about | about if self.about.get(name) != about.get(name))
         if not names and [v.shape for v in values] != [tuple(v.shape) for v in variables]:
             names = ["architecture"]
@@ -159,7 +159,7 @@ def run(
                 write_scalars(events, len(loop.losses), loss=loss, learning_rate=cosine(len(loop.losses) - 1, schedule))
             progress(len(loop.losses), loss)
     finally:
-        synchronize(loop.model, False)  # it would be saved with the network
+        synchronize(loop.model, False)  # else it would be saved with the network
     backend.barrier()  # the checkpoint is there for every worker
     return loop
 
@@ -172,7 +172,7 @@ def synchronize(model: keras.Model, workers: bool) -> None:
 
 
 def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    """The layers of a network and of the networks in it."""
+    """Yield the layers of a network and of the networks in it."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
             yield from every_layer(layer)
@@ -181,7 +181,7 @@ def every_layer(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def write_scalars(events, step: int, **values: float) -> None:
-    """For TensorBoard, which need not be installed: tf.summary.scalar would ask for it."""
+    """Write scalars for TensorBoard, which need not be installed: tf.summary.scalar would ask for it."""
     metadata = tf.compat.v1.SummaryMetadata()
     metadata.plugin_data.plugin_name = "scalars"
     with events.as_default(step):
@@ -191,8 +191,8 @@ def write_scalars(events, step: int, **values: float) -> None:
 
 
 def digest(arrays: Iterable[np.ndarray]) -> str:
-    """SHA-256 of shapes and values, to tell trainings apart."""
-    found = hashlib.sha256()
+    """Return the SHA-256 of shapes and values, which identifies a training."""
+    sha = hashlib.sha256()
     for array in arrays:
-        found.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+        sha.update(str(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()

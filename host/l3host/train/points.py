@@ -1,4 +1,4 @@
-"""Points: where in unlabelled clips a student listens, and the samplings that choose them (SEA). No TensorFlow."""
+"""Points: the places in unlabelled clips that a student trains on, and the samplings that choose them (SEA). No TensorFlow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ class Points(NamedTuple):
         return Points(self.clip[chosen], self.start[chosen])
 
     def windows(self, clips: Sequence[np.ndarray], fe: Frontend) -> np.ndarray:
-        """(N, window) float32 in [-1, 1] of int16 clips at the front-end's rate; a clip's end is padded with zeros."""
+        """Return windows (N, window) float32 in [-1, 1] of int16 clips at the front-end's rate.
+
+        A clip's end is padded with zeros.
+        """
         out = np.zeros((len(self.clip), fe.window), np.float32)
         for row, clip, start in zip(out, self.clip, self.start, strict=True):
             at = round(start * fe.sample_rate)
@@ -33,7 +36,7 @@ class Points(NamedTuple):
 
 
 def at_rate(clips: Sequence[np.ndarray], rate: int, target: int) -> list[np.ndarray]:
-    """The int16 clips at another rate."""
+    """Return the int16 clips at another rate."""
     if rate == target:
         return list(clips)
     with warnings.catch_warnings():
@@ -42,13 +45,13 @@ def at_rate(clips: Sequence[np.ndarray], rate: int, target: int) -> list[np.ndar
 
 
 def draw(clips: Sequence[np.ndarray], rate: int, seconds: float, chosen: np.ndarray, rng: np.random.Generator) -> Points:
-    """A window of `seconds` at a random place of each chosen clip (indices, any number of times)."""
+    """Return a window of `seconds` at a random place of each chosen clip (indices, any number of times)."""
     spare = np.array([max(0.0, len(clips[i]) / rate - seconds) for i in chosen])
     return Points(chosen, spare * rng.random(len(chosen)))
 
 
 def sample(number: int, points: Points, levels: Callable, embeddings: Callable, sampling: str, rng: np.random.Generator) -> Points:
-    """`number` of the candidates, all different. levels and embeddings give those of each candidate, when they are needed.
+    """Return `number` of the candidates, all different. levels and embeddings give those of each candidate, when they are needed.
 
     Raises L3Error for an unknown sampling and for fewer candidates than points.
     """
@@ -68,9 +71,9 @@ SAMPLINGS = ("random", "loudness", "diversity")
 
 
 def by_weight(number: int, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices drawn without replacement, each time with probability in proportion to the weight (Efraimidis & Spirakis, 2006).
+    """Return indices drawn without replacement, each time with probability in proportion to the weight.
 
-    Weights of zero are drawn last.
+    Efraimidis & Spirakis (2006). Weights of zero are drawn last.
     """
     with np.errstate(divide="ignore"):
         keys = np.log(rng.random(len(weights))) / weights
@@ -78,7 +81,7 @@ def by_weight(number: int, weights: np.ndarray, rng: np.random.Generator) -> np.
 
 
 def far_apart(number: int, embeddings: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices drawn one by one, with probability in proportion to the squared distance to the nearest one drawn before.
+    """Return indices drawn one by one, with probability in proportion to the squared distance to the nearest one drawn before.
 
     The seeding of k-means++ (Arthur & Vassilvitskii, 2007): it covers what is rare, without being drawn to outliers alone.
     """
@@ -91,14 +94,17 @@ def far_apart(number: int, embeddings: np.ndarray, rng: np.random.Generator) -> 
         total = nearest.sum()
         if total:
             chosen.append(int(rng.choice(len(embeddings), p=nearest / total)))
-        else:  # only copies of what has been drawn are left
+        else:  # only copies of points already drawn are left
             left = np.setdiff1d(np.arange(len(embeddings)), chosen)
             chosen += left[: number - len(chosen)].tolist()
     return np.array(chosen)
 
 
 def principal(embeddings: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean (D,) and the `size` first principal components (size, D) of embeddings (N, D); each one's largest entry is positive."""
+    """Return the mean (D,) and the `size` first principal components (size, D) of embeddings (N, D).
+
+    Each one's largest entry is positive.
+    """
     mean = embeddings.mean(axis=0, dtype=np.float64)
     centred = embeddings - mean
     _, vectors = np.linalg.eigh(centred.T @ centred)

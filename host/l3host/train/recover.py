@@ -1,7 +1,7 @@
-"""Trainings that give a compressed network back what it lost, or hand a network's embedding on to a smaller one.
+"""Trainings that recover a compressed network's accuracy, or teach a network's embedding to a smaller one.
 
 Each takes networks, data, its settings, a run folder of its own and a progress callback (epochs done, loss), returns the
-trained network, and goes on where it stopped when it is called again.
+trained network, and continues where it stopped when called again.
 """
 
 from l3host.train.avc import avc

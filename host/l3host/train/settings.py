@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """What every training has."""
+    """Settings of every training."""
 
     epochs: int = 20
     seed: int = 1

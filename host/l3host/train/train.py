@@ -59,7 +59,7 @@ def train(
     folds: held out in turn for cross-validation; None for all of the data set's, [] for no cross-validation.
     skip_bad, other: as in datasets.load. teacher: a file as teachers.load takes it; settings are then TaughtSettings.
     run_dir: takes checkpoints, metrics.json, confusion.png and final/model.keras; `out` with the suffix .run by default.
-    The same call goes on where a killed one stopped, and ends with the same weights.
+    The same call continues where a killed one stopped, and ends with the same weights.
     Raises L3Error: TensorFlow or matplotlib absent, no folder for `out`, a bad data set or fold, a NaN loss, a run
     directory of another training.
     """
@@ -131,7 +131,7 @@ def hear_teacher(job: Job, send: jobs.Send) -> None:
 
 
 def lesson_maker(job: Job):
-    """What makes the lessons of a job, which are those of the whole run; decodes the recordings once."""
+    """Return what makes the lessons of a job, which are those of the whole run; decodes the recordings once."""
     assert job.teacher and isinstance(job.settings, TaughtSettings)
     from l3host.networks.build import audio
     from l3host.train import lessons, taught, teachers
@@ -146,7 +146,7 @@ def lesson_maker(job: Job):
 
 
 def work(job: Job, send: jobs.Send) -> None:
-    """In a child process: train, test on the fold held out, write the result."""
+    """Train in a child process, test on the held-out fold, write the result."""
     from l3host.networks import backend
     from l3host.train import fit, taught
 
@@ -169,14 +169,14 @@ def work(job: Job, send: jobs.Send) -> None:
     result: dict = {"seconds": round(seconds, 1)}
     if job.split.test:
         held_out = crossval.chosen(job.dataset, pcm, job.split.test)
-        found = fit.timelines(model, *held_out, frontend(job.settings.frontend))
-        found.save(job.folder / HELD_OUT)
-        result["confusion"] = fit.confusion(found, job.dataset.silent)
+        actual = fit.timelines(model, *held_out, frontend(job.settings.frontend))
+        actual.save(job.folder / HELD_OUT)
+        result["confusion"] = fit.confusion(actual, job.dataset.silent)
     write_json(job.folder / RESULT, result)
 
 
 def gather(dataset: Dataset, settings: Settings | TaughtSettings, results: dict[str, dict], run: Path) -> dict:
-    """The contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation.
+    """Return the contents of metrics.json. Accuracies and confusion counts are those of clips, in cross-validation.
 
     tuned: thresholds and what they give, where sounds that are none of the labels were held out too.
     """
@@ -194,6 +194,6 @@ def gather(dataset: Dataset, settings: Settings | TaughtSettings, results: dict[
     metrics |= crossval.summary(named, tested)
     if dataset.silent:
         fe = frontend(settings.frontend)
-        heard = [Timelines.read(run / f"fold-{fold}" / HELD_OUT) for fold in tested]
-        metrics["tuned"] = events.tuned([events.of_app(found, fe, dataset.silent) for found in heard], dataset.labels)
+        report = [Timelines.read(run / f"fold-{fold}" / HELD_OUT) for fold in tested]
+        metrics["tuned"] = events.tuned([events.of_app(actual, fe, dataset.silent) for actual in report], dataset.labels)
     return metrics

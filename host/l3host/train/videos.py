@@ -1,4 +1,4 @@
-"""Video files as the AVC nets see and hear them: frames in small steps, and sound at the audio network's rate. No TensorFlow."""
+"""Video files as input of the AVC nets: frames in small steps, and sound at the audio network's rate. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -35,29 +35,31 @@ def load(
     on_progress: Callable[[int], None] | None = None,
     skip_bad: bool = False,
 ) -> tuple[list[Recording], list[str]]:
-    """(recordings, the files left out and why), for a video network of side x side pixels; kept in `cache`, read from there on.
+    """Return (recordings, the files left out and why), for a video network of side x side pixels.
+
+    Kept in `cache`, read from there on.
 
     on_progress is called with files done. Raises L3Error where PyAV is absent; for files that cannot be read, have no picture or
     no sound, or repeat another one, naming the first few, unless skip_bad; and for fewer than 2 recordings: a pair that does not
     belong together takes two.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    found, bad = [], []
+    recordings, bad = [], []
     names: dict[str, str] = {}  # the first path of each key
     for path in paths:
         try:
             one = recording(path, cache, rate, side)
             if names.setdefault(one.key, path) != path:
                 raise L3Error(f"{path} (the same as {names[one.key]})")
-            found.append(one)
+            recordings.append(one)
         except L3Error as e:
             bad.append(str(e))
         if on_progress:
             on_progress(1)
     if not skip_bad:
         refuse(bad, len(paths))
-    check(found, f" (left out: {', '.join(bad)})" if bad else "")
-    return found, bad
+    check(recordings, f" (left out: {', '.join(bad)})" if bad else "")
+    return recordings, bad
 
 
 def check(recordings: Sequence[Recording], why: str = "") -> None:
@@ -67,7 +69,7 @@ def check(recordings: Sequence[Recording], why: str = "") -> None:
 
 
 def recording(path: str, cache: Path, rate: int, side: int) -> Recording:
-    """One file, from the cache if it is there. Raises L3Error as load does."""
+    """Return one file, from the cache if it is there. Raises L3Error as load does."""
     try:
         contents = Path(path).read_bytes()
     except OSError as e:
@@ -82,7 +84,7 @@ def recording(path: str, cache: Path, rate: int, side: int) -> Recording:
 
 
 def decode(path: str, rate: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Sound and frames of a file, as in Recording. Raises L3Error."""
+    """Return the sound and frames of a file, as in Recording. Raises L3Error."""
     try:
         import av
     except ImportError:
@@ -108,7 +110,7 @@ def decode(path: str, rate: int, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _sound(file) -> tuple[float, np.ndarray, int]:
-    """When the sound starts (s), its samples (N, channels) and their rate."""
+    """Return when the sound starts (s), its samples (N, channels) and their rate."""
     import av
 
     to_float = av.AudioResampler(format="fltp")  # only the sample format: our own filter converts the rate
@@ -122,13 +124,13 @@ def _sound(file) -> tuple[float, np.ndarray, int]:
 
 
 def _frames(file, start: float, side: int) -> list[np.ndarray]:
-    """A frame for each 1 / FPS seconds from `start` on: the first that is shown then or later."""
-    found: list[np.ndarray] = []
+    """Return a frame for each 1 / FPS seconds from `start` on: the first that is shown then or later."""
+    frames: list[np.ndarray] = []
     for frame in file.decode(video=0):
-        if (frame.time or 0.0) - start < len(found) / FPS:
+        if (frame.time or 0.0) - start < len(frames) / FPS:
             continue
         scale = side * MARGIN / min(frame.width, frame.height)
         small = frame.reformat(width=round(frame.width * scale), height=round(frame.height * scale), format="rgb24").to_ndarray()
-        while len(found) / FPS <= (frame.time or 0.0) - start:
-            found.append(small)
-    return found
+        while len(frames) / FPS <= (frame.time or 0.0) - start:
+            frames.append(small)
+    return frames

@@ -1,11 +1,11 @@
 """Runs at a board's prompt after each reset: feeds a watchdog that the app may have started, which a soft reset does not stop.
 
-One that is set and not running starts here; the app would start it anyway.
+A watchdog that is set but not running is started here; the app would start it anyway.
 """
 
 
 def watchdog_is_set():
-    """In the settings of one of the versions that are on the board?"""
+    """Return whether a version on the board has a watchdog in its settings."""
     import json
     import os
 

@@ -21,7 +21,7 @@ def exists(path):
 
 
 def make_folders(path):
-    """The folder of a file, and those above it."""
+    """Make the folder of a file, and those above it."""
     at = path.find("/", 1)
     while at > 0:
         if not exists(path[:at]):
@@ -47,7 +47,7 @@ def end():
 
 
 def read(path):
-    """A small file's bytes, or None."""
+    """Return a small file's bytes, or None."""
     if not exists(path):
         return None
     with open(path, "rb") as f:
@@ -59,17 +59,17 @@ def names(path):
 
 
 def tree(path):
-    """(path, bytes) of all that is below a folder, files before their folders; bytes are -1 for a folder."""
-    found = []
+    """Return (path, bytes) of all that is below a folder, files before their folders; bytes are -1 for a folder."""
+    entries = []
     for name in names(path):
         inner = path + "/" + name
         stat = os.stat(inner)
         if stat[0] & FOLDER:
-            found += tree(inner)
-            found.append((inner, -1))
+            entries += tree(inner)
+            entries.append((inner, -1))
         else:
-            found.append((inner, stat[6]))
-    return found
+            entries.append((inner, stat[6]))
+    return entries
 
 
 def remove_tree(path):
@@ -89,13 +89,13 @@ def rename(path, to):
 
 
 def space(path):
-    """(free bytes, bytes of a block)."""
+    """Return (free bytes, bytes of a block)."""
     stat = os.statvfs(path)
     return stat[1] * stat[3], stat[1]
 
 
 def digest(path):
-    """SHA-256 of a file in hexadecimal, or its CRC-32 where the firmware has no hashlib; None without the file."""
+    """Return the SHA-256 of a file in hexadecimal, or its CRC-32 where the firmware has no hashlib; None without the file."""
     try:
         from hashlib import sha256
     except ImportError:

@@ -9,7 +9,7 @@ free = gc.mem_free()
 
 
 def emits(decorator):
-    """Does this firmware compile functions so decorated?"""
+    """Return whether this firmware compiles functions with this decorator."""
     try:
         exec("import micropython\n@micropython.%s\ndef f():\n pass" % decorator)
     except (ImportError, SyntaxError, AttributeError, ValueError):

@@ -35,7 +35,7 @@ class Stopwatch:
 
 
 def in_use():
-    """Bytes of heap in use after a collection (0 where the interpreter does not say)."""
+    """Return the bytes of heap in use after a collection (0 where the interpreter does not say)."""
     gc.collect()
     return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
 
@@ -52,7 +52,7 @@ def write_floats(file, values):
 
 
 def observe_into(file, model):
-    """An observer that writes each layer's final rows as float32, channel by channel.
+    """Return an observer that writes each layer's final rows as float32, channel by channel.
 
     Before them: layer, first and stop row, the tile's first column and columns, and the convolution's columns in each of them.
     """
@@ -82,7 +82,10 @@ def load_plane(file, model):
 
 
 def parity_steps(folder, job, model):
-    """Float kernels start from the reference's plane; integer kernels must give every bit from the samples on."""
+    """Run a window for the comparison: float kernels from the reference's plane.
+
+    Integer kernels must give every bit from the samples on.
+    """
     if model.arithmetic == "fixed":
         with open(folder + "/audio.pcm", "rb") as audio:
             audio.seek(job["loudest"] * 2 * len(model.pcm))
@@ -94,7 +97,7 @@ def parity_steps(folder, job, model):
 
 
 def plan_heap(job, base):
-    """Bytes for the model's buffers; None lets the model plan for what is free, as on a board whose heap is limited."""
+    """Return the bytes for the model's buffers; None lets the model plan for what is free, as on a board whose heap is limited."""
     if job["plan_heap"] is not None or job["heap"] is None:
         return job["plan_heap"]
     if job["heap_enforced"]:

@@ -10,7 +10,6 @@ import time
 from l3mote.app import Monitor
 from l3mote.log import text
 from l3mote.output import Output
-from l3mote.paced import Paced
 from l3mote.settings import check
 from l3mote.wav import Wav
 
@@ -23,24 +22,27 @@ class Recording(Wav):
         self.file.seek(-2 * self.channels * self.left, 2)
 
 
-class Wall:
-    """The time on the wall as a Paced source's clock, in microseconds since now."""
+def live(recording):
+    """Return a source that is heard in real time, whether the app sleeps or not."""
+    from l3mote.paced import Paced  # here, because a package for boards does not have it
 
-    def __init__(self):
-        self.begin = time.time_ns()
+    class Wall:
+        """The time on the wall as a Paced source's clock, in microseconds since now."""
 
-    @property
-    def us(self):
-        return (time.time_ns() - self.begin) // 1000
+        def __init__(self):
+            self.begin = time.time_ns()
 
+        @property
+        def us(self):
+            return (time.time_ns() - self.begin) // 1000
 
-class Live(Paced):
-    """A recording that is heard in real time, whether the app sleeps or not."""
+    class Live(Paced):
+        def sleep(self, seconds):
+            time.sleep(seconds)
+            self.source.sleep(seconds)
+            self.heard += int(seconds * self.rate)
 
-    def sleep(self, seconds):
-        time.sleep(seconds)
-        self.source.sleep(seconds)
-        self.heard += int(seconds * self.rate)
+    return Live(recording, Wall())
 
 
 def ticks():
@@ -53,7 +55,7 @@ def work(folder):
     settings = check(job["settings"])
     source = Recording(folder + "/sound.wav")
     if job["live"]:
-        source = Live(source, Wall())
+        source = live(source)
     monitor = Monitor(folder + "/model.l3m", settings, Output(settings), source, None, source.sleep)
     us, start = 0, ticks()
     for _ in monitor.steps():

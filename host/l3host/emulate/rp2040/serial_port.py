@@ -37,9 +37,9 @@ def board(image: bytes | None = None) -> Iterator[Board]:
         files = Path(temporary, "files")
         files.write_bytes(rp2040.dump(rp2040.file_system()) if image is None else image)
         process = subprocess.Popen(rp2040.command(files), stdin=ours, stdout=ours, start_new_session=True)
-        found = Board(os.ttyname(theirs), process)
+        connected = Board(os.ttyname(theirs), process)
         try:
-            yield found
+            yield connected
         finally:
             os.close(theirs)
             try:
@@ -48,4 +48,4 @@ def board(image: bytes | None = None) -> Iterator[Board]:
                 os.killpg(process.pid, signal.SIGKILL)  # node may be the child of a wrapper
                 process.wait()
             os.close(ours)
-            found.image = files.read_bytes()
+            connected.image = files.read_bytes()

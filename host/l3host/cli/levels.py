@@ -1,0 +1,77 @@
+"""`l3mote levels`."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from l3host.cli.arguments import AUDIO
+from l3host.files import claim_output
+from l3host.show import draw, is_wide, print_json, say, table
+
+if TYPE_CHECKING:
+    from l3host.sound.levels import Levels
+
+HELP = "Measure sound levels (IEC 61672-1): LAeq, LAFmax, L10, L50, L90, LZeq, third octaves."
+EXAMPLE = "l3mote levels street.wav --offset 120.3 --csv street.csv --picture street.png"
+COLUMNS = "LAeq", "LAFmax", "L10", "L50", "L90", "LZeq", "LASmax"
+
+
+def arguments(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("audio", nargs="+", help=AUDIO)
+    sub.add_argument(
+        "--offset", type=float, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: dBFS)"
+    )
+    sub.add_argument("--thirds", action="store_true", help="the level in each third octave")
+    sub.add_argument("--csv", metavar="FILE", help="write the levels over time there")
+    sub.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="of a row of the CSV and the picture (default 1)")
+    sub.add_argument("--picture", metavar="FILE", help="draw the levels over time (needs matplotlib)")
+    sub.add_argument("--force", action="store_true", help="overwrite FILEs")
+
+
+def run(args: argparse.Namespace) -> int:
+    from l3host.sound import audio
+    from l3host.sound.levels import measure
+
+    outputs = [claim_output(path, args.force) if path else None for path in (args.csv, args.picture)]
+    found = {}
+    for path in args.audio:
+        with audio.naming(path):
+            found[path] = measure(audio.recording(path), args.offset)
+    if outputs[0]:
+        write_csv(outputs[0], found, args.every)
+    if outputs[1]:
+        from l3host.sound.pictures import levels_over_time
+
+        levels_over_time(outputs[1], found, args.every)
+    if args.json:
+        print_json([{"file": path, **levels.to_json()} for path, levels in found.items()])
+    else:
+        print_levels(found, args.thirds)
+    return 0
+
+
+def print_levels(found: dict[str, Levels], with_thirds: bool) -> None:
+    unit = "dB SPL" if any(levels.offset for levels in found.values()) else "dB of full scale: a full-scale sine is 0"
+    columns = COLUMNS if is_wide() else COLUMNS[:6]
+    t = table(f"Levels ({unit})", "file", "seconds", *columns)
+    for path, levels in found.items():
+        row = levels.to_json()
+        t.add_row(path, f"{row['seconds']:.1f}", *(f"{row[name]:.1f}" for name in columns))
+    draw(t)
+    if with_thirds:
+        for path, levels in found.items():
+            say(f"third octaves of {path}: " + ", ".join(f"{hertz:g} Hz {level:.1f}" for hertz, level in levels.thirds.items()))
+
+
+def write_csv(path, found: dict[str, Levels], every: float) -> None:
+    import csv
+
+    from l3host.text import cell
+
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(("file", "t", "LAeq", "LAFmax", "LAS", "LZeq"))
+        for name, levels in found.items():
+            for row in levels.over_time(every):
+                rows.writerow((cell(name), *row.values()))
