@@ -95,6 +95,7 @@ WRONG = {
     SHAPE + '[ablate]\ndepth = "conv7"\nwidth = [1]': r"\[ablate\]: give one of depth and width",
     SHAPE + '[ablate]\ndepth = "conv2"': "unknown depth 'conv2': choose from conv7",
     SHAPE + '[[recover]]\nmethod = "magic"': r"method = 'magic': must be one of batchnorm, kd, sea, avc, labels, palette",
+    SHAPE + "[[recover]]\nmethod = [1]": r"method = \[1\]: must be one of batchnorm, kd",
     SHAPE + '[[recover]]\nmethod = "kd"': r"\[\[recover\]\] 1: key 'data' is missing",
     SHAPE + '[[recover]]\nmethod = "batchnorm"\ndata = "a"\nepochs = 3': r"unknown key 'epochs': known for batchnorm are method",
     SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nepochs = "3"': r"\[\[recover\]\] 1: epochs = '3': must be a whole number",
