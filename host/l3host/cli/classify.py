@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         rows.append(labelled.to_json()) if args.json else classified(labelled)
     if args.json:
         print_json(rows)
-    else:
+    elif files.done:
         by(engine.name)
     return files.status
 

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
             say(f"{out}: {plural(shape[0], 'embedding')} of {shape[1]} values")
     if args.json:
         print_json(rows)
-    elif not args.quiet:
+    elif files.done and not args.quiet:
         by(engine.name)
     return files.status
 

@@ -18,6 +18,7 @@ class Files:
 
     def __init__(self, args: argparse.Namespace, hop: float, quiet: bool = False):
         self.args, self.hop, self.quiet, self.status = args, hop, quiet or args.json, 0
+        self.done = 0  # files that did not fail
 
     def each(self, task: Callable, items: Sequence, jobs: int) -> Iterator[Any]:
         """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
@@ -31,6 +32,7 @@ class Files:
                 if outcome.error:
                     self.failed(outcome.error)
                 else:
+                    self.done += 1
                     yield outcome.value
 
     def failed(self, error: Exception) -> None:

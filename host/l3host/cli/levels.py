@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import AUDIO
@@ -66,6 +65,8 @@ def print_levels(found: dict[str, Levels], with_thirds: bool) -> None:
 
 
 def write_csv(path, found: dict[str, Levels], every: float) -> None:
+    import csv
+
     from l3host.text import cell
 
     with path.open("w", newline="", encoding="utf-8") as file:
