@@ -10,7 +10,7 @@ C_FILES = $(filter-out device/native/build-%,$(wildcard device/native/*.c device
 CLIPS ?= ../shared/audio/esc10
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
-.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs fuzz bench bench-host bench-listen model dist cuts starts soak clean
+.PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs attack bench bench-host bench-listen model dist cuts starts soak clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,8 +60,8 @@ docs: $(VENV)/.setup-dev ## build the documentation into build/docs (a warning i
 	$(BIN)/python -m sphinx -EWq --keep-going -c docs . build/docs
 	@echo "open build/docs/index.html"
 
-fuzz: $(VENV)/.setup-dev ## feed the reader 100,000 mutated files (2,000 in MicroPython)
-	$(BIN)/python tests/kit/fuzz.py 100000 --micropython 2000
+attack: $(VENV)/.setup-dev ## hostile files, recipes, settings, boards and power cuts, in one table (an hour; SHARE=0.1 for a tenth)
+	$(BIN)/python tools/attack.py $(SHARE)
 
 bench: emulators ## measure kernels and models, write BENCHMARKS.md (25 minutes; SEA=published .h5 weights)
 	$(BIN)/python tools/bench.py BENCHMARKS.md $(SEA)

@@ -129,10 +129,10 @@ def engine_rows(graph: Graph) -> list[list[str]]:
         runs[f"{engine.name}, log-mel and network"] = partial(in_batches, engine, windows, size)
     if by_litert := litert(graph):
         runs["LiteRT (XNNPACK), network"] = lambda: by_litert(planes)
-    found = {name: seconds / WINDOWS for name, seconds in take_turns(runs).items()}
-    base = found.get(next((name for name in found if name.startswith("onnxruntime") and name.endswith(", network")), ""), 0)
+    result = {name: seconds / WINDOWS for name, seconds in take_turns(runs).items()}
+    base = result.get(next((name for name in result if name.startswith("onnxruntime") and name.endswith(", network")), ""), 0)
     rows = []
-    for name, seconds in found.items():
+    for name, seconds in result.items():
         ratio = f"{seconds / base:.2f}" if base else "-"
         rows.append([name, f"{seconds * 1000:.2f}", f"{1 / seconds:.0f}", ratio])
     rows.append(["published edgel3 package, two cores (quoted)", "-", f"{PUBLISHED}", "-"])
@@ -148,7 +148,7 @@ def piece_rows(folder: Path) -> list[list[str]]:
     samples, _ = audio.read(path)
     mono, target = samples[:, 0], graph.frontend.sample_rate
     pcm = hearing.pcm(samples, RATE, target)
-    windows = np.concatenate(list(heard(path, graph)))
+    windows = np.concatenate(list(listened(path, graph)))
     planes = floats.normalised(graph, windows / 32768, np.float32)
     runs: dict[str, Callable[[], object]] = {
         "decode a WAV at 44.1 kHz": lambda: audio.read(path),
@@ -156,7 +156,7 @@ def piece_rows(folder: Path) -> list[list[str]]:
         "take the offset off": lambda: hearing.without_offset(pcm, target),
         "log-mel": lambda: floats.normalised(graph, windows / 32768, np.float32),
         "network, NumPy": lambda: numpy_engine(graph).of_planes(planes),
-        "all of it, NumPy": lambda: run_windows(graph, np.concatenate(list(heard(path, graph)))),
+        "all of it, NumPy": lambda: run_windows(graph, np.concatenate(list(listened(path, graph)))),
     }
     try:
         fast = engine_for(graph, "onnxruntime")
@@ -164,11 +164,11 @@ def piece_rows(folder: Path) -> list[list[str]]:
         pass
     else:
         runs["network, onnxruntime"] = lambda: fast.of_planes(planes)
-        runs["all of it, onnxruntime"] = lambda: [fast(some) for some in heard(path, graph)]
+        runs["all of it, onnxruntime"] = lambda: [fast(some) for some in listened(path, graph)]
     return [[name, f"{spent / seconds * 1000:.2f}"] for name, spent in take_turns(runs).items()]
 
 
-def heard(path: str, graph: Graph):
+def listened(path: str, graph: Graph):
     from l3host.sound.windows import heard_windows
 
     return heard_windows(graph.frontend, path, batch_size(graph))
@@ -177,8 +177,8 @@ def heard(path: str, graph: Graph):
 def command(arguments: Sequence[str], terminal: bool = False) -> tuple[float, float]:
     """CPU seconds and peak MB of an l3mote command in a process of its own."""
     script = [sys.executable, __file__, "--measured", "tty" if terminal else "pipe", *arguments]
-    found = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
-    return float(found[0]), float(found[1])
+    result = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
+    return float(result[0]), float(result[1])
 
 
 def measured(where: str, arguments: Sequence[str]) -> None:
@@ -298,8 +298,8 @@ def section(sea: str | None) -> str:
 def kept(page: Path) -> str:
     """The section that a page has, or nothing."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    found = re.search(f"{re.escape(BEGIN)}.*?{re.escape(END)}", text, re.DOTALL)
-    return found[0] if found else ""
+    result = re.search(f"{re.escape(BEGIN)}.*?{re.escape(END)}", text, re.DOTALL)
+    return result[0] if result else ""
 
 
 def main(page: Path, sea: str | None = None) -> None:

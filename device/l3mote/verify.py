@@ -1,5 +1,6 @@
 """Decode every weight of a file: the slow, complete check that tools and tests make and a board need not."""
 
+import math
 from array import array
 
 from l3mote.format import CHUNK_BYTES, LAYER_BYTES, PALETTE_BYTES, SELFTEST_BYTES, FormatError, finite, half
@@ -48,13 +49,36 @@ def check_palette(reader, layer, chunk, buffer):
             raise FormatError("layer %s, palette value %d at byte %d is %s" % (layer.name, i // 2, place, problem))
 
 
+def check_sum(fixed, i, shift, bias, values):
+    """FormatError for a filter of layer i whose weights, with its shift, do not fit 16 bits, or its sum 32 (FORMAT.md)."""
+    bits = fixed.bits[i - 1] if i else fixed.input_bits
+    exponent = fixed.exponents[i - 1] if i else fixed.input_exponent
+    weights = [integer(v, shift) for v in values]
+    most = max([abs(w) for w in weights]) if weights else 0
+    total = (sum([abs(w) for w in weights]) << bits) + abs(integer(bias, shift + exponent)) + (1 << 29)
+    if most > 32767 or total >= 1 << 31:
+        raise FormatError(
+            "FIXED at byte %d: a filter of layer %d has a shift of %d, for which its weights or their sum are too large"
+            % (fixed.offset, i, shift)
+        )
+
+
+def integer(x, shift):
+    """x in units of 2^-shift, halves rounded up."""
+    return math.floor(x * 2.0**shift + 0.5)
+
+
 def verify(reader):
     """Decode everything, weights and texts included; raise FormatError for the first fault."""
     buffer = bytearray(reader.chunk_bytes)
+    fixed, first = reader.fixed(), 0
     for i, layer in enumerate(reader.layers):
         nonzeros = 0
-        for _, _, _, values in filters(reader, layer, buffer):
+        for f, bias, _, values in filters(reader, layer, buffer):
             nonzeros += sum(1 for v in values if v)
+            if fixed:
+                check_sum(fixed, i, fixed.shifts[first + f], bias, values)
+        first += layer.outputs
         if nonzeros != layer.nonzeros:
             at = reader.sections["LAYERS"][0] + i * LAYER_BYTES
             raise FormatError("layer %d at byte %d: nonzeros is %d, its chunks have %d" % (i, at, layer.nonzeros, nonzeros))
@@ -63,4 +87,3 @@ def verify(reader):
             at = reader.sections["SELFTEST"][0] + SELFTEST_BYTES + 4 * i
             raise FormatError("SELFTEST: expected output %d at byte %d is not finite" % (i, at))
     reader.provenance()
-    reader.fixed()

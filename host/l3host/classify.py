@@ -99,8 +99,8 @@ class Classify:
 
 def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:
     fe = graph.frontend
-    found = events(graph, scores[: whole_windows(path, graph)])
-    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, found)
+    result = events(graph, scores[: whole_windows(path, graph)])
+    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, result)
 
 
 def whole_windows(path: str, graph: Graph) -> int | None:
@@ -118,14 +118,14 @@ def events(graph: Graph, scores: np.ndarray) -> list[Event]:
     """Events of a recording's scores (windows, labels): the reference's starts, each with its end."""
     fe = graph.frontend
     rules = listening.rules_of(graph, {}, fe.sample_rate)
-    heard = scores[:: max(1, rules.hop // fe.hop)]  # the app's own hop may be longer
-    found: list[Event] = []
+    of_app = scores[:: max(1, rules.hop // fe.hop)]  # the app's own hop may be longer
+    result: list[Event] = []
     going: dict[str, Event] = {}
-    for event in listening.events(graph.labels, fe.sample_rate, rules, heard, np.zeros(len(heard))):
+    for event in listening.events(graph.labels, fe.sample_rate, rules, of_app, np.zeros(len(of_app))):
         label, t, score = event["label"], event["t"], event["score"]
         if event["event"] == "start":
             going[label] = {"label": label, "start": t, "end": t, "score": score}
-            found.append(going[label])
+            result.append(going[label])
         else:
             going[label].update({"end": t, "score": score})
-    return found
+    return result

@@ -22,7 +22,7 @@ WORK = 1 << 35  # multiply-accumulates of a window: EdgeL3 takes 11 G
 LOOP = 10_000  # multiply-accumulates that a row of a filter counts as besides its own: what a loop around a kernel costs
 BUTTERFLY = 4  # multiply-accumulates for each value and each stage of a transform, about
 CHILD_SECONDS = 10  # of a processor, to read a foreign file; a wall's clock gets six times that
-CHILD_BYTES = 1 << 30  # of memory, for the same
+CHILD_BYTES = 3 << 28  # of memory, for the same
 
 FLAG = "L3_UNLIMITED"
 LIFT = "--unlimited takes it nevertheless"

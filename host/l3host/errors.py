@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from l3host.text import clean
 from l3mote import FormatError, KernelError
 
 
 class L3Error(Exception):
-    """Something the user can act on; the message says what is wrong and what to do."""
+    """Something the user can act on; the message, one line whatever it quotes, says what is wrong and what to do."""
+
+    def __init__(self, message: object):
+        super().__init__(clean(str(message)))
 
 
 def in_words(error: Exception) -> str:

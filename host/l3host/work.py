@@ -124,11 +124,11 @@ def spread(
             for future in wait(due, return_when=FIRST_COMPLETED).done if due else ():
                 item, before = due.pop(future)
                 try:
-                    found = future.result()
+                    result = future.result()
                 except pool.lost:
                     lost.append((item, before))
                 else:
-                    yield found
+                    yield result
             if lost and pool.renew():
                 lost += due.values()
                 due.clear()
@@ -143,7 +143,7 @@ def spread(
 
 def _alone(work: Callable, item: Any, pool: Pool, ended: Callable, halves: Callable[[Any], Sequence]) -> Iterator:
     try:
-        found = pool.alone(work, item)
+        result = pool.alone(work, item)
     except pool.lost:
         parts = halves(item)
         for part in parts:
@@ -151,7 +151,7 @@ def _alone(work: Callable, item: Any, pool: Pool, ended: Callable, halves: Calla
         if not parts:
             yield ended(item)
     else:
-        yield found
+        yield result
 
 
 class Processes:

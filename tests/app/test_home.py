@@ -85,13 +85,13 @@ def test_home_assistant_finds_each_label_the_level_and_the_board_dead_or_alive(t
             for label in LABELS:
                 house.shows(label, "off")
             wait(lambda: re.fullmatch(r"-\d\d\.\d", house.now().state("Level")), "a level")
-            found = house.now()
-            components = sorted(entity["component"] for entity in found.entities.values())
+            result = house.now()
+            components = sorted(entity["component"] for entity in result.entities.values())
             assert components == 3 * ["binary_sensor"] + ["button"] + 3 * ["number"] + 6 * ["sensor"] + ["switch"]
-            (device,) = {str(entity["device"]) for entity in found.entities.values()}  # one
+            (device,) = {str(entity["device"]) for entity in result.entities.values()}  # one
             assert "'name': 'back yard'" in device
-            assert found.state("one threshold") == "1" and found.state("Mute") == "off"
-            assert "old" not in [entity["name"] for entity in found.entities.values()]  # the model has no such label any more
+            assert result.state("one threshold") == "1" and result.state("Mute") == "off"
+            assert "old" not in [entity["name"] for entity in result.entities.values()]  # the model has no such label any more
             publish(port, f"{BASE}/set/threshold/two", "0")  # any score reaches it
             house.shows("two", "on")
             house.shows("two threshold", "0")
@@ -178,12 +178,12 @@ def test_every_message_has_the_time_at_which_it_was_heard(tmp_path, sound):
         time.sleep(6)
         broker.process.send_signal(signal.SIGCONT)
         wait(lambda: any('"t": 9.' in line for line in lines_of(house)), "lines that waited")
-        found = [
+        result = [
             re.search(r'"t": ([\d.]+), .*"time": "(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", "crc"', line) for line in lines_of(house)
         ]
-    assert len(found) > 15 and None not in found
+    assert len(result) > 15 and None not in result
     first = None
-    for match in found:
+    for match in result:
         t, at = float(match[1]), timegm(time.strptime(match[2], "%Y-%m-%dT%H:%M:%SZ"))
         first = first or at - t
         assert abs(at - t - first) <= 2.5  # of one clock, whenever it was sent

@@ -51,11 +51,11 @@ class Monitor:
             "ntp_host": "",
             **given,
         }
-        found = settings.check({"mic": "callback", "log": "", **given})
+        result = settings.check({"mic": "callback", "log": "", **given})
         pcm = (np.random.default_rng(1).normal(size=60 * RATE) * 2000).astype(np.int16)
-        output = Output(found)
+        output = Output(result)
         output.mqtt = True  # CPython has no firmware's names
-        self.monitor = app.Monitor(str(SMALL), found, output, Microphone(pcm), None, time.sleep)
+        self.monitor = app.Monitor(str(SMALL), result, output, Microphone(pcm), None, time.sleep)
         self.steps = self.monitor.steps()
 
     def until(self, condition):

@@ -225,19 +225,19 @@ def test_a_sound_is_one_row_and_rows_are_in_order_of_time():
 
 
 def test_what_has_stopped_says_why_and_what_to_do():
-    said = (
+    message = (
         "Traceback (most recent call last):",
         '  File "main.py", line 7, in <module>',
         "HeapError: no room",
         "MicroPython v1.25.0 on",
     )
-    lines = drawn(LISTENING, *({"event": "text", "label": text} for text in said))
+    lines = drawn(LISTENING, *({"event": "text", "label": text} for text in message))
     assert "the app has stopped: HeapError: no room" in lines
     assert "reset the board, or: l3mote deploy --rollback --port /dev/ttyACM0" in lines
     assert not [line for line in lines if "File" in line or "Traceback" in line]
     (cannot,) = [line for line in drawn({"event": "warning", "label": "cannot start: ENODEV", "t": 0}) if "stopped" in line]
     assert cannot == "the app has stopped: ENODEV"
-    assert not [line for line in drawn(*({"event": "text", "label": text} for text in said), LISTENING) if "stopped" in line]
+    assert not [line for line in drawn(*({"event": "text", "label": text} for text in message), LISTENING) if "stopped" in line]
 
 
 def test_a_terminal_of_80_by_24_shows_each_thing_once():

@@ -54,10 +54,10 @@ def test_known_samples_come_back_bit_for_bit(tmp_path, capsys):
         assert cli.main(arguments) == 0, capsys.readouterr().err
         result = json.loads(capsys.readouterr().out)
         assert (result["rate"], result["dropped"], result["lost"], len(result["files"])) == (16000, 0, 0, 2)
-        found = [soundfile.read(path, dtype="int16") for path in result["files"]]
-        assert [rate for _, rate in found] == [16000, 16000] and len(found[0][0]) == 16000
+        actual = [soundfile.read(path, dtype="int16") for path in result["files"]]
+        assert [rate for _, rate in actual] == [16000, 16000] and len(actual[0][0]) == 16000
         expected = listening.without_offset(samples, 16000)
-        np.testing.assert_array_equal(np.concatenate([clip for clip, _ in found]), expected)
+        np.testing.assert_array_equal(np.concatenate([clip for clip, _ in actual]), expected)
         assert cli.main([*arguments, "--rate", "8000", "--clip", "5"]) == 0, capsys.readouterr().err
         (path,) = json.loads(capsys.readouterr().out)["files"]
         half, rate = soundfile.read(path, dtype="int16")
@@ -89,10 +89,10 @@ def test_clips_are_cut_by_length_and_by_label(tmp_path):
     clips.switch("_other")
     clips.add(block(np.arange(600)))
     clips.close()
-    found = [(path.parent.name, soundfile.read(path, dtype="int16")[0]) for path in clips.saved]
-    assert [name for name, _ in found] == ["dog", "dog", "dog", "_other"]
-    np.testing.assert_array_equal(np.concatenate([samples for _, samples in found[:3]]), np.arange(2500))
-    np.testing.assert_array_equal(found[3][1], np.arange(600))
+    result = [(path.parent.name, soundfile.read(path, dtype="int16")[0]) for path in clips.saved]
+    assert [name for name, _ in result] == ["dog", "dog", "dog", "_other"]
+    np.testing.assert_array_equal(np.concatenate([samples for _, samples in result[:3]]), np.arange(2500))
+    np.testing.assert_array_equal(result[3][1], np.arange(600))
 
 
 def test_a_clip_with_lost_samples_is_not_saved_and_the_next_is(tmp_path):
@@ -127,13 +127,13 @@ LINE = b"512 0 -40.5 " + b"AAAB" * 3 + b"\n"  # 9 bytes are no samples
 
 def test_what_a_board_says_is_checked():
     with pytest.raises(L3Error, match="printed no block of sound: b'Traceback"):
-        list(recording.said(Said(b"Traceback\n"), "/l3/x", None, None))
+        list(recording.streamed(Said(b"Traceback\n"), "/l3/x", None, None))
     with pytest.raises(L3Error, match="printed no block of sound"):
-        list(recording.said(Said(b"8000 True\n", LINE), "/l3/x", None, None))
+        list(recording.streamed(Said(b"8000 True\n", LINE), "/l3/x", None, None))
     with pytest.raises(L3Error, match="no sound from the board on somewhere for 20 s"):
-        list(recording.said(Said(b"8000 True\n", *[b""] * 50), "/l3/x", None, None))
+        list(recording.streamed(Said(b"8000 True\n", *[b""] * 50), "/l3/x", None, None))
     good = [b"8000 True\n", b"2 0 -40.5 AQACAA==\n", b"", b"5 0 -40.5 AwAEAA==\n"]
-    rate, first, nothing, second = recording.said(Said(*good), "/l3/x", None, None)
+    rate, first, nothing, second = recording.streamed(Said(*good), "/l3/x", None, None)
     assert rate == 8000 and nothing is None and first.samples.tolist() == [1, 2]
     assert second.samples.tolist() == [3, 4] and second.lost == 1  # sample 3 of 5 never came
 

@@ -101,11 +101,11 @@ def test_pruning_keeps_the_largest_weights(subject):
 
 def test_a_network_in_two_heaps_has_a_row_each(subject, results):
     """EdgeL3's part of the page, from the small layer's figures: planes by hand, seconds in the chip's RAM and in PSRAM."""
-    found = []
+    result = []
     for heap in bench_cores.EDGE_HEAPS:
         edge = dataclasses.replace(subject, title=bench_cores.EDGE, density=None, heap=heap)
-        found.append(dataclasses.replace(results[0], subject=edge, window=240e6))
-    rows = bench_cores.edge_rows(found)
+        result.append(dataclasses.replace(results[0], subject=edge, window=240e6))
+    rows = bench_cores.edge_rows(result)
     assert [row[0] for row in rows] == ["8192 kB", "512 kB"]
     assert [row[3] for row in rows] == ["240 M", "240 M"] and {row[6] for row in rows} == {"1"} and rows[0][-1] == "equal"
 

@@ -1,4 +1,4 @@
-"""100,000 mutated files on CPython, 2,000 in MicroPython (fuzz.py), and random graphs through the writer and the reader."""
+"""What the mutated files of fuzz.py reach, 1,000 of them on ulab, and random graphs through the writer and the reader."""
 
 import tempfile
 from pathlib import Path
@@ -6,7 +6,6 @@ from pathlib import Path
 import fuzz
 import models
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import require
@@ -19,17 +18,10 @@ from l3mote.reader import Reader
 from l3mote.verify import verify
 
 
-def test_mutated_files_on_cpython():
-    outcomes = fuzz.run(100_000)
-    assert set(outcomes) <= set(fuzz.OUTCOMES)
-    assert 10_000 < outcomes["ok"] < 40_000  # or the mutations are too harsh, or too kind
-
-
-@pytest.mark.parametrize("runtime", ["unix", "wasm"])
-def test_mutated_files_in_micropython(runtime):
-    """unix runs the kernel in plain Python, wasm that on ulab too."""
+def test_mutated_files_in_micropython_with_ulab():
+    """wasm has the kernel on ulab; attack/test_attack.py runs the others, and CPython."""
     try:
-        outcomes = fuzz.run_micropython(2000, runtime)
+        outcomes = fuzz.run_micropython(1000, "wasm")
     except L3Error as e:
         require(False, str(e))
     assert set(outcomes) <= set(fuzz.OUTCOMES)
@@ -39,7 +31,7 @@ def test_mutations_reach_every_check():
     """Each kind of refusal that the reader and verify know comes up among the first files."""
     corpus = fuzz.seeds()
     messages = []
-    for index in range(4000):
+    for index in range(6000):
         try:
             verify(Reader(models.stream(fuzz.mutate(index, corpus))))
         except fuzz.FormatError as e:
@@ -50,6 +42,7 @@ def test_mutations_reach_every_check():
         "labels for",
         "not UTF-8", "outputs, the network has", "crc32 differs", "does not fit", "values of", "outside the filter",
         "not a normal number", "is not finite", "padding", "no palette", "palette value", "half a position byte", "a bitmap has",
+        "an input scale is", "silence is", "counts add up", "a band ends at bin", "add up to", "scales of layer", "its tables take",
     ):  # fmt: skip
         assert any(part in message for message in messages), part
 

@@ -192,8 +192,8 @@ def test_events_of_classify_are_those_of_the_listening_app(results):
     starts = [(e["label"], e["t"]) for e in expected if e["event"] == "start"]
     ends = [(e["label"], e["t"], e["score"]) for e in expected if e["event"] == "end"]
     assert starts and [(e["label"], e["start"]) for e in row["events"]] == starts
-    found = sorted((e["label"], e["end"]) for e in row["events"])
-    assert found == sorted(end[:2] for end in ends)
+    result = sorted((e["label"], e["end"]) for e in row["events"])
+    assert result == sorted(end[:2] for end in ends)
     assert sorted(e["score"] for e in row["events"]) == pytest.approx(sorted(end[2] for end in ends), abs=1e-4)
     assert list(row["scores"]) == LABELS[:2] and {e["label"] for e in row["events"]} <= set(LABELS[:2])
 

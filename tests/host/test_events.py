@@ -29,12 +29,12 @@ def test_a_peak_is_the_highest_threshold_that_the_app_reports(smooth, votes, of)
     rng = np.random.default_rng(0)
     for n in (1, 2, 7):
         scores = rng.random((n, 3))
-        found = events.peak(scores, smooth, votes, of)
+        result = events.peak(scores, smooth, votes, of)
         for delta in (-1e-6, 1e-6):
-            rules = listening.Rules(4, 8, found + delta, smooth, votes, of)
-            said = listening.events(["a", "b", "c"], 8, rules, scores, np.zeros(n))
-            reported = {e["label"] for e in said if e["event"] == "start"}
-            possible = {label for label, peak in zip("abc", found, strict=True) if peak > 0}
+            rules = listening.Rules(4, 8, result + delta, smooth, votes, of)
+            reports = listening.events(["a", "b", "c"], 8, rules, scores, np.zeros(n))
+            reported = {e["label"] for e in reports if e["event"] == "start"}
+            possible = {label for label, peak in zip("abc", result, strict=True) if peak > 0}
             assert reported == (possible if delta < 0 else set())
 
 
@@ -96,10 +96,10 @@ def test_intervals_of_many_clips_are_near_the_binomial_one():
 
 
 def test_timelines_come_back_from_their_file(tmp_path):
-    found = Timelines([np.ones((2, 3)), np.zeros((1, 3))], np.array([0, 2]), np.array([1.0, 0.5]))
-    found.save(tmp_path / "x.npz")
+    result = Timelines([np.ones((2, 3)), np.zeros((1, 3))], np.array([0, 2]), np.array([1.0, 0.5]))
+    result.save(tmp_path / "x.npz")
     again = Timelines.read(tmp_path / "x.npz")
-    assert [scores.tolist() for scores in again.scores] == [scores.tolist() for scores in found.scores]
+    assert [scores.tolist() for scores in again.scores] == [scores.tolist() for scores in result.scores]
     assert again.labels.tolist() == [0, 2] and again.seconds.tolist() == [1, 0.5]
 
 
@@ -154,8 +154,8 @@ def test_figures_are_those_of_listening(place, capsys):
     graph = load_graph("model.l3m")
     reported = {}
     for path in [*Path("sounds").rglob("*.wav"), *Path("rest").iterdir()]:
-        said = listening.listen(graph, soundfile.read(path, dtype="int16")[0], RATE)
-        reported[path] = {e["label"] for e in said if e["event"] == "start"}
+        reports = listening.listen(graph, soundfile.read(path, dtype="int16")[0], RATE)
+        reported[path] = {e["label"] for e in reports if e["event"] == "start"}
     own = [path.parent.name in labels for path, labels in reported.items() if path.parent.name != "rest"]
     false = [len(labels) for path, labels in reported.items() if path.parent.name == "rest"]
     assert result["recall"] == np.mean(own) and result["clips"] == 18 and result["judged"] == 18
@@ -238,8 +238,8 @@ def test_what_tune_refuses(place, capsys):
     assert "no other sounds: --other FOLDER" in refused("sounds")
     place.provenance[fingerprints.KEY] = fingerprints.text([str(p) for p in Path("sounds/low").iterdir()])
     Path("model.l3m").write_bytes(data(place))
-    said = refused("sounds", "--other", "rest")
-    assert "fewer than 2 clips of low that sounds has and the model was not trained on: record more" in said
+    reports = refused("sounds", "--other", "rest")
+    assert "fewer than 2 clips of low that sounds has and the model was not trained on: record more" in reports
     for i in range(5):
         Path(f"sounds/high/{i}.wav").unlink()
     place.provenance.clear()

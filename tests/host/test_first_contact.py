@@ -21,8 +21,8 @@ def test_the_demo_hears_what_each_sound_is_and_says_that_both_agree():
     *lines, verdict, last = done.stdout.splitlines()
     assert len(lines) == 6
     for line in lines:
-        name, _, found = line.partition(".wav, ")
-        assert found.split(": ")[1].startswith(name + " 0."), line
+        name, _, result = line.partition(".wav, ")
+        assert result.split(": ")[1].startswith(name + " 0."), line
     assert verdict == "The board's code agrees with the reference: every layer, every bit, in real MicroPython"
     assert "make demo AUDIO=street.wav" in last
 

@@ -65,10 +65,10 @@ def test_it_is_classified(tmp_path, capsys):
     path = write(tmp_path / "phone.m4a", "alac")
     assert main(["classify", "esc10", path, "--json"]) == 0
     soundfile.write(tmp_path / "same.wav", PCM, RATE)
-    heard = json.loads(capsys.readouterr().out)
+    events = json.loads(capsys.readouterr().out)
     assert main(["classify", "esc10", str(tmp_path / "same.wav"), "--json"]) == 0
     same = json.loads(capsys.readouterr().out)
-    assert [{**row, "file": ""} for row in heard] == [{**row, "file": ""} for row in same]
+    assert [{**row, "file": ""} for row in events] == [{**row, "file": ""} for row in same]
 
 
 def test_a_folder_of_them_is_a_data_set(tmp_path):

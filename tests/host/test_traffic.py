@@ -75,9 +75,9 @@ def test_a_cache_fetches_about_what_is_counted_and_a_third_in_parts():
 
 @pytest.fixture
 def reader():
-    found = open_reader(find("esc10"))
-    yield found
-    found.close()
+    result = open_reader(find("esc10"))
+    yield result
+    result.close()
 
 
 def test_bytes_that_leave_the_chip_take_their_time(reader):
@@ -87,7 +87,7 @@ def test_bytes_that_leave_the_chip_take_their_time(reader):
         patch.setitem(BOARDS, "esp32s3", replace(BOARDS["esp32s3"], heap=heap))
         inside, outside = (estimates.on_board(reader, name, estimates.STOCK) for name in ("esp32s3", "esp32s3-psram"))
     assert inside["plane_bytes_moved"] == outside["plane_bytes_moved"] > 1_000_000
-    taken = [found["seconds_estimate"]["native"]["seconds"] for found in (inside, outside)]
+    taken = [result["seconds_estimate"]["native"]["seconds"] for result in (inside, outside)]
     assert taken[1] - taken[0] == pytest.approx(outside["plane_bytes_moved"] / memory.bytes_per_second)
     assert (
         "PSRAM" in outside["seconds_estimate"]["native"]["basis"] and "PSRAM" not in inside["seconds_estimate"]["native"]["basis"]

@@ -7,6 +7,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import shapes
 from integers import SCRIPT, in_device_order, sounds
 from make_small import small
 from support import require, shared
@@ -202,4 +203,17 @@ def test_a_band_whose_sum_could_leave_31_bits_is_refused(last, fits, esc10):
         verify(reader)
     else:
         with pytest.raises(FormatError, match="the weights of band 0 add up to 16777216, at most 16777215 fit"):
+            verify(reader)
+
+
+@pytest.mark.parametrize("more, fits", [(0, True), (1, False)])
+def test_a_shift_is_the_largest_at_which_a_filter_s_sum_fits(more, fits):
+    """calibrate() takes the largest, so verify() refuses the next; kernels did, a window later."""
+    graph = shapes.graph_of("dense")
+    graph.fixed.layers[1].shifts[2] += more
+    reader = Reader(BytesIO(to_bytes(graph)))
+    if fits:
+        verify(reader)
+    else:
+        with pytest.raises(FormatError, match=r"^FIXED at byte \d+: a filter of layer 1 has a shift of -?\d+, for which"):
             verify(reader)

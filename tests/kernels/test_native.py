@@ -3,7 +3,6 @@
 import json
 import shutil
 import subprocess
-import sys
 import zlib
 from io import BytesIO
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from integers import SCRIPT, in_device_order, smallest_heaps, sounds
 from models import in_palettes
+from sanitized import NATIVE, WARNINGS
 from shapes import SHAPES, graph_of, noise
 from support import ROOT, micropython, require, runtime_of
 
@@ -28,11 +28,8 @@ from l3mote.kernels import parts
 from l3mote.reader import Reader
 
 TESTS = ROOT / "tests" / "native"
-NATIVE = ROOT / "device" / "native"
 PACKAGE = ROOT / "device"
 MODULE = PACKAGE / "l3mote" / "kernels" / "l3native_x64.mpy"
-FUZZ_CALLS = 30000
-WARNINGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{NATIVE}", f"-I{NATIVE / 'include'}"]
 
 
 def integers(graph, pcm, kernel, folder, heap=None, package=PACKAGE, encoding="auto", width=None, near=None):
@@ -234,17 +231,6 @@ def test_each_c_file_compiles_alone_without_a_warning(compiler, install, folder,
     for path in files:
         command = [compiler, *WARNINGS, "-Wmissing-prototypes", "-O2", *flags.split(), "-c", path, "-o", tmp_path / "file.o"]
         subprocess.run(command, check=True)
-
-
-def test_c_under_sanitizers(tmp_path):
-    program = tmp_path / "fuzz"
-    flags = [*WARNINGS, "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    files = [NATIVE / name for name in ("conv.c", "decode.c", "planes.c", "mel.c", "capture.c", "portable/arch.c")]
-    require(shutil.which("gcc") and sys.platform == "linux", "building the C with sanitizers needs gcc (package gcc)")
-    subprocess.run(["gcc", *flags, TESTS / "fuzz.c", *files, "-o", program], check=True)
-    done = subprocess.run([program, str(FUZZ_CALLS), "1"], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    assert min(int(n) for n in done.stdout.split()) > FUZZ_CALLS / 20
 
 
 def test_assembly_equals_c(tmp_path):

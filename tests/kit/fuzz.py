@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,8 +24,11 @@ import numpy as np
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
+from l3host.graph.half import rounded
+from l3host.reference import fixed_point
 from l3mote import kernels
 from l3mote.format import FormatError
+from l3mote.kernels import integer
 from l3mote.memory import HeapError
 from l3mote.model import Model
 from l3mote.plan import plan
@@ -38,20 +42,20 @@ BOARD_HEAP = 256 << 10  # of the MicroPython that has to open every file (unix: 
 OUTCOMES = ("ok", "FormatError", "HeapError")
 RUN_EVERY = 10  # files of which one is run as well, if it is small
 RUN_LIMIT = 20_000  # multiply-adds, or samples to transform, of a file that is run
-SECONDS = 5  # one file may take, on a busy machine
+SECONDS = 2  # of a processor, that one file may take
 GROWTH = 64 << 20  # bytes that the process may grow by
 
 INTEGERS = (0, 1, 2, 3, 4, 7, 8, 127, 128, 254, 255, 256, 257, 511, 1024, 2047, 4096, 4097, 16384, 32767, 32768, 65535)
 INTEGERS += (65536, 1 << 24, (1 << 31) - 1, 1 << 31, (1 << 32) - 4, (1 << 32) - 1)
 FLOATS = (0x7FC00000, 0x7F800000, 0xFF800000, 0x00000001, 0x7F7FFFFF, 0xFF7FFFFF, 0x80000000, 0, 0x3F800000, 0x00800000)
 HALVES = (0x7C00, 0xFC00, 0x7E00, 0x0001, 0x83FF, 0x8000, 0x0000, 0x3C00, 0x7BFF, 0x0400)
-RECORDS = {"FRONTEND": "IIIHHHBBffffffI", "SELFTEST": "BBHI"}
+RECORDS = {"FRONTEND": "IIIHHHBBffffffI", "SELFTEST": "BBHI", "FIXED": "bBBBiiiHhI"}
 LAYER = "QQBBBBHHHHIIIII"
 CHUNK = "HHII"
 
 
 def seeds():
-    """The valid files that mutations start from: every encoding, all layer kinds, both scales and paddings."""
+    """The valid files that mutations start from: every encoding, all layer kinds, both scales and paddings, calibrated or not."""
     linear = models.tiny(3, "none")
     linear.frontend = models.frontend(n_fft=64, bands=33, scale=0, padding=1, fmax=500.0)
     linear.layers[0].pool = (33, 3)
@@ -61,7 +65,15 @@ def seeds():
     shallow.labels, shallow.thresholds = [], []
     graphs = (models.tiny(1), models.tiny(2, "none"), linear, models.classifier(5), models.classifier(6, 0.0), shallow)
     sparse = (models.data(models.classifier(7), encodings) for encodings in ([18, 2, 16], [19, 3, 17], [1, 18, 19]))
-    return [bytes(models.data(graph)) for graph in graphs] + [bytes(data) for data in sparse]
+    integers = map(calibrated, (models.tiny(1), models.classifier(5), linear, shallow))
+    return [bytes(models.data(graph)) for graph in (*graphs, *integers)] + [bytes(data) for data in sparse]
+
+
+def calibrated(graph):
+    """The graph with fixed-point scales, measured on noise."""
+    noise = np.random.default_rng(3).normal(0, 3000, (4, graph.frontend.window)).astype(np.int16)
+    graph = rounded(graph)
+    return replace(graph, fixed=fixed_point.calibrate(graph, noise))
 
 
 # -- mutations: each takes a random source, a seed as a bytearray of its own, and all seeds, and returns a bytearray
@@ -83,10 +95,12 @@ def fields(data):
 
 def all_fields(data):
     yield from record_fields("IHHII", 0)
-    for i in range(6):
+    found = models.SECTIONS[: len(models.sections(data))]
+    for i in range(len(found)):
         yield from record_fields("HHII", models.TABLE + 12 * i)
     for name, layout in RECORDS.items():
-        yield from record_fields(layout, models.at(data, name))
+        if name in found:
+            yield from record_fields(layout, models.at(data, name))
     offset, size = models.sections(data)[1]
     for place in range(offset, offset + size, 48):
         yield from record_fields(LAYER, place)
@@ -145,16 +159,16 @@ def splice(rng, data, corpus):
 
 def exchange(rng, data, corpus):
     """A section of another file, in a file that is right but for that."""
-    parts = models.split(data)
-    i = rng.randrange(6)
-    parts[i] = models.split(rng.choice(corpus))[i]
+    parts, other = models.split(data), models.split(rng.choice(corpus))
+    i = rng.randrange(min(len(parts), len(other)))
+    parts[i] = other[i]
     return models.join(parts)
 
 
 def resize(rng, data, _):
     """A section with a range doubled or dropped, in a file that is right but for that."""
     parts = models.split(data)
-    i = rng.randrange(6)
+    i = rng.randrange(len(parts))
     part = parts[i]
     unit = {1: 48, 5: 4}.get(i, 1)
     start = rng.randrange(0, len(part), unit)
@@ -163,12 +177,33 @@ def resize(rng, data, _):
     return models.join(parts)
 
 
+def table(rng, data, corpus):
+    """A run of telling bytes somewhere in the integers' scales and tables; or one mel band takes all weights, the greatest ones."""
+    if len(models.sections(data)) < 7:
+        return number(rng, data, corpus)
+    start, size = models.sections(data)[6]
+    if rng.random() < 0.2:
+        bands, weights = (struct.unpack_from("<H", data, place)[0] for place in (models.at(data, "FRONTEND", 16), start + 16))
+        at = start + size - 2 * weights - 4 * bands  # of first, then count, then the weights
+        counts = [0] * bands
+        counts[rng.randrange(bands)] = weights
+        struct.pack_into(f"<{2 * bands}H", data, at, *[rng.randrange(3)] * bands, *counts)
+        data[start + size - 2 * weights : start + size] = b"\xff" * 2 * weights
+        return data
+    at = start + rng.randrange(24, size)
+    stop = min(start + size, at + rng.choice((1, 1, 2, 4, 30, 400)))
+    data[at:stop] = bytes([rng.choice((0, 1, 15, 16, 30, 31, 127, 128, 226, 255, rng.randrange(256)))]) * (stop - at)
+    return data
+
+
 def some_range(rng, data):
     start = rng.randrange(len(data))
     return start, min(len(data), start + rng.choice((1, 2, 4, 12, 48, 200)))
 
 
-MUTATIONS = (flip, number, number, number, weight, weight, truncate, duplicate, delete, splice, exchange, resize)
+MUTATIONS = (
+    flip, number, number, number, weight, weight, table, table, truncate, duplicate, delete, splice, exchange, resize,
+)  # fmt: skip
 
 
 def mutate(index, corpus):
@@ -210,6 +245,7 @@ def examine(data, run):
         reader = Reader(models.stream(data))
         for name in models.FLOAT_KERNELS:
             plan(reader, HEAP, kernels.choose(name))
+        plan(reader, HEAP, integer)
         if run:
             run_models(data)
         verify(reader)
@@ -224,6 +260,9 @@ class Broken(AssertionError):
     """A mutated file did what no file may do."""
 
 
+slowest = 0.0  # seconds of a processor that a file took, so far
+
+
 def check(index, corpus):
     """Examine file number `index`; raise Broken if anything else comes of it, or it takes too long."""
     data = mutate(index, corpus)
@@ -232,7 +271,9 @@ def check(index, corpus):
         outcome = examine(data, index % RUN_EVERY == 0)
     except Exception as e:
         raise Broken(f"file {index}: {type(e).__name__}: {e} (again: python tests/kit/fuzz.py --only {index})") from e
+    global slowest
     seconds = time.process_time() - start
+    slowest = max(slowest, seconds)
     if seconds > SECONDS:
         raise Broken(f"file {index} took {seconds:.1f} s")
     return outcome

@@ -74,9 +74,9 @@ class HomeAssistant:
         self.kept[topic] = flag == "1"
         if not topic.startswith("homeassistant/") or topic == "homeassistant/status":
             return
-        found = CONFIG.fullmatch(topic)
-        refuse(not found, f"topic {topic}")
-        component, node, ident = found.groups()
+        result = CONFIG.fullmatch(topic)
+        refuse(not result, f"topic {topic}")
+        component, node, ident = result.groups()
         same = [key for key, entity in self.entities.items() if (entity["component"], entity["id"]) == (component, ident)]
         if not payload:
             for key in same:
@@ -89,8 +89,8 @@ class HomeAssistant:
         self.entities[key] = {"component": component, "node": node, "id": ident, **config}
 
     def named(self, name):
-        (found,) = (entity for entity in self.entities.values() if entity["name"] == name)
-        return found
+        (result,) = (entity for entity in self.entities.values() if entity["name"] == name)
+        return result
 
     def state(self, name):
         """What Home Assistant shows of the entity with this name."""

@@ -35,18 +35,70 @@ LIES = {
 }
 
 
-class Liar:
+class Prompt:
+    """The raw prompt's half of a conversation. answers: those to one command after the other, as in LIES, the last for ever."""
+
+    def __init__(self, answers):
+        self.answers = list(answers)
+        self.raw, self.buffer = False, b""
+
+    def write(self, data):
+        """Send to the computer."""
+        raise NotImplementedError
+
+    def talk(self, data):
+        """Send it again and again."""
+        raise NotImplementedError
+
+    def take(self, data):
+        """Answer what came from the computer."""
+        self.buffer += data
+        while self.buffer:
+            if self.raw and self.buffer[0] not in b"\x01\x02\x03\x04\x05\r":
+                _, end, rest = self.buffer.partition(b"\x04")
+                if not end:
+                    break
+                self.buffer = rest
+                self.answer()
+            else:
+                self.control()
+
+    def control(self):
+        c, self.buffer = self.buffer[:1], self.buffer[1:]
+        if c == b"\x05":  # raw paste is not offered
+            self.buffer = self.buffer[2:]
+            self.write(b"R\x00")
+        elif c == b"\x02":
+            self.raw = False
+            self.write(b"\r\n>>> ")
+        elif c == b"\x01":
+            self.raw = True
+            self.write(b"raw REPL; CTRL-B to exit\r\n>")
+        elif c == b"\x04":
+            self.write(b"soft reboot\r\n" + (b"raw REPL; CTRL-B to exit\r\n>" if self.raw else b">>> "))
+
+    def answer(self):
+        answered = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answered is ENDLESS:
+            self.write(b"OK")
+            self.talk(b"x" * 1000)
+        elif isinstance(answered, bytes):
+            self.write(b"OK" + answered)
+        else:
+            self.write(b"OK" + answered[0] + b"\x04" + answered[1] + b"\x04>")
+
+
+class Liar(Prompt):
     """kind: a name of LIES, or "silent", "echo", "garbage", "prompts", "no end", "deaf" (a program that ignores Ctrl-C)."""
 
     def __init__(self, kind):
+        super().__init__(LIES.get(kind, ()))
         self.kind = kind
         self.ours, theirs = pty.openpty()
         tty.setraw(theirs)
         tty.setraw(self.ours)
         self.port, self.theirs = os.ttyname(theirs), theirs
         self.over = threading.Event()
-        self.answers = list(LIES.get(kind, ()))
-        self.raw, self.buffer = False, b""
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.thread.start()
 
@@ -82,39 +134,9 @@ class Liar:
         if self.kind == "echo":
             self.write(data)
         elif self.kind not in ("silent", "deaf"):
-            self.buffer += data
-        while self.buffer:
-            if self.raw and self.buffer[0] not in b"\x01\x02\x03\x04\x05\r":
-                _, end, rest = self.buffer.partition(b"\x04")
-                if not end:
-                    break
-                self.buffer = rest
-                self.answer()
-            else:
-                self.control()
+            self.take(data)
 
     def control(self):
-        c, self.buffer = self.buffer[:1], self.buffer[1:]
-        if c == b"\x05":  # raw paste is not offered
-            self.buffer = self.buffer[2:]
-            self.write(b"R\x00")
-        elif c == b"\x02":
-            self.raw = False
-            self.write(b"\r\n>>> ")
-        elif c == b"\x01":
-            self.raw = True
-            self.write(b"raw REPL; CTRL-B to exit\r\n>")
-            if self.kind == "no end":
-                self.talk(b"y" * 1000)
-        elif c == b"\x04":
-            self.write(b"soft reboot\r\n" + (b"raw REPL; CTRL-B to exit\r\n>" if self.raw else b">>> "))
-
-    def answer(self):
-        answered = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answered is ENDLESS:
-            self.write(b"OK")
-            self.talk(b"x" * 1000)
-        elif isinstance(answered, bytes):
-            self.write(b"OK" + answered)
-        else:
-            self.write(b"OK" + answered[0] + b"\x04" + answered[1] + b"\x04>")
+        super().control()
+        if self.raw and self.kind == "no end":
+            self.talk(b"y" * 1000)

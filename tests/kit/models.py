@@ -15,9 +15,9 @@ from l3mote import format as fmt
 from l3mote import kernels
 
 TABLE = 16  # where the section table begins
-FIRST = 88  # where the first section does
+FIRST = 88  # where the first section does, in a file of six
 FLOAT_KERNELS = [name for name in kernels.KERNELS if name not in kernels.FIXED]
-SECTIONS = ("FRONTEND", "LAYERS", "LABELS", "SELFTEST", "PROVENANCE", "WEIGHTS")
+SECTIONS = ("FRONTEND", "LAYERS", "LABELS", "SELFTEST", "PROVENANCE", "WEIGHTS", "FIXED")
 
 
 # -- graphs
@@ -87,7 +87,8 @@ def data(graph, encoding="auto") -> bytearray:
 
 def sections(data):
     """[(offset, length)] as the table says."""
-    return [struct.unpack_from("<II", data, TABLE + 12 * i + 4) for i in range(6)]
+    count = 7 if data[6] == 7 and len(data) >= FIRST + 12 else 6
+    return [struct.unpack_from("<II", data, TABLE + 12 * i + 4) for i in range(count)]
 
 
 def at(data, section, offset=0) -> int:
@@ -106,8 +107,9 @@ def chunk_at(data, index=0, offset=0) -> int:
 
 def chunk_offsets(data):
     """Where each chunk begins, one after the other, as far as they make sense."""
-    place = at(data, "WEIGHTS")
-    while place + 12 <= len(data):
+    place, size = sections(data)[5]
+    end = min(len(data), place + size)
+    while place + 12 <= end:
         yield place
         place += 12 + struct.unpack_from("<I", data, place + 4)[0]
 
@@ -133,12 +135,12 @@ def seal(data, chunks=True) -> bytearray:
 
 
 def split(data):
-    """The six sections' bytes, without padding."""
+    """The sections' bytes, without padding."""
     return [bytes(data[offset : offset + size]) for offset, size in sections(data)]
 
 
 def join(parts) -> bytearray:
-    """The file of six sections' bytes, with a right header, table and checksums."""
+    """The file of the sections' bytes, with a right header, table and checksums."""
     return bytearray(writer.assemble(parts))
 
 

@@ -95,6 +95,7 @@ WRONG = {
     SHAPE + '[ablate]\ndepth = "conv7"\nwidth = [1]': r"\[ablate\]: give one of depth and width",
     SHAPE + '[ablate]\ndepth = "conv2"': "unknown depth 'conv2': choose from conv7",
     SHAPE + '[[recover]]\nmethod = "magic"': r"method = 'magic': must be one of batchnorm, kd, sea, avc, labels, palette",
+    SHAPE + "[[recover]]\nmethod = [1]": r"method = \[1\]: must be one of batchnorm, kd",
     SHAPE + '[[recover]]\nmethod = "kd"': r"\[\[recover\]\] 1: key 'data' is missing",
     SHAPE + '[[recover]]\nmethod = "batchnorm"\ndata = "a"\nepochs = 3': r"unknown key 'epochs': known for batchnorm are method",
     SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nepochs = "3"': r"\[\[recover\]\] 1: epochs = '3': must be a whole number",
@@ -184,10 +185,10 @@ TAUGHT = SHAPE + '[teacher]\nfile = "teacher.h5"\n[[recover]]\nmethod = "kd"\nda
 
 
 def test_a_recipe_with_a_teacher(load, tmp_path):
-    found = load(TAUGHT, street="../sounds")
-    assert found.teacher.file == str(tmp_path / "teacher.h5") and found.needs() == ["street"]
-    assert found.recover[0].settings == settings.Taught(soft=0.3) and found.recover[0].other == "street"
-    assert found.to_json()["teacher"] == {}
+    result = load(TAUGHT, street="../sounds")
+    assert result.teacher.file == str(tmp_path / "teacher.h5") and result.needs() == ["street"]
+    assert result.recover[0].settings == settings.Taught(soft=0.3) and result.recover[0].other == "street"
+    assert result.to_json()["teacher"] == {}
     alone = load(TAUGHT.replace('"kd"', '"sea"').replace('other = "street"\n', ""), street="../sounds")
     assert alone.recover[0].settings == settings.Taught(soft=0.3)
 

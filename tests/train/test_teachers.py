@@ -79,18 +79,18 @@ def test_the_teacher_at_hand_answers_as_its_own_loader_does(tmp_path, monkeypatc
         "hop_length = 320\nbands = 128\nfmax = 15000.0\npreemphasis = 0.97\nshift = 4.5\nscale = 5.0\n"
     )
     waves = noise(2, 40000)
-    found = teachers.load(str(tmp_path / "mn04.toml")).hear(waves)
+    result = teachers.load(str(tmp_path / "mn04.toml")).hear(waves)
     for i, wave in enumerate(waves):
         embedding, _, logits, _ = mn04.features(wave)
-        np.testing.assert_allclose(found.embedding[i], embedding[0], atol=1e-5)
-        np.testing.assert_allclose(found.logits[i], logits[0], atol=1e-4)
+        np.testing.assert_allclose(result.embedding[i], embedding[0], atol=1e-5)
+        np.testing.assert_allclose(result.logits[i], logits[0], atol=1e-4)
 
 
 def test_outputs_go_by_their_names(teacher):
-    found = teacher().hear(noise(20, 8000))
-    assert found.embedding.shape == (20, 8) and found.logits.shape == (20, 3)
+    result = teacher().hear(noise(20, 8000))
+    assert result.embedding.shape == (20, 8) and result.logits.shape == (20, 3)
     weights = np.random.default_rng(0).standard_normal((8, 3)).astype(np.float32)
-    np.testing.assert_allclose(found.logits, found.embedding @ weights, atol=1e-4)
+    np.testing.assert_allclose(result.logits, result.embedding @ weights, atol=1e-4)
     assert teacher(TOML.replace('logits = "logits"\n', "")).hear(noise(2, 8000)).logits.shape == (2, 0)
 
 
@@ -158,11 +158,11 @@ def test_a_sound_comes_back_through_rooms_and_microphones_at_a_level_of_16_bits(
     rng = np.random.default_rng(0)
     wave = np.sin(2 * np.pi * 1000 * np.arange(8000) / 8000).astype(np.float32)
     for _ in range(20):
-        found = surroundings.recorded(surroundings.filtered(wave, 8000, rng), rng)
-        assert found.shape == wave.shape and found.dtype == np.float32
-        np.testing.assert_array_equal(found * 32768, np.round(found * 32768))
-        assert 10 ** (-31 / 20) < np.abs(found).max() <= 1
-        spectrum = np.abs(np.fft.rfft(found))
+        result = surroundings.recorded(surroundings.filtered(wave, 8000, rng), rng)
+        assert result.shape == wave.shape and result.dtype == np.float32
+        np.testing.assert_array_equal(result * 32768, np.round(result * 32768))
+        assert 10 ** (-31 / 20) < np.abs(result).max() <= 1
+        spectrum = np.abs(np.fft.rfft(result))
         assert spectrum[1:].argmax() == 999
     assert np.abs(surroundings.recorded(np.zeros(8, np.float32), rng)).max() <= 2 / 32768
     gains = surroundings.microphone(np.array([0.0, 1.0, 4000.0]), rng)
@@ -200,13 +200,13 @@ def maker(teacher, what, settings=FORTY):
 def test_lessons_of_a_fold_know_nothing_of_the_others(teacher, tmp_path):
     from l3host.train import lessons
 
-    what, told = material(), teacher()
-    before = lessons.read([maker(told, what).make(tmp_path / "a", 1)])
+    what, made = material(), teacher()
+    before = lessons.read([maker(made, what).make(tmp_path / "a", 1)])
     changed = material()
     for i, fold in enumerate(changed.folds):
         if fold == 2:
             changed.clips[i][:] = 0
-    after = lessons.read([maker(told, changed).make(tmp_path / "b", 1)])
+    after = lessons.read([maker(made, changed).make(tmp_path / "b", 1)])
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
     assert before.planes.shape == (40, 64, 50) and before.embedding.shape == (40, 8) and before.shares.shape == (40, 3)
@@ -252,7 +252,7 @@ def test_a_student_learns_classes_and_goes_on_after_a_stop(teacher, tmp_path):
     from l3host.networks.backend import keras
     from l3host.train import lessons, taught
 
-    heard = lessons.read([maker(teacher(), material(), Lessons(windows=60)).make(tmp_path, fold) for fold in (1, 2)])
+    events = lessons.read([maker(teacher(), material(), Lessons(windows=60)).make(tmp_path, fold) for fold in (1, 2)])
     settings = Taught(epochs=6, batch=16, windows=60, learning_rate=0.01)
 
     def student():
@@ -262,15 +262,15 @@ def test_a_student_learns_classes_and_goes_on_after_a_stop(teacher, tmp_path):
     def stop(epochs, loss):
         raise KeyboardInterrupt
 
-    found = taught.teach(student(), heard, settings, tmp_path / "whole", lambda *_: None)
+    result = taught.teach(student(), events, settings, tmp_path / "whole", lambda *_: None)
     with pytest.raises(KeyboardInterrupt):
-        taught.teach(student(), heard, settings, tmp_path / "cut", stop)
-    again = taught.teach(student(), heard, settings, tmp_path / "cut", lambda *_: None)
-    for a, b in zip(found.get_weights(), again.get_weights(), strict=True):
+        taught.teach(student(), events, settings, tmp_path / "cut", stop)
+    again = taught.teach(student(), events, settings, tmp_path / "cut", lambda *_: None)
+    for a, b in zip(result.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     with np.load(tmp_path / "whole" / "checkpoint.npz") as saved:
         assert saved["losses"][-1] < 0.8 * saved["losses"][0]
-    assert found.output_shape == (None, 3)
+    assert result.output_shape == (None, 3)
 
 
 def test_features_are_the_principal_components_at_one_scale():
@@ -278,10 +278,10 @@ def test_features_are_the_principal_components_at_one_scale():
 
     rng = np.random.default_rng(0)
     data = rng.standard_normal((400, 6)) * [5, 4, 3, 0.1, 0.1, 0.1] + 7
-    found = taught.features(data.astype(np.float32), 3)
-    assert found.var(axis=0).mean() == pytest.approx(1, rel=1e-4)
-    np.testing.assert_allclose(found.mean(axis=0), 0, atol=1e-4)
-    assert abs(np.corrcoef(found[:, 0], data[:, 0])[0, 1]) > 0.99
+    result = taught.features(data.astype(np.float32), 3)
+    assert result.var(axis=0).mean() == pytest.approx(1, rel=1e-4)
+    np.testing.assert_allclose(result.mean(axis=0), 0, atol=1e-4)
+    assert abs(np.corrcoef(result[:, 0], data[:, 0])[0, 1]) > 0.99
 
 
 @pytest.fixture
@@ -346,9 +346,9 @@ def test_other_sounds_of_a_published_data_set_keep_their_folds(tmp_path):
         soundfile.write(tmp_path / f"{i}.wav", noise(1, 8000, i)[0], 8000)
         rows.append(f"{i}.wav,{fold},{category},{esc10}")
     (tmp_path / "meta.csv").write_text("\n".join(rows))
-    found = datasets.load(str(tmp_path), "esc10", other=str(tmp_path))
-    assert found.labels == ["dog", "rain", "_other"] and found.silent == (2,)
-    assert [(clip.label, clip.fold) for clip in found.clips] == [(0, 1), (1, 2), (2, 2), (2, 3)]
+    result = datasets.load(str(tmp_path), "esc10", other=str(tmp_path))
+    assert result.labels == ["dog", "rain", "_other"] and result.silent == (2,)
+    assert [(clip.label, clip.fold) for clip in result.clips] == [(0, 1), (1, 2), (2, 2), (2, 3)]
     with pytest.raises(L3Error, match="has no sounds that are not in"):
         datasets.load(str(tmp_path), other=str(tmp_path))
 

@@ -74,14 +74,14 @@ class Todo:
 
     def _new(self, paths: Sequence[str]) -> Iterator[str]:
         rows = []
-        for found in walk(paths, self.store.folder.resolve()):
-            if found.path in self.store.ledger.known:
+        for item in walk(paths, self.store.folder.resolve()):
+            if item.path in self.store.ledger.known:
                 continue
-            if found.skipped or found.failed:
-                state = SKIPPED if found.skipped else FAILED
-                rows.append(not_done(found.path, state, found.skipped or found.failed, self.store.task))
+            if item.skipped or item.failed:
+                state = SKIPPED if item.skipped else FAILED
+                rows.append(not_done(item.path, state, item.skipped or item.failed, self.store.task))
             else:
-                yield found.path
+                yield item.path
             if len(rows) == FILES:
                 self._note(rows)
                 rows = []

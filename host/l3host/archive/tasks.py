@@ -78,9 +78,9 @@ class ClassifyTask:
         return partial(CsvWriter, head=["file", "start", "end", "label", "score", *self._labels()])
 
     def run(self, path: str, add: Add) -> tuple[int, list]:
-        found = Classify(self.model, self.engine, threads=1)(path, lambda n: None)
+        result = Classify(self.model, self.engine, threads=1)(path, lambda n: None)
         rows = []
-        for (start, end, label, score), scores in zip(found.windows(), found.scores, strict=True):
+        for (start, end, label, score), scores in zip(result.windows(), result.scores, strict=True):
             rows.append([f"{start:.3f}", f"{end:.3f}", label, f"{score:.4f}", *(f"{value:.4f}" for value in scores)])
         add(rows, 100 * len(rows))
-        return len(rows), [found.label, *(f"{value:.4f}" for value in found.mean)]
+        return len(rows), [result.label, *(f"{value:.4f}" for value in result.mean)]

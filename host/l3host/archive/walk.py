@@ -23,16 +23,16 @@ class Found(NamedTuple):
 
 def roots(paths: Sequence[str]) -> list[str]:
     """The absolute paths of files and folders. Raises L3Error for one that is not there, or that lies within another."""
-    found: list[str] = []
+    result: list[str] = []
     for path in paths:
         root = os.path.abspath(path)
         if not os.path.exists(root):
             raise L3Error(f"no such file or folder: {path}")
-        found.append(root)
-    for outer in found:
-        if inner := [root for root in found if root is not outer and (root + os.sep).startswith(outer.rstrip(os.sep) + os.sep)]:
+        result.append(root)
+    for outer in result:
+        if inner := [root for root in result if root is not outer and (root + os.sep).startswith(outer.rstrip(os.sep) + os.sep)]:
             raise L3Error(f"{inner[0]} lies within {outer}: its files would be taken twice, name one of them")
-    return found
+    return result
 
 
 def walk(paths: Sequence[str], leave_out: Path) -> Iterator[Found]:

@@ -31,9 +31,9 @@ def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
     from l3host.archive.run import archive, opened
 
     begun, new = time.monotonic(), New()
-    with opened(Path(args.to), task) as found, sounds(quiet or args.json, None) as bar:
-        before = found.ledger.count["done"]
-        archive(found, args.audio, pool(args), lambda rows: new.add(rows, bar))
+    with opened(Path(args.to), task) as store, sounds(quiet or args.json, None) as bar:
+        before = store.ledger.count["done"]
+        archive(store, args.audio, pool(args), lambda rows: new.add(rows, bar))
     result = new.to_json() | {
         "store": args.to,
         "engine": task.engine,

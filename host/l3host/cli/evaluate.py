@@ -73,11 +73,11 @@ def by_probe(args: argparse.Namespace, graph: Graph, dataset: Dataset) -> int:
     plan = protocol.planned(dataset, args.probe, args.folds, args.seeds)
     with progress(args.json, f"of {len(dataset.clips)}") as bar:
         task = bar.add_task("clips", total=None)
-        found = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
+        embedded = embeddings.of_model(args.model, dataset, args.run_dir, args.hop_size, lambda n: bar.advance(task, n))
     probes = len(plan) * len(protocol.seed_numbers(args.probe, args.seeds))
     with progress(args.json, f"of {probes}") as bar:
         task = bar.add_task("probes", total=None)
-        result = protocol.evaluate(dataset, found, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
+        result = protocol.evaluate(dataset, embedded, args.probe, args.folds, args.seeds, lambda n: bar.advance(task, n))
     known = len(dataset.clips) - len(own_head.new_to(graph, dataset).clips)
     result |= {"model": args.model, "hop_seconds": args.hop_size, "trained_on": known}
     result["held_out"] = graph.provenance.get("held_out")

@@ -47,18 +47,18 @@ def run(args: argparse.Namespace) -> int:
         if running is None:
             raise L3Error("no version runs on the board: deploy a model first, its settings say where the microphone is")
         board.reset()
-        rate, found = recording.open_stream(link, f"{root}/{running}", args.rate, args.seconds)
+        rate, blocks = recording.open_stream(link, f"{root}/{running}", args.rate, args.seconds)
         clips = recording.Clips(Path(args.output), rate, args.clip)
         clips.switch(args.label[0])
         with contextlib.suppress(KeyboardInterrupt), pressed() as key:
-            for block in found:
+            for block in blocks:
                 chosen = key()
                 if chosen and chosen <= len(args.label):
                     clips.switch(args.label[chosen - 1])
                 if block is not None:
                     clips.add(block)
                     level(args.json, clips, block)
-        found.close()
+        blocks.close()
         clips.close()
     if not args.json and sys.stderr.isatty():
         print(file=sys.stderr)

@@ -70,15 +70,16 @@ def judged(metrics: dict) -> None:
     )
 
 
-def tuned(found: dict) -> None:
+def tuned(result: dict) -> None:
     """Print thresholds, and what they give on clips that were not learnt."""
-    say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in found["thresholds"].items() if not silent(label)))
-    for name, figures in (("on the clips that they are set on", found), ("on clips that they are not set on", found["held_out"])):
+    say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in result["thresholds"].items() if not silent(label)))
+    for name, figures in (("on the clips that they are set on", result), ("on clips that they are not set on", result["held_out"])):
         if figures:
-            false = f"{100 * figures['false']:.1f} % of {found['unrelated_clips']} unrelated clips with an event"
+            false = f"{100 * figures['false']:.1f} % of {result['unrelated_clips']} unrelated clips with an event"
             say(f"{name}: {100 * figures['recall']:.1f} % reported, {false} ({figures['per_hour']:.0f} an hour)")
-    if found["false"] > found["price"]:
-        say(f"{100 * found['price']:g} % of unrelated clips with an event cannot be had with so many reported: this is the nearest")
+    if result["false"] > result["price"]:
+        price = f"{100 * result['price']:g} %"
+        say(f"{price} of unrelated clips with an event cannot be had with so many reported: this is the nearest")
 
 
 def skipped(lines: list[str]) -> None:

@@ -83,11 +83,11 @@ def with_other(dataset: Dataset, root: Path) -> Dataset:
     tags, own = (labels.index(OTHER),), {str(Path(clip.path).resolve()) for clip in dataset.clips}
     known = recognised(root)
     if known:
-        found = [(clip.path, clip.fold) for clip in known.read(root, None).clips]
+        result = [(clip.path, clip.fold) for clip in known.read(root, None).clips]
     else:
         folds = dataset.folds
-        found = [(path, folds[i % len(folds)]) for i, path in enumerate(layouts.sounds_below(root))]
-    clips = [Clip(path, tags, fold) for path, fold in found if str(Path(path).resolve()) not in own]
+        result = [(path, folds[i % len(folds)]) for i, path in enumerate(layouts.sounds_below(root))]
+    clips = [Clip(path, tags, fold) for path, fold in result if str(Path(path).resolve()) not in own]
     if not clips:
         raise L3Error(f"{root} has no sounds that are not in {dataset.name} (looked for {', '.join(layouts.AUDIO_SUFFIXES)})")
     return replace(dataset, clips=[*dataset.clips, *clips], labels=labels)

@@ -24,7 +24,7 @@ def one(path: str) -> bytes:
 def known(provenance: dict) -> set[bytes]:
     """The fingerprints in a file's provenance; none in a file that lists none."""
     try:
-        found = b64decode(provenance.get(KEY, ""), validate=True)
+        result = b64decode(provenance.get(KEY, ""), validate=True)
     except (ValueError, TypeError):
         return set()
-    return {found[at : at + BYTES] for at in range(0, len(found), BYTES)}
+    return {result[at : at + BYTES] for at in range(0, len(result), BYTES)}

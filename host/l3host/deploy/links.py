@@ -201,12 +201,12 @@ def port_of(port: str) -> str:
     """Return the port that is meant: for AUTO the only one with something at a USB. Raises L3Error."""
     if port != AUTO:
         return port
-    found = [p for p in ports() if p.vid is not None]
-    if len(found) == 1:
-        return found[0].device
-    if not found:
+    result = [p for p in ports() if p.vid is not None]
+    if len(result) == 1:
+        return result[0].device
+    if not result:
         raise L3Error("--port auto: no board is there; many cables only charge. `l3mote board` emulates one and names its port")
-    several = ", ".join(f"{p.device} ({p.description})" for p in found)
+    several = ", ".join(f"{p.device} ({p.description})" for p in result)
     raise L3Error(f"--port auto: there is more than one, name it: {several}")
 
 

@@ -33,23 +33,23 @@ def open_stream(link: Link, folder: str, rate: int | None, seconds: float | None
 
     Raises L3Error for an answer that is none, a block that is missing, and a board that gives no sound.
     """
-    found = said(link, folder, rate, seconds)
-    kept = next(item for item in found if item is not None)
+    result = streamed(link, folder, rate, seconds)
+    kept = next(item for item in result if item is not None)
     assert isinstance(kept, int)
 
     def sound() -> Generator[Block | None]:
-        with contextlib.closing(found):
-            for item in found:
+        with contextlib.closing(result):
+            for item in result:
                 assert not isinstance(item, int)  # the rate comes once
                 yield item
 
     return kept, sound()
 
 
-def said(link: Link, folder: str, rate: int | None, seconds: float | None) -> Generator[Block | int | None]:
+def streamed(link: Link, folder: str, rate: int | None, seconds: float | None) -> Generator[Block | int | None]:
     """What the board says: its rate, then blocks. Raises L3Error as open_stream does."""
     code = f"FOLDER = {folder!r}\nRATE = {rate!r}\nSECONDS = {seconds!r}\n{remote.source('record')}"
-    silent, told, end = 0, False, None
+    silent, begun, end = 0, False, None
     for line in link.stream(code):
         if not line:
             silent += 1
@@ -59,8 +59,8 @@ def said(link: Link, folder: str, rate: int | None, seconds: float | None) -> Ge
             continue
         silent, words = 0, line.split()
         try:
-            if not told:
-                told, kept = True, int(words[0])
+            if not begun:
+                begun, kept = True, int(words[0])
                 yield kept
                 continue
             total, lost, level = int(words[0]), int(words[1]), float(words[2])
@@ -102,18 +102,18 @@ class Clips:
 
     def close(self) -> None:
         """Write what was heard, unless samples of it were lost or it is one and the same value: a microphone that is not there."""
-        heard = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int16)
+        samples = np.concatenate(self.parts) if self.parts else np.zeros(0, np.int16)
         whole, self.before, self.parts, self.have = self.lost == self.before, self.lost, [], 0
-        if len(heard) < self.rate // 2:
+        if len(samples) < self.rate // 2:
             return
         if not whole:
             self.dropped += 1
             return
-        if heard.min() == heard.max():
+        if samples.min() == samples.max():
             raise L3Error(
                 "the microphone gives silence, one and the same value: nothing more was saved; check its wires and settings"
             )
-        self.saved.append(write(self.folder / self.label, heard, self.rate))
+        self.saved.append(write(self.folder / self.label, samples, self.rate))
 
 
 def write(folder: Path, samples: np.ndarray, rate: int) -> Path:

@@ -66,11 +66,11 @@ class Peaks(NamedTuple):
         return self._replace(values=self.values[chosen], labels=self.labels[chosen], seconds=self.seconds[chosen])
 
 
-def peaks(found: Timelines, silent: Sequence[int] = (), smooth: int = 1, votes: int = 1, of: int = 1) -> Peaks:
+def peaks(result: Timelines, silent: Sequence[int] = (), smooth: int = 1, votes: int = 1, of: int = 1) -> Peaks:
     """Reduce timelines to peaks, with the app's settings."""
-    values = np.stack([peak(scores, smooth, votes, of) for scores in found.scores])
+    values = np.stack([peak(scores, smooth, votes, of) for scores in result.scores])
     values[:, [i for i in silent if i >= 0]] = 0
-    return Peaks(values, found.labels, found.seconds, tuple(silent))
+    return Peaks(values, result.labels, result.seconds, tuple(silent))
 
 
 def peak(scores: np.ndarray, smooth: int = 1, votes: int = 1, of: int = 1) -> np.ndarray:
@@ -80,13 +80,13 @@ def peak(scores: np.ndarray, smooth: int = 1, votes: int = 1, of: int = 1) -> np
     return np.max(enough, axis=0) if enough else np.zeros(scores.shape[1])
 
 
-def of_app(found: Timelines, fe: Frontend, silent: Sequence[int] = (), settings: dict | None = None) -> Peaks:
+def of_app(result: Timelines, fe: Frontend, silent: Sequence[int] = (), settings: dict | None = None) -> Peaks:
     """Peaks as the app has them: windows at its own hop (l3mote.limits), and of its settings smooth, votes and of."""
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     every = max(1, possible_hop(fe.window, fe.hop) // fe.hop)
     votes = given.get("votes", 1)
-    heard = found._replace(scores=[scores[::every] for scores in found.scores])
-    return peaks(heard, silent, given.get("smooth", 1), votes, given.get("of", votes))
+    of_hop = result._replace(scores=[scores[::every] for scores in result.scores])
+    return peaks(of_hop, silent, given.get("smooth", 1), votes, given.get("of", votes))
 
 
 class Figures(NamedTuple):
@@ -97,12 +97,12 @@ class Figures(NamedTuple):
     per_hour: float
 
 
-def figures(found: Peaks, thresholds: np.ndarray) -> Figures:
+def figures(result: Peaks, thresholds: np.ndarray) -> Figures:
     """What these thresholds, one a label, give; NaN where there are no such clips."""
-    reported = found.values >= thresholds
-    unrelated, related = found.unrelated, ~found.unrelated
-    own = reported[related, found.labels[related]]
-    events, hours = reported[unrelated].sum(), found.seconds[unrelated].sum() / HOUR
+    reported = result.values >= thresholds
+    unrelated, related = result.unrelated, ~result.unrelated
+    own = reported[related, result.labels[related]]
+    events, hours = reported[unrelated].sum(), result.seconds[unrelated].sum() / HOUR
     with np.errstate(invalid="ignore"):
         return Figures(
             float(own.mean()) if len(own) else float("nan"),
@@ -111,22 +111,22 @@ def figures(found: Peaks, thresholds: np.ndarray) -> Figures:
         )
 
 
-def curve(found: Peaks) -> list[tuple[float, np.ndarray]]:
+def curve(result: Peaks) -> list[tuple[float, np.ndarray]]:
     """Thresholds from none that is ever reached to low ones: (share of unrelated clips with an event, thresholds), ascending.
 
     Each step lowers the threshold of the label that gains most clips of its own for each unrelated clip that newly raises an
     event, over any number of steps of that label (the hull of its own curve).
     """
-    unrelated, n = found.unrelated, found.values.shape[1]
-    false_peaks = found.values[unrelated]
-    owned = [np.sort(found.values[found.labels == i, i])[::-1] for i in range(n)]
+    unrelated, n = result.unrelated, result.values.shape[1]
+    false_peaks = result.values[unrelated]
+    owned = [np.sort(result.values[result.labels == i, i])[::-1] for i in range(n)]
     at, raised = np.zeros(n, int), np.zeros(len(false_peaks), bool)  # at: own clips reported
     thresholds = np.full(n, NEVER)
     steps = [(0.0, thresholds.copy())]
     while True:
         best, chosen = -1.0, None
         for i in range(n):
-            if i in found.silent or at[i] >= len(owned[i]):
+            if i in result.silent or at[i] >= len(owned[i]):
                 continue
             levels = owned[i][at[i] :]
             cost = np.array([np.count_nonzero(~raised & (false_peaks[:, i] >= level)) for level in levels])
@@ -149,16 +149,16 @@ def between(owned: np.ndarray, reported: int, false_peaks: np.ndarray) -> float:
     return float((level + below.max()) / 2)
 
 
-def choose(found: Peaks, price: float = PRICE, recall: float = RECALL) -> np.ndarray:
+def choose(result: Peaks, price: float = PRICE, recall: float = RECALL) -> np.ndarray:
     """Thresholds (labels,) float32 of at most this price; or the cheapest that keep the recall, where no such do.
 
     Silent labels keep NEVER. Without unrelated clips there is no price: the thresholds are those that keep the recall.
     """
-    steps = curve(found)
-    within = [thresholds for cost, thresholds in steps if cost <= price] if found.unrelated.any() else []
-    if within and figures(found, within[-1]).recall >= recall:
+    steps = curve(result)
+    within = [thresholds for cost, thresholds in steps if cost <= price] if result.unrelated.any() else []
+    if within and figures(result, within[-1]).recall >= recall:
         return within[-1].astype(np.float32)
-    enough = [thresholds for _, thresholds in steps if figures(found, thresholds).recall >= recall]
+    enough = [thresholds for _, thresholds in steps if figures(result, thresholds).recall >= recall]
     return (enough[0] if enough else steps[-1][1]).astype(np.float32)
 
 
@@ -205,8 +205,8 @@ def joined(parts: Sequence[Peaks]) -> Peaks:
     return Peaks(np.concatenate(values), np.concatenate(labels), np.concatenate(seconds), silent[0])
 
 
-def intervals(found: Peaks, thresholds: np.ndarray) -> dict[str, list[float]]:
+def intervals(result: Peaks, thresholds: np.ndarray) -> dict[str, list[float]]:
     """Percentiles that hold 95 % of each figure when the clips are drawn again (bootstrap)."""
     rng = np.random.default_rng(0)
-    drawn = [figures(found.take(rng.integers(len(found.labels), size=len(found.labels))), thresholds) for _ in range(DRAWS)]
+    drawn = [figures(result.take(rng.integers(len(result.labels), size=len(result.labels))), thresholds) for _ in range(DRAWS)]
     return {name: np.nanpercentile([getattr(f, name) for f in drawn], [2.5, 97.5]).tolist() for name in Figures._fields}

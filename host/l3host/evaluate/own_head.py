@@ -59,12 +59,12 @@ def new_to(graph: Graph, dataset: Dataset) -> Dataset:
     return replace(dataset, clips=[clip for clip in dataset.clips if not known or fingerprints.one(clip.path) not in known])
 
 
-def peaks(graph: Graph, found: Timelines, settings: dict | None = None) -> Peaks:
+def peaks(graph: Graph, result: Timelines, settings: dict | None = None) -> Peaks:
     """The peaks of timelines() with the app's settings."""
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     mute = tuple(i for i, label in enumerate(graph.labels) if silent(label))
     votes = given.get("votes", 1)
-    return events.peaks(found, (*mute, -1), given.get("smooth", 1), votes, given.get("of", votes))
+    return events.peaks(result, (*mute, -1), given.get("smooth", 1), votes, given.get("of", votes))
 
 
 def judge(graph: Graph, dataset: Dataset, settings: dict | None = None, on_progress: Progress | None = None) -> dict:
@@ -88,51 +88,51 @@ def judge(graph: Graph, dataset: Dataset, settings: dict | None = None, on_progr
         return result
     thresholds = listening.rules_of(graph, settings or {}, graph.frontend.sample_rate).thresholds
     thresholds = np.where([silent(label) for label in graph.labels], np.inf, thresholds)
-    found = peaks(graph, timelines(graph, left, settings, on_progress), settings)
-    return result | figures(graph.labels, found, thresholds)
+    measured = peaks(graph, timelines(graph, left, settings, on_progress), settings)
+    return result | figures(graph.labels, measured, thresholds)
 
 
-def figures(labels: list[str], found: Peaks, thresholds: np.ndarray) -> dict:
+def figures(labels: list[str], result: Peaks, thresholds: np.ndarray) -> dict:
     """What judge says of clips' peaks."""
     named = [i for i, label in enumerate(labels) if not silent(label)]
-    reported = found.values >= thresholds
-    unrelated = found.unrelated
-    right = reported & (found.labels[:, None] == np.arange(len(labels)))
-    total = events.figures(found, thresholds)
-    hours = float(found.seconds[unrelated].sum()) / events.HOUR
+    reported = result.values >= thresholds
+    unrelated = result.unrelated
+    right = reported & (result.labels[:, None] == np.arange(len(labels)))
+    total = events.figures(result, thresholds)
+    hours = float(result.seconds[unrelated].sum()) / events.HOUR
     return {
         "thresholds": {labels[i]: round(float(thresholds[i]), 4) for i in named},
-        "judged": len(found.labels),
+        "judged": len(result.labels),
         "unrelated_clips": int(unrelated.sum()),
         "unrelated_hours": round(hours, 4),
         "recall": number(total.recall),
         "precision": number(right.sum() / reported.sum()) if reported.any() else None,
         "false": number(total.false),
         "false_per_hour": number(total.per_hour),
-        "interval": {name: [number(v) for v in pair] for name, pair in events.intervals(found, thresholds).items()},
-        "per_label": {labels[i]: of_label(i, found, reported) for i in named},
-        "confusion": confusion(named, found, thresholds),
+        "interval": {name: [number(v) for v in pair] for name, pair in events.intervals(result, thresholds).items()},
+        "per_label": {labels[i]: of_label(i, result, reported) for i in named},
+        "confusion": confusion(named, result, thresholds),
         "confusion_columns": [*(labels[i] for i in named), NOTHING],
     }
 
 
-def of_label(i: int, found: Peaks, reported: np.ndarray) -> dict:
+def of_label(i: int, result: Peaks, reported: np.ndarray) -> dict:
     """Recall and precision of a label, and its false events an hour of unrelated clips."""
-    own, said, unrelated = found.labels == i, reported[:, i], found.unrelated
-    hours = float(found.seconds[unrelated].sum()) / events.HOUR
+    own, hits, unrelated = result.labels == i, reported[:, i], result.unrelated
+    hours = float(result.seconds[unrelated].sum()) / events.HOUR
     return {
         "clips": int(own.sum()),
-        "recall": number(said[own].mean()) if own.any() else None,
-        "precision": number(said[own].sum() / said.sum()) if said.any() else None,
-        "false_per_hour": number(said[unrelated].sum() / hours) if hours else None,
+        "recall": number(hits[own].mean()) if own.any() else None,
+        "precision": number(hits[own].sum() / hits.sum()) if hits.any() else None,
+        "false_per_hour": number(hits[unrelated].sum() / hours) if hours else None,
     }
 
 
-def confusion(named: list[int], found: Peaks, thresholds: np.ndarray) -> list[list[int]]:
+def confusion(named: list[int], result: Peaks, thresholds: np.ndarray) -> list[list[int]]:
     """Counts [true label, the last row for unrelated clips][label that exceeds its threshold most, the last column for none]."""
     counts = np.zeros((len(named) + 1, len(named) + 1), int)
-    above = (found.values - thresholds)[:, named]
-    for label, margins in zip(found.labels, above, strict=True):
+    above = (result.values - thresholds)[:, named]
+    for label, margins in zip(result.labels, above, strict=True):
         row = named.index(label) if label in named else len(named)
         counts[row, margins.argmax() if margins.max() >= 0 else len(named)] += 1
     return counts.tolist()

@@ -36,8 +36,8 @@ def tune(
         raise L3Error(f"fewer than {LEAST} clips of {', '.join(few)}{why}: record more of them")
     if not any(silent(label) and counts[label] for label in dataset.labels):
         raise L3Error(f"no other sounds{why}: --other FOLDER says what must not raise an event")
-    found = own_head.peaks(graph, own_head.timelines(graph, left, settings, on_progress), settings)
-    chosen = events.choose(found, price, recall)
+    measured = own_head.peaks(graph, own_head.timelines(graph, left, settings, on_progress), settings)
+    chosen = events.choose(measured, price, recall)
     own = {graph.labels.index(label) for label in dataset.labels if not silent(label)}
     before = np.array(graph.thresholds, np.float32)
     thresholds = np.array([chosen[i] if i in own else before[i] for i in range(len(before))], np.float32)
@@ -45,19 +45,19 @@ def tune(
         "dataset": dataset.name,
         "thresholds": {label: round(float(t), 4) for label, t in zip(graph.labels, thresholds, strict=True) if not silent(label)},
         "price": price,
-        "clips": int((~found.unrelated).sum()),
-        "unrelated_clips": int(found.unrelated.sum()),
-        "unrelated_hours": round(float(found.seconds[found.unrelated].sum()) / events.HOUR, 4),
+        "clips": int((~measured.unrelated).sum()),
+        "unrelated_clips": int(measured.unrelated.sum()),
+        "unrelated_hours": round(float(measured.seconds[measured.unrelated].sum()) / events.HOUR, 4),
         "trained_on": len(dataset.clips) - len(left.clips),
-        **events.figures(found, thresholds)._asdict(),
-        "before": events.figures(found, before)._asdict(),
+        **events.figures(measured, thresholds)._asdict(),
+        "before": events.figures(measured, before)._asdict(),
     }
-    return result, thresholds, curve(found)
+    return result, thresholds, curve(measured)
 
 
-def curve(found: Peaks) -> list[tuple[float, float]]:
+def curve(result: Peaks) -> list[tuple[float, float]]:
     """(false events an hour, recall) of events.curve's thresholds."""
-    given = [events.figures(found, thresholds) for _, thresholds in events.curve(found)]
+    given = [events.figures(result, thresholds) for _, thresholds in events.curve(result)]
     return [(figures.per_hour, figures.recall) for figures in given]
 
 

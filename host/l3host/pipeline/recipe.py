@@ -218,7 +218,7 @@ def _recover(table: object, where: str, seed: int, taught: bool) -> Recover:
     if not isinstance(table, dict):
         raise L3Error(f"{where}: must be a table, not {table!r}")
     method = table.get("method")
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise L3Error(f"{where}: method = {method!r}: must be one of {', '.join(METHODS)}")
     cls = settings.Taught if taught and method in TAUGHT else METHODS[method]
     own = [f.name for f in fields(Recover) if f.name != "settings"]

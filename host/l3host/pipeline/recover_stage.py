@@ -159,11 +159,11 @@ def by_teacher(run: Run, step: Recover, model, folder: Path):
         run, step, model, folder, lambda name: progress(run, f"{folder.name} {name}", step), gradual(run, folder)
     )  # fmt: skip
     histories = {name: history(path) for name, path in folders.items()}
-    counts = {fold: {"confusion": fit.confusion(found, dataset.silent)} for fold, found in tested.items()}
+    counts = {fold: {"confusion": fit.confusion(result, dataset.silent)} for fold, result in tested.items()}
     note = classified(run, step, dataset, histories, counts)
     if dataset.silent and tested:
         fe = model.get_layer("log_mel").frontend
-        note["tuned"] = events.tuned([events.of_app(found, fe, dataset.silent) for found in tested.values()], dataset.labels)
+        note["tuned"] = events.tuned([events.of_app(result, fe, dataset.silent) for result in tested.values()], dataset.labels)
     return classifier, note
 
 
@@ -188,8 +188,8 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
         )  # fmt: skip
         histories[part.name] = history(folder / part.name)
         if part.test:
-            found = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
-            tested[str(fold)] = {"confusion": fit.confusion(found, dataset.silent)}
+            result = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
+            tested[str(fold)] = {"confusion": fit.confusion(result, dataset.silent)}
     return classifier, classified(run, step, dataset, histories, tested)
 
 

@@ -31,14 +31,14 @@ def by_scores(run: Run, step: Recover, model, folder: Path, on_progress, gradual
     pcm = sounds.clips(paths, fe.sample_rate, folder)
     material = lessons.of_dataset(dataset, pcm if rate == fe.sample_rate else sounds.clips(paths, rate, folder / MATERIAL), rate)
     maker = taught.maker(model, teacher, material, chosen)
-    heard = {fold: made(run, folder, maker, fold) for fold in dataset.folds}
+    by_fold = {fold: made(run, folder, maker, fold) for fold in dataset.folds}
     histories, tested = {}, {}
     start = model.get_weights()
     for fold in [*datasets.chosen_folds(dataset, None), None]:
         part = crossval.split(dataset, fold)
         model.set_weights(start)
         classifier = taught.teach(
-            model, lessons.read([path for number, path in heard.items() if number != fold]), chosen,
+            model, lessons.read([path for number, path in by_fold.items() if number != fold]), chosen,
             folder / part.name, on_progress(part.name), gradual,
         )  # fmt: skip
         histories[part.name] = folder / part.name
@@ -53,13 +53,13 @@ def by_embedding(run: Run, step: Recover, model, folder: Path, on_progress, grad
     from l3host.train import lessons, taught
 
     chosen, teacher = taught_settings(step), open_teacher(run)
-    found = sounds.recordings(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
+    result = sounds.recordings(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
     fe = model.get_layer("log_mel").frontend
-    rate = lessons.material_rate(found.paths, teacher.sample_rate, fe.sample_rate)
-    clips = sounds.clips(found.paths, rate, folder / MATERIAL)
+    rate = lessons.material_rate(result.paths, teacher.sample_rate, fe.sample_rate)
+    clips = sounds.clips(result.paths, rate, folder / MATERIAL)
     material = lessons.Material(clips, rate, [-1] * len(clips), [0] * len(clips))
     path = made(run, folder, taught.maker(model, teacher, material, chosen), 0)
-    return taught.teach(model, lessons.read([path]), chosen, folder, on_progress(""), gradual), found
+    return taught.teach(model, lessons.read([path]), chosen, folder, on_progress(""), gradual), result
 
 
 def made(run: Run, folder: Path, maker, fold: int) -> Path:

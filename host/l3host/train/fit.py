@@ -111,11 +111,11 @@ def timelines(model: keras.Model, clips: Sequence[np.ndarray], labels: Sequence[
     return Timelines(scores, np.array(labels, int), np.array([len(clip) for clip in clips]) / fe.sample_rate)
 
 
-def confusion(found: Timelines, silent: Sequence[int] = ()) -> list[list[int]]:
+def confusion(result: Timelines, silent: Sequence[int] = ()) -> list[list[int]]:
     """Return the counts [true label][label with the highest mean score] over clips and labels that are not silent."""
-    labels = [i for i in range(found.scores[0].shape[1]) if i not in silent]
+    labels = [i for i in range(result.scores[0].shape[1]) if i not in silent]
     counts = np.zeros((len(labels),) * 2, int)
-    for scores, label in zip(found.scores, found.labels, strict=True):
+    for scores, label in zip(result.scores, result.labels, strict=True):
         if label not in silent:
             counts[labels.index(label), scores.mean(axis=0)[labels].argmax()] += 1
     return counts.tolist()

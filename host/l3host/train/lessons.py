@@ -70,8 +70,8 @@ class Maker:
     ):
         self.seconds = fe.window / fe.sample_rate
         if teacher.seconds not in (None, self.seconds):
-            heard = f"the teacher {teacher.name} hears {teacher.seconds:g} s, the student {self.seconds:g} s"
-            raise L3Error(f"{heard}: they must be equally long")
+            lengths = f"the teacher {teacher.name} hears {teacher.seconds:g} s, the student {self.seconds:g} s"
+            raise L3Error(f"{lengths}: they must be equally long")
         if not len(material.clips):
             raise L3Error("no clips to learn from: give at least one")
         self.material, self.teacher, self.fe, self.mel, self.settings, self.seed = material, teacher, fe, mel, settings, seed
@@ -85,9 +85,9 @@ class Maker:
         for number, at in enumerate(range(0, self.settings.windows, BLOCK)):
             path = kept / f"{number:06d}.npz"
             if not path.exists():
-                found = self.block(fold, number, min(BLOCK, self.settings.windows - at))
+                result = self.block(fold, number, min(BLOCK, self.settings.windows - at))
                 with replace(path) as temporary, open(temporary, "wb") as file:
-                    np.savez(file, **found._asdict())
+                    np.savez(file, **result._asdict())
             on_progress(min(at + BLOCK, self.settings.windows))
         return kept
 
@@ -96,11 +96,11 @@ class Maker:
         rng = np.random.default_rng([self.seed, fold, number])
         members = Members(self.material, fold, self.settings)
         waves, shares = zip(*[self.lesson(members, rng) for _ in range(size)], strict=True)
-        heard = self.teacher.hear(at_rate(np.stack(waves), self.material.rate, self.teacher.sample_rate))
+        answers = self.teacher.hear(at_rate(np.stack(waves), self.material.rate, self.teacher.sample_rate))
         picked = np.stack([surroundings.filtered(wave, self.material.rate, rng) for wave in waves])
         picked = at_rate(picked, self.material.rate, self.fe.sample_rate)
         planes = self.mel(np.stack([surroundings.recorded(wave, rng) for wave in picked]))[..., 0]
-        return Lessons(planes.astype(np.float16), heard.embedding, heard.logits, np.stack(shares))
+        return Lessons(planes.astype(np.float16), answers.embedding, answers.logits, np.stack(shares))
 
     def lesson(self, members: Members, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One window at the material's rate, and the share of each class in what is heard."""
@@ -157,8 +157,8 @@ def at_rate(waves: np.ndarray, rate: int, target: int) -> np.ndarray:
         import soxr
     except ImportError:
         raise L3Error("a teacher at another rate than its clips needs soxr: pip install 'l3mote[teach]'") from None
-    found = soxr.resample(waves.T, rate, target).T
-    return np.ascontiguousarray(found[:, : round(waves.shape[1] * target / rate)])
+    result = soxr.resample(waves.T, rate, target).T
+    return np.ascontiguousarray(result[:, : round(waves.shape[1] * target / rate)])
 
 
 def material_rate(paths: Sequence[str], teacher: int, student: int) -> int:

@@ -133,19 +133,19 @@ class Onnx:
         ):
             raise L3Error(f"{path}: its front-end makes {shape(given.shape)}, the network takes {shape(wanted)}")
         try:
-            found = self.session.run(self.outputs, {inputs[0].name: given})
+            result = self.session.run(self.outputs, {inputs[0].name: given})
         except Exception as e:
             raise L3Error(
                 f"{path}: the network does not take what its front-end makes, {shape(given.shape)}: {first_line(e)}"
             ) from None
-        for name, values in zip(self.outputs, found, strict=True):
+        for name, values in zip(self.outputs, result, strict=True):
             if values.ndim != 2 or len(values) != len(given):
                 raise L3Error(
                     f"{path}: output {name!r} is {shape(values.shape)} for {len(given)} windows: expected one row a window"
                 )
             if not np.isfinite(values).all():
                 raise L3Error(f"{path}: output {name!r} of noise is NaN or infinite")
-        self.size = found[0].shape[1]
+        self.size = result[0].shape[1]
 
     def input(self, waves: np.ndarray) -> np.ndarray:
         """What the network takes of windows (N, samples)."""
@@ -159,8 +159,8 @@ class Onnx:
         """Run on windows, a few at a time."""
         name = self.session.get_inputs()[0].name
         parts = [self.session.run(self.outputs, {name: self.input(waves[at : at + BATCH])}) for at in range(0, len(waves), BATCH)]
-        found = [np.concatenate(values) for values in zip(*parts, strict=True)]
-        return Heard(found[0], found[1] if self.about.logits else np.zeros((len(waves), 0), np.float32))
+        result = [np.concatenate(values) for values in zip(*parts, strict=True)]
+        return Heard(result[0], result[1] if self.about.logits else np.zeros((len(waves), 0), np.float32))
 
 
 def shape(sizes) -> str:

@@ -81,7 +81,7 @@ def fit(folds: Sequence[Path], settings: TaughtSettings, folder: Path, progress:
 
 def teach(
     network: keras.Model,
-    heard: Lessons,
+    given: Lessons,
     settings: Taught,
     folder: Path,
     progress: loop.Progress,
@@ -92,19 +92,19 @@ def teach(
     Zeros of the kernels stay zero; gradual: as in distill.kd. folder: of this training alone; calling again with the same
     arguments goes on there (loop.run). Raises L3Error for lessons without two classes to tell apart.
     """
-    return train(network, heard, settings, folder, progress, gradual)[0]
+    return train(network, given, settings, folder, progress, gradual)[0]
 
 
-def train(network, heard: Lessons, settings: Taught, folder: Path, progress, gradual) -> tuple[keras.Model, loop.Loop]:
-    n_labels = heard.shares.shape[1]
-    targets = [features(heard.embedding, network.output_shape[1])]
+def train(network, given: Lessons, settings: Taught, folder: Path, progress, gradual) -> tuple[keras.Model, loop.Loop]:
+    n_labels = given.shares.shape[1]
+    targets = [features(given.embedding, network.output_shape[1])]
     if n_labels:
-        soft = scores(heard, settings.temperature)
-        targets += [soft, heard.shares, heard.shares.sum(axis=1)]
+        soft = scores(given, settings.temperature)
+        targets += [soft, given.shares, given.shares.sum(axis=1)]
     about = {
         "training": "taught",
         "network": loop.digest(network.get_weights()),
-        "lessons": loop.digest([heard.planes, *targets]),
+        "lessons": loop.digest([given.planes, *targets]),
         "gradual": gradual,
     }
     keras.utils.set_random_seed(settings.seed)
@@ -114,7 +114,7 @@ def train(network, heard: Lessons, settings: Taught, folder: Path, progress, gra
     whole = keras.Model(mel, [adapter, student.output] if n_labels else [adapter])
     dropout = student.get_layer("dropout") if n_labels and settings.dropout else None
     pruning = prune.while_training(network, gradual, settings.epochs)
-    done = loop.run(Learn(whole, heard.planes, targets, settings, dropout), settings, folder, progress, about, pruning)
+    done = loop.run(Learn(whole, given.planes, targets, settings, dropout), settings, folder, progress, about, pruning)
     return student, done
 
 
@@ -125,19 +125,19 @@ def features(embedding: np.ndarray, size: int) -> np.ndarray:
     return (reduced / max(np.sqrt(reduced.var(axis=0).mean()), 1e-6)).astype(np.float32)
 
 
-def scores(heard: Lessons, temperature: float) -> np.ndarray:
+def scores(given: Lessons, temperature: float) -> np.ndarray:
     """Class scores (N, labels) float32 of all lessons by a head that is fitted on those of one known class alone."""
-    pure = heard.shares.max(axis=1) == 1
-    labels = heard.shares[pure].argmax(axis=1)
+    pure = given.shares.max(axis=1) == 1
+    labels = given.shares[pure].argmax(axis=1)
     if len(set(labels)) < 2:
         raise L3Error("the lessons have fewer than two classes: there is nothing to tell apart")
-    said = np.concatenate([heard.embedding, heard.logits], axis=1).astype(np.float64)
+    inputs = np.concatenate([given.embedding, given.logits], axis=1).astype(np.float64)
     with threadpool_limits(1):
-        head = make_pipeline(StandardScaler(), LogisticRegression(C=HEAD_C, max_iter=300)).fit(said[pure], labels)
-        decisions = head.decision_function(said) / temperature
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=HEAD_C, max_iter=300)).fit(inputs[pure], labels)
+        decisions = head.decision_function(inputs) / temperature
     if decisions.ndim == 1:  # of two classes
         decisions = np.stack([-decisions / 2, decisions / 2], axis=1)
     decisions = np.exp(decisions - decisions.max(axis=1, keepdims=True))
-    found = np.zeros(heard.shares.shape, np.float32)
-    found[:, head.classes_] = decisions / decisions.sum(axis=1, keepdims=True)
-    return found
+    result = np.zeros(given.shares.shape, np.float32)
+    result[:, head.classes_] = decisions / decisions.sum(axis=1, keepdims=True)
+    return result

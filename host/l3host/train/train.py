@@ -169,9 +169,9 @@ def work(job: Job, send: jobs.Send) -> None:
     result: dict = {"seconds": round(seconds, 1)}
     if job.split.test:
         held_out = crossval.chosen(job.dataset, pcm, job.split.test)
-        found = fit.timelines(model, *held_out, frontend(job.settings.frontend))
-        found.save(job.folder / HELD_OUT)
-        result["confusion"] = fit.confusion(found, job.dataset.silent)
+        actual = fit.timelines(model, *held_out, frontend(job.settings.frontend))
+        actual.save(job.folder / HELD_OUT)
+        result["confusion"] = fit.confusion(actual, job.dataset.silent)
     write_json(job.folder / RESULT, result)
 
 
@@ -194,6 +194,6 @@ def gather(dataset: Dataset, settings: Settings | TaughtSettings, results: dict[
     metrics |= crossval.summary(named, tested)
     if dataset.silent:
         fe = frontend(settings.frontend)
-        heard = [Timelines.read(run / f"fold-{fold}" / HELD_OUT) for fold in tested]
-        metrics["tuned"] = events.tuned([events.of_app(found, fe, dataset.silent) for found in heard], dataset.labels)
+        report = [Timelines.read(run / f"fold-{fold}" / HELD_OUT) for fold in tested]
+        metrics["tuned"] = events.tuned([events.of_app(actual, fe, dataset.silent) for actual in report], dataset.labels)
     return metrics

@@ -1,0 +1,39 @@
+"""What `make setup` and `make emulators` bring is what was looked at: versions with hashes, no scripts, Debian's signatures."""
+
+import json
+import re
+
+from support import ROOT
+
+LOCKS = ROOT / "tools" / "locks"
+
+
+def test_every_python_package_is_locked_with_a_hash():
+    for name in ("run.txt", "dev.txt"):
+        text = (LOCKS / name).read_text()
+        locked = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+        assert len(locked) > 10
+        for requirement in locked:
+            assert re.match(r"[\w.\[\]-]+==\S+", requirement) and "--hash=sha256:" in requirement, requirement
+
+
+def test_every_npm_package_is_locked_with_a_hash_and_none_runs_a_script():
+    packages = json.loads((LOCKS / "node" / "package-lock.json").read_text())["packages"]
+    named = {name: package for name, package in packages.items() if name}
+    assert named and all(package["integrity"].startswith("sha512-") for package in named.values())
+    assert not any(package.get("hasInstallScript") for package in named.values())
+
+
+def test_installing_asks_for_the_hashes_and_runs_no_scripts():
+    recipes = (ROOT / "Makefile").read_text()
+    from_locks = [line for line in recipes.splitlines() if "-r $(LOCKS)" in line]
+    assert len(from_locks) > 1 and all("--require-hashes" in line for line in from_locks)
+    assert all("--no-deps" in line for line in recipes.splitlines() if "-e ." in line)
+    assert "npm ci" in recipes and all("--ignore-scripts" in line for line in recipes.splitlines() if "npm ci" in line)
+
+
+def test_debian_s_parts_are_verified_by_debian_s_key():
+    script = (ROOT / "tools" / "emulators.sh").read_text()
+    assert "debian-archive-keyring.gpg" in script and "signed-by" in script.lower()
+    for lax in ("allow-unauthenticated", "trusted=yes", "AllowInsecure", "curl ", "wget "):
+        assert lax.lower() not in script.lower()
