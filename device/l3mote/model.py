@@ -81,7 +81,7 @@ class Model:
             return self._allocate(module)
         gc.collect()
         most, tried = buffer_heap(gc.mem_free()), None
-        heap, kept = most - later, later * 7 // 8
+        heap, kept = most - later, later // 2
         while True:
             try:
                 self.plan = self._plan(module, heap, listening)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import tty
+from array import array
 
 import numpy as np
 import pytest
@@ -110,7 +111,7 @@ def test_the_board_measures_the_same():
 
     source = Microphone(pcm, step=512)
     source.rate = 16000
-    listened = ring.Ring(source, 8000, slot=1000, keep=1000)
+    listened = ring.Ring(source, 8000, array("h", bytes(16384)), slot=1000, keep=1000)
     while not listened.ended:
         listened.service()
     _, weighted = listened.meter.level(4, listened.meter.slots)
