@@ -34,16 +34,16 @@ _COUNTED = "instructions of the shipped model and of a pruned layer counted on {
 _M33, _RV32, _LX7 = (_COUNTED.format(core) for core in ("a Cortex-M33", "a RISC-V core", "an emulated LX7"))
 COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "native": {
-        "rp2040": (4.85, 286_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        "m33": (1.56, 155_000, _M33),
-        "rv32": (3.73, 184_000, _RV32),
-        "lx7": (2.38, 183_000, _LX7),
+        "rp2040": (4.64, 280_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
+        "m33": (1.46, 158_000, _M33),
+        "rv32": (3.62, 187_000, _RV32),
+        "lx7": (2.5, 191_000, _LX7),
     },
     "viper": {
-        "rp2040": (37, 6_530_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
-        "m33": (18.6, 2_900_000, _M33),
-        "rv32": (16.6, 3_520_000, _RV32),
-        "lx7": (18.5, 3_400_000, _LX7),
+        "rp2040": (33.4, 2_640_000, "emulated RP2040 (a cycle model, no flash stalls), shipped model; BENCHMARKS.md"),
+        "m33": (18.9, 1_640_000, _M33),
+        "rv32": (16.9, 2_810_000, _RV32),
+        "lx7": (18.2, 1_580_000, _LX7),
     },
     "ulab": {
         "rp2040": (260, 7_400_000, "emulated RP2040: ulab dot 260 cycles a MAC, FFT 6.9 M"),
