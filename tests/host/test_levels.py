@@ -114,6 +114,7 @@ def test_the_board_measures_the_same():
     listened = ring.Ring(source, 8000, array("h", bytes(16384)), slot=1000, keep=1000)
     while not listened.ended:
         listened.service()
+        listened.needed = listened.total  # nobody takes samples
     _, weighted = listened.meter.level(4, listened.meter.slots)
     assert weighted == pytest.approx(levels_of(pcm, 16000).to_json()["LAeq"], abs=0.25)
 
