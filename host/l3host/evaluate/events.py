@@ -83,7 +83,7 @@ def peak(scores: np.ndarray, smooth: int = 1, votes: int = 1, of: int = 1) -> np
 def of_app(result: Timelines, fe: Frontend, silent: Sequence[int] = (), settings: dict | None = None) -> Peaks:
     """Peaks as the app has them: windows at its own hop (l3mote.limits), and of its settings smooth, votes and of."""
     given = {key: value for key, value in (settings or {}).items() if value is not None}
-    every = max(1, possible_hop(fe.window, fe.hop) // fe.hop)
+    every = max(1, possible_hop(fe, fe.hop) // fe.hop)
     votes = given.get("votes", 1)
     of_hop = result._replace(scores=[scores[::every] for scores in result.scores])
     return peaks(of_hop, silent, given.get("smooth", 1), votes, given.get("of", votes))
