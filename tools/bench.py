@@ -17,6 +17,7 @@ from typing import Any
 import bench_cores
 import bench_host
 import bench_report
+import budget
 import edgel3
 import numpy as np
 
@@ -139,10 +140,10 @@ def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
     return replace(graph, layers=layers, fixed=None)
 
 
-def written(graph: Graph, path: Path) -> Path:
+def written(graph: Graph, path: Path, encoding: str = "auto") -> Path:
     if graph.fixed is None:
-        graph = finish(graph, windows=calibration_windows(graph.frontend), sounds="synthetic sounds")
-    path.write_bytes(to_bytes(graph))
+        graph = finish(graph, encoding, windows=calibration_windows(graph.frontend), sounds="synthetic sounds")
+    path.write_bytes(to_bytes(graph, encoding))
     return path
 
 
@@ -165,7 +166,8 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
         for how, one_threshold in (("in each layer", False), ("by one threshold", True)):
             graphs[f"{SPARSITY:.0%} sparse {how}"] = pruned(graph, SPARSITY, one_threshold)
         for name, variant in graphs.items():
-            yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m"), ("native",))
+            encoding = "auto" if variant is graph else "palette"  # as a device's file is made
+            yield Subject(f"SEA-64, {name}", written(variant, folder / f"{name}.l3m", encoding), ("native",))
         name = f"{SPARSITY:.0%} sparse in each layer"
         title = f"SEA-64, {name}, {SMALL_HEAP // 1000} kB of buffers"
         yield Subject(title, folder / f"{name}.l3m", ("native",), plan_heap=SMALL_HEAP)
@@ -252,8 +254,11 @@ def main(output: str, sea: str | None = None) -> None:
             bar.update(task, description=f"{runtime}: {subject.title}, {kernel}")
             results.append(measure(subject, runtime, kernel))
             bar.advance(task)
+        models = [s for s in all_subjects if not s.density and s.title != bench_cores.EDGE]
+        budgets = budget.table(budget.row(s.title, s.path, s.plan_heap) for s in models)
     host = bench_host.kept(Path(output))  # written by another run
-    write_bytes(Path(output), f"{bench_report.markdown(results, sea is not None)}\n{host}".encode())
+    page = bench_report.markdown(results, budgets, sea is not None)
+    write_bytes(Path(output), f"{page}\n{host}".encode())
 
 
 if __name__ == "__main__":

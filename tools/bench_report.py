@@ -133,14 +133,14 @@ def built_from() -> str:
     return f"Firmware and modules: {'; '.join(named) or 'not built here'}. Unix port on {platform.machine()}.\n"
 
 
-def markdown(results: list, sea: bool) -> str:
-    """Return the page. sea: whether SEA-64's weights were there."""
+def markdown(results: list, budgets: str, sea: bool) -> str:
+    """Return the page. budgets: budget.py's section. sea: whether SEA-64's weights were there."""
     parts = [HEAD, LAYERS.format(**FLOORS)]
     parts += [table(layer_columns(), layer_rows(results)), PARTS]
     parts += [table(["shape", "cycles a MAC", "x floor", "cycles an output"], part_rows(results)), MODELS]
     for runtime, unit in COLUMNS.items():
         parts += [f"### {unit}\n", table(model_columns(runtime), model_rows(results, runtime))]
-    parts += bench_cores.parts(results)
+    parts += [budgets, *bench_cores.parts(results)]
     failed = problems(results)
     if not sea:
         failed.append("- SEA-64: skipped, its published weights (.h5) are not here")

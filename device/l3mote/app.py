@@ -26,7 +26,6 @@ MQTT = 24576  # the same for MQTT: 15 kB that stay, the rest while a connection 
 SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
 PAUSE = (1, 60)  # seconds between an error and the next try: doubled from the first to the second
-ONLINE = 10  # seconds that a cycle stays awake for MQTT, at most
 
 
 def noise_monitor(folder):
@@ -47,8 +46,6 @@ def listen(path, settings, source=None, clock=None, sleep=None):
     settings: all of them, from settings.check or settings.load. source: replaces the one that they name. clock: see Listener.
     sleep: called with seconds instead of a light sleep. Raises what opening source and model raises; later errors are events.
     """
-    if sleep is None and settings["mode"] == "every":
-        from l3mote.doze import doze as sleep
     output = Output(settings)
     threshold = collect_after(GARBAGE)
     try:
@@ -124,7 +121,9 @@ class Monitor:
 
     def steps(self):
         """Do the same as run(), as a generator that yields after every window (or cycle)."""
-        turn = self.cycle if self.settings["mode"] == "every" else self.window
+        turn = Monitor.window
+        if self.settings["mode"] == "every":
+            from l3mote.duty import cycle as turn
         self.watch()
         self.status("listening")
         pause, broken = PAUSE[0], False
@@ -132,7 +131,7 @@ class Monitor:
             try:
                 if broken:
                     self.reopen()
-                turn()
+                turn(self)
                 pause, broken = PAUSE[0], False
                 yield
             except EOFError:
@@ -198,8 +197,8 @@ class Monitor:
     def emit(self, events):
         for event in events:
             self.alive()
-            self.output.t = self.listener.t
             if event:
+                self.output.t = self.listener.t
                 self.output.event(event)
 
     def wanted(self):
@@ -228,24 +227,6 @@ class Monitor:
             record["level"] = round(10 / math.log(10) * math.log(self.power / self.slots), 1)
             self.output.say(record)
             self.slots, self.power = 0, 0.0
-
-    def cycle(self):
-        """Listen for as many windows as an answer takes, then sleep."""
-        for _ in range(self.answer):
-            self.window()
-        self.close()
-        self.output.serve(self.feed)  # sound is left unread now, on purpose
-        self.output.drain(ONLINE)
-        self.rest(self.settings["every"])
-        self.reopen()
-
-    def rest(self, seconds):
-        """Sleep, in stretches short enough for the watchdog."""
-        piece = self.settings["watchdog"] / 2 or seconds
-        while seconds > 0:
-            self.feed()
-            self.sleep(min(seconds, piece))
-            seconds -= piece
 
     def close(self):
         self.output.serve(None)

@@ -9,8 +9,8 @@ from l3mote.format import CONV, SIGMOID, SOFTMAX
 from l3mote.kernels import calibrated, candidates, first_that_fits, window_steps
 from l3mote.limits import ring_samples, stored_rows
 from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
-from l3mote.reader import Reader
-from l3mote.strips import schedule, spans, vector_sizes
+from l3mote.reader import Reader, Weights
+from l3mote.strips import Strips, spans, vector_sizes
 from l3mote.tolerances import SELFTEST_RELATIVE
 
 
@@ -81,7 +81,7 @@ class Model:
             return self._allocate(module)
         gc.collect()
         most, tried = buffer_heap(gc.mem_free()), None
-        heap, kept = most - later, later * 7 // 8
+        heap, kept = most - later, later // 2
         while True:
             try:
                 self.plan = self._plan(module, heap, listening)
@@ -137,6 +137,7 @@ class Model:
         if self.plan.in_chunk or self.plan.workplace is not None:
             place = memoryview(self.kernel.work if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
+        self.weights, self.strips = Weights(reader, self.chunk, self.check), Strips(self.convs, self.plan.heights)
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -203,11 +204,28 @@ class Model:
             yield
 
     def network_steps(self):
-        """Run the layers on the log-mel plane."""
+        """Run the layers on what the log-mel plane holds. One loop without an object for a strip or a chunk: garbage costs time."""
+        kernel, planes, weights, strips = self.kernel, self.planes, self.weights, self.strips
+        chunk, buffer = weights.chunk, self.chunk
+        weights.restart()
         for tile in range(self.plan.tiles):
             self._place(spans(self.convs, tile, self.plan.width))
-            for _ in self._tile_steps():
-                yield
+            strips.restart()
+            while strips.next():
+                i, first, stop = strips.now, strips.first, strips.stop
+                layer, src, dst = self.convs[i], planes[i], planes[i + 1]
+                if stop == layer.rows:
+                    kernel.clear(src, stop - src.top)  # the border below the plane
+                weights.open(layer)
+                kernel.strip(layer, src, dst, first, stop)
+                while weights.next():
+                    kernel.conv(chunk, buffer)
+                    yield
+                if self.observer:
+                    self.observer(i, first // layer.pool_rows, stop // layer.pool_rows, dst)
+                if i:  # the log-mel plane stands whole, the others slide
+                    kernel.slide(src, stop - first)
+                    src.top = stop - 1
             self._flatten()
         for _ in self._head():
             yield
@@ -225,21 +243,6 @@ class Model:
             left = (spans[i + 1][0] if i < last else first) - 1
             planes[i + 1].place(left, first, (span[1] - span[0]) // step, step)
 
-    def _tile_steps(self):
-        kernel, planes = self.kernel, self.planes
-        for i, first, stop in schedule(self.convs, self.plan.heights):
-            layer, src, dst = self.convs[i], planes[i], planes[i + 1]
-            if stop == layer.rows:
-                kernel.clear(src, stop - src.top)  # the border below the plane
-            for chunk in self.reader.chunks(layer, self.chunk, self.check):
-                kernel.conv(chunk, self.chunk, src, dst, first, stop)
-                yield
-            if self.observer:
-                self.observer(i, first // layer.pool_rows, stop // layer.pool_rows, dst)
-            if i:  # the log-mel plane is whole, the others slide
-                kernel.slide(src, stop - first)
-                src.top = stop - 1
-
     def _flatten(self):
         """Copy the last plane into the embedding. Tiles that share a group of the pool leave the maximum of their values."""
         plane, layer = self.planes[-1], self.convs[-1]
@@ -251,17 +254,18 @@ class Model:
     def _head(self):
         """Run the dense layers and set .output: the scores by label, or the embedding of a network without a head."""
         n = len(self.convs)
-        if n == len(self.layers):
-            self.output = self.embedding
+        output = self.embedding if n == len(self.layers) else None
         for i, layer in enumerate(self.layers[n:]):
             x, y = self.vectors[i], self.vectors[i + 1]
-            for chunk in self.reader.chunks(layer, self.chunk, self.check):
-                self.kernel.dense(chunk, self.chunk, x, y)
+            self.weights.open(layer)
+            while self.weights.next():
+                self.kernel.dense(self.weights.chunk, self.chunk, x, y)
                 yield
-            self.output = self.kernel.floats(y, n + i)
-            activate(self.output, layer.activation)
+            output = self.kernel.floats(y, n + i)
+            activate(output, layer.activation)
             if self.observer:
                 self.observer(n + i, 0, 1, y)  # a float kernel's y is the output itself, an integer kernel's the logits
+        self.output = output
 
     def selftest(self):
         """Run the file's embedded test, which overwrites .pcm; for a Listener, on rows that are made as its sound comes.

@@ -64,15 +64,14 @@ class Opening(Bytes):
 
     def _check_crc(self):
         block = bytearray(1024)
-        view = memoryview(block)
         self.file.seek(fmt.HEADER_BYTES)
         left = self.length - fmt.HEADER_BYTES
         crc = 0
         while left:
-            part = view[: min(left, len(block))]
-            self._readinto(part, self.length - left, "the file")
-            crc = crc32(part, crc)
-            left -= len(part)
+            n = min(left, len(block))
+            self.readinto(block, n, self.length - left, "the file")
+            crc = crc32(memoryview(block)[:n], crc)
+            left -= n
         if crc != self.crc:
             raise FormatError("crc32 at byte 12 is 0x%08x, the contents have 0x%08x" % (self.crc, crc))
 

@@ -1,5 +1,6 @@
 """Reads .l3m files: opening.py checks one from its header to its last chunk, Reader then streams weights from it."""
 
+import sys
 from array import array
 from binascii import crc32
 
@@ -8,9 +9,13 @@ from l3mote.format import Chunk, FormatError
 from l3mote.memory import Plain, forget
 
 
-def check(data, crcs, i):
-    """Return whether crcs[i] is the CRC of the data."""
-    return crc32(data) == crcs[i]
+def check(data, n, crcs, i):
+    """Is the CRC of the data's first n bytes crcs[i]?"""
+    return crc32(memoryview(data)[:n]) == crcs[i]
+
+
+def truncated(what, offset, found, wanted):
+    return FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, found or 0, wanted))
 
 
 class Bytes:
@@ -25,15 +30,15 @@ class Bytes:
         data = self.file.read(n)
         self.bytes_read += n
         if len(data) != n:
-            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, len(data), n))
+            raise truncated(what, offset, len(data), n)
         return data
 
-    def _readinto(self, view, offset, what):
-        """Fill view from the file's position, which is `offset`."""
-        n, wanted = self.file.readinto(view), len(view)
-        self.bytes_read += wanted
-        if n != wanted:
-            raise FormatError("truncated: %s at byte %d has %d of %d bytes" % (what, offset, n or 0, wanted))
+    def readinto(self, buffer, n, offset, what):
+        """Fill the buffer's first n bytes from where the file stands, which is `offset`."""
+        found = self.file.readinto(memoryview(buffer)[:n])
+        self.bytes_read += n
+        if found != n:
+            raise truncated(what, offset, found, n)
 
     def _check_size(self, name, least, most):
         offset, size = self.sections[name]
@@ -49,7 +54,7 @@ class Bytes:
 class Reader(Bytes):
     """Opens a .l3m file, checks all of it but the weights' values, and streams weight chunks.
 
-    source: a path, or a binary file object with seek, read and readinto.
+    source: a path, or a binary file object with seek, read and readinto, which on boards also takes a number of bytes.
     Raises FormatError for anything that FORMAT.md does not allow, OSError if the file cannot be read.
     """
 
@@ -78,34 +83,12 @@ class Reader(Bytes):
         self.palette, self.chunk_bytes = opening.palette, opening.chunk_bytes
         self.chunk_values, self.max_values = opening.chunk_values, opening.max_values
 
-    def chunks(self, layer, buffer, check=check):
-        """Read the layer's chunks one after the other into buffer (at least chunk_bytes); yield one Chunk, updated each time.
-
-        A palette is read first, to where chunk.palette says. check: checks a CRC; kernels may have a quicker one.
-        """
-        chunk, view, parts = Chunk(layer), memoryview(buffer), self.parts
-        i, stop = layer.first_chunk, layer.first_chunk + layer.chunks
-        at = self.sections["WEIGHTS"][0] + layer.offset + fmt.CHUNK_BYTES
-        if layer.palette:
-            chunk.palette, chunk.at = self.palette, at
-            self._read_payload(chunk, view[self.palette : self.palette + fmt.PALETTE_BYTES], i, check)
-            at += fmt.PALETTE_BYTES + fmt.CHUNK_BYTES
-            i += 1
-        while i < stop:
-            chunk.at, payload = at, parts[4 * i]
-            self._read_payload(chunk, view[:payload], i, check)
-            chunk.locate(parts[4 * i + 1], parts[4 * i + 2], parts[4 * i + 3])
-            yield chunk
-            chunk.first += chunk.filters
-            at += payload + fmt.CHUNK_BYTES
-            i += 1
-
-    def _read_payload(self, chunk, part, i, check):
-        """Read chunk number i of the file."""
-        self.file.seek(chunk.at)
-        self._readinto(part, chunk.at, chunk.layer.name)
-        if not check(part, self.crcs, i):
-            raise chunk.error("crc32 differs: the file is damaged")
+    def chunks(self, layer, buffer):
+        """Yield the layer's chunks, one Chunk that is updated each time, as Weights reads them."""
+        weights = Weights(self, buffer)
+        weights.open(layer)
+        while weights.next():
+            yield weights.chunk
 
     def expected(self):
         """Return the self-test's expected output, array of f32."""
@@ -130,3 +113,72 @@ class Reader(Bytes):
             del Fixed
             forget("fixed")
         return self._fixed
+
+
+class Weights:
+    """Reads a layer's chunks one after the other into a buffer of chunk_bytes, and allocates nothing for them.
+
+    chunk: the one that is in the buffer, once next() was true. check: of the CRCs; kernels have a quicker one. A chunk's CRC is
+    checked when it is first read after restart(): a strip reads again what the one before has read.
+    """
+
+    def __init__(self, reader, buffer, check=check):
+        self.reader, self.buffer, self.check = reader, buffer, check
+        self.file, self.parts = reader.file, reader.parts
+        self.palette = memoryview(buffer)[reader.palette : reader.palette + fmt.PALETTE_BYTES]
+        self.checked = bytearray(len(reader.crcs))
+        self.chunk = Chunk(reader.layers[0])
+        self.i = self.stop = self.at = 0  # number and byte of the next chunk, number of the first that is not the layer's
+        if sys.implementation.name == "cpython":
+            self._fill = self._fill_slice
+
+    def restart(self):
+        """Check each chunk's CRC once more."""
+        for i in range(len(self.checked)):
+            self.checked[i] = 0
+
+    def open(self, layer):
+        """Go to a layer's first chunk. A palette is read, to where chunk.palette says."""
+        reader, chunk = self.reader, self.chunk
+        chunk.layer, chunk.first, chunk.filters = layer, 0, 0
+        chunk.palette = 0
+        self.i, self.stop = layer.first_chunk, layer.first_chunk + layer.chunks
+        self.at = reader.sections["WEIGHTS"][0] + layer.offset + fmt.CHUNK_BYTES
+        if layer.palette:
+            chunk.palette = reader.palette
+            self._read(self.palette, fmt.PALETTE_BYTES, self.i)
+
+    def next(self):
+        """Read the next chunk; False after the layer's last."""
+        i, chunk, parts = self.i, self.chunk, self.parts
+        if i == self.stop:
+            return False
+        self._read(self.buffer, parts[4 * i], i)
+        chunk.first += chunk.filters
+        chunk.locate(parts[4 * i + 1], parts[4 * i + 2], parts[4 * i + 3])
+        return True
+
+    def _read(self, buffer, n, i):
+        """Read the payload of chunk number i, which has n bytes."""
+        at = self.chunk.at = self.at
+        self.file.seek(at)
+        self.reader.bytes_read += n
+        if self._fill(buffer, n) != n:
+            self._refuse(buffer, n)
+        if not self.checked[i]:
+            self.checked[i] = self.check(buffer, n, self.reader.crcs, i)
+            if not self.checked[i]:
+                raise self.chunk.error("crc32 differs: the file is damaged")
+        self.i, self.at = i + 1, at + n + fmt.CHUNK_BYTES
+
+    def _fill(self, buffer, n):
+        return self.file.readinto(buffer, n)
+
+    def _fill_slice(self, buffer, n):
+        """The same where files take no number: a slice is two objects."""
+        return self.file.readinto(memoryview(buffer)[:n])
+
+    def _refuse(self, buffer, n):
+        """Raise the error of a file that ends early, by reading once more."""
+        self.file.seek(self.at)
+        raise truncated(self.chunk.layer.name, self.at, self._fill(buffer, n), n)

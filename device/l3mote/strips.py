@@ -13,26 +13,45 @@ def used_cols(layer):
     return layer.out_cols * layer.pool_cols
 
 
-def schedule(convs, heights):
-    """Yield (i, first, stop): convolution i computes its rows first..stop-1 now. Each strip is made when a later one needs it."""
-    rows, pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
-    now = last = len(convs) - 1
-    made, wanted = [0] * len(convs), [0] * len(convs)
-    wanted[last] = used_rows(convs[last])
-    while made[last] < wanted[last]:
-        stop = made[now] + heights[now]
-        if stop > wanted[now]:
-            stop = wanted[now]
-        if now:
-            needed = (stop + 1 if stop < rows[now] else stop) * pools[now - 1]
-            if made[now - 1] < needed:
-                now -= 1
-                wanted[now] = needed
-                continue
-        yield now, made[now], stop
-        made[now] = stop
-        while now < last and made[now] >= wanted[now]:
+class Strips:
+    """Strip after strip of a window: once next() was true, convolution `now` computes its rows first..stop-1.
+
+    Each strip is made when a later one needs it. next() allocates nothing.
+    """
+
+    def __init__(self, convs, heights):
+        self.heights = heights
+        self.rows, self.pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
+        self.last, self.used = len(convs) - 1, used_rows(convs[-1])
+        self.made, self.wanted = [0] * len(convs), [0] * len(convs)
+        self.restart()
+
+    def restart(self):
+        """Go back to the first strip."""
+        for i in range(self.last):
+            self.made[i] = self.wanted[i] = 0
+        self.made[self.last], self.wanted[self.last] = 0, self.used
+        self.now, self.first, self.stop = self.last, 0, 0
+
+    def next(self):
+        """Go on to the next strip; False after the last."""
+        now, made, wanted = self.now, self.made, self.wanted
+        made[now] = self.stop
+        while now < self.last and made[now] >= wanted[now]:
             now += 1
+        if made[now] >= wanted[now]:
+            return False
+        while True:
+            stop = made[now] + self.heights[now]
+            if stop > wanted[now]:
+                stop = wanted[now]
+            needed = (stop + 1 if stop < self.rows[now] else stop) * self.pools[now - 1]
+            if not now or made[now - 1] >= needed:
+                break
+            now -= 1
+            wanted[now] = needed
+        self.now, self.first, self.stop = now, made[now], stop
+        return True
 
 
 def spans(convs, tile, width):

@@ -195,9 +195,12 @@ static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, fac
 }
 
 L3_LOCAL int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b) {
-    weights_t d = {b->chunk + p->values, b->chunk + p->positions, b->chunk + p->end, NULL, 0};
-    d.palette = p->palette ? (const uint16_t *)(const void *)(b->chunk + p->palette) : NULL;
     factors_t factors;
+    weights_t d = {b->chunk + p->values, b->chunk + p->positions, b->chunk + p->end, NULL, 0};
+    if (p->palette) {
+        prepare_palette(&factors.palette, (const uint16_t *)(const void *)(b->chunk + p->palette));
+        d.palette = &factors.palette;
+    }
     prepare_factors(&factors, p);
     for (int32_t f = 0; f < p->filters; f++) {
         if (!conv_one(p, b, &d, &factors, f)) {

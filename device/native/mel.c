@@ -124,19 +124,30 @@ static void last_stages(uint32_t *z, uint32_t *end) {
     }
 }
 
+// All butterflies of a stage but those of the exact factors. size: between the two points of one; stride: from one factor to the
+// next in cos, whose first quarter this is.
+ALWAYS_INLINE void turned_butterflies(
+    uint32_t *z, uint32_t *end, int32_t size, const int32_t *cos, int32_t stride, int32_t quarter) {
+    int32_t half = size >> 1;
+    for (int32_t k = 1, turn = stride; k < half >> 1; k++, turn += stride) {
+        uint32_t c = (uint32_t)cos[turn], s = (uint32_t)cos[quarter - turn];
+        butterflies(z + 2 * k, end, size, c, s, 2);
+        butterflies(z + half + 2 * k, end, size, 0 - s, c, 2); // a quarter turn further
+    }
+}
+
 // n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order.
 static NOINLINE void dft(uint32_t *z, const int32_t *cos, int32_t n) {
     int32_t quarter = n >> 2, stride = 2;
     uint32_t *end = z + n;
     for (int32_t size = n >> 1; size > 4; size >>= 1, stride <<= 1) {
-        int32_t half = size >> 1;
         butterflies(z, end, size, 0, 0, 0);
-        butterflies(z + half, end, size, 0, 0, 1);
-        for (int32_t k = 1, turn = stride; k < half >> 1; k++, turn += stride) {
-            uint32_t c = (uint32_t)cos[turn], s = (uint32_t)cos[quarter - turn];
-            butterflies(z + 2 * k, end, size, c, s, 2);
-            butterflies(z + half + 2 * k, end, size, 0 - s, c, 2); // a quarter turn further
-        }
+        butterflies(z + (size >> 1), end, size, 0, 0, 1);
+#if MEL_IN_ASSEMBLY
+        l3_turns(z, end, 4 * size, cos, 4 * stride, 4 * quarter);
+#else
+        turned_butterflies(z, end, size, cos, stride, quarter);
+#endif
     }
     last_stages(z, end);
 }
@@ -200,14 +211,15 @@ ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
 }
 
 // Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
-static NOINLINE uint32_t band_power(
+ALWAYS_INLINE uint32_t sum_band(
     const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
     int32_t top = 0;
+    uint32_t all = 0, total = 0; // all: the powers' bits, below the largest shift so far
     for (int32_t k = 0; k < n; k++) {
-        top = shifts[k] > top ? shifts[k] : top;
-    }
-    uint32_t all = 0, total = 0;
-    for (int32_t k = 0; k < n; k++) {
+        if (shifts[k] > top) {
+            all >>= below(2 * shifts[k], (uint32_t)top);
+            top = shifts[k];
+        }
         all |= power[k] >> below(2 * top, shifts[k]);
     }
     int extra = bit_length(all) - 15;
@@ -217,6 +229,15 @@ static NOINLINE uint32_t band_power(
     }
     *exponent = extra + 2 * top;
     return total;
+}
+
+static NOINLINE uint32_t band_power(
+    const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
+#if MEL_IN_ASSEMBLY
+    return l3_band_power(power, shifts, weights, n, exponent);
+#else
+    return sum_band(power, shifts, weights, n, exponent);
+#endif
 }
 
 // log2 of 1 <= x < 2^31 in 2^-16.

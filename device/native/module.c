@@ -143,15 +143,16 @@ static mp_obj_t native_flatten(mp_obj_t plane_obj, mp_obj_t out_obj, mp_obj_t p_
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(flatten_obj, native_flatten);
 
-// check(buffer, crcs, i): is the buffer's CRC number i of these?
-static mp_obj_t native_check(mp_obj_t data_obj, mp_obj_t crcs_obj, mp_obj_t i_obj) {
-    size_t n, n_crcs, i = (size_t)mp_obj_get_int(i_obj);
-    const uint8_t *data = items(data_obj, MP_BUFFER_READ, 0, &n);
-    const uint32_t *crcs = items(crcs_obj, MP_BUFFER_READ, 2, &n_crcs);
-    allow(i < n_crcs);
+// check(buffer, n, crcs, i): is the CRC of the buffer's first n bytes number i of these?
+static mp_obj_t native_check(size_t n_args, const mp_obj_t *args) {
+    (void)n_args;
+    size_t most, n_crcs, n = (size_t)mp_obj_get_int(args[1]), i = (size_t)mp_obj_get_int(args[3]);
+    const uint8_t *data = items(args[0], MP_BUFFER_READ, 0, &most);
+    const uint32_t *crcs = items(args[2], MP_BUFFER_READ, 2, &n_crcs);
+    allow(n <= most && i < n_crcs);
     return mp_obj_new_bool(crc32(data, n) == crcs[i]);
 }
-static MP_DEFINE_CONST_FUN_OBJ_3(check_obj, native_check);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(check_obj, 4, 4, native_check);
 
 // take(raw, out, p): p: take_t
 static mp_obj_t native_take(mp_obj_t raw_obj, mp_obj_t out_obj, mp_obj_t p_obj) {

@@ -28,7 +28,7 @@ class Architecture:
 
 
 _ARM = ("arm-none-eabi-gcc", "package gcc-arm-none-eabi")
-_M0_PLUS = "armv6m/sums.S armv6m/weights.S"
+_M0_PLUS = "armv6m/sums.S armv6m/weights.S armv6m/palette.S armv6m/mel.S"
 ARCHITECTURES = {
     "x64": Architecture("PC, 64 bits", "gcc", "package gcc", ("unix",), libgcc=False, board=False),
     "x86": Architecture("PC, 32 bits", "gcc", "package gcc-multilib", headers="-m32", libgcc=False, board=False),

@@ -97,4 +97,4 @@ def test_the_emulated_pico_is_reset_when_sound_stops_and_not_before(tmp_path):
     done = runtimes.execute(runtime_of("rp2040"), SCRIPTS / "watched_app.py", library, folder)
     assert "reset by the watchdog" in done.stderr, done.stdout + done.stderr
     times = [json.loads(line)["t"] for line in done.stdout.splitlines() if '"level"' in line]
-    assert times[-1] > 2.2, "three seconds of sound, and a watchdog of one"
+    assert max(times) > 2.2, "three seconds of sound, and a watchdog of one"  # a warning comes late

@@ -38,7 +38,7 @@ def contents():
 
 
 class Damaged:
-    """A file in memory whose last weights go bad on demand, as worn-out flash does."""
+    """A file in memory whose weights up to `end`, its last, go bad on demand, as worn-out flash does."""
 
     def __init__(self, data):
         self.file = io.BytesIO(data)
@@ -51,11 +51,12 @@ class Damaged:
     def read(self, n):
         return self.file.read(n)
 
-    def readinto(self, view):
-        n = self.file.readinto(view)
+    def readinto(self, buffer, n=None):
+        view = memoryview(buffer)[:n]
+        found = self.file.readinto(view)
         if self.damage and self.file.seek(0, 1) == self.end:
-            view[len(view) - 8] ^= 64
-        return n
+            view[found - 8] ^= 64
+        return found
 
     def close(self):
         self.file.close()

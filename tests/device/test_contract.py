@@ -16,7 +16,7 @@ SIZES = ("plane_bytes", "block_bytes", "workspace", "frontend_bytes")
 FUNCTIONS = ("check", "Kernel", "FrontEnd")
 FRONTEND = ("frame", "normalise")
 ATTRIBUTES = ("chunk",)
-METHODS = ("plane", "vector", "flat", "clear", "conv", "slide", "flatten", "dense", "floats", "row")
+METHODS = ("plane", "vector", "flat", "clear", "strip", "conv", "slide", "flatten", "dense", "floats", "row")
 
 
 def loaded():
@@ -148,8 +148,9 @@ def test_outputs_are_numbers():
 def test_check_compares_with_one_of_the_checksums():
     crcs = array("I", [0, 0xCBF43926])  # of the nine digits, as every catalogue of CRCs has it
     for module in loaded():
-        data = memoryview(b"0123456789")[1:]
-        assert module.check(data, crcs, 1) and not module.check(data, crcs, 0), module.name
+        data = memoryview(b"01234567890")[1:]
+        assert module.check(data, 9, crcs, 1) and not module.check(data, 9, crcs, 0), module.name
+        assert not module.check(data, 8, crcs, 1) and not module.check(data, 10, crcs, 1), module.name
 
 
 def test_the_front_end_yields_after_each_frame_and_works_in_what_it_is_given():

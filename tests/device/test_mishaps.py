@@ -51,10 +51,10 @@ def without_memory(model, step):
 def poor(conv):
     """A kernel's conv that finds no heap left."""
 
-    def call(chunk, buffer, src, dst, first, stop):
+    def call(chunk, buffer):
         heap_lock()
         try:
-            conv(chunk, buffer, src, dst, first, stop)
+            conv(chunk, buffer)
         finally:
             heap_unlock()
 
@@ -69,7 +69,10 @@ def test_a_kernel_that_finds_no_memory_leaves_the_model_usable():
         expected = answer(model)
         conv = model.kernel.conv
         model.kernel.conv = poor(conv)
-        raises(MemoryError, model.run)
+        if kernel == "native":  # which needs none
+            assert answer(model) == expected
+        else:
+            raises(MemoryError, model.run)
         model.kernel.conv = conv
         assert answer(model) == expected, kernel
         model.close()

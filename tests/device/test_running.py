@@ -7,6 +7,7 @@ from helpers import Damaged, contents, kernels, raises
 from where import SMALL
 
 from l3mote import FormatError, HeapError, KernelError, Model, Reader
+from l3mote.format import CHUNK_BYTES, PALETTE_BYTES
 from l3mote.kernels import FIXED, candidates, choose
 from l3mote.model import test_signal as fill_signal
 from l3mote.plan import plan
@@ -142,6 +143,51 @@ def test_damage_is_found_at_opening_and_while_streaming():
     file.damage = False
     fill_signal(model.pcm, 777)
     assert close(list(model.run()), run(None, "python")[0], 1e-6)
+
+
+def test_any_chunk_damaged_between_two_windows_stops_the_next_one():
+    """Whichever it is, its layer and place are named and there is no answer; whole again, there is one."""
+    for kernel in kernels():
+        file = Damaged(contents())
+        model = Model(file, kernel=kernel)
+        fill_signal(model.pcm, 777)
+        expected = list(model.run())
+        for layer in model.layers:
+            at = model.reader.sections["WEIGHTS"][0] + layer.offset
+            for i in range(layer.first_chunk, layer.first_chunk + layer.chunks):
+                at += CHUNK_BYTES
+                file.end = at + (model.reader.parts[4 * i] or PALETTE_BYTES)
+                model.output, file.damage = None, True
+                message = raises(FormatError, model.run)
+                assert message == "layer %s, chunk at byte %d: crc32 differs: the file is damaged" % (layer.name, at), message
+                assert model.output is None
+                file.damage, at = False, file.end
+        fill_signal(model.pcm, 777)
+        assert list(model.run()) == expected, kernel
+
+
+class Counting:
+    """A kernel's check of CRCs that notes their numbers."""
+
+    def __init__(self, check):
+        self.original, self.numbers = check, []
+
+    def check(self, data, n, crcs, i):
+        self.numbers.append(i)
+        return self.original(data, n, crcs, i)
+
+
+def test_a_chunk_is_checked_once_a_window():
+    for kernel in kernels():
+        model = Model(SMALL, heap=smallest(kernel), kernel=kernel)
+        assert max(model.plan.passes) > 1
+        counting = Counting(model.check)
+        model.weights.check = counting.check
+        for _ in range(2):
+            del counting.numbers[:]
+            model.run()
+            assert sorted(counting.numbers) == list(range(len(model.reader.crcs))), (kernel, counting.numbers)
+        model.close()
 
 
 def test_window_buffer_is_int16():

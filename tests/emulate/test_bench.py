@@ -5,6 +5,7 @@ import dataclasses
 import bench
 import bench_cores
 import bench_report
+import budget
 import numpy as np
 import pytest
 from support import require
@@ -46,7 +47,7 @@ def test_a_window_is_its_frames_its_layers_and_the_rest(subject, results):
     whole = bench.measure(dataclasses.replace(subject, density=None), "unix", "native")
     assert whole.problem is None and whole.frames == 4
     assert 0 < whole.frame * 4 < whole.window
-    row = cells(bench_report.markdown([whole], True), "2->2, 8x4")
+    row = cells(bench_report.markdown([whole], "", True), "2->2, 8x4")
     assert row[:3] == ["2->2, 8x4", "native", "0.0 M"] and row[-1] == "equal"
 
 
@@ -58,7 +59,7 @@ def test_a_runtime_that_is_not_here_is_a_line_of_the_page(subject, monkeypatch, 
     monkeypatch.setenv("L3_EMULATORS", str(tmp_path))
     result = bench.measure(subject, "rp2040", "native")
     assert result.problem and not result.layers
-    page = bench_report.markdown([result], True)
+    page = bench_report.markdown([result], "", True)
     assert f"- rp2040: 2->2, 8x4 50% (native): {result.problem}\n" in page
 
 
@@ -79,7 +80,7 @@ def test_the_page_says_what_was_measured(subject):
     half = fake(subject, 500, 3000)
     quarter = fake(dataclasses.replace(subject, density=0.25), 250, 2000)
     model = fake(bench.Subject("net", subject.path), 1000, 1.25e6)
-    page = bench_report.markdown([half, quarter, model], False)
+    page = bench_report.markdown([half, quarter, model], "", False)
     assert "| 2->2, 8x4 | 50% | 6 | 1.50 | - | - | - | - | - |" in page
     assert "| 2->2, 8x4 | 25% | 8 | 2.00 | - | - | - | - | - |" in page
     assert "| 2->2, 8x4 | 4.00 | 1.00 | 10.0 |" in page
@@ -97,6 +98,20 @@ def test_pruning_keeps_the_largest_weights(subject):
     assert all((new == np.where(old >= least, old, 0)).all() for old, new in zip(before, after, strict=True))
     each = [np.count_nonzero(conv.kernel) for conv in bench.pruned(graph, 0.9, False).convs]
     assert each == [2, 4, 2]
+
+
+def test_the_budget_s_pieces_add_up_to_the_window():
+    found = {"log-mel": 14.4, "convolutions": 43.0, "decoding": 1.5, "reading": 0.5, "CRC": 0.8, "planes": 0.4, "window": 60.0}
+    found.update({"calls": 27, "garbage": 640, "collection": 3.25})
+    row = budget.cells(found)
+    assert row == ["14.4", "41.5", "1.5", "0.9", "0.8", "0.5", "0.4", "60.0", "27", "640", "3.2"]  # 0.9 is what is left
+
+
+def test_pieces_of_a_window_are_measured(subject, results):
+    found = budget.pieces(subject.path, 150_000, "unix")
+    parts = ("log-mel", "convolutions", "reading", "CRC", "planes", "window", "collection")
+    assert all(found[name] > 0 for name in parts) and found["window"] > found["convolutions"] > 0
+    assert found["calls"] == 3 and 0 <= found["garbage"] < 8192
 
 
 def test_a_network_in_two_heaps_has_a_row_each(subject, results):

@@ -8,6 +8,7 @@ from support import ROOT, runtime_of
 
 from l3host import show
 from l3host.cli import main
+from l3host.cli.inspect import verdict
 
 
 @pytest.fixture(autouse=True)
@@ -45,8 +46,17 @@ def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns,
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "esc10: 85.4 kB, 9 layers, 10 labels"
     assert lines[0] == "  rp2040: listens (native, 0.51 s for a window of 2 s)"
-    (small,) = [line for line in lines if line.startswith("  esp32c3:")]
-    assert small.startswith("  esp32c3: fits (native, ") and "does not listen: the app lacks" in small
     table = [line for line in lines if line.startswith((" conv", " rp2040 ", " esp32", " ─", " layer"))]
     assert len(table) > 20 and all(len(line.rstrip()) <= columns for line in table)
     assert not [line for line in table if "…" in line]
+
+
+def test_a_verdict_says_what_is_missing():
+    none = {"fits": False, "missing": 7300}
+    fits = {"fits": True, "seconds_estimate": {"native": {"seconds": 0.29}}}
+    assert verdict(none, 2.0) == "does not fit, 7.3 kB of heap are missing"
+    pace = "(native, 0.29 s for a window of 2 s)"
+    assert verdict(fits, 2.0) == f"fits {pace}"
+    assert verdict(fits | {"listening": none}, 2.0) == f"fits {pace}, but does not listen: the app lacks 7.3 kB of heap"
+    assert verdict(fits | {"listening": {"fits": True}}, 2.0) == f"listens {pace}"
+    assert verdict(fits | {"listening": {"fits": True}}, 0.2).startswith("listens with gaps: it is too slow (")

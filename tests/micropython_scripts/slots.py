@@ -33,9 +33,9 @@ src = Thing(data=None, top=-1, left=-1, pitch=21, size=22)
 dst = Thing(data=None, top=0, first=0, cols=24, step=4, pitch=25, size=26, inset=1)
 native.native_conv = record("conv", 3)
 kernel.constants["layer"] = 50, array("i", [31, 32, 33, 34, 35, 36, 37])
-kernel.conv(chunk, None, src, dst, 7, 10)
+kernel.strip(layer, src, dst, 7, 10)
 chunk.first = 2
-kernel.conv(chunk, None, src, dst, 7, 10)
+kernel.conv(chunk, None)
 
 plane = Thing(data=None, channels=41, size=42, pitch=43, inset=44, cols=45)
 kernel.clear_rows, kernel.slide_rows = record("clear"), record("slide")

@@ -29,14 +29,18 @@ For each window it calls, of the FrontEnd first, then of the Kernel:
                                                  rows of levels, the first at element `at`, into the log-mel plane's rows from
                                                  `first` on, relative to the window's loudest; they may stand there already
     clear(plane, first, rows=1)                  zero stored rows first to first + rows - 1
-    conv(chunk, buffer, src, dst, first, stop)   rows first to stop - 1 of the chunk's filters, through ReLU and pool, into dst
+    strip(layer, src, dst, first, stop)          rows first to stop - 1 of a convolution of src come next, into dst
+    conv(chunk, buffer)                          the chunk's filters of that strip, through ReLU and pool
     slide(plane, rows)                           the two stored rows from `rows` on become the first
     flatten(plane, embedding, rows, at, opening) copy a plane into the embedding: see flatten_rows()
     dense(chunk, buffer, x, y)                   the chunk's outputs of a dense layer
     floats(vector, index)                        layer index's output as numbers
 
-and the Reader, for each chunk:
-    check(data, crcs, i)                         is crcs[i] the CRC-32 of data?
+and Weights, of the Reader, for each chunk, once a window:
+    check(data, n, crcs, i)                      is crcs[i] the CRC-32 of data's first n bytes?
+
+MicroPython takes a function's state from the heap, and looks all through it, where arguments, variables and operands together are
+more than eleven: 50 to 300 thousand cycles in a full heap. So what is called for each chunk has few of them.
 
 An observer and tests may call row(plane, c, index): the elements of channel c's stored row that a layer filled.
 
@@ -174,3 +178,8 @@ def flatten_rows(self, plane, embedding, rows, at, opening):
                 if opening or value > embedding[to]:
                     embedding[to] = value
                 to += rows * channels
+
+
+def take_strip(self, layer, src, dst, first, stop):
+    """The method strip, for kernels whose conv() does the rest."""
+    self.next_strip = src, dst, first, stop

@@ -74,12 +74,17 @@ class Integer:
         return struct.unpack_from("<%dh" % plane.cols, plane.data, at)
 
     def clear(self, plane, first, rows=1):
-        struct.pack_into(PLANES, self.part, 0, plane.channels, plane.size, plane.pitch, first, rows)
+        self._take_rows(plane, first, rows)
         self.clear_rows(plane.data, self.part)
 
     def slide(self, plane, rows):
-        struct.pack_into(PLANES, self.part, 0, plane.channels, plane.size, plane.pitch, rows, 2)
+        self._take_rows(plane, rows, 2)
         self.slide_rows(plane.data, self.part)
+
+    def _take_rows(self, plane, first, rows):
+        part = self.part  # planes_t in C, and viper's p: channels size pitch first rows
+        part[0], part[1], part[2] = plane.channels, plane.size, plane.pitch
+        part[3], part[4] = first, rows
 
     flatten = flatten_rows
 

@@ -7,6 +7,7 @@ import struct
 from array import array
 
 from l3mote.format import log2
+from l3mote.kernels import take_strip
 from l3mote.kernels.integer import LEVEL_OFFSET, PLANES, Integer, frontend_bytes
 
 
@@ -54,8 +55,11 @@ class Loops(Integer):
             bias = rounded_bias(struct.unpack_from("<I", buffer, chunk.biases + 4 * f)[0], shift + exponent)
             yield chunk.first + f, n, bias, exponent + shift - out_exponent
 
-    def conv(self, chunk, buffer, src, dst, first, stop):
+    strip = take_strip
+
+    def conv(self, chunk, buffer):
         """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
+        src, dst, first, stop = self.next_strip
         layer, p = chunk.layer, self.p
         corner = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
         columns = dst.cols * dst.step

@@ -113,50 +113,82 @@ class Kernel(Integer):
         self.p = array("i", bytes(4 * _CONV_SLOTS))
         self.part = array("i", bytes(struct.calcsize(_COLUMNS)))  # of a plane
 
-    def _run(self, chunk, buffer, x, y, to):
-        p, n, positions = self.p, chunk.filters, chunk.positions
-        p[_CONV_FILTERS] = n  # whose biases are at 0
-        p[_CONV_COUNTS] = chunk.counts
-        p[_CONV_VALUES] = chunk.values
-        p[_CONV_POSITIONS] = positions
-        p[_CONV_END] = positions + chunk.n_position_bytes
-        p[_CONV_FIRST_SHIFT] = self.shift_at + chunk.first
-        p[_CONV_TO] = to
-        p[_CONV_PALETTE] = chunk.palette
-        done = native_conv(buffer, self.shifts, x, y, self.scratch, p)
-        if done < n:
-            chunk.bias(buffer, done)  # raises for a bias that is not finite
-            raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
+    def strip(self, layer, src, dst, first, stop):
+        """Take what all chunks of a strip share: rows first..stop-1 from src, through ReLU and pool, into the columns of dst."""
+        self._take_layer(layer)
+        self._take_planes(src, dst)
+        self.p[_CONV_FIRST] = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        self.p[_CONV_ROWS] = stop - first
+        self.p[_CONV_WITHIN] = first % layer.pool_rows
+        self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
+        if self.parts:
+            self.whole = layer, src, dst, first, stop
 
-    def conv(self, chunk, buffer, src, dst, first, stop):
-        """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
-        layer, p = chunk.layer, self.p
-        if chunk.first == 0:  # what all chunks of a strip share
-            at = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
-            self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
-            self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[layer.name]
-            pack_into(
-                "<11i", self.p, 4 * _CONV_PITCH, src.pitch, src.size, at, stop - first, dst.cols * dst.step, dst.pitch, dst.size,
-                layer.pool_rows, dst.step, first % layer.pool_rows, dst.cols,
-            )  # fmt: skip
-        to = self.to + chunk.first * dst.size
-        if not self.parts:
-            return self._run(chunk, buffer, src.data, dst.data, to)
-        pool = layer.pool_rows
+    def _take_layer(self, layer):
+        self.shift_at, fields = self.constants[layer.name]
+        p = self.p
+        for i in range(_CONV_PITCH - _CONV_CODE):
+            p[_CONV_CODE + i] = fields[i]
+        p[_CONV_POOL_ROWS] = layer.pool_rows
+
+    def _take_planes(self, src, dst):
+        p = self.p
+        p[_CONV_PITCH] = src.pitch
+        p[_CONV_SIZE] = src.size
+        p[_CONV_COLUMNS] = dst.cols * dst.step
+        p[_CONV_OUT_PITCH] = dst.pitch
+        p[_CONV_OUT_SIZE] = dst.size
+        p[_CONV_POOL_COLUMNS] = dst.step
+        p[_CONV_OUT_COLUMNS] = dst.cols
+        self.x, self.y, self.size = src.data, dst.data, dst.size
+
+    def conv(self, chunk, buffer):
+        """Compute the chunk's filters of the strip."""
+        if self.parts:
+            self._conv_parts(chunk, buffer)
+        else:
+            self._run(chunk, buffer)
+
+    def _conv_parts(self, chunk, buffer):
+        """The same part by part."""
+        layer, src, dst, first, stop = self.whole
+        p, to, pool = self.p, self.to, layer.pool_rows
         for row, end, column, right in self.parts(src.channels, first, stop, dst.cols * dst.step, pool, dst.step):
             p[_CONV_FIRST] = self.at + (row - first) * src.pitch + column
             p[_CONV_ROWS] = end - row
             p[_CONV_COLUMNS] = right - column
             p[_CONV_WITHIN] = row % pool
             p[_CONV_OUT_COLUMNS] = (right - column) // dst.step
-            self._run(chunk, buffer, src.data, dst.data, to + (row // pool - first // pool) * dst.pitch + column // dst.step)
+            self.to = to + (row // pool - first // pool) * dst.pitch + column // dst.step
+            self._run(chunk, buffer)
+        self.to = to
+
+    def _run(self, chunk, buffer):
+        p = self.p
+        p[_CONV_FILTERS] = chunk.filters  # whose biases are at 0
+        p[_CONV_COUNTS] = chunk.counts
+        p[_CONV_VALUES] = chunk.values
+        p[_CONV_POSITIONS] = chunk.positions
+        p[_CONV_END] = chunk.positions + chunk.n_position_bytes
+        p[_CONV_FIRST_SHIFT] = self.shift_at + chunk.first
+        p[_CONV_TO] = self.to + chunk.first * self.size
+        p[_CONV_PALETTE] = chunk.palette
+        if native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p) != chunk.filters:
+            self._refuse(chunk, buffer)
+
+    def _refuse(self, chunk, buffer):
+        """Raise the error of the first filter that C refuses. It is found by running them again: what it says does not change."""
+        done = native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p)
+        chunk.bias(buffer, done)  # raises for a bias that is not finite
+        raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def dense(self, chunk, buffer, x, y):
         """Compute the chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
-            self.shift_at, self.p[_CONV_CODE:_CONV_PITCH] = self.constants[chunk.layer.name]
+            self._take_layer(chunk.layer)
             pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
-        self._run(chunk, buffer, x, y, chunk.first)
+            self.x, self.y, self.size, self.to = x, y, 1, 0
+        self._run(chunk, buffer)
 
 
 class FrontEnd:

@@ -10,7 +10,7 @@ from array import array
 
 from l3mote.format import RELU, half
 from l3mote.frontend import LogMel
-from l3mote.kernels import flatten_rows
+from l3mote.kernels import flatten_rows, take_strip
 from l3mote.positions import unpack
 from l3mote.reader import check as check
 
@@ -112,8 +112,11 @@ class Kernel:
             n, value_at, position_at = self._decode(chunk, buffer, f, value_at, position_at)
             yield chunk.first + f, n, chunk.bias(buffer, f)
 
-    def conv(self, chunk, buffer, src, dst, first, stop):
+    strip = take_strip
+
+    def conv(self, chunk, buffer):
         """Compute rows first..stop-1 of the chunk's filters from src, through ReLU and pool, into the columns of dst."""
+        src, dst, first, stop = self.next_strip
         layer, corner = chunk.layer, dst.first * dst.step - 1 - src.left
         for f, n, bias in self._filters(chunk, buffer):
             self._locate(n, src.pitch)

@@ -13,7 +13,7 @@ from array import array
 
 from l3mote.format import PALETTE_BYTES, RELU
 from l3mote.frontend import LogMel
-from l3mote.kernels import flatten_rows
+from l3mote.kernels import flatten_rows, take_strip
 from l3mote.positions import unpack
 from l3mote.reader import check as check
 
@@ -164,7 +164,10 @@ class Kernel:
             weights = self.weights[i:stop]
             weights *= BIAS
 
-    def conv(self, chunk, buffer, src, dst, first, stop):
+    strip = take_strip
+
+    def conv(self, chunk, buffer):
+        src, dst, first, stop = self.next_strip
         self._decode(chunk, buffer)
         rows = self._rows_at_once(chunk.layer, src.pitch)
         if chunk.layer.code:

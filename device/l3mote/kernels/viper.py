@@ -316,16 +316,6 @@ def load_frame(pcm: ptr16, z: ptr32, hann: ptr16, p: ptr32) -> int:
 
 
 @micropython.viper
-def rotate_re(re: int, im: int, c: int, s: int) -> int:
-    return ((re >> 13) * c + (im >> 13) * s + (((re & 0x1FFF) * c >> 13) + ((im & 0x1FFF) * s >> 13)) + 8) >> 4
-
-
-@micropython.viper
-def rotate_im(re: int, im: int, c: int, s: int) -> int:
-    return ((im >> 13) * c - (re >> 13) * s + (((im & 0x1FFF) * c >> 13) - ((re & 0x1FFF) * s >> 13)) + 8) >> 4
-
-
-@micropython.viper
 def dft(z: ptr32, cos: ptr32, n: int):
     """Transform n / 2 complex points in place, radix 2, decimation in frequency: bins come out in bit-reversed order."""
     one = 1
@@ -350,8 +340,8 @@ def dft(z: ptr32, cos: ptr32, n: int):
                 z[a] = int(z[a]) + int(z[b])
                 z[a + 1] = int(z[a + 1]) + int(z[b + 1])
                 if k:
-                    z[b] = int(rotate_re(re, im, c, s))
-                    z[b + 1] = int(rotate_im(re, im, c, s))
+                    z[b] = ((re >> 13) * c + (im >> 13) * s + (((re & 0x1FFF) * c >> 13) + ((im & 0x1FFF) * s >> 13)) + 8) >> 4
+                    z[b + 1] = ((im >> 13) * c - (re >> 13) * s + (((im & 0x1FFF) * c >> 13) - ((re & 0x1FFF) * s >> 13)) + 8) >> 4
                 else:
                     z[b] = re
                     z[b + 1] = im
@@ -421,9 +411,13 @@ def spectrum(z: ptr32, cos: ptr32, power: ptr32, shifts: ptr8, p: ptr32):
         if k:
             c = int(cos[k])
             s = int(cos[quarter - k])
-            re = int(rotate_re(odd_re, odd_im, c, s))
-            odd_im = int(rotate_im(odd_re, odd_im, c, s))
-            odd_re = re
+            rl = odd_re & 0x1FFF
+            il = odd_im & 0x1FFF
+            odd_re = odd_re >> 13
+            odd_im = odd_im >> 13
+            rh = odd_re
+            odd_re = (odd_re * c + odd_im * s + ((rl * c >> 13) + (il * s >> 13)) + 8) >> 4
+            odd_im = (odd_im * c - rh * s + ((il * c >> 13) - (rl * s >> 13)) + 8) >> 4
         put_power(even_re - odd_re, odd_im - even_im, power, shifts, half - k)
         if k < 2 and int(p[1]) != 0:
             put_line(even_re + odd_re, even_im + odd_im, power, shifts, k, p)

@@ -4,14 +4,26 @@
 
 #define POOLS_IN_C 0 // sums.S has done the common ones
 
-// What weights.S multiplies with.
+enum { GROUP = 8 }; // channels
+
+// What weights.S multiplies with, and the tables of palette.S.
 typedef struct {
     int32_t shift;
     int32_t tiny; // largest exponent of what rounds to zero
     int32_t of[64]; // by sign and exponent: 2^16 times the value of a mantissa's unit; 0 for what is rare
     int32_t from, to; // the exponents that are not rare
     int32_t channels;
+    uint32_t ways[9 * GROUP]; // from the first channel's first tap to each tap of a group, in bytes
+    palette_t palette;
 } factors_t;
+
+#define MEL_IN_ASSEMBLY 1
+
+// mel.S
+extern __attribute__((visibility("hidden"))) void l3_turns(
+    uint32_t *z, uint32_t *end, int32_t size, const int32_t *cos, int32_t stride, int32_t quarter);
+extern __attribute__((visibility("hidden"))) uint32_t l3_band_power(
+    const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent);
 
 // There is no instruction for it.
 ALWAYS_INLINE int bit_length(uint32_t x) {

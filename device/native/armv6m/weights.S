@@ -2,9 +2,8 @@
 @ is its mantissa times a power of two from a table by sign and exponent, and half of 2^16, over 2^16.
 @   bool l3_decode_rows(values, list, end, factors, along, on)
 @   bool l3_decode_list(values, list, end, factors, positions, pitch, size)
-@   bool l3_decode_palette(values, list, end, factors, positions, pitch, size, palette)
 @ factors: see factors_t. positions: of the list's taps, ascending, as unpack() makes them. along, on, pitch, size: bytes. They return
-@ false where the C has to look closer. 14 cycles a weight in rows; in lists 35, with a palette 39, and 8 more for each four channels moved on.
+@ false where the C has to look closer. 14 cycles a weight in rows; in lists 35, and 8 more for each four channels moved on.
 #include "function.inc"
 
 .macro ENTER function
@@ -97,23 +96,9 @@ bad:
     .equ POSITIONS, ARGUMENTS + TAPS
     .equ PITCH, POSITIONS + 4
     .equ SIZE, POSITIONS + 8
-    .equ PALETTE, POSITIONS + 12
-
-@ The float16 of the next value into r3; w is free
-.macro NEXT_HALF w
-    ldrh r3, [r0]
-.endm
-
-.macro NEXT_OF_PALETTE w
-    ldrb r3, [r0]
-    lsls r3, r3, #1
-    ldr \w, [sp, #PALETTE]
-    ldrh r3, [\w, r3]
-.endm
 
 @ r6 positions, r7 tap where four channels begin that stand at r11, r12 offset of the tap before, lr four times size
-.macro LIST function, tag, next, bytes
-    ENTER \function
+    ENTER l3_decode_list
     sub sp, #TAPS
     ldr r7, [sp, #PITCH]
     ldr r5, [sp, #SIZE]
@@ -152,9 +137,9 @@ bad:
     mov r3, r12
     mov r12, r4
     subs r4, r3
-    \next r5
-    WEIGHT \tag, r5
-    adds r0, #\bytes
+    ldrh r3, [r0]
+    WEIGHT half, r5
+    adds r0, #2
     stm r1!, {r4, r5}
     cmp r1, r10
     bne 1b
@@ -164,8 +149,8 @@ bad:
     subs r4, #FOUR
     add r11, lr
     b 2b
-.Lzero\tag:
-    \next r5
+.Lzerohalf:
+    ldrh r3, [r0]
     lsls r3, r3, #17
     beq 5f
     lsrs r3, r3, #27
@@ -176,11 +161,7 @@ bad:
     cmp r3, r5
     bgt 6f                      @ not too small: too large, infinite or no number
 5:  movs r5, #0
-    b .Lback\tag
+    b .Lbackhalf
 6:  movs r0, #0
 7:  add sp, #TAPS
     RETURN
-.endm
-
-    LIST l3_decode_list, half, NEXT_HALF, 2
-    LIST l3_decode_palette, index, NEXT_OF_PALETTE, 1

@@ -20,6 +20,16 @@
 #define L3_LOCAL
 #endif
 
+// A palette, and its values as integers: each times 2^unit, rounded down. For conv.c; here because the architectures' tables hold
+// one.
+typedef struct {
+    int32_t of[256];
+    int32_t unit; // NO_UNIT: a value is infinite, subnormal or no number
+    const uint16_t *halves; // float16
+} palette_t;
+
+enum { NO_UNIT = -1000 }; // no shift is near it
+
 // An architecture's own code stands in its folder: its arch.h here, what it computes at the end of this file.
 #ifdef __ARM_ARCH_6M__
 #define L3_ARMV6M 1
@@ -124,9 +134,19 @@ typedef uint16_t __attribute__((may_alias)) position_t; // positions wait in the
 // Where the next filter's parts stand, and the shift of its weights.
 typedef struct {
     const uint8_t *values, *positions, *end;
-    const uint16_t *palette; // NULL: the values are float16 themselves
+    const palette_t *palette; // NULL: the values are float16 themselves
     int32_t shift;
 } weights_t;
+
+// How far the palette's integers move to the right for a filter's weights; those of most filters do so by 15 to 31.
+ALWAYS_INLINE int32_t palette_shift(const weights_t *d) {
+    return d->palette->unit - d->shift;
+}
+
+// Does every weight of the palette then fit int16, and has no rounding missed a bit?
+ALWAYS_INLINE bool palette_fits(const weights_t *d) {
+    return d->palette && palette_shift(d) >= 15 && palette_shift(d) <= 31;
+}
 
 // Are rows of three weights worth it, and do they and n positions behind them find place in `room` words? They are 8/3 half words a
 // tap.
@@ -142,6 +162,8 @@ ALWAYS_INLINE position_t *waiting(int32_t *list, size_t room, int32_t n) {
 
 // The taps of a filter's n weights, ascending.
 L3_LOCAL bool unpack(weights_t *d, int32_t code, int32_t taps, int32_t n, position_t *to);
+
+L3_LOCAL void prepare_palette(palette_t *palette, const uint16_t *halves);
 
 // One filter of n weights into a list of `room` words, two a weight at least. Returns the list's end, or NULL for bad data.
 L3_LOCAL int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, size_t room);
@@ -342,7 +364,7 @@ L3_LOCAL void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, in
 // A filter's whole output without lines of sums between. False where this layer is none of those that it does.
 L3_LOCAL bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out);
 
-// What all filters of a chunk share in decode_filter.
+// What all filters of a chunk share in decode_filter, but for q->palette.
 L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p);
 
 // Does a filter of n weights become rows rather than single taps, in a list of `room` words? By the folder's own measure.

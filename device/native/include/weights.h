@@ -31,7 +31,7 @@ ALWAYS_INLINE int32_t weight(uint32_t bits, int32_t shift) {
 ALWAYS_INLINE int32_t next_weight(weights_t *d) {
     uint32_t bits;
     if (d->palette) {
-        bits = d->palette[*d->values++];
+        bits = d->palette->halves[*d->values++];
     } else {
         bits = *(const uint16_t *)(const void *)d->values;
         d->values += 2;

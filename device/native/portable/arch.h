@@ -3,9 +3,10 @@
 #define L3_ARCH_H
 
 #define POOLS_IN_C 1 // conv.c has a copy of its pool for each common width
+#define MEL_IN_ASSEMBLY 0
 
 typedef struct {
-    int32_t shift;
+    palette_t palette;
 } factors_t;
 
 ALWAYS_INLINE int bit_length(uint32_t x) {

@@ -1,4 +1,4 @@
-"""Finish a graph for its file: note what is done to it, round its weights, calibrate fixed-point scales."""
+"""Finish a graph for its file: round its weights, remove dead filters, calibrate fixed-point scales, note what is done to it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from l3host.graph.dead import without_dead_filters
 from l3host.graph.half import rounded
 from l3host.graph.network import Graph
 from l3host.reference.fixed_point import calibrate
@@ -18,6 +19,12 @@ def with_pass(graph: Graph, text: str) -> Graph:
     return replace(graph, provenance={**graph.provenance, "passes": [*graph.provenance.get("passes", []), text]})
 
 
+def pruned(graph: Graph) -> Graph:
+    """Return the graph without dead filters; its provenance says how many there were."""
+    graph, lost = without_dead_filters(graph)
+    return with_pass(graph, "dead filters removed: " + ", ".join(f"{name} {n}" for name, n in lost.items())) if lost else graph
+
+
 def finish(graph: Graph, encoding: str = "auto", windows: np.ndarray | None = None, sounds: str = "") -> Graph:
     """Return the graph as its file will hold it, ready for writer.to_bytes.
 
@@ -27,7 +34,7 @@ def finish(graph: Graph, encoding: str = "auto", windows: np.ndarray | None = No
     if encoding == "palette":
         graph = with_pass(graph, PALETTE_PASS)
     if windows is None:
-        return graph
-    graph = rounded(graph, encoding)  # scales are measured with the weights that the file holds
+        return graph if graph.fixed else pruned(graph)  # scales that the graph has are those of its filters
+    graph = pruned(rounded(graph, encoding))  # scales are measured with the weights that the file holds
     graph = replace(graph, fixed=calibrate(graph, windows))
     return with_pass(graph, f"fixed-point scales calibrated on {sounds}")
