@@ -1,4 +1,4 @@
-"""`make attack`: hostile inputs of every kind, in one table; exit status 1 if one of them did what none may.
+"""`make attack`: hostile inputs of every kind, in one table; exit status 1 if one of them broke a rule.
 
 python tools/attack.py [SHARE]             a share of the full numbers (default 1: an hour of a core; its tests, 0.02 to 0.1)
 python tools/attack.py --part NAME COUNT   one part, here: prints its tally as JSON

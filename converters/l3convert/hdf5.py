@@ -1,4 +1,4 @@
-"""HDF5 files of strangers: one that leads to other files, or unpacks to more than a network has, is refused before it is read."""
+"""Foreign HDF5 files: one that leads to other files, or unpacks to more than a network has, is refused before it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file of others may cost, in one place: its size, its weights, the memory and the work of a window, the time to read it.
+"""What a foreign file may cost, in one place: its size, its weights, the memory and the work of a window, the time to read it.
 
 More is refused with one line before it is spent. `lifted()` (--unlimited, or L3_UNLIMITED=1) takes whatever comes, here and in the
 processes that are started from here.
@@ -88,4 +88,4 @@ def check(name: str, cost: Cost) -> None:
 def check_size(name: str, size: int, most: int) -> None:
     """Raises L3Error for something of more bytes than these, before it is read. name: what it is."""
     if size > most and not unlimited():
-        raise L3Error(f"{name} has {size:,} bytes, more than the {most:,} that are read of such: {LIFT}")
+        raise L3Error(f"{name} has {size:,} bytes, more than the {most:,} that are read of such a file: {LIFT}")
