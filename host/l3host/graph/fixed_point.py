@@ -19,7 +19,6 @@ class Tables:
     """Tables of the integer log-mel.
 
     hann (n/2 + 1,) 0..65535; cos (n/4 + 1,) in 2^-17; log2 (65,) in 2^-16; first, count (bands,); weights, 16 bits.
-
     silence: the least level, that of the front-end's floor.
     """
 
