@@ -40,14 +40,14 @@ def look(data: bytes) -> None:
 
 @contextmanager
 def opened(data: bytes) -> Iterator[h5py.File]:
-    """A file whose every object has been looked at. Raises L3Error, and what h5py raises."""
+    """Open a file after checking every object in it. Raises L3Error, and what h5py raises."""
     with h5py.File(io.BytesIO(data), "r") as file:
         check(file)
         yield file
 
 
 def check(file: h5py.File) -> None:
-    """Raises L3Error for links that are not hard, arrays whose bytes stand in other files, and what is too much."""
+    """Raise L3Error for links that are not hard, arrays whose bytes stand in other files, and contents that are too large."""
     count, size, waiting, seen = 0, 0, [file["/"]], set()
     while waiting:
         group = waiting.pop()
@@ -55,7 +55,7 @@ def check(file: h5py.File) -> None:
             count += 1
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
-                raise L3Error(f"{group.name}/{name} is a link to elsewhere, which is not followed: Keras writes none")
+                raise L3Error(f"{group.name}/{name} is a link to elsewhere, which is not followed: Keras writes no links")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
