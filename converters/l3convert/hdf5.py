@@ -29,7 +29,7 @@ def look(data: bytes) -> None:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 others = set(archive.namelist()) - {"config.json", "metadata.json", WEIGHTS}
                 if others:
-                    raise L3Error(f"it holds {min(others)}: Keras writes none such for a network of ours")
+                    raise L3Error(f"it holds {min(others)}: Keras writes no such file for an L3 network")
                 unpacked(archive, "config.json", costs.TEXT_BYTES)
                 data = unpacked(archive, WEIGHTS, costs.FILE_BYTES)
         with opened(data) as file:
@@ -73,7 +73,7 @@ def check(file: h5py.File) -> None:
 def _bytes(item: h5py.Dataset) -> int:
     """Return the bytes of an array, unpacked. Raises L3Error for one that stands in another file or has no numbers."""
     if item.external or item.is_virtual:
-        raise L3Error(f"{item.name} has its values in another file, which is not read: Keras writes none such")
+        raise L3Error(f"{item.name} has its values in another file, which is not read: Keras does not write that")
     if item.dtype.hasobject:
-        raise L3Error(f"{item.name} has values of {item.dtype}, not numbers: Keras writes none such")
+        raise L3Error(f"{item.name} has values of {item.dtype}, not numbers: Keras does not write that")
     return item.size * item.dtype.itemsize if item.size else 0

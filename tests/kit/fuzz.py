@@ -257,7 +257,7 @@ def examine(data, run):
 
 
 class Broken(AssertionError):
-    """A mutated file did what no file may do."""
+    """A mutated file broke a rule that holds for every file."""
 
 
 slowest = 0.0  # seconds of a processor that a file took, so far

@@ -42,7 +42,7 @@ SECONDS = 10  # of a processor, that one input may take
 
 
 class Broken(AssertionError):
-    """An input did what none may do."""
+    """An input broke a rule that holds for every input."""
 
 
 @dataclass
@@ -295,7 +295,7 @@ class Talker(liar.Prompt, Port):
 
     @property
     def in_waiting(self) -> int:
-        """Nobody waits long for what will not come."""
+        """Return how many bytes wait; raise OSError after a few calls without any, so that no test hangs."""
         self.idle = 0 if self.data else self.idle + 1
         if self.idle > 3:
             raise OSError(5, "unplugged")
@@ -305,7 +305,7 @@ class Talker(liar.Prompt, Port):
         return self.in_waiting
 
     def write(self, data: bytes) -> int:
-        """Both halves of a conversation write: the computer while nothing is answered, the prompt while it answers."""
+        """Take bytes from the computer or, while the prompt answers, from the prompt."""
         if self.answering:
             self.data += self.wrong.get(self.written, data)
             self.written += 1

@@ -112,7 +112,7 @@ def _fixed_point(reader: Reader) -> FixedPoint | None:
 
 
 def provenance_of(reader: Reader) -> dict[str, Any]:
-    """Return the provenance. Raises FormatError for what is not a JSON object, nests too deeply, or has numbers too long to read."""
+    """Return the provenance. Raises FormatError for anything but a JSON object, and for one that nests too deeply or has huge numbers."""
     try:
         values = json.loads(reader.provenance())
         json.dumps(values)
