@@ -34,6 +34,6 @@ def draw(events: list[dict], seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    heard = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    svg = draw(heard["events"], float(sys.argv[2]))
+    report = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    svg = draw(report["events"], float(sys.argv[2]))
     Path(__file__).with_name("_static").joinpath("monitor.svg").write_text(svg, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""`make attack`: hostile inputs of every kind, in one table; exit status 1 if one of them did what none may.
+"""`make attack`: hostile inputs of every kind, in one table; exit status 1 if one of them broke a rule.
 
 python tools/attack.py [SHARE]             a share of the full numbers (default 1: an hour of a core; its tests, 0.02 to 0.1)
 python tools/attack.py --part NAME COUNT   one part, here: prints its tally as JSON
@@ -86,8 +86,8 @@ def results(share: float) -> Iterator[tuple[str, dict | str, float]]:
         start = time.monotonic()
         command = [sys.executable, __file__, "--part", name, str(max(10, round(count * share)))]
         done = subprocess.run(command, capture_output=True, text=True)
-        found = json.loads(done.stdout) if done.returncode == 0 else done.stderr[-3000:] or f"status {done.returncode}"
-        yield name, found, time.monotonic() - start
+        result = json.loads(done.stdout) if done.returncode == 0 else done.stderr[-3000:] or f"status {done.returncode}"
+        yield name, result, time.monotonic() - start
 
 
 def main(arguments: list[str]) -> int:
@@ -98,14 +98,14 @@ def main(arguments: list[str]) -> int:
 
     table = show.table("What comes from outside", "part", "inputs", "outcomes", "slowest, s", "memory, MB", "minutes")
     broken = []
-    for name, found, seconds in results(float(arguments[0]) if arguments else 1):
-        if isinstance(found, str):
-            broken.append(f"{name}: {found}")
+    for name, result, seconds in results(float(arguments[0]) if arguments else 1):
+        if isinstance(result, str):
+            broken.append(f"{name}: {result}")
             table.add_row(name, "", "BROKEN", "", "", f"{seconds / 60:.1f}")
             continue
-        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in sorted(found["outcomes"].items()))
-        slowest = f"{found['slowest']:.2f}" if found["slowest"] else "-"
-        row = str(sum(found["outcomes"].values())), outcomes, slowest, f"{found['memory'] / 1e6:.0f}", f"{seconds / 60:.1f}"
+        outcomes = ", ".join(f"{n} {outcome}" for outcome, n in sorted(result["outcomes"].items()))
+        slowest = f"{result['slowest']:.2f}" if result["slowest"] else "-"
+        row = str(sum(result["outcomes"].values())), outcomes, slowest, f"{result['memory'] / 1e6:.0f}", f"{seconds / 60:.1f}"
         table.add_row(name, *row)
         print(name, *row, file=sys.stderr, flush=True)
     show.draw(table)

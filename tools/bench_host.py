@@ -96,7 +96,7 @@ def litert(graph: Graph) -> Callable[[np.ndarray], None] | None:
 
 
 def take_turns(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """The least CPU seconds of each."""
+    """Return the least CPU seconds of each."""
     best = dict.fromkeys(runs, float("inf"))
     with one_blas_thread():
         for _ in range(ROUNDS):

@@ -9,7 +9,7 @@ def table(columns: list[str], rows: list[list[str]]) -> str:
 
 
 def short(value: float) -> str:
-    """Three digits that mean something: 4.31, 56.2, 306 k, 80.7 M, 1.29 G."""
+    """Return three significant digits: 4.31, 56.2, 306 k, 80.7 M, 1.29 G."""
     for factor, suffix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
         if abs(value) >= factor:
             return f"{value / factor:.3g}{suffix}"

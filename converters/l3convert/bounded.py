@@ -1,5 +1,5 @@
-"""Foreign files are read by a child process (python -m l3convert) with limits of time and memory: a library that hangs, dies or
-eats memory over a file takes nothing but the child with it."""
+"""Reading foreign files in a child process (python -m l3convert) with limits of time and memory: a library that hangs, crashes or
+eats memory over a file ends only the child."""
 
 from __future__ import annotations
 
@@ -65,4 +65,4 @@ def _run(task: str, data: bytes, path: Path) -> None:
         raise L3Error(f"reading it took more than {costs.CHILD_SECONDS} s of work: {costs.LIFT}")
     if done.returncode:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise L3Error(f"the library that reads it died over it (status {done.returncode}) {' '.join(last)}".rstrip())
+        raise L3Error(f"the library that reads it crashed (status {done.returncode}) {' '.join(last)}".rstrip())

@@ -1,4 +1,4 @@
-"""HDF5 files of strangers: one that leads to other files, or unpacks to more than a network has, is refused before it is read."""
+"""Foreign HDF5 files: one that leads to other files, or unpacks to more than a network has, is refused before it is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def look(data: bytes) -> None:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 others = set(archive.namelist()) - {"config.json", "metadata.json", WEIGHTS}
                 if others:
-                    raise L3Error(f"it holds {min(others)}: Keras writes none such for a network of ours")
+                    raise L3Error(f"it holds {min(others)}: Keras writes no such file for an L3 network")
                 unpacked(archive, "config.json", costs.TEXT_BYTES)
                 data = unpacked(archive, WEIGHTS, costs.FILE_BYTES)
         with opened(data) as file:
@@ -40,14 +40,14 @@ def look(data: bytes) -> None:
 
 @contextmanager
 def opened(data: bytes) -> Iterator[h5py.File]:
-    """A file whose every object has been looked at. Raises L3Error, and what h5py raises."""
+    """Open a file after checking every object in it. Raises L3Error, and what h5py raises."""
     with h5py.File(io.BytesIO(data), "r") as file:
         check(file)
         yield file
 
 
 def check(file: h5py.File) -> None:
-    """Raises L3Error for links that are not hard, arrays whose bytes stand in other files, and what is too much."""
+    """Raise L3Error for links that are not hard, arrays whose bytes stand in other files, and contents that are too large."""
     count, size, waiting, seen = 0, 0, [file["/"]], set()
     while waiting:
         group = waiting.pop()
@@ -55,7 +55,7 @@ def check(file: h5py.File) -> None:
             count += 1
             link = group.get(name, getlink=True)
             if not isinstance(link, h5py.HardLink):
-                raise L3Error(f"{group.name}/{name} is a link to elsewhere, which is not followed: Keras writes none")
+                raise L3Error(f"{group.name}/{name} is a link to elsewhere, which is not followed: Keras writes no links")
             item = group[name]
             address = h5py.h5o.get_info(item.id).addr
             if address in seen:
@@ -73,7 +73,7 @@ def check(file: h5py.File) -> None:
 def _bytes(item: h5py.Dataset) -> int:
     """Return the bytes of an array, unpacked. Raises L3Error for one that stands in another file or has no numbers."""
     if item.external or item.is_virtual:
-        raise L3Error(f"{item.name} has its values in another file, which is not read: Keras writes none such")
+        raise L3Error(f"{item.name} has its values in another file, which is not read: Keras does not write that")
     if item.dtype.hasobject:
-        raise L3Error(f"{item.name} has values of {item.dtype}, not numbers: Keras writes none such")
+        raise L3Error(f"{item.name} has values of {item.dtype}, not numbers: Keras does not write that")
     return item.size * item.dtype.itemsize if item.size else 0

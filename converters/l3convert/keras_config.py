@@ -25,7 +25,7 @@ class KerasLayer:
 def chain(model: dict) -> list[KerasLayer]:
     """The model's layers without weights, in order, an InputLayer first.
 
-    model: Keras's {"class_name", "config"}. Raises L3Error for a branch, a shared layer or a class of one's own, and
+    model: Keras's {"class_name", "config"}. Raises L3Error for a branch, a shared layer or a custom class, and
     one of malformed() for a dictionary that Keras did not write.
     """
     kind, config = model["class_name"], model["config"]

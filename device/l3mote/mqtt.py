@@ -251,8 +251,8 @@ def slug(text):
 
 def slugs(labels):
     """Return a slug for each label, with its number behind it where another has the same."""
-    found = [slug(label) for label in labels]
-    return [found[i] if found.count(found[i]) == 1 else "%s_%d" % (found[i], i) for i in range(len(found))]
+    slugged = [slug(label) for label in labels]
+    return [slugged[i] if slugged.count(slugged[i]) == 1 else "%s_%d" % (slugged[i], i) for i in range(len(slugged))]
 
 
 def publisher(settings, path="mqtt"):

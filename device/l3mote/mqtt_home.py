@@ -90,43 +90,43 @@ def configs(publisher):
     names = slugs(labels)
     shown = [(labels[i], names[i]) for i in reported(publisher.monitor)]
     for label, name in shown:
-        found = {"name": label, "state_topic": base + "/state/" + name, "device_class": "sound"}
-        yield entity(publisher, "binary_sensor", "label_" + name, found)
+        config = {"name": label, "state_topic": base + "/state/" + name, "device_class": "sound"}
+        yield entity(publisher, "binary_sensor", "label_" + name, config)
     for ident, name, kind, key, is_diagnostic, more in SENSORS:
-        found = dict(more)
-        found["name"], found["state_topic"], found["value_template"] = name, base + "/" + kind, "{{ value_json.%s }}" % key
+        config = dict(more)
+        config["name"], config["state_topic"], config["value_template"] = name, base + "/" + kind, "{{ value_json.%s }}" % key
         if kind == "level" and publisher.monitor.settings["level_offset"] and "unit_of_measurement" in more:
-            found["unit_of_measurement"] = "dBA"  # of sound pressure, no more of full scale
+            config["unit_of_measurement"] = "dBA"  # of sound pressure, no more of full scale
         if is_diagnostic:
-            found["entity_category"] = "diagnostic"
+            config["entity_category"] = "diagnostic"
         else:
-            found["json_attributes_topic"] = base + "/" + kind
-        yield entity(publisher, "sensor", ident, found)
+            config["json_attributes_topic"] = base + "/" + kind
+        yield entity(publisher, "sensor", ident, config)
     for label, name in shown:
-        found = {"name": label + " threshold", "min": 0, "max": 1, "step": 0.01, "mode": "box", "entity_category": "config"}
-        yield entity(publisher, "number", "threshold_" + name, settable(found, base, "threshold/" + name))
+        config = {"name": label + " threshold", "min": 0, "max": 1, "step": 0.01, "mode": "box", "entity_category": "config"}
+        yield entity(publisher, "number", "threshold_" + name, settable(config, base, "threshold/" + name))
     yield entity(publisher, "switch", "mute", settable({"name": "Mute", "icon": "mdi:ear-hearing-off"}, base, "mute"))
-    found = {"name": "Still there?", "command_topic": base + "/set/status", "entity_category": "diagnostic"}
-    yield entity(publisher, "button", "status", found)
+    config = {"name": "Still there?", "command_topic": base + "/set/status", "entity_category": "diagnostic"}
+    yield entity(publisher, "button", "status", config)
 
 
-def settable(found, base, topic):
+def settable(config, base, topic):
     """Add the topics of a setting to a config. The broker keeps what it was set to, so a restart does not lose it."""
-    found["state_topic"], found["command_topic"], found["retain"] = base + "/" + topic, base + "/set/" + topic, True
-    return found
+    config["state_topic"], config["command_topic"], config["retain"] = base + "/" + topic, base + "/set/" + topic, True
+    return config
 
 
-def entity(publisher, component, ident, found):
+def entity(publisher, component, ident, config):
     """Return (topic, config) with what all entities have in common."""
     node = publisher.node
-    found["unique_id"] = node + "_" + ident
-    found["availability_topic"] = str(publisher.topic, "utf-8") + "/availability"
-    found["device"] = {
+    config["unique_id"] = node + "_" + ident
+    config["availability_topic"] = str(publisher.topic, "utf-8") + "/availability"
+    config["device"] = {
         "identifiers": [node], "name": publisher.monitor.settings["name"], "manufacturer": "l3mote", "model": machine(),
         "sw_version": __version__,
     }  # fmt: skip
-    found["origin"] = {"name": "l3mote", "sw_version": __version__}
-    return ("%s/%s/%s/%s/config" % (publisher.discovery, component, node, ident)).encode(), found
+    config["origin"] = {"name": "l3mote", "sw_version": __version__}
+    return ("%s/%s/%s/%s/config" % (publisher.discovery, component, node, ident)).encode(), config
 
 
 def machine():

@@ -1,4 +1,4 @@
-"""Labels of a recording: what `l3mote classify` finds, and how it is said as JSON."""
+"""Labels of a recording: what `l3mote classify` finds, and its JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from l3mote.format import silent
 
 
 class Event(TypedDict):
-    """From start to end, in seconds; score: its greatest."""
+    """An event from start to end, in seconds. score: the greatest in it."""
 
     label: str
     start: float
@@ -42,12 +42,12 @@ class Labelled:
 
     @property
     def mean(self) -> np.ndarray:
-        """Scores (labels,) of the whole."""
+        """Return the scores (labels,) of the whole recording."""
         return self.scores.mean(axis=0)
 
     @property
     def label(self) -> str | None:
-        """The best one; None where that is silent: learnt, and never reported."""
+        """Return the best label; None where that is silent, which is learnt and never reported."""
         best = self.labels[int(self.mean.argmax())]
         return None if silent(best) else best
 
@@ -58,7 +58,7 @@ class Labelled:
             yield i * self.hop, i * self.hop + self.length, self.labels[best], float(row[best])
 
     def by_label(self, row: np.ndarray) -> dict[str, float]:
-        """Scores of the labels that are reported."""
+        """Return the scores of the labels that are reported."""
         return {label: float(p) for label, p in zip(self.labels, row, strict=True) if not silent(label)}
 
     def to_json(self) -> dict:
@@ -104,7 +104,7 @@ def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:
 
 
 def whole_windows(path: str, graph: Graph) -> int | None:
-    """How many windows of a recording lie within it, as the app hears them; None where its header does not say how long it is."""
+    """Return how many windows the app hears in a recording; None where its header does not give its length."""
     fe = graph.frontend
     with opened(path) as about:
         frames, rate = about.frames, about.samplerate

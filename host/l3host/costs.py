@@ -1,4 +1,4 @@
-"""What a file of others may cost, in one place: its size, its weights, the memory and the work of a window, the time to read it.
+"""What a foreign file may cost, in one place: its size, its weights, the memory and the work of a window, the time to read it.
 
 More is refused with one line before it is spent. `lifted()` (--unlimited, or L3_UNLIMITED=1) takes whatever comes, here and in the
 processes that are started from here.
@@ -78,7 +78,7 @@ def cost(frontend, products: Iterable[Product]) -> Cost:
 
 
 def check(name: str, cost: Cost) -> None:
-    """Raises L3Error for a network that costs more than one for microcontrollers can. name: of its file."""
+    """Raise L3Error for a network that costs more than one for microcontrollers can. name: of its file."""
     units = "weights", "bytes for the values of a layer", "multiply-accumulates a window"
     for have, most, unit in zip(cost, (WEIGHTS, MEMORY, WORK), units, strict=True):
         if have > most and not unlimited():
@@ -86,6 +86,6 @@ def check(name: str, cost: Cost) -> None:
 
 
 def check_size(name: str, size: int, most: int) -> None:
-    """Raises L3Error for something of more bytes than these, before it is read. name: what it is."""
+    """Raise L3Error for something of more bytes than these, before it is read. name: what it is."""
     if size > most and not unlimited():
-        raise L3Error(f"{name} has {size:,} bytes, more than the {most:,} that are read of such: {LIFT}")
+        raise L3Error(f"{name} has {size:,} bytes, more than the {most:,} that are read of such a file: {LIFT}")

@@ -104,7 +104,7 @@ def hop_samples(fe: Frontend, hop_size: float) -> int:
 
 @dataclass(frozen=True)
 class Embed:
-    """Writes the embeddings of a file to .npz (embedding, timestamps), in whatever process it is called.
+    """Write the embeddings of a file to .npz (embedding, timestamps), in whatever process it is called.
 
     Fields: as embedded has them.
     """

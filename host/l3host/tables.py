@@ -52,7 +52,7 @@ def _value(value: object, hint: object, where: str):
                 return tuple(item(v) for v in value)
         elif isinstance(kind, type) and _is(value, kind):
             return kind(value)
-    raise L3Error(f"{where} = {value!r}: must be {' or '.join(map(_said, allowed))}")
+    raise L3Error(f"{where} = {value!r}: must be {' or '.join(map(_in_words, allowed))}")
 
 
 def _members(hint: object) -> list:
@@ -67,7 +67,7 @@ def _is(value: object, kind: type) -> bool:
     return isinstance(value, (int, float) if kind is float else kind)
 
 
-def _said(kind: typing.Any) -> str:
+def _in_words(kind: typing.Any) -> str:
     if typing.get_origin(kind) is tuple:
         return f"a list of {SAID[typing.get_args(kind)[0]].split(' ', 1)[1]}s"
     return SAID[kind]

@@ -104,7 +104,7 @@ def spread(
 ) -> Iterator:
     """work(item) of every item; results as they come. The pool is closed at the end.
 
-    When a process is killed, what was in work is repeated, the second time alone, then in halves until the culprit is found.
+    When a process is killed, what was in work is repeated, the second time alone, then in halves until the cause is one item.
     ended(item): its result, if it has no halves.
     """
     todo = iter(items)

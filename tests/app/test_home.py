@@ -65,7 +65,7 @@ def listening(sound, port, *settings, status=None):
 
 def lines_of(house):
     """The payloads of the raw lines."""
-    return [line.split("\t", 1)[1] for line in house.heard.read_text().splitlines() if line.startswith(f"0 {BASE}\t")]
+    return [line.split("\t", 1)[1] for line in house.received.read_text().splitlines() if line.startswith(f"0 {BASE}\t")]
 
 
 def test_silent_labels_are_no_entities_and_take_no_threshold():
@@ -162,7 +162,7 @@ def test_when_home_assistant_starts_it_is_told_again(tmp_path, sound):
     port = free_port()
     with Broker(tmp_path, port), House(tmp_path, port) as house, listening(sound, port, "threshold=1"):
         house.shows("Mute", "off")
-        house.heard.write_bytes(b"")
+        house.received.write_bytes(b"")
         publish(port, "homeassistant/status", "online")
         house.shows("Mute", "off")
         assert len(house.now().entities) == 14

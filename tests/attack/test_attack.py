@@ -13,12 +13,12 @@ SHARE = {".l3m files, CPython": 0.1, ".l3m files, MicroPython's kernels": 0.1, "
 def test_hostile(name):
     count = round(attack.PARTS[name][0] * SHARE.get(name, 0.03))
     try:
-        found = attack.one(name, count)
+        result = attack.one(name, count)
     except L3Error as e:
         require(False, str(e))
-    assert sum(found["outcomes"].values()) >= 0.9 * count
-    assert found["outcomes"].get("ok", 0) > 0.02 * count, "too harsh to reach far"
-    assert found["memory"] < 1 << 30 or found["slowest"] < 10
+    assert sum(result["outcomes"].values()) >= 0.9 * count
+    assert result["outcomes"].get("ok", 0) > 0.02 * count, "too harsh to reach far"
+    assert result["memory"] < 1 << 30 or result["slowest"] < 10
 
 
 def test_the_command_prints_a_table_and_fails_if_a_part_is_broken(capsys, monkeypatch):

@@ -122,7 +122,7 @@ class Said:
         self.stream = lambda code: iter(lines)
 
 
-LINE = b"512 0 -40.5 " + b"AAAB" * 3 + b"\n"  # 9 bytes are no samples
+LINE = b"512 0 -40.5 " + b"AAAB" * 3 + b"\n"  # 9 bytes are not whole samples
 
 
 def test_what_a_board_says_is_checked():

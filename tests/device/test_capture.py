@@ -212,20 +212,20 @@ def test_ring_keeps_what_is_needed_and_makes_a_file_wait():
     sound = noise(5000, 11, 1)
     source = at_hand(sound)
     source.live = False
-    heard = array("h", sound)
-    capture.remove_offset(heard, capture.offset_memory(8000), array("i", [0, 5000]))
-    heard = list(heard)
+    centred = array("h", sound)
+    capture.remove_offset(centred, capture.offset_memory(8000), array("i", [0, 5000]))
+    centred = list(centred)
     ring = Ring(source, 8000, array("h", bytes(2 * 2048)), kernel="python")
     while ring.service():
         pass
     assert (ring.first, ring.total) == (0, 1536)  # another block might not find room
     ring.needed = 500
-    assert ring.service() and (ring.first, ring.total) == (500, 2048) and list(ring.buffer[:1548]) == heard[500:2048]
+    assert ring.service() and (ring.first, ring.total) == (500, 2048) and list(ring.buffer[:1548]) == centred[500:2048]
     ring.needed = 9999
     assert ring.service() and ring.total == 2560
     while ring.service():
         pass
-    assert ring.total == 5000 and list(ring.buffer[: 5000 - ring.first]) == heard[ring.first :]
+    assert ring.total == 5000 and list(ring.buffer[: 5000 - ring.first]) == centred[ring.first :]
 
 
 def test_ring_decimates_whatever_the_portions():

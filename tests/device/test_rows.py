@@ -26,7 +26,7 @@ class Sound:
         return n or -1
 
 
-class Heard:
+class Stream:
     """Rows of a ring that hears samples from its source as they are, offset and all."""
 
     def __init__(self, model, hop, source):
@@ -47,10 +47,10 @@ def test_every_kernel_gives_a_windows_bits_at_every_hop():
         for hop, portions in ((640, (512,)), (896, (1, 200, 7)), (1900, (333,)), (2500, (64, 512))):
             sound = array("h", bytes(2 * (2 * hop + 1900)))
             fill_signal(sound, 4321 + hop)
-            heard = Heard(model, possible_hop(fe, hop), Sound(sound, portions))
+            stream = Stream(model, possible_hop(fe, hop), Sound(sound, portions))
             for k in range(3):
-                heard.until_whole()
-                heard.rows.fill(model.planes[0])
+                stream.until_whole()
+                stream.rows.fill(model.planes[0])
                 for _ in model.network_steps():
                     for i in range(0, model.plan.frontend_bytes if work else 0, 64):
                         work[i] = 170  # as a frame that is made between two steps
@@ -81,15 +81,15 @@ def test_neighbours_share_the_rows_of_the_frames_within_both():
         return frame(pcm, start, levels, at)
 
     model.logmel.frame = counted
-    heard = Heard(model, 896, Sound(array("h", bytes(2 * 6000)), (512,)))
+    stream = Stream(model, 896, Sound(array("h", bytes(2 * 6000)), (512,)))
     counts = []
     for _ in range(3):
-        heard.until_whole()
-        heard.rows.fill(model.planes[0])
+        stream.until_whole()
+        stream.rows.fill(model.planes[0])
         counts.append(len(made))
         made.clear()
     # of 15 frames the first and the last are the window's own; the eighth, and the fifteenth as well, begin another window
-    assert counts == [16, 9, 9] and heard.rows.skipped == 0
+    assert counts == [16, 9, 9] and stream.rows.skipped == 0
     model.close()
 
 
@@ -112,43 +112,43 @@ class Numbers:
 
 def test_a_window_that_nobody_takes_makes_room_for_the_next():
     model = thing()
-    heard = Heard(model, 500, Numbers())
-    heard.until_whole()
-    assert heard.rows.start == 0
+    stream = Stream(model, 500, Numbers())
+    stream.until_whole()
+    assert stream.rows.start == 0
     # ten frames a window, and rows for two more: the third one after the first window needs its first row
     for skipped, at in ((0, 1100), (0, 1200), (1, 1300)):
-        while heard.ring.total < at or heard.rows.at * 100 < at:
-            heard.rows.make(heard.ring) or heard.ring.service()
-        assert (heard.rows.skipped, heard.rows.start) == (skipped, 500 * skipped), at
-    heard.until_whole()
-    heard.rows.fill(model.planes[0])
+        while stream.ring.total < at or stream.rows.at * 100 < at:
+            stream.rows.make(stream.ring) or stream.ring.service()
+        assert (stream.rows.skipped, stream.rows.start) == (skipped, 500 * skipped), at
+    stream.until_whole()
+    stream.rows.fill(model.planes[0])
     assert model.planes[0] == list(range(500, 1500, 100))
 
 
 def test_lost_samples_lead_to_the_first_window_after_them():
     model = thing()
-    heard = Heard(model, 500, Numbers())
-    heard.until_whole()
-    while heard.ring.first < 1700:  # nobody makes rows
-        heard.ring.service()
-    first = heard.ring.first
-    heard.rows.make(heard.ring)
-    assert heard.rows.start == -(-first // 500) * 500 and heard.rows.skipped == heard.rows.start // 500
-    heard.until_whole()
-    heard.rows.fill(model.planes[0])
-    start = heard.rows.start - 500
+    stream = Stream(model, 500, Numbers())
+    stream.until_whole()
+    while stream.ring.first < 1700:  # nobody makes rows
+        stream.ring.service()
+    first = stream.ring.first
+    stream.rows.make(stream.ring)
+    assert stream.rows.start == -(-first // 500) * 500 and stream.rows.skipped == stream.rows.start // 500
+    stream.until_whole()
+    stream.rows.fill(model.planes[0])
+    start = stream.rows.start - 500
     assert model.planes[0] == list(range(start, start + 1000, 100))
 
 
 def test_a_window_may_be_left_out():
     model = thing()
-    heard = Heard(model, 500, Numbers())
-    heard.until_whole()
-    heard.rows.drop()
-    heard.until_whole()
-    heard.rows.fill(model.planes[0])
-    assert model.planes[0] == list(range(500, 1500, 100)) and heard.rows.skipped == 0
-    heard.rows.begin(7)
-    heard.until_whole()
-    heard.rows.fill(model.planes[0])
+    stream = Stream(model, 500, Numbers())
+    stream.until_whole()
+    stream.rows.drop()
+    stream.until_whole()
+    stream.rows.fill(model.planes[0])
+    assert model.planes[0] == list(range(500, 1500, 100)) and stream.rows.skipped == 0
+    stream.rows.begin(7)
+    stream.until_whole()
+    stream.rows.fill(model.planes[0])
     assert model.planes[0] == list(range(3500, 4500, 100))

@@ -37,7 +37,7 @@ def noise(seconds, seed=0):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """sounds/ with six recordings in two folders, a text, and a file that is no sound."""
+    """sounds/ with six recordings in two folders, a text, and a file that is not audio."""
     monkeypatch.chdir(tmp_path)
     Path("sounds/night").mkdir(parents=True)
     for i in range(6):

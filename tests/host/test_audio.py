@@ -1,4 +1,4 @@
-"""host/l3host/sound/audio.py: files of every kind, the published resampling, and what is said about audio that is no good."""
+"""host/l3host/sound/audio.py: files of every kind, the published resampling, and the messages about unusable audio."""
 
 import functools
 import importlib.util

@@ -13,14 +13,30 @@ from l3host.datasets import fingerprints
 from l3host.errors import L3Error
 from l3host.evaluate import events, own_head
 from l3host.evaluate.events import Peaks, Timelines
-from l3host.graph.network import Dense
+from l3host.graph.network import Dense, frontend
 from l3host.l3m.load import load_graph
 from l3host.reference import listening
+from l3mote.limits import possible_hop
 
 NAN = float("nan")
 
 
 # -- peaks and thresholds
+
+
+def test_the_app_has_peaks_of_windows_at_its_own_hop():
+    """SEA's window has 8,000 samples; a hop of 160 is shorter than the app's least, so some windows never count."""
+    fe = frontend("sea")
+    often = frontend("sea")
+    often.hop = 160
+    every = possible_hop(often, 160) // 160
+    assert every > 1
+    scores = np.full((3 * every, 1), 0.9, np.float32)
+    scores[::every] = [[0.25], [0.75], [0.5]]
+    clips = Timelines([scores], np.array([0]), np.array([1.0]))
+    assert events.of_app(clips, often).values == [[0.75]]
+    assert events.of_app(clips, often, settings={"votes": 2}).values == [[0.5]]
+    assert events.of_app(clips, fe).values == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("smooth, votes, of", [(1, 1, 1), (2, 1, 1), (1, 2, 3), (3, 2, 2)])

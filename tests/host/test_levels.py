@@ -45,10 +45,10 @@ def levels_of(samples, rate=RATE, offset=0.0):
 
 @pytest.mark.parametrize("k, nominal", enumerate(A, -20))
 def test_a_weighting_is_the_standards(k, nominal):
-    found = levels_of(sine(1000 * 10 ** (k / 10)))
-    steady = found.weighted[200:-200]
-    assert found.leq(steady) - 20 * np.log10(0.5) == pytest.approx(A[nominal], abs=0.15)  # it is rounded to 0.1
-    assert found.leq(found.plain[200:-200]) == pytest.approx(20 * np.log10(0.5), abs=0.05)
+    measured = levels_of(sine(1000 * 10 ** (k / 10)))
+    steady = measured.weighted[200:-200]
+    assert measured.leq(steady) - 20 * np.log10(0.5) == pytest.approx(A[nominal], abs=0.15)  # it is rounded to 0.1
+    assert measured.leq(measured.plain[200:-200]) == pytest.approx(20 * np.log10(0.5), abs=0.05)
 
 
 @pytest.mark.parametrize("ms", BURSTS)
@@ -67,12 +67,12 @@ def test_fast_and_slow_answer_a_burst_as_the_standard_says(ms):
 
 def test_levels_of_a_half_loud_recording_by_hand():
     """A second at -6.02 dB, a second at -26.02: mean power (0.25 + 0.0025) / 2 of a full sine's, -8.99 dB."""
-    found = levels_of(np.concatenate([sine(1000, 4, 0.5), sine(1000, 4, 0.05)]), offset=100)
-    row = found.to_json()
+    measured = levels_of(np.concatenate([sine(1000, 4, 0.5), sine(1000, 4, 0.05)]), offset=100)
+    row = measured.to_json()
     assert row["LAeq"] == pytest.approx(91.01, abs=0.02) and row["LZeq"] == pytest.approx(91.01, abs=0.02)
     assert row["LAFmax"] == pytest.approx(93.98, abs=0.05)
     assert row["L10"] == pytest.approx(93.98, abs=0.05) and row["L90"] == pytest.approx(73.98, abs=0.1)
-    rows = list(found.over_time(1))
+    rows = list(measured.over_time(1))
     assert [round(r["LAeq"]) for r in rows] == [94, 94, 94, 94, 74, 74, 74, 74] and rows[5]["t"] == 5.0
 
 
@@ -92,9 +92,9 @@ def test_blocks_leave_no_seam(block, monkeypatch):
 
 def test_third_octaves_hold_their_tones_and_all_power():
     signal = sine(1000, 4, 0.5) + sine(125.9, 4, 0.05)
-    found = levels_of(signal)
-    assert found.thirds[1000] == pytest.approx(-6.02, abs=0.05) and found.thirds[125] == pytest.approx(-26.02, abs=0.1)
-    assert found.thirds[4000] < -80 and list(found.thirds) == [float(f) for f in A]
+    measured = levels_of(signal)
+    assert measured.thirds[1000] == pytest.approx(-6.02, abs=0.05) and measured.thirds[125] == pytest.approx(-26.02, abs=0.1)
+    assert measured.thirds[4000] < -80 and list(measured.thirds) == [float(f) for f in A]
     noise = levels_of(np.random.default_rng(2).normal(size=4 * RATE) * 0.1)
     power = sum(10 ** (level / 10) for hertz, level in noise.thirds.items())
     share = (22387 - 8.9) / 24000  # of white noise, between the outer bands' edges
@@ -111,10 +111,10 @@ def test_the_board_measures_the_same():
 
     source = Microphone(pcm, step=512)
     source.rate = 16000
-    listened = ring.Ring(source, 8000, array("h", bytes(16384)), slot=1000, keep=1000)
+    listened = ring.Ring(source, 8000, array("h", bytes(2 * 2048)), slot=1000, keep=1000)
     while not listened.ended:
         listened.service()
-        listened.needed = listened.total  # nobody takes samples
+        listened.needed = listened.total  # nobody wants the samples themselves
     _, weighted = listened.meter.level(4, listened.meter.slots)
     assert weighted == pytest.approx(levels_of(pcm, 16000).to_json()["LAeq"], abs=0.25)
 

@@ -160,7 +160,7 @@ def test_nothing_is_left_of_an_npz_whose_sound_breaks_off(recording, tmp_path):
 
 @pytest.fixture
 def clips(tmp_path, monkeypatch):
-    """Names of ten short files; the fourth is no sound."""
+    """Names of ten short files; the fourth is not audio."""
     monkeypatch.chdir(tmp_path)
     names = [f"{i}.wav" for i in range(10)]
     for i, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Files of a few kilobytes that are right in all they say, and ask for more than there is."""
+"""Valid files of a few kilobytes that need far more memory or work than there is."""
 
 import struct
 from binascii import crc32

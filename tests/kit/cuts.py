@@ -13,7 +13,7 @@ FILE_SYSTEMS = "VfsLfs2", "VfsFat"
 
 
 def run(folder: Path, script: str, **job) -> dict:
-    """What a script of tests/micropython_scripts prints; AssertionError with all that it said if it fails. Raises L3Error."""
+    """What a script of tests/micropython_scripts prints; AssertionError with its whole output if it fails. Raises L3Error."""
     (folder / "job.json").write_text(json.dumps(job))
     done = runtimes.execute(runtimes.find("unix"), SCRIPTS / script, ROOT / "device", folder)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Work for processes: some of it kills them."""
+"""Work for processes, some of which kills them."""
 
 import os
 import signal

@@ -95,11 +95,11 @@ def fields(data):
 
 def all_fields(data):
     yield from record_fields("IHHII", 0)
-    found = models.SECTIONS[: len(models.sections(data))]
-    for i in range(len(found)):
+    present = models.SECTIONS[: len(models.sections(data))]
+    for i in range(len(present)):
         yield from record_fields("HHII", models.TABLE + 12 * i)
     for name, layout in RECORDS.items():
-        if name in found:
+        if name in present:
             yield from record_fields(layout, models.at(data, name))
     offset, size = models.sections(data)[1]
     for place in range(offset, offset + size, 48):
@@ -257,7 +257,7 @@ def examine(data, run):
 
 
 class Broken(AssertionError):
-    """A mutated file did what no file may do."""
+    """A mutated file broke a rule that holds for every file."""
 
 
 slowest = 0.0  # seconds of a processor that a file took, so far

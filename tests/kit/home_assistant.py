@@ -114,13 +114,13 @@ class House:
     """A subscriber of everything, read as Home Assistant reads it."""
 
     def __init__(self, folder, port):
-        self.heard = folder / f"house{len(list(folder.glob('house*')))}"
+        self.received = folder / f"house{len(list(folder.glob('house*')))}"
         command = ["mosquitto_sub", "-p", str(port), "-t", "#", "-F", "%r %t\\t%p"]
-        self.process = subprocess.Popen(["stdbuf", "-oL", *command], stdout=self.heard.open("ab"))
+        self.process = subprocess.Popen(["stdbuf", "-oL", *command], stdout=self.received.open("ab"))
 
     def now(self):
         return HomeAssistant(
-            [line for line in self.heard.read_text().split("\n")[:-1] if not line.split(" ", 1)[1].startswith("$")]
+            [line for line in self.received.read_text().split("\n")[:-1] if not line.split(" ", 1)[1].startswith("$")]
         )
 
     def shows(self, name, state):

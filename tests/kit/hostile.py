@@ -42,7 +42,7 @@ SECONDS = 10  # of a processor, that one input may take
 
 
 class Broken(AssertionError):
-    """An input did what none may do."""
+    """An input broke a rule that holds for every input."""
 
 
 @dataclass
@@ -176,12 +176,12 @@ def check_settings(count: int) -> Tally:
         try:
             for key, value in given.items():
                 app.parse(f"{key}={value}")
-            found = app.check(given, graph, lambda name: name in FIRMWARE[:4])
+            checked = app.check(given, graph, lambda name: name in FIRMWARE[:4])
         except app.SettingsError as e:
             if SECRET in str(e):
                 raise AssertionError(f"a password is printed: {e}") from None
             raise
-        odd = [key for key, value in found.items() if isinstance(value, float) and not np.isfinite(value)]
+        odd = [key for key, value in checked.items() if isinstance(value, float) and not np.isfinite(value)]
         if odd:
             raise AssertionError(f"not finite: {odd}")
 
@@ -260,14 +260,14 @@ FACTS = {
 def answers(draw) -> bytes:
     """What a command printed: facts, right or with one of them changed, or anything."""
     kind = draw(st.sampled_from(("facts", "changed", "value", "bytes", "nothing")))
-    found = FACTS
+    answer = FACTS
     if kind == "changed":
-        found = FACTS | {draw(st.sampled_from(sorted(FACTS))): draw(values)}
+        answer = FACTS | {draw(st.sampled_from(sorted(FACTS))): draw(values)}
     elif kind == "value":
-        found = draw(values)
+        answer = draw(values)
     if kind == "bytes":
         return draw(st.binary(max_size=80))
-    return b"" if kind == "nothing" else repr(found).encode("utf-8", "backslashreplace") + b"\r\n"
+    return b"" if kind == "nothing" else repr(answer).encode("utf-8", "backslashreplace") + b"\r\n"
 
 
 # to feed.py, probe.py, feed.py, start.py and files.py, then slots() and space(), each printed
@@ -291,11 +291,11 @@ class Talker(liar.Prompt, Port):
     def __init__(self, answered: list, wrong: dict[int, bytes]):
         liar.Prompt.__init__(self, answered)
         Port.__init__(self)
-        self.wrong, self.said = wrong, 0
+        self.wrong, self.written = wrong, 0
 
     @property
     def in_waiting(self) -> int:
-        """Nobody waits long for what will not come."""
+        """Return how many bytes wait; raise OSError after a few calls without any, so that no test hangs."""
         self.idle = 0 if self.data else self.idle + 1
         if self.idle > 3:
             raise OSError(5, "unplugged")
@@ -305,10 +305,10 @@ class Talker(liar.Prompt, Port):
         return self.in_waiting
 
     def write(self, data: bytes) -> int:
-        """Both halves of a conversation write: the computer while nothing is answered, the prompt while it answers."""
+        """Take bytes from the computer or, while the prompt answers, from the prompt."""
         if self.answering:
-            self.data += self.wrong.get(self.said, data)
-            self.said += 1
+            self.data += self.wrong.get(self.written, data)
+            self.written += 1
             return len(data)
         self.answering, self.idle = True, 0
         self.take(data)
@@ -501,19 +501,19 @@ def convert_keras(count: int, first: int = 0) -> Tally:
     return tally
 
 
-def forked(function, said: Path) -> tuple[str, float]:
+def forked(function, report: Path) -> tuple[str, float]:
     """What a function comes to in a fork with limits, and its seconds of a processor."""
     pid = os.fork()
     if not pid:
         limit(costs.CHILD_SECONDS, costs.CHILD_BYTES)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         try:
-            said.write_text(outcome_of(lambda _: function(), None))
+            report.write_text(outcome_of(lambda _: function(), None))
         except BaseException as e:
-            said.write_text(f"BROKEN: {e}")
+            report.write_text(f"BROKEN: {e}")
         os._exit(0)
     _, status, usage = os.wait4(pid, 0)
-    outcome = "ended" if os.WIFSIGNALED(status) else said.read_text()
+    outcome = "ended" if os.WIFSIGNALED(status) else report.read_text()
     return outcome, usage.ru_utime + usage.ru_stime
 
 

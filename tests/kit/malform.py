@@ -39,7 +39,7 @@ def resized(section, change, source=HEADS):
 
 
 class Shrinking:
-    """A file that loses its last bytes once `cut` is set, as a card does that is pulled out."""
+    """A file that loses its last bytes once `cut` is set, like a card that is pulled out."""
 
     def __init__(self, data):
         self.file = models.stream(data)

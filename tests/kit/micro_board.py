@@ -1,4 +1,4 @@
-"""A Publisher in MicroPython that does what it is told: micropython_scripts/publish.py as a process."""
+"""A Publisher in MicroPython that follows commands: micropython_scripts/publish.py as a process."""
 
 import json
 import os

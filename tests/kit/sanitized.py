@@ -25,7 +25,7 @@ def build(folder: Path) -> Path:
 
 
 def run(program: Path, rounds: int, seed: int = 1) -> list[int]:
-    """How many calls of each group passed the checks. AssertionError with what a sanitizer said."""
+    """How many calls of each group passed the checks. AssertionError with a sanitizer's report."""
     done = subprocess.run([program, str(rounds), str(seed)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [int(n) for n in done.stdout.split()]

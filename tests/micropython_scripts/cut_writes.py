@@ -95,16 +95,16 @@ class Lines:
     def check(self, image, before, after, whole):
         """All that waited is there, in order; what was taken may be there again. Not whole: nothing that is there is wrong."""
         try:
-            found = on(image, self.found)
+            there = on(image, self.waiting)
         except OSError:  # the table itself is unreadable, which the app says
             assert not whole
             return
         if not whole:
-            assert all(line in self.lines for line in found)
-        elif found:
-            first = self.lines.index(found[0])
-            assert found == self.lines[first : first + len(found)], "lines are missing in the middle"
-            assert first + len(found) in (before[0], after[0]), (before, after, first, len(found))
+            assert all(line in self.lines for line in there)
+        elif there:
+            first = self.lines.index(there[0])
+            assert there == self.lines[first : first + len(there)], "lines are missing in the middle"
+            assert first + len(there) in (before[0], after[0]), (before, after, first, len(there))
             assert first <= max(before[1], after[1]), ("lines are gone", before, after, first)
         else:
             assert before[0] == before[1] or after[0] == after[1], ("lines are gone", before, after)
@@ -114,9 +114,9 @@ class Lines:
         except OSError:  # which the app says, and goes on
             assert not whole
             return
-        assert on(image, self.found)[-1] == again or not whole
+        assert on(image, self.waiting)[-1] == again or not whole
 
-    def found(self):
+    def waiting(self):
         return [line for line, _ in Queue(PATH, LIMIT).lines()]
 
 

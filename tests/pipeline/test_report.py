@@ -1,4 +1,4 @@
-"""`l3mote report`: the page holds the figures of the runs and nothing from elsewhere; folders that are no finished runs."""
+"""`l3mote report`: the page holds the figures of the runs and nothing from elsewhere; folders that are not finished runs."""
 
 import importlib.util
 import json

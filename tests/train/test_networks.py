@@ -206,7 +206,7 @@ def test_networks_that_cannot_be_built():
 
 
 def test_what_is_not_ours():
-    with pytest.raises(L3Error, match="model video is no L3 audio network"):
+    with pytest.raises(L3Error, match="model video is not an L3 audio network"):
         build.architecture(build.video(SMALL))
     with pytest.raises(L3Error, match="no batch norm after its last convolution"):
         build.embedding(build.audio(frontend("sea"), SMALL, final_norm=False), final_norm=True)

@@ -142,11 +142,11 @@ def test_a_keras_file_teaches_with_its_embedding(tmp_path):
     keras.utils.set_random_seed(0)
     model = build.audio(frontend("sea"), (2, 4, 4, 6))
     model.save(tmp_path / "small.keras")
-    told = teachers.load(str(tmp_path / "small.keras"))
+    of_keras = teachers.load(str(tmp_path / "small.keras"))
     waves = noise(3, 8000)
-    found = told.hear(waves)
-    assert (told.sample_rate, told.seconds, told.size) == (8000, 1.0, 6) and found.logits.shape == (3, 0)
-    np.testing.assert_allclose(found.embedding, model.predict_on_batch(waves), atol=1e-4)
+    answers = of_keras.hear(waves)
+    assert (of_keras.sample_rate, of_keras.seconds, of_keras.size) == (8000, 1.0, 6) and answers.logits.shape == (3, 0)
+    np.testing.assert_allclose(answers.embedding, model.predict_on_batch(waves), atol=1e-4)
 
 
 # -- surroundings

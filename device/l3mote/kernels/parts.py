@@ -21,15 +21,15 @@ def part_bytes(channels, rows, columns):
 
 def size(channels, rows, columns, pool_rows, pool_columns):
     """Return (rows, columns) of a strip's parts, whole groups of the pool; the strip's own where parts do not pay."""
-    best, found = LEAST - 1, (rows, columns)
+    best, part = LEAST - 1, (rows, columns)
     if part_bytes(channels, rows, columns) <= NEAR:
-        return found
+        return part
     for width in (columns, 64, 32, 16, 8):
         width = min(width, columns) // pool_columns * pool_columns
         height = min(NEAR // channels // row_bytes(width) - 2, rows) // pool_rows * pool_rows
         if height * width > best:
-            best, found = height * width, (height, width)
-    return found
+            best, part = height * width, (height, width)
+    return part
 
 
 def parts(channels, first, stop, columns, pool_rows, pool_columns):

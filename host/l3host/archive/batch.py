@@ -20,7 +20,7 @@ ALONE = threading.Lock()  # a Dask worker may have several threads; warnings and
 
 
 class Batch(NamedTuple):
-    """paths: to be dealt with in about so many seconds; what is left then goes back."""
+    """Files for one process. paths: to be processed in about `seconds`; what is left then goes back."""
 
     paths: tuple[str, ...]
     seconds: float
@@ -60,7 +60,7 @@ class Work:
         return Done(rows, None, left)
 
     def _file(self, path: str, part: Part) -> list:
-        """Deal with one file: its line."""
+        """Process one file; return its line of the ledger."""
         part.begin(path)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
@@ -76,5 +76,5 @@ class Work:
 
 
 def not_done(path: str, state: str, why: str, task: EmbedTask | ClassifyTask) -> list:
-    """The line of a file that failed or is skipped."""
+    """Return the line of a file that failed or is skipped."""
     return [path, state, why.removeprefix(f"{path}: "), "", "", "", *("" for _ in task.columns())]

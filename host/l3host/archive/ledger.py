@@ -19,7 +19,7 @@ DONE, FAILED, SKIPPED = "done", "failed", "skipped"
 
 
 class Ledger:
-    """The files that are dealt with. known: those that are done or skipped; part: the number of the next part."""
+    """The files that were processed. known: those that are done or skipped; part: the number of the next part."""
 
     def __init__(self, folder: Path, columns: Sequence[str], parts: set[int]):
         """columns: what the task adds to COLUMNS; parts: the numbers of those that are there.

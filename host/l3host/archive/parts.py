@@ -23,7 +23,7 @@ class Writer(Protocol):
 
 
 class Part:
-    """A part while it is written. A file's results are in it whole, or not at all; then torn says that the part is of no use."""
+    """A part while it is written. A file's results are in it whole; torn: those of one are not, so the part must be dropped."""
 
     def __init__(self, path: Path, writer: Callable[[Path], Writer]):
         self.path, self.make = path, writer
@@ -66,7 +66,7 @@ class Part:
         self.due, self.held = [], 0
 
     def close(self) -> bool:
-        """Bring all to the disk, unless the part is torn or empty; then nothing is left of it."""
+        """Write everything to the disk; a part that is torn or empty is removed."""
         wanted = not self.torn and (self.writer or self.due)
         if wanted:
             self._write()

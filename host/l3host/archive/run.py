@@ -104,7 +104,7 @@ class Todo:
 
 
 def archive(store: Store, paths: Sequence[str], pool: Pool, on_rows: OnRows) -> None:
-    """Deal with every file under the paths that the store does not have. Raises L3Error for paths that cannot be walked."""
+    """Process every file under the paths that the store does not have yet. Raises L3Error for paths that cannot be walked."""
     todo = Todo(store, roots(paths), on_rows)
 
     def ended(batch: Batch) -> Done:

@@ -30,7 +30,7 @@ class EmbedTask:
     folder, suffix = "embeddings", ".parquet"
 
     def check(self) -> None:
-        """Raises L3Error for what no file could be embedded with."""
+        """Raise L3Error for settings with which no file could be embedded."""
         arrow()
         hop_samples(loaded(self.model, self.engine).graph.frontend, self.hop_size)
 
@@ -38,7 +38,7 @@ class EmbedTask:
         return []
 
     def settings(self) -> dict:
-        """What makes results others, besides the model."""
+        """What the results depend on, besides the model."""
         return {"command": "embed", "hop_size": self.hop_size, "center": self.center}
 
     def writer(self) -> Callable[[Path], Writer]:

@@ -38,7 +38,7 @@ def roots(paths: Sequence[str]) -> list[str]:
 def walk(paths: Sequence[str], leave_out: Path) -> Iterator[Found]:
     """Every file of roots(paths), however deep; links to folders and hidden names are not followed. leave_out: a folder.
 
-    A folder that cannot be read is found as failed.
+    A folder that cannot be read is yielded as failed.
     """
     folders = [path for path in paths if os.path.isdir(path)]
     yield from (Found(path) for path in paths if not os.path.isdir(path))

@@ -1,4 +1,4 @@
-"""What listening costs a battery in each mode of the noise monitor: estimates, from currents of whole boards with their sources.
+"""Estimates of what listening costs a battery in each mode of the noise monitor, from currents of whole boards with their sources.
 
 Wi-Fi, which costs tens of mA while it is on, is not in them.
 """

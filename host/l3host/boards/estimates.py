@@ -63,7 +63,7 @@ class Buffer(TypedDict):
 
 
 class Fit(TypedDict):
-    """Whether a model fits a heap, in bytes; the plan's figures only if it does."""
+    """Whether a model fits a heap; sizes in bytes. The plan's figures are given only if it does."""
 
     fits: bool
     heap_free: int

@@ -34,37 +34,37 @@ def run(args: argparse.Namespace) -> int:
     from l3host.sound.levels import measure
 
     outputs = [claim_output(path, args.force) if path else None for path in (args.csv, args.picture)]
-    found = {}
+    by_file = {}
     for path in args.audio:
         with audio.naming(path):
-            found[path] = measure(audio.recording(path), args.offset)
+            by_file[path] = measure(audio.recording(path), args.offset)
     if outputs[0]:
-        write_csv(outputs[0], found, args.every)
+        write_csv(outputs[0], by_file, args.every)
     if outputs[1]:
         from l3host.sound.pictures import levels_over_time
 
-        levels_over_time(outputs[1], found, args.every)
+        levels_over_time(outputs[1], by_file, args.every)
     if args.json:
-        print_json([{"file": path, **levels.to_json()} for path, levels in found.items()])
+        print_json([{"file": path, **levels.to_json()} for path, levels in by_file.items()])
     else:
-        print_levels(found, args.thirds)
+        print_levels(by_file, args.thirds)
     return 0
 
 
-def print_levels(found: dict[str, Levels], with_thirds: bool) -> None:
-    unit = "dB SPL" if any(levels.offset for levels in found.values()) else "dB of full scale: a full-scale sine is 0"
+def print_levels(by_file: dict[str, Levels], with_thirds: bool) -> None:
+    unit = "dB SPL" if any(levels.offset for levels in by_file.values()) else "dB of full scale: a full-scale sine is 0"
     columns = COLUMNS if is_wide() else COLUMNS[:6]
     t = table(f"Levels ({unit})", "file", "seconds", *columns)
-    for path, levels in found.items():
+    for path, levels in by_file.items():
         row = levels.to_json()
         t.add_row(path, f"{row['seconds']:.1f}", *(f"{row[name]:.1f}" for name in columns))
     draw(t)
     if with_thirds:
-        for path, levels in found.items():
+        for path, levels in by_file.items():
             say(f"third octaves of {path}: " + ", ".join(f"{hertz:g} Hz {level:.1f}" for hertz, level in levels.thirds.items()))
 
 
-def write_csv(path, found: dict[str, Levels], every: float) -> None:
+def write_csv(path, by_file: dict[str, Levels], every: float) -> None:
     import csv
 
     from l3host.text import cell
@@ -72,6 +72,6 @@ def write_csv(path, found: dict[str, Levels], every: float) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(("file", "t", "LAeq", "LAFmax", "LAS", "LZeq"))
-        for name, levels in found.items():
+        for name, levels in by_file.items():
             for row in levels.over_time(every):
                 rows.writerow((cell(name), *row.values()))

@@ -20,7 +20,9 @@ BAR, LOWEST = 40, -80.0  # characters, and dB at its left end
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--port", required=True, help="serial port of a board that a model was deployed to")
-    sub.add_argument("--label", action="append", required=True, help="what is heard; several: the first, until a key says another")
+    sub.add_argument(
+        "--label", action="append", required=True, help="what the sound is; give several to switch between them by key"
+    )
     sub.add_argument("-o", "--output", default="sounds", help="folder for LABEL/TIME.wav (default sounds)")
     sub.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
     sub.add_argument("--rate", type=int, help="Hz (default: the microphone's own)")

@@ -29,7 +29,7 @@ def masks(kernels: Kernels, target: Target) -> dict[str, np.ndarray]:
         kept = {name: part.reshape(kernel.shape) for part, (name, kernel) in zip(parts, kernels.items(), strict=True)}
     for name, mask in kept.items():
         if not mask.any():
-            raise L3Error(f"layer {name} would be empty at {_said(target)}: prune less")
+            raise L3Error(f"layer {name} would be empty at {_in_words(target)}: prune less")
     return kept
 
 
@@ -69,5 +69,5 @@ def _check_percent(percent: float, what: str) -> None:
         raise L3Error(f"{what} of {percent:g} %: it must be between 0 and 100")
 
 
-def _said(target: Target) -> str:
+def _in_words(target: Target) -> str:
     return f"{'/'.join(f'{p:g}' for p in target)} %" if isinstance(target, Sequence) else f"{target:g} % of all weights"

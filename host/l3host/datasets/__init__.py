@@ -71,7 +71,7 @@ def load(path: str, subset: str | None = None, skip_bad: bool = False, other: st
 
 
 def with_other(dataset: Dataset, root: Path) -> Dataset:
-    """The data set and, labelled _other, the sounds of a folder. Folds: a published data set's own, else each in turn.
+    """Return the data set with the sounds of a folder added, labelled _other. Folds: a published data set's own, else each in turn.
 
     Raises L3Error for a folder without a sound that is not in the data set.
     """

@@ -51,7 +51,7 @@ class Dataset:
 
     @property
     def silent(self) -> tuple[int, ...]:
-        """Numbers of the labels that are learnt and never reported."""
+        """The numbers of the labels that are learnt and never reported."""
         return tuple(i for i, label in enumerate(self.labels) if silent(label))
 
     @property

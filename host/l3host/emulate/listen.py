@@ -28,7 +28,7 @@ NETWORKED = "unix"  # the runtime that has sockets
 
 @dataclass(frozen=True)
 class Expectation:
-    """A label that is to be heard at some time between `first` and `last` seconds."""
+    """A label that must be heard at some time between `first` and `last` seconds."""
 
     label: str
     first: float

@@ -25,7 +25,7 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True)
 class Engine:
-    """Computes in one thread, and in several at once if it is called so. name: and its version."""
+    """An engine: computes in one thread, and may be called from several at once. name: with its version."""
 
     name: str
     of_planes: Callable[[np.ndarray], Answers]  # normalised log-mel planes (N, bands, frames) -> answers
@@ -33,7 +33,7 @@ class Engine:
     dtype: type = np.float32
 
     def __call__(self, windows: np.ndarray) -> Answers:
-        """Answers to windows (N, window) in [-1, 1], or of int16."""
+        """Return the answers to windows (N, window) in [-1, 1], or of int16."""
         samples = windows / (32768 if windows.dtype == np.int16 else 1)
         return self.of_planes(floats.normalised(self.graph, samples, self.dtype))
 
@@ -59,7 +59,7 @@ def chosen(name: str | None = None) -> str:
 
 
 def engine_for(graph: Graph, name: str | None = None) -> Engine:
-    """The engine called so, or the best that is installed. Raises L3Error if it is not."""
+    """Return the engine of this name, or the best that is installed. Raises L3Error if it is not installed."""
     if chosen(name) == "numpy":
         return numpy_engine(graph)
     from l3host.engines.onnx import onnx_engine

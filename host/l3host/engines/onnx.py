@@ -52,7 +52,7 @@ class Builder:
         self.weights: list[TensorProto] = []
 
     def node(self, operator: str, *takes: str, **attributes) -> str:
-        """Add a node; the name of what it gives."""
+        """Add a node; return the name of its output."""
         name = f"{operator}{len(self.nodes)}"
         self.nodes.append(helper.make_node(operator, takes, [name], **attributes))
         return name

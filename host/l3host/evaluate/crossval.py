@@ -59,7 +59,7 @@ def summary(labels: list[str], results: dict[str, dict]) -> dict:
 
 
 def wilson(right: int, of: int) -> list[float]:
-    """Return the interval that holds the true share in 95 of 100 cases, of so many right (E. B. Wilson 1927)."""
+    """Return the 95 % confidence interval of a share of right answers (E. B. Wilson 1927)."""
     share, z2 = right / of, Z * Z / of
     half = Z * np.sqrt(share * (1 - share) / of + z2 / (4 * of))
     return [float((share + z2 / 2 + side * half) / (1 + z2)) for side in (-1, 1)]

@@ -32,7 +32,7 @@ def of_model(
 ) -> list[np.ndarray]:
     """Return the embeddings (frames, D) float32 of each clip, by a .l3m (path or shipped name).
 
-    run_dir: takes them in a folder named by model, clips, hop, l3mote's version and engine: only the first call computes.
+    run_dir: keeps them in a folder named by model, clips, hop, l3mote's version and engine, so that only the first call computes.
     Raises L3Error.
     """
     engine = loaded(model, None)
@@ -60,7 +60,7 @@ def of_clips(
 ) -> list[np.ndarray]:
     """Return the embeddings (frames, D) float32 of each clip, of windows of fe.window samples every `hop` seconds, the end padded.
 
-    folder: keeps and takes back what was computed; the caller vouches that it is of the same clips, embedder and hop.
+    folder: where results are kept and read back; the caller makes sure that they are of the same clips, embedder and hop.
     Raises L3Error: a hop below one sample, a clip that does not decode, embeddings that are not finite.
     """
     if not 1 <= hop * fe.sample_rate < inf:

@@ -23,14 +23,17 @@ HOUR = 3600.0
 
 
 class Timelines(NamedTuple):
-    """scores: (windows, labels) of each clip, windows at every hop; labels: the true one's number, seconds: how long it is."""
+    """The scores of clips.
+
+    scores: (windows, labels) of each clip, windows at every hop. labels: the number of its true label. seconds: its length.
+    """
 
     scores: list[np.ndarray]
     labels: np.ndarray
     seconds: np.ndarray
 
     def save(self, path: Path) -> None:
-        """Write all of it or nothing."""
+        """Write a file, whole or not at all."""
         lengths = [len(scores) for scores in self.scores]
         with replace(path) as temporary, open(temporary, "wb") as file:
             np.savez(file, scores=np.concatenate(self.scores), lengths=lengths, labels=self.labels, seconds=self.seconds)
@@ -44,7 +47,11 @@ class Timelines(NamedTuple):
 
 
 class Peaks(NamedTuple):
-    """values: (clips, labels), 0 of silent labels. labels: the true one's number; silent: numbers of no reported label."""
+    """The peaks of clips.
+
+    values: (clips, labels), 0 for silent labels. labels: the number of each clip's true label. silent: the numbers of labels
+    that are never reported.
+    """
 
     values: np.ndarray
     labels: np.ndarray
@@ -53,12 +60,12 @@ class Peaks(NamedTuple):
 
     @property
     def unrelated(self) -> np.ndarray:
-        """(clips,) bool: none of the labels is in the clip."""
+        """Whether a clip has none of the labels, (clips,) bool."""
         return np.isin(self.labels, self.silent)
 
     @property
     def own(self) -> np.ndarray:
-        """Each related clip's peak of its own label."""
+        """The peak of each other clip for its own label."""
         related = ~self.unrelated
         return self.values[related, self.labels[related]]
 
@@ -74,23 +81,26 @@ def peaks(result: Timelines, silent: Sequence[int] = (), smooth: int = 1, votes:
 
 
 def peak(scores: np.ndarray, smooth: int = 1, votes: int = 1, of: int = 1) -> np.ndarray:
-    """The highest threshold at which each label starts, (labels,), of scores (windows, labels): votes of the last `of` means."""
+    """Return the highest threshold at which each label starts, (labels,), from scores (windows, labels).
+
+    A label starts when `votes` of the last `of` means reach the threshold.
+    """
     means = np.array([scores[max(0, k - smooth + 1) : k + 1].mean(axis=0) for k in range(len(scores))])
     enough = [np.sort(means[max(0, k - of + 1) : k + 1], axis=0)[-votes] for k in range(votes - 1, len(means))]
     return np.max(enough, axis=0) if enough else np.zeros(scores.shape[1])
 
 
 def of_app(result: Timelines, fe: Frontend, silent: Sequence[int] = (), settings: dict | None = None) -> Peaks:
-    """Peaks as the app has them: windows at its own hop (l3mote.limits), and of its settings smooth, votes and of."""
+    """Return the peaks in the app: windows at its own hop (l3mote.limits), with its settings smooth, votes and of."""
     given = {key: value for key, value in (settings or {}).items() if value is not None}
-    every = max(1, possible_hop(fe.window, fe.hop) // fe.hop)
+    every = max(1, possible_hop(fe, fe.hop) // fe.hop)
     votes = given.get("votes", 1)
     of_hop = result._replace(scores=[scores[::every] for scores in result.scores])
     return peaks(of_hop, silent, given.get("smooth", 1), votes, given.get("of", votes))
 
 
 class Figures(NamedTuple):
-    """Of some thresholds: recall of the labels' clips, share of unrelated clips with an event, their events an hour."""
+    """What thresholds give: recall of the labels' clips, share of unrelated clips with an event, events an hour in those."""
 
     recall: float
     false: float
@@ -98,7 +108,7 @@ class Figures(NamedTuple):
 
 
 def figures(result: Peaks, thresholds: np.ndarray) -> Figures:
-    """What these thresholds, one a label, give; NaN where there are no such clips."""
+    """Return the figures of thresholds, one a label; NaN where there are no such clips."""
     reported = result.values >= thresholds
     unrelated, related = result.unrelated, ~result.unrelated
     own = reported[related, result.labels[related]]
@@ -112,7 +122,7 @@ def figures(result: Peaks, thresholds: np.ndarray) -> Figures:
 
 
 def curve(result: Peaks) -> list[tuple[float, np.ndarray]]:
-    """Thresholds from none that is ever reached to low ones: (share of unrelated clips with an event, thresholds), ascending.
+    """Return (share of unrelated clips with an event, thresholds), ascending, from thresholds that nothing reaches to low ones.
 
     Each step lowers the threshold of the label that gains most clips of its own for each unrelated clip that newly raises an
     event, over any number of steps of that label (the hull of its own curve).
@@ -143,14 +153,14 @@ def curve(result: Peaks) -> list[tuple[float, np.ndarray]]:
 
 
 def between(owned: np.ndarray, reported: int, false_peaks: np.ndarray) -> float:
-    """A threshold that reports so many of the label's clips (peaks descending): half way to the next peak below, of either kind."""
+    """Return a threshold that reports so many of the label's clips (peaks descending): half way to the next lower peak."""
     level = owned[reported - 1]
     below = np.concatenate([owned[owned < level], false_peaks[false_peaks < level], [0.0]])
     return float((level + below.max()) / 2)
 
 
 def choose(result: Peaks, price: float = PRICE, recall: float = RECALL) -> np.ndarray:
-    """Thresholds (labels,) float32 of at most this price; or the cheapest that keep the recall, where no such do.
+    """Return thresholds (labels,) float32 of at most this price or, where none of these keep the recall, the cheapest that do.
 
     Silent labels keep NEVER. Without unrelated clips there is no price: the thresholds are those that keep the recall.
     """
@@ -163,7 +173,7 @@ def choose(result: Peaks, price: float = PRICE, recall: float = RECALL) -> np.nd
 
 
 def held_out(folds: Sequence[Peaks], price: float = PRICE, recall: float = RECALL) -> Figures:
-    """Figures of thresholds that never saw what they are judged on: each fold's are chosen on the others."""
+    """Return the figures of held-out folds: the thresholds for each are chosen on the others."""
     parts = []
     for i, fold in enumerate(folds):
         rest = joined([other for k, other in enumerate(folds) if k != i])
@@ -180,7 +190,7 @@ def held_out(folds: Sequence[Peaks], price: float = PRICE, recall: float = RECAL
 
 
 def tuned(folds: Sequence[Peaks], labels: Sequence[str], price: float = PRICE, recall: float = RECALL) -> dict:
-    """Thresholds set on clips that were not learnt, ready for JSON: by label, and what they give.
+    """Set thresholds on clips that were not trained on; return them by label, and their figures, ready for JSON.
 
     recall, false, per_hour: of these thresholds on the clips they are set on; held_out: of each fold with thresholds set on the
     others, which says more of new sounds (None for one fold).
@@ -200,13 +210,13 @@ def tuned(folds: Sequence[Peaks], labels: Sequence[str], price: float = PRICE, r
 
 
 def joined(parts: Sequence[Peaks]) -> Peaks:
-    """Clips of several folds together."""
+    """Return the clips of several folds as one."""
     values, labels, seconds, silent = zip(*parts, strict=True)
     return Peaks(np.concatenate(values), np.concatenate(labels), np.concatenate(seconds), silent[0])
 
 
 def intervals(result: Peaks, thresholds: np.ndarray) -> dict[str, list[float]]:
-    """Percentiles that hold 95 % of each figure when the clips are drawn again (bootstrap)."""
+    """Return the 95 % bootstrap interval of each figure, over clips drawn with replacement."""
     rng = np.random.default_rng(0)
     drawn = [figures(result.take(rng.integers(len(result.labels), size=len(result.labels))), thresholds) for _ in range(DRAWS)]
     return {name: np.nanpercentile([getattr(f, name) for f in drawn], [2.5, 97.5]).tolist() for name in Figures._fields}

@@ -24,7 +24,7 @@ NOTHING = "nothing"  # the last column of the confusion counts: clips without an
 
 
 def timelines(graph: Graph, dataset: Dataset, settings: dict | None = None, on_progress: Progress | None = None) -> Timelines:
-    """Scores of the windows that the app would run on each clip; labels are numbers of the model's, -1 for what has none of them.
+    """Return the scores of the windows that the app would run on each clip; labels are the model's numbers, -1 for none of them.
 
     settings: the app's; on_progress: called with clips done. Raises L3Error for a class that the model does not have.
     """
@@ -44,7 +44,7 @@ def timelines(graph: Graph, dataset: Dataset, settings: dict | None = None, on_p
 
 
 def labels_of(graph: Graph, dataset: Dataset) -> list[int]:
-    """The model's number of each of the data set's labels, -1 for silent ones. Raises L3Error for one that it does not have."""
+    """Return the model's number of each label of the data set, -1 for silent ones. Raises L3Error for a label that it lacks."""
     known = [label for label in graph.labels if not silent(label)]
     strange = [label for label in dataset.labels if not silent(label) and label not in known]
     if strange:
@@ -54,13 +54,13 @@ def labels_of(graph: Graph, dataset: Dataset) -> list[int]:
 
 
 def new_to(graph: Graph, dataset: Dataset) -> Dataset:
-    """The clips that the model was not trained on, as far as its file says."""
+    """Return the clips that the model was not trained on, as far as its file says."""
     known = fingerprints.known(graph.provenance)
     return replace(dataset, clips=[clip for clip in dataset.clips if not known or fingerprints.one(clip.path) not in known])
 
 
 def peaks(graph: Graph, result: Timelines, settings: dict | None = None) -> Peaks:
-    """The peaks of timelines() with the app's settings."""
+    """Return the peaks of timelines() with the app's settings."""
     given = {key: value for key, value in (settings or {}).items() if value is not None}
     mute = tuple(i for i, label in enumerate(graph.labels) if silent(label))
     votes = given.get("votes", 1)
@@ -68,10 +68,10 @@ def peaks(graph: Graph, result: Timelines, settings: dict | None = None) -> Peak
 
 
 def judge(graph: Graph, dataset: Dataset, settings: dict | None = None, on_progress: Progress | None = None) -> dict:
-    """Figures of a labelled data set, ready for JSON; those of clips that the model was trained on are not counted.
+    """Judge a model on a labelled data set, without the clips that it was trained on; return figures that are ready for JSON.
 
     recall: of the clips of labels, how many are reported; precision: of the labels that are reported, how many are right;
-    false: of unrelated clips, how many raise an event. Figures that no clip is left for are None.
+    false: of unrelated clips, how many raise an event. A figure without clips is None.
     """
     labels_of(graph, dataset)
     left = new_to(graph, dataset)
@@ -93,7 +93,7 @@ def judge(graph: Graph, dataset: Dataset, settings: dict | None = None, on_progr
 
 
 def figures(labels: list[str], result: Peaks, thresholds: np.ndarray) -> dict:
-    """What judge says of clips' peaks."""
+    """Return the figures of judge() from peaks."""
     named = [i for i, label in enumerate(labels) if not silent(label)]
     reported = result.values >= thresholds
     unrelated = result.unrelated
@@ -117,7 +117,7 @@ def figures(labels: list[str], result: Peaks, thresholds: np.ndarray) -> dict:
 
 
 def of_label(i: int, result: Peaks, reported: np.ndarray) -> dict:
-    """Recall and precision of a label, and its false events an hour of unrelated clips."""
+    """Return the recall and precision of a label, and its false events an hour of unrelated clips."""
     own, hits, unrelated = result.labels == i, reported[:, i], result.unrelated
     hours = float(result.seconds[unrelated].sum()) / events.HOUR
     return {
@@ -129,7 +129,7 @@ def of_label(i: int, result: Peaks, reported: np.ndarray) -> dict:
 
 
 def confusion(named: list[int], result: Peaks, thresholds: np.ndarray) -> list[list[int]]:
-    """Counts [true label, the last row for unrelated clips][label that exceeds its threshold most, the last column for none]."""
+    """Return counts [true label, last row: unrelated clips][label that exceeds its threshold most, last column: none]."""
     counts = np.zeros((len(named) + 1, len(named) + 1), int)
     above = (result.values - thresholds)[:, named]
     for label, margins in zip(result.labels, above, strict=True):
@@ -139,5 +139,5 @@ def confusion(named: list[int], result: Peaks, thresholds: np.ndarray) -> list[l
 
 
 def number(value) -> float | None:
-    """A figure for JSON, which has no NaN."""
+    """Return a figure for JSON, which has no NaN."""
     return float(value) if np.isfinite(value) else None

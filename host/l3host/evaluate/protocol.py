@@ -102,7 +102,7 @@ def planned(dataset: Dataset, probe: str, folds: Sequence[int] | None, seeds: in
             raise L3Error(f"{dataset.name}: the training folds {turn.train} have only one class")
         for what, fold in (("validation", turn.validation), ("test", turn.test)):
             if not any(clip.tags for clip in dataset.clips if clip.fold == fold):
-                raise L3Error(f"{dataset.name}: no {what} clip has a label, there is nothing to find")
+                raise L3Error(f"{dataset.name}: no {what} clip has a label, there is nothing to learn")
     return plan
 
 

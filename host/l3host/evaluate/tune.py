@@ -23,7 +23,7 @@ def tune(
     graph: Graph, dataset: Dataset, price: float = events.PRICE, recall: float = events.RECALL,
     settings: dict | None = None, on_progress: Progress | None = None,
 ) -> tuple[dict, np.ndarray, list[tuple[float, float]]]:  # fmt: skip
-    """(what is set and what it gives, ready for JSON; thresholds, one a label of the model; the curve: (false an hour, recall)).
+    """Return (the result, ready for JSON; thresholds, one a label of the model; the curve: (false events an hour, recall)).
 
     Clips that the model was trained on are left out: their scores promise too much. Thresholds of labels that the data set does not
     have stay as they are. Raises L3Error: no other sounds, labels with fewer than two new clips, a class that the model lacks.
@@ -56,7 +56,7 @@ def tune(
 
 
 def curve(result: Peaks) -> list[tuple[float, float]]:
-    """(false events an hour, recall) of events.curve's thresholds."""
+    """Return (false events an hour, recall) of each step of events.curve()."""
     given = [events.figures(result, thresholds) for _, thresholds in events.curve(result)]
     return [(figures.per_hour, figures.recall) for figures in given]
 

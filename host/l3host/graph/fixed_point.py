@@ -16,8 +16,9 @@ class LayerScale:
 
 @dataclass
 class Tables:
-    """hann (n/2 + 1,) 0..65535; cos (n/4 + 1,) in 2^-17; log2 (65,) in 2^-16; first, count (bands,); weights, 16 bits.
+    """Tables of the integer log-mel.
 
+    hann (n/2 + 1,) 0..65535; cos (n/4 + 1,) in 2^-17; log2 (65,) in 2^-16; first, count (bands,); weights, 16 bits.
     silence: the least level, that of the front-end's floor.
     """
 
@@ -32,7 +33,7 @@ class Tables:
 
 @dataclass
 class Scale:
-    """From a level relative to the window's maximum to the network's int16 input: (max(d, floor) * factor + offset) >> shift."""
+    """The step from a level relative to the window's maximum to the network's input: (max(d, floor) * factor + offset) >> shift."""
 
     floor: int
     factor: int

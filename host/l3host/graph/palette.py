@@ -1,7 +1,7 @@
 """Palettes: a layer's non-zero weights as few float16 values, chosen for the least squared error.
 
 One-dimensional k-means (Lloyd 1982) from cells of equal error, as the optimum has them (Panter and Dite 1951). Deterministic.
-Zero is no level: it stays exactly zero.
+Zero is not a level: it stays exactly zero.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def _fixed_point(reader: Reader) -> FixedPoint | None:
 
 
 def provenance_of(reader: Reader) -> dict[str, Any]:
-    """Raises FormatError for what is not a JSON object, nests too deeply, or has numbers too long to read."""
+    """Return the provenance. Raises FormatError unless it is a JSON object of moderate depth, with numbers of moderate length."""
     try:
         values = json.loads(reader.provenance())
         json.dumps(values)

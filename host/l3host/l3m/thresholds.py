@@ -1,4 +1,4 @@
-"""Other thresholds for a model file: nothing else in it changes but what its provenance says of them."""
+"""Replace a model file's thresholds; nothing else changes in it except what its provenance says of them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from l3host.l3m.writer import to_bytes
 
 
 def with_thresholds(model: str, thresholds: Sequence[float], tuned: dict) -> bytes:
-    """The file with these thresholds, one a label, and `tuned` in its provenance. Raises L3Error as load_graph does."""
+    """Return the file with these thresholds, one a label, and `tuned` in its provenance. Raises L3Error as load_graph does."""
     graph, reader = load_graph(model), open_reader(model)
     reader.close()
     changed = replace(graph, thresholds=[float(t) for t in thresholds], provenance={**graph.provenance, "tuned": tuned})

@@ -128,6 +128,6 @@ def architecture(model: keras.Model) -> Architecture:
     convs = convolutions(model)
     expected = [f"conv{i}" for i in range(1, len(convs) + 1)]
     if not {"log_mel", "mel_bn", "embedding"} <= names or not convs or [c.name for c in convs] != expected:
-        raise L3Error(f"model {model.name} is no L3 audio network (log_mel, mel_bn, conv1 ..., embedding)")
+        raise L3Error(f"model {model.name} is not an L3 audio network (log_mel, mel_bn, conv1 ..., embedding)")
     filters = tuple(conv.filters for conv in convs)
     return Architecture(model.get_layer("log_mel").frontend, filters, f"bn{len(convs)}" in names, convs[0].use_bias)

@@ -30,7 +30,7 @@ CANCELLED = 1e-3  # of the channels' power left in their mean: 30 dB less
 
 
 class Recording(NamedTuple):
-    """Sound that is gone through block by block, as often as is wanted."""
+    """Sound in blocks, which can be iterated any number of times."""
 
     blocks: Iterable[np.ndarray]  # (n, channels) or (n,), each but the last of BLOCK samples
     rate: int  # Hz
@@ -38,7 +38,7 @@ class Recording(NamedTuple):
 
 
 class FileBlocks:
-    """The samples (n, channels) float64 of a file, full scale 1, decoded anew whenever they are gone through."""
+    """The samples (n, channels) float64 of a file, full scale 1; each iteration decodes the file again."""
 
     def __init__(self, path: str):
         self.path = path
@@ -59,7 +59,7 @@ def recording(path: str) -> Recording:
     if not Path(path).exists():
         raise L3Error(f"no such audio file: {path}")
     if not Path(path).is_file():
-        raise L3Error(f"{path} is not a regular file: its sound has no end that we know")
+        raise L3Error(f"{path} is not a regular file: it may have no end")
     try:
         with opened(path) as sound:
             rate, empty = sound.samplerate, not len(sound.read(1))
@@ -73,7 +73,7 @@ def recording(path: str) -> Recording:
 
 
 def seconds(path: str) -> float:
-    """How long a file's sound lasts, as its header has it. Raises L3Error."""
+    """Return the length of a file's sound, as its header has it. Raises L3Error."""
     sound = recording(path)
     with opened(path) as file:
         return file.frames / sound.rate
@@ -86,7 +86,7 @@ def read(path: str) -> tuple[np.ndarray, int]:
 
 
 def of_samples(samples: np.ndarray, rate: int, name: str = "") -> Recording:
-    """Samples (N,) or (N, channels) that are in memory. Raises L3Error for empty or badly shaped ones."""
+    """Return a recording of samples (N,) or (N, channels). Raises L3Error for empty or badly shaped ones."""
     samples = np.asarray(samples)
     if samples.dtype.kind not in "if":
         raise L3Error(f"audio samples must be signed integers or floats, not {samples.dtype}")
@@ -100,7 +100,7 @@ def of_samples(samples: np.ndarray, rate: int, name: str = "") -> Recording:
 
 
 def rate_of(path: str) -> int:
-    """The rate in Hz that a file's header says. Raises L3Error."""
+    """Return the rate in Hz that a file's header says. Raises L3Error."""
     try:
         with opened(path) as sound:
             return sound.samplerate
@@ -118,7 +118,7 @@ def why(error: Exception) -> str:
     if isinstance(error, TypeError):
         return "it has no header that says its rate and format, write a WAV file"
     if isinstance(error, (ValueError, MemoryError)):
-        return "its header says no length that can be, convert it to WAV"
+        return "its header gives an impossible length, convert it to WAV"
     return str(getattr(error, "error_string", error))
 
 
@@ -187,7 +187,7 @@ class Overlaid(io.FileIO):
 
 
 class Level:
-    """What is known of a recording's samples once all its blocks went by."""
+    """What is known of a recording's samples after all its blocks were read."""
 
     def __init__(self) -> None:
         self.length, self.total, self.loudest = 0, 0.0, 0.0  # samples; their sum and largest magnitude, as mono

@@ -27,7 +27,7 @@ KEPT = 1 << 22  # samples kept in memory to go through them again; what is longe
 
 
 def hear(samples: np.ndarray, rate: int, target: int, name: str = "") -> np.ndarray:
-    """What a network that takes `target` Hz hears: int16 (N,). samples: (N,) or (N, channels), signed integers or floats.
+    """Return what a network that takes `target` Hz hears: int16 (N,). samples: (N,) or (N, channels), signed integers or floats.
 
     name: of its file, for warnings. Raises and warns as pcm_blocks does.
     """
@@ -35,18 +35,18 @@ def hear(samples: np.ndarray, rate: int, target: int, name: str = "") -> np.ndar
 
 
 def load(path: str, target: int) -> np.ndarray:
-    """hear a file. Raises L3Error."""
+    """Return hear() of a file. Raises L3Error."""
     with audio.naming(path):
         return np.concatenate(list(blocks(audio.recording(path), target)))
 
 
 def pcm(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
-    """All of pcm_blocks. samples: as hear takes them."""
+    """Return all of pcm_blocks(). samples: as hear() takes them."""
     return np.concatenate(list(pcm_blocks(audio.of_samples(samples, rate), target)))
 
 
 def load_pcm(path: str, target: int) -> np.ndarray:
-    """pcm of a file. Raises L3Error."""
+    """Return pcm() of a file. Raises L3Error."""
     with audio.naming(path):
         return np.concatenate(list(pcm_blocks(audio.recording(path), target)))
 

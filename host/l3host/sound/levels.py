@@ -165,14 +165,14 @@ def thirds(mono: Mono, rate: int, offset: float) -> dict[float, float]:
     if not count:
         return {}
     power = 2 * total / count / (np.square(window).sum() * rate)  # mean square in each Hz
-    found = {}
+    by_middle = {}
     for k, nominal in enumerate(THIRDS, -20):
         low, high = (1000 * 10 ** ((k + side) / 10) for side in (-0.5, 0.5))
         if high > rate / 2:
             break
         bins = power[round(low) : max(round(low) + 1, round(high))]
-        found[float(nominal)] = float(decibels(bins.sum())) + offset
-    return found
+        by_middle[float(nominal)] = float(decibels(bins.sum())) + offset
+    return by_middle
 
 
 def calibration(levels: Levels, spl: float, name: str) -> float:

@@ -20,11 +20,11 @@ def figure(width: float, height: float):
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def levels_over_time(path: Path, found: dict[str, Levels], every: float) -> None:
+def levels_over_time(path: Path, by_file: dict[str, Levels], every: float) -> None:
     """Draw LAeq of each `every` seconds, with L10 and L90, of one recording below the other."""
-    page = figure(9, 2.6 * len(found))
-    axes = page.subplots(len(found), 1, squeeze=False)[:, 0]
-    for ax, (name, levels) in zip(axes, found.items(), strict=True):
+    page = figure(9, 2.6 * len(by_file))
+    axes = page.subplots(len(by_file), 1, squeeze=False)[:, 0]
+    for ax, (name, levels) in zip(axes, by_file.items(), strict=True):
         rows = list(levels.over_time(every))
         ax.plot([row["t"] for row in rows], [row["LAeq"] for row in rows], label=f"LAeq, {every:g} s")
         for share, style in ((10, "--"), (90, ":")):

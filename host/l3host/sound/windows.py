@@ -23,7 +23,7 @@ def windows_of(signal: np.ndarray, length: int, hop: int, center: bool) -> np.nd
 
 
 def cut(sound: Iterable[np.ndarray], length: int, hop: int, center: bool, size: int, name: str = "") -> Iterator[np.ndarray]:
-    """windows_of a signal that comes in blocks: (size, length) again and again, at last what is left.
+    """Yield windows_of() a signal that comes in blocks, `size` at a time, (size, length); the last ones may be fewer.
 
     Warns, with the file's name, when the signal is shorter than one window.
     """
@@ -46,7 +46,7 @@ def cut(sound: Iterable[np.ndarray], length: int, hop: int, center: bool, size: 
 
 
 def heard_windows(fe: Frontend, path: str, size: int) -> Iterator[np.ndarray]:
-    """Yield the int16 windows of a file that a board would hear one after the other, `size` at a time. Raises L3Error."""
+    """Yield the int16 windows of a file as a board would hear them, `size` at a time. Raises L3Error."""
     with audio.naming(path):
         yield from cut(hearing.blocks(audio.recording(path), fe.sample_rate), fe.window, fe.hop, False, size, path)
 

@@ -26,7 +26,7 @@ def run(
     processes: int = PROCESSES,
     died: Died | None = None,
 ) -> None:
-    """Call work(job, send) for each job in a process of its own; tell heard(name, message) whatever it sends.
+    """Call work(job, send) for each job in a process of its own; call on_message(name, message) for what it sends.
 
     log: path of the file that takes what the processes print. died: what becomes of a job whose process dies; the others go
     on. Raises the first L3Error of any job, and without `died` L3Error when a process dies; the others are then ended, as

@@ -40,7 +40,7 @@ def live(recording):
         def sleep(self, seconds):
             time.sleep(seconds)
             self.source.sleep(seconds)
-            self.heard += int(seconds * self.rate)
+            self.played += int(seconds * self.rate)
 
     return Live(recording, Wall())
 
