@@ -34,7 +34,7 @@ class Emulation:
 
     @property
     def embedding_parity(self) -> dict:
-        """Whole path, front-end included: largest difference and smallest cosine over the windows."""
+        """Compare embeddings, front-end included: largest difference and smallest cosine over the windows."""
         expected = self.reference.embedding
         norms = np.linalg.norm(self.embeddings, axis=1) * np.linalg.norm(expected, axis=1)
         cosine = (self.embeddings * expected).sum(axis=1) / np.where(norms, norms, 1)
@@ -73,7 +73,7 @@ class Emulation:
 
 
 def loudest(windows: np.ndarray) -> int:
-    """Return the window to compare layer by layer: silence would say little."""
+    """Return the window to compare layer by layer, not a silent one, which would show little."""
     return max(range(len(windows)), key=lambda i: np.square(windows[i], dtype=np.float64).sum())
 
 
@@ -86,7 +86,10 @@ def write_plane(folder: Path, graph: Graph, pcm: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def job_folder(model: str, pcm: np.ndarray, **job) -> Iterator[tuple[Path, Path]]:
-    """The library's folder, and one with the files that guest/job.py reads, until the block ends. job: what job.json adds."""
+    """Yield the library's folder and one with the files that guest/job.py reads; both go when the block ends.
+
+    job: further entries of job.json.
+    """
     settings = {"windows": len(pcm), "heap": None, "heap_enforced": False, "kernel": None, "plan_heap": None, "loudest": 0}
     settings |= {"parity": False, "selftest": True} | job
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
@@ -101,7 +104,7 @@ def job_folder(model: str, pcm: np.ndarray, **job) -> Iterator[tuple[Path, Path]
 
 
 def costs(facts: dict, where: runtimes.Runtime, windows: int) -> dict:
-    """Return the seconds a window, and what the runtime's clock counts exactly.
+    """Return the seconds a window and the exact count of the runtime's clock.
 
     <cycles or instructions>_per_window and _frontend of it.
     """

@@ -28,7 +28,7 @@ NETWORKED = "unix"  # the runtime that has sockets
 
 @dataclass(frozen=True)
 class Expectation:
-    """A label that must be heard at some time between `first` and `last` seconds."""
+    """A label that must be reported at some time between `first` and `last` seconds."""
 
     label: str
     first: float
@@ -111,7 +111,7 @@ def listen(
 ) -> Report:
     """Play an audio file to the app in a runtime. Its time is the recording's: no window is skipped, however slow the runtime.
 
-    With `mqtt_host` among the settings it is heard in real time, and published. settings: the app's (device/l3mote/settings.py),
+    With `mqtt_host` among the settings it plays in real time and publishes. settings: the app's (device/l3mote/settings.py),
     those that differ from its defaults. heap: bytes for the whole interpreter. line: called with each line of it.
     Raises L3Error.
     """

@@ -64,7 +64,7 @@ def layer_parity(data: bytes, graph: Graph, plane: np.ndarray) -> list[LayerPari
 
 
 def integer_parity(data: bytes, graph: Graph, pcm: np.ndarray) -> list[LayerParity]:
-    """Compare every layer's integers for one window of samples (window,), front-end included: no bit may differ."""
+    """Compare every layer's integers for one window of samples (window,), front-end included; no bit may differ."""
     assert graph.fixed is not None
     return _compared(data, graph, fixed_point.run(graph, graph.fixed, pcm[None]).outputs, 0.0)
 

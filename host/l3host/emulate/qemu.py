@@ -161,20 +161,20 @@ def command(name: str, heap: int, rom: Path) -> list[str]:
 
 
 def console(output: bytes) -> tuple[bytes, bool]:
-    """Return what the program printed, out of the raw REPL's dialogue, and whether it left QEMU itself."""
+    """Extract what the program printed from the raw REPL's dialogue; return it, and whether the program itself ended QEMU."""
     printed = output.partition(b">OK")[2].replace(b"\r\n", b"\n")
     parts = printed.split(END)  # output, error output, and more dialogue; the output alone if it left
     return b"".join(parts[:2]), len(parts) == 1
 
 
 def run(name: str, heap: int, script: Path, library: Path, folder: Path) -> int:
-    """Run a script on the board, its output here; return its status. Raises L3Error if the files are too large."""
+    """Run a script on the board and print its output; return its status. Raises L3Error if the files are too large."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         rom = Path(temporary, "image")
         rom.write_bytes(image(name, script, library, folder))
         size = rom.stat().st_size
         if size > IMAGE_BYTES:
-            raise L3Error(f"runtime {name} holds {IMAGE_BYTES} bytes of files, and these have {size}")
+            raise L3Error(f"runtime {name} holds {IMAGE_BYTES} bytes of files, but these take {size}")
         start = START.format(address=MACHINES[name].image, size=size, script=script.name).encode()
         dialogue = ENTER_RAW_REPL + start + END + LEAVE + END
         done = subprocess.run(command(name, heap, rom), cwd=folder, input=dialogue, stdout=subprocess.PIPE)

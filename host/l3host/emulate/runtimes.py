@@ -119,7 +119,7 @@ def find(name: str) -> Runtime:
 
 
 def python_path(library: Path) -> str:
-    """Return PYTHONPATH with the library before what is there already: this very l3host, where it runs from its sources."""
+    """Return PYTHONPATH with the library put first; the rest stays, as this l3host may be imported from there."""
     return os.pathsep.join(filter(None, (str(library), os.environ.get("PYTHONPATH"))))
 
 
@@ -150,7 +150,7 @@ def run_job(
 ) -> tuple[dict, str]:
     """Run job.py, or another script, on the folder; return its facts and what it printed. line: see execute().
 
-    Raises L3Error with the device's own words if it fails.
+    Raises L3Error with the device's own error message if it fails.
     """
     done = execute(runtime, script, library, folder, heap, line)
     if done.returncode == 0 and (folder / "result.json").exists():

@@ -1,1 +1,1 @@
-"""Keras networks: TensorFlow's one door (backend), the log-mel layer, L3's networks, and weights in and out of them."""
+"""Keras networks: the only import of TensorFlow (backend), the log-mel layer, L3's networks, loading and exporting weights."""

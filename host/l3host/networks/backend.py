@@ -31,11 +31,11 @@ def one_thread() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-_workers: tf.distribute.Strategy | None = None  # once init_workers() has found others
+_workers: tf.distribute.Strategy | None = None  # set by init_workers() if there are several
 
 
 def init_workers() -> None:
-    """Join the workers that TF_CONFIG names (TensorFlow's convention); without it this process stays alone.
+    """Join the workers that TF_CONFIG names (TensorFlow's convention); without it this process works alone.
 
     Only possible before TensorFlow runs its first operation; waits until all workers are there. Raises L3Error for a
     TF_CONFIG that is not JSON.
@@ -49,7 +49,7 @@ def init_workers() -> None:
 
 
 def strategy() -> tf.distribute.Strategy:
-    """Return the strategy in whose scope networks are made and trained: of all workers that were joined, or of this process."""
+    """Return the strategy to build and train networks under: that of all joined workers, or of this process alone."""
     return _workers or tf.distribute.get_strategy()
 
 
@@ -59,7 +59,7 @@ def is_chief() -> bool:
 
 
 def barrier() -> None:
-    """Wait until every worker has come as far. Raises L3Error if one is gone."""
+    """Wait at a barrier for every worker. Raises L3Error if one is gone."""
     if _workers:
         with lost_workers():
             _workers.reduce(tf.distribute.ReduceOp.SUM, _workers.run(lambda: tf.constant(0.0)), axis=None)

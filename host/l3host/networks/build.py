@@ -20,7 +20,7 @@ BN_MOMENTUM = 0.95  # an epoch is a few dozen batches: Keras' 0.99 would lag beh
 
 
 class Architecture(NamedTuple):
-    """What the audio network of a model was built with: `audio(*architecture(model))` has the same shape."""
+    """The arguments that a model's audio network was built with: `audio(*architecture(model))` has the same shape."""
 
     frontend: Frontend
     filters: tuple[int, ...]
@@ -29,7 +29,7 @@ class Architecture(NamedTuple):
 
 
 def audio(frontend: Frontend, filters: Sequence[int] = L3_FILTERS, final_norm: bool = True, use_bias: bool = True) -> keras.Model:
-    """Return the waveform (batch, window) in [-1, 1] -> embedding (batch, filters[-1]).
+    """Build the network from a waveform (batch, window) in [-1, 1] to an embedding (batch, filters[-1]).
 
     use_bias: of the convolutions; the published networks have them beside their batch norms.
     Raises L3Error for no filters, for one below 1, and for more pools than the plane has room for.
@@ -54,7 +54,7 @@ def video(filters: Sequence[int] = L3_FILTERS, side: int = SIDE) -> keras.Model:
 
 
 def _embedding(x, input_norm: str, filters: Sequence[int], final_norm: bool, use_bias: bool):
-    """Return the input batch norm, the convolutions and the global max-pool."""
+    """Apply the input batch norm, the convolutions and the global max-pool."""
     layers = keras.layers
     x = layers.BatchNormalization(momentum=BN_MOMENTUM, name=input_norm)(x)
     for i, width in enumerate(filters, 1):
@@ -70,7 +70,7 @@ def _embedding(x, input_norm: str, filters: Sequence[int], final_norm: bool, use
 
 
 def avc(audio: keras.Model, video: keras.Model) -> keras.Model:
-    """Return [waveform, frame] -> probabilities (batch, 2) that sound and picture do not, or do, belong together.
+    """Build the network from [waveform, frame] to the probabilities (batch, 2) that they do not, or do, belong together.
 
     The two networks are its layers "audio" and "video" and keep their weights: video.trainable = False freezes one, and
     embedding(audio, final_norm=False) is what the published packages call the embedding.
@@ -90,7 +90,7 @@ def classifier(embedding: keras.Model, n_labels: int, dropout: float) -> keras.M
 
 
 def like(model: keras.Model, embedding: keras.Model) -> keras.Model:
-    """Return the embedding network with the head of `model` on it, a copy, if that is a classifier; otherwise as it is."""
+    """Return the embedding network with a copy of `model`'s head on it if `model` is a classifier, else unchanged."""
     if model.name != "classifier":
         return embedding
     head = model.get_layer("dense")
@@ -100,7 +100,7 @@ def like(model: keras.Model, embedding: keras.Model) -> keras.Model:
 
 
 def convolutions(model: keras.Model) -> list[keras.layers.Conv2D]:
-    """Return the conv1 ... convN."""
+    """Return the layers conv1 ... convN."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
@@ -120,7 +120,7 @@ def embedding(model: keras.Model, final_norm: bool) -> keras.Model:
 
 
 def architecture(model: keras.Model) -> Architecture:
-    """Return what the audio network in `model` (itself, or a classifier on it) was built with.
+    """Return the architecture of the audio network in `model`, which may be a classifier on it.
 
     Raises L3Error for any other model.
     """

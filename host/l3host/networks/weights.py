@@ -1,4 +1,4 @@
-"""A file of weights -> a network that can be trained further, its batch norms not folded; and a network -> Graph.
+"""Turn a file of weights into a network that can be trained further, its batch norms not folded; and a network into a Graph.
 
 The published files (.h5, Keras 2.0.9) and .keras files are read by the converters, so TensorFlow never loads foreign code.
 """
@@ -21,7 +21,7 @@ from l3host.networks import build
 from l3host.networks.backend import keras
 
 EPSILON = keras.layers.BatchNormalization().epsilon
-NORM = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}  # identity, for what the file has not
+NORM = {"gamma": 1.0, "beta": 0.0, "moving_mean": 0.0, "moving_variance": 1.0}  # identity, for what the file lacks
 
 
 def load(path: str, final_norm: bool | None = None) -> keras.Model:
@@ -50,7 +50,7 @@ def load(path: str, final_norm: bool | None = None) -> keras.Model:
 
 
 def _norms(model: keras.Model) -> list[keras.layers.Layer]:
-    """Return bn1 ... of the network, as many as it has."""
+    """Return the batch norms bn1 ... of the network, as many as it has."""
     return [layer for layer in model.layers if layer.name.startswith("bn")]
 
 
@@ -83,7 +83,7 @@ def _check_order(graph: Graph, final_norm: bool) -> None:
 
 
 def _assign(layer: keras.layers.Layer, source: KerasLayer, missing: dict[str, float]) -> None:
-    """Copy weights by name; a name of `missing` that the file has not gets that value."""
+    """Copy weights by name; a weight that the file lacks gets its value in `missing`."""
     for variable in layer.weights:
         value = source.weights[variable.name] if variable.name in source.weights else missing[variable.name]
         variable.assign(np.broadcast_to(value, variable.shape))
@@ -95,7 +95,7 @@ def to_graph(model: keras.Model, **provenance: str) -> Graph:
     writer.to_bytes makes it a file.
 
     provenance: source, licence, attribution as convert() knows them; sha256 is that of the weights (a .keras file holds the
-    date), so that equal weights give equal bytes. Raises L3Error for a network that the format has no room for.
+    date), so that equal weights give equal bytes. Raises L3Error for a network that the format cannot hold.
     """
     digest = hashlib.sha256()
     for value in model.get_weights():

@@ -1,4 +1,4 @@
-"""The listening app's settings on the host, checked by the code that the board has."""
+"""Check the listening app's settings on the host, with the board's own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment brings along for its MQTT broker, the certificate of a CA; and what is to be said where there is none."""
+"""The CA certificate that a deployment takes along for its MQTT broker, and the warning where nothing is encrypted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SEQUENCE = 0x30  # the first byte of every certificate in DER
 
 
 def certified(settings: dict) -> tuple[dict, dict[str, bytes]]:
-    """Return settings whose mqtt_tls names a file beside the model instead of one here, and that file. Raises L3Error."""
+    """Return settings whose mqtt_tls names a file on the board instead of one here, and that file. Raises L3Error."""
     value = settings.get("mqtt_tls")
     if not value or is_fingerprint(value):
         return settings, {}
@@ -49,7 +49,7 @@ def certificate(path: str) -> bytes:
 
 
 def in_clear_text(settings: dict) -> str | None:
-    """Return what somebody on the way to the broker can read, as a sentence, or None."""
+    """Return a sentence that says what can be read on the way to the broker, or None."""
     if not settings.get("mqtt_host") or settings.get("mqtt_tls"):
         return None
     secret = "user, password and events go" if settings.get("mqtt_user") else "events go"

@@ -11,12 +11,12 @@ from l3mote.kernels import KERNELS
 
 SOURCE = Path(l3mote.__file__).parent
 
-NOT_FOR_BOARDS = ("verify.py", "paced.py")  # what a host wants to know, and a source in simulated time
+NOT_FOR_BOARDS = ("verify.py", "paced.py")  # the full check of a file, done on the host, and a source in simulated time
 ONLY_FOR = {
     "micropython": ("mic_machine.py", "mqtt_client.py", "mqtt_packets.py"),
     "circuitpython": ("mic_circuitpython.py", "circuitpython_net.py"),
 }
-KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")  # its builds may lack ulab; viper and native code they never take
+KERNELS_OF_CIRCUITPYTHON = ("ulab", "python")  # its builds may lack ulab, and never run viper or native code
 
 
 def copy_library(to: Path) -> None:
@@ -27,8 +27,8 @@ def copy_library(to: Path) -> None:
 def copy_for_board(to: Path, firmware: str | None = None, kernels: Sequence[str] = KERNELS, arch: str | None = None) -> None:
     """Write what a board needs as to/l3mote.
 
-    firmware: a key of ONLY_FOR; without it, the modules of every firmware. arch: whose native module goes along, if the kernel
-    `native` does; without it, none.
+    firmware: a key of ONLY_FOR; without it, the modules of every firmware. arch: the architecture whose native module is included
+    if the kernel `native` is; without it, none.
     """
     copy_library(to)
     folder = to / "l3mote"

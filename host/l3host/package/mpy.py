@@ -1,6 +1,6 @@
-"""python -m l3host.package.mpy ARCH FOLDER: the device package precompiled for an architecture, as FOLDER/l3mote.
+"""Precompile the device package for an architecture: python -m l3host.package.mpy ARCH FOLDER writes FOLDER/l3mote.
 
-A board then compiles nothing: that saves heap and seconds at the import, and viper's code comes from a newer emitter than its own.
+The board then compiles nothing: that saves heap and seconds at import, and viper code comes from a newer emitter than the board's.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def mpy_cross() -> str:
 
 
 def file_version() -> tuple[int, int]:
-    """Return (version, sub-version) of the .mpy files that mpy-cross makes of native code. Raises L3Error."""
+    """Return (version, sub-version) of the .mpy files that mpy-cross writes for native code. Raises L3Error."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as folder:
         Path(folder, "native.py").write_text("import micropython\n@micropython.viper\ndef f():\n pass\n")
         compile_folder(Path(folder), "armv6m")
@@ -47,7 +47,7 @@ def compile_folder(folder: Path, arch: str, lean: bool = True) -> None:
     """Replace each .py of a folder by its .mpy. lean: without assertions and line numbers, 2 kB of heap less. Raises L3Error."""
     program = mpy_cross()
     for source in sorted(folder.rglob("*.py")):
-        # on a board a module's name is a string already, its path would be one more
+        # a board has the module's name as a string already; its path would be another one
         options = ["-O3", "-s", source.stem] if lean else ["-s", source.relative_to(folder).as_posix()]
         command: list[str | Path] = [program, f"-march={arch}", *options, source]
         done = subprocess.run(command, capture_output=True, text=True)
@@ -57,7 +57,7 @@ def compile_folder(folder: Path, arch: str, lean: bool = True) -> None:
 
 
 def package(arch: str, to: Path) -> None:
-    """Write l3mote, precompiled and with no other architecture's native module, into a folder. Raises L3Error."""
+    """Write l3mote into a folder, precompiled, with the native module of this architecture only. Raises L3Error."""
     if arch not in ARCHITECTURES:
         raise L3Error(f"unknown architecture {arch!r}: choose from {', '.join(ARCHITECTURES)}")
     shutil.rmtree(to / "l3mote", ignore_errors=True)

@@ -1,8 +1,8 @@
 """The integer log-mel, bit for bit: the specification that the integer kernels copy. NumPy in int64, every value fits 32 bits.
 
-Steps (n = n_fft): resting level off, Hann window, DFT of n real samples as n / 2 complex ones (radix 2, decimation in frequency),
-power as a 31-bit mantissa with a power-of-two scale, mel filterbank on 16-bit mantissas, log2 by leading zeros and a table. Tables
-are made here, once, and travel in the file's FIXED section, so that no board computes a cosine.
+Steps (n = n_fft): subtract a constant level, Hann window, DFT of n real samples as n / 2 complex ones (radix 2, decimation in
+frequency), power as a 31-bit mantissa with a power-of-two scale, mel filterbank on 16-bit mantissas, log2 by leading zeros and a
+table. The tables are made here, once, and stored in the file's FIXED section, so that no board computes a cosine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from l3host.reference.floats import frames, mel_matrix
 from l3mote.format import SCALE_MEL, Frontend
 
 TWIDDLE_BITS = 17
-SPLIT = 13  # a factor is cut here so that each product fits 32 bits
+SPLIT = 13  # a factor is split at this bit so that each product fits 32 bits
 LOG2_STEPS = 64
 LOG2_BITS = 16
 
@@ -57,7 +57,7 @@ def _silence(fe: Frontend, unit: float) -> int:
 
 
 def frame_bits(fe: Frontend) -> int:
-    """Return the bits of a windowed sample: leaves room for the DFT's growth below 2^27."""
+    """Return the bits of a windowed sample; they leave room for the DFT's growth below 2^27."""
     return 28 - (fe.n_fft.bit_length() - 1)
 
 
@@ -130,19 +130,19 @@ def power(re: np.ndarray, im: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log2(t: Tables, x: np.ndarray) -> np.ndarray:
-    """Return log2 of 1 <= x < 2^31 in 2^-16, by leading zeros, a table of 64 steps and a straight line between them."""
+    """Return log2 of 1 <= x < 2^31 in units of 2^-16: leading zeros, a table of 64 steps, linear interpolation between them."""
     exponent = np.maximum(bit_length(x) - 1, 0)
     fraction = ((x << (30 - exponent)) - (1 << 30)) >> 14  # 16 bits below the leading one
     i, rest = fraction >> 10, fraction & 1023
     return (exponent << LOG2_BITS) + t.log2[i] + (((t.log2[i + 1] - t.log2[i]) * rest) >> 10)
 
 
-LEVEL_BITS = 9  # a band's level stands as int16 in units of 2^-9 of a doubling of power, 0.003 dB
+LEVEL_BITS = 9  # a band's level is an int16 in units of 2^-9 of a doubling of power, 0.003 dB
 LEVEL_OFFSET = 42  # doublings subtracted, so that every level fits
 
 
 def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """Return the level of each band, log2 of its power up to a constant, in 2^-9; (..., bands)."""
+    """Return the level of each band, log2 of its power up to a constant, in units of 2^-9; (..., bands)."""
     out = np.empty((*mantissa.shape[:-1], fe.bands), np.int64)
     at = 0
     for b in range(fe.bands):
@@ -161,10 +161,10 @@ def bands(fe: Frontend, t: Tables, mantissa: np.ndarray, shift: np.ndarray, move
 
 
 def resting_level(cut: np.ndarray) -> np.ndarray:
-    """Return the sample that all of a frame's middle half is equal to, else 0: frames (..., n) -> (...,).
+    """Return the constant value of each frame's middle half, 0 where it is not constant: frames (..., n) -> (...,).
 
-    Fade-outs end in a constant of a few steps. It is taken off before the window and put back by add_level as what it is, two
-    lines of the spectrum: through tables of 16 and 17 bits it would leave noise 115 dB down in every bin, where there is nothing.
+    Fade-outs end in a constant of a few steps. It is subtracted before the window, and add_level puts it back as the two lines of
+    the spectrum that it is: passed through tables of 16 and 17 bits it would leave noise 115 dB down in bins that should be empty.
     """
     n = cut.shape[-1]
     middle = cut[..., n // 4 : 3 * n // 4]
@@ -172,13 +172,14 @@ def resting_level(cut: np.ndarray) -> np.ndarray:
 
 
 def add_level(level: np.ndarray, moved: np.ndarray, n: int, re, im, mantissa, shift) -> None:
-    """Put the Hann-windowed constant back: n / 2 * level on bin 0, half of it off bin 1, in powers (mantissa, shift) in place.
+    """Put the Hann-windowed constant back, changing the powers (mantissa, shift) in place.
 
-    level, moved (...,): of each frame. re, im: its spectrum without the constant, in units of 2^moved.
+    Adds n / 2 * level to bin 0 and subtracts half of it from bin 1. level, moved (...,): of each frame. re, im: its spectrum
+    without the constant, in units of 2^moved.
     """
     at = np.nonzero(level)
     for k, sign in ((0, 1), (1, -1)):
-        unit = (n // 2).bit_length() + 2 - k - moved[at]  # of the constant, 16 bits of window less 13, against the frame's
+        unit = (n // 2).bit_length() + 2 - k - moved[at]  # of the constant (16 bits of window less 13), relative to the frame's
         up = np.maximum(unit, 0)
         constant = (sign * level[at] << 13) >> np.maximum(-unit, 0)
         mantissa[(*at, k)], more = power((re[(*at, k)] >> up) + constant, im[(*at, k)] >> up)
@@ -186,11 +187,10 @@ def add_level(level: np.ndarray, moved: np.ndarray, n: int, re, im, mantissa, sh
 
 
 def normalised(fe: Frontend, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return windowed frames (..., n_fft) shifted until the largest has frame_bits.
+    """Return windowed frames (..., n_fft), each shifted until its largest value has frame_bits, and each frame's right shift.
 
-    Also returns the right shift (negative: left) of each frame.
-
-    So a frame that is quiet beside a loud one, or whose only sound lies at its edge, keeps its precision.
+    A negative shift is to the left. A frame that is quiet beside a loud one, or whose only sound is at its edge, thus keeps its
+    precision.
     """
     shift = bit_length(np.abs(y).max(axis=-1)) - frame_bits(fe)
     right, left = np.maximum(shift, 0)[..., None], np.maximum(-shift, 0)[..., None]
@@ -215,7 +215,7 @@ def scale(fe: Frontend, exponent: int) -> Scale:
 
     Raises L3Error if it does not fit 32 bits.
     """
-    decibels = 5 * np.log10(2) / 2**LEVEL_BITS  # of one level step: the published log-mel takes the square root first
+    decibels = 5 * np.log10(2) / 2**LEVEL_BITS  # a level step; 5, not 10: the published log-mel takes the square root first
     floor = int(np.round(-fe.dynamic_range / decibels))
     unit = decibels * fe.norm_scale * 2.0**exponent
     shift = int(np.clip(14 - np.floor(np.log2(max(abs(unit), 2**-20))), 0, 24))

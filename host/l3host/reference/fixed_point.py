@@ -1,6 +1,6 @@
 """Fixed-point arithmetic, defined once: scales calibrated on audio, and a bit-exact interpreter that kernels are compared with.
 
-An activation x stands as the int16 round(x * 2^exponent), saturated to `bits` bits; a float16 weight as an int16 in units of
+An activation x is stored as the int16 round(x * 2^exponent), saturated to `bits` bits; a float16 weight as an int16 in units of
 2^-shift of its filter. A filter's shift is the largest for which `limit * sum|w| + |bias| + rounding < 2^31`: no accumulator can
 overflow. Rounding is half up: (x + 2^(r-1)) >> r. Here rows are bands and columns frames, as in the rest of the host.
 """
@@ -18,11 +18,11 @@ from l3host.graph.network import Conv, Graph
 from l3host.reference import fixed_mel, floats
 from l3host.threads import one_blas_thread
 
-HEADROOM = 2.0  # over the largest activation seen while calibrating: a bit lost costs less than one saturated value
-WEIGHT_BITS = 9.5  # what a layer's weights should keep of the 31 bits: the rest goes to its input
+HEADROOM = 2.0  # above the largest activation seen in calibration: losing a bit costs less than saturating one value
+WEIGHT_BITS = 9.5  # of the 31 bits, for a layer's weights; the rest goes to its input
 LEAST_BITS, MOST_BITS = 12, 15
 ACCUMULATOR = 2**31 - 1
-BATCH = 2  # windows calibrated at once: their largest matrix stays near the cache
+BATCH = 2  # windows calibrated at once: few, so that their largest matrix about fits the cache
 
 
 def shift_round(x: np.ndarray, shift: np.ndarray) -> np.ndarray:
@@ -41,7 +41,7 @@ def matrix(layer) -> np.ndarray:
 
 
 def input_bits(layer) -> int:
-    """Return the bits of a layer's input: dense layers with long sums need them for the weights."""
+    """Return the bits of a layer's input: fewer where dense layers with long sums need them for the weights."""
     w = np.abs(matrix(layer))
     largest = w.max(axis=0)
     ratio = np.median((w.sum(axis=0) / np.where(largest, largest, 1))[largest > 0]) if largest.any() else 1.0
@@ -51,8 +51,8 @@ def input_bits(layer) -> int:
 def filter_shift(weights: np.ndarray, bias: float, limit: int, exponent: int) -> int:
     """Return the largest shift at which one filter's sum cannot overflow and its weights fit int16. weights: (taps,)."""
     magnitude = np.abs(weights).sum(dtype=np.float64)
-    room = (ACCUMULATOR - 2**29) / limit + len(weights) / 2  # for the sum of weights, each rounded down by a half at most
-    highest = min(30, int(np.floor(np.log2(room / magnitude))) + 1) if magnitude else 30  # above it the sum does not fit
+    room = (ACCUMULATOR - 2**29) / limit + len(weights) / 2  # for the sum of weights, each rounded down by at most a half
+    highest = min(30, int(np.floor(np.log2(room / magnitude))) + 1) if magnitude else 30  # with a larger shift the sum does not fit
     for shift in range(highest, -31, -1):
         w = to_integer(weights, np.int64(shift))
         b = abs(int(to_integer(np.array(bias), np.int64(shift + exponent))))
@@ -62,7 +62,7 @@ def filter_shift(weights: np.ndarray, bias: float, limit: int, exponent: int) ->
 
 
 def exponent_for(largest: float, bits: int) -> int:
-    """Return the power of two that puts `largest` with its headroom just under 2^bits."""
+    """Return the largest exponent at which `largest`, with its headroom, stays below 2^bits."""
     return int(np.floor(bits - np.log2(max(largest * HEADROOM, 2.0**-14))))
 
 

@@ -83,7 +83,7 @@ def activate(x: np.ndarray, activation: str) -> np.ndarray:
 
 @dataclass
 class Run:
-    """Everything a run computed. Planes are (N, bands, frames, channels) in the reference's orientation."""
+    """All results of a run. Planes are (N, bands, frames, channels) in the reference's orientation."""
 
     plane: np.ndarray  # (N, bands, frames): log-mel after the input batch norm
     outputs: list[np.ndarray]  # after each layer (a convolution's after its ReLU and pool)

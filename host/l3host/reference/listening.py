@@ -1,7 +1,7 @@
-"""What a board that listens should report of a recording: the reference for device/l3mote/listener.py and ring.py.
+"""What a listening board should report for a recording: the reference for device/l3mote/listener.py and ring.py.
 
-Written another way than the device's state machines: over whole recordings, in NumPy arrays. The offset's mean is that of
-kernels/capture.py to the bit, computed from the whole list of its shifts. The low pass has the device's coefficients
+Written differently from the device's state machines: over whole recordings, in NumPy arrays. The offset's mean is that of
+kernels/capture.py, bit for bit, computed from the whole list of its shifts. The low pass has the device's coefficients
 (l3mote.filters), the A-weighting is the analogue formula of IEC 61672-1 applied to the recording's spectrum.
 """
 
@@ -19,7 +19,7 @@ from l3host.reference import fixed_point, floats
 from l3mote.filters import lowpass
 from l3mote.format import NEVER, Frontend, silent
 
-SLOTS = 8  # of a window, as a board measures levels
+SLOTS = 8  # in a window: a board measures a level for each
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 
@@ -57,23 +57,23 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
 
 
 def possible(fe: Frontend, hop: int) -> int:
-    """The hop, in samples: windows that overlap follow one another by whole frames, not less than a board has room for.
+    """Return the hop in samples: overlapping windows start whole frames apart, and no closer than a board has room for.
 
-    It keeps a quarter more rows of the log-mel than a window has, and two windows' frames that reach beyond their ends.
+    A board keeps a quarter more rows of the log-mel than a window has, and, for two windows, the frames that reach beyond the ends.
     """
     if hop >= fe.window:
         return hop
     starts = fe.hop_length * np.arange(fe.frames) - fe.pad_before
     before, after = int((starts < 0).sum()), int(((starts >= 0) & (starts + fe.n_fft > fe.window)).sum())
     for frames in range(max(1, before, after), fe.frames):
-        others = int(np.ceil(fe.frames / frames))  # that begin in a window
+        others = int(np.ceil(fe.frames / frames))  # windows that begin within one
         if (others - 2) * (before + after) <= fe.frames // 4 and frames * fe.hop_length >= hop - hop % fe.hop_length:
             return min(frames * fe.hop_length, fe.window)
     return fe.window
 
 
 def samples(seconds: float, rate: int) -> int:
-    """Return a setting in seconds as samples; it counts to the millisecond."""
+    """Return a setting in seconds as samples, first rounded to the millisecond."""
     return int((Decimal(int(seconds * 1000 + 0.5)) * rate / 1000).quantize(Decimal(1), ROUND_HALF_UP))
 
 
@@ -83,9 +83,9 @@ def seconds(sample: int, rate: float) -> float:
 
 
 def without_offset(pcm: np.ndarray, rate: int) -> np.ndarray:
-    """Return int16 samples less their mean so far.
+    """Subtract from int16 samples their running mean.
 
-    In it the n-th counts 1/2^floor(log2 n), but from 32 Hz / rate on always as much.
+    In the mean the n-th sample has a weight of 1 / 2^floor(log2 n), but never less than about 32 Hz / rate.
     """
     last = min(12, int(np.floor(np.log2(rate / 32))) + 1)
     shifts = np.minimum(np.floor(np.log2(np.arange(1, len(pcm) + 1))), last).astype(int)
@@ -96,7 +96,7 @@ def without_offset(pcm: np.ndarray, rate: int) -> np.ndarray:
 
 
 def decimate(pcm: np.ndarray, factor: int) -> np.ndarray:
-    """Return int16 samples at a factor-th of the rate, to the bit as the integer kernels give them (kernels/capture.py)."""
+    """Return int16 samples at 1 / factor of the rate, bit for bit as the integer kernels compute them (kernels/capture.py)."""
     if factor == 1:
         return pcm
     taps = np.array(lowpass(factor), np.int64)
@@ -119,7 +119,7 @@ def a_weighting(hertz: np.ndarray) -> np.ndarray:
 
 
 def decibels(mean_square: np.ndarray) -> np.ndarray:
-    """Return the dB of full scale; a full-scale sine has 0, nothing at all -120."""
+    """Return the level in dB of full scale: 0 for a full-scale sine, -120 for digital silence."""
     return np.maximum(10 * np.log10(np.maximum(mean_square, 1e-9) / FULL_SCALE), -120)
 
 
@@ -131,14 +131,14 @@ def a_levels(pcm: np.ndarray, rate: int, slot: int) -> np.ndarray:
 
 
 def scores_of(graph: Graph, windows: np.ndarray) -> np.ndarray:
-    """Return the scores (N, labels) of int16 windows: the integers' for a calibrated model, else the floats'."""
+    """Return the scores (N, labels) of int16 windows: computed in integers for a calibrated model, else in floats."""
     if graph.fixed:
         return fixed_point.run(graph, graph.fixed, windows).output
     return floats.run(rounded(graph), windows / 32768, np.float32).output
 
 
 def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, levels: np.ndarray) -> list[dict]:
-    """Return the starts and ends that windows at every hop give, in the order in which a board reports them.
+    """Return the start and end events of successive windows, in the order in which a board reports them.
 
     levels: dB of each window.
     """
@@ -168,7 +168,10 @@ def events(labels: list[str], rate: int, rules: Rules, scores: np.ndarray, level
 
 
 def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = None) -> list[dict]:
-    """Return the events of a recording, int16 at `rate` Hz (about a multiple of the model's), by a board that misses nothing."""
+    """Return the events that a board without lost samples reports for a recording.
+
+    pcm: int16 at `rate` Hz, which is about a multiple of the model's rate.
+    """
     fe, factor = graph.frontend, round(rate / graph.frontend.sample_rate)
     kept = rate // factor if rate % factor == 0 else rate / factor
     rules, pcm = rules_of(graph, settings or {}, int(kept + 0.5)), without_offset(pcm, rate)

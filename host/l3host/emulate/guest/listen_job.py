@@ -23,7 +23,7 @@ class Recording(Wav):
 
 
 def live(recording):
-    """Return a source that is heard in real time, whether the app sleeps or not."""
+    """Return a source that plays in real time, whether the app sleeps or not."""
     from l3mote.paced import Paced  # here, because a package for boards does not have it
 
     class Wall:

@@ -103,7 +103,7 @@ function floatFunctions(R, charge) {
   };
 }
 
-/** Load the ROM into an rp2040js RP2040 and serve its functions. charge(cycles) is told what each costs. */
+/** Load the ROM into an rp2040js RP2040 and serve its functions. It calls charge(cycles) with the cost of each. */
 export function install(mcu, charge) {
   const rom = new DataView(new ArrayBuffer(ROM_BYTES));
   const R = mcu.core.registers;

@@ -69,7 +69,7 @@ export class Pico {
     return this.mcu.core.waiting && this.connected && !this.input.length;
   }
 
-  /** Run about SLICE_CYCLES, less where the board only sleeps or waits after having said something. */
+  /** Run about SLICE_CYCLES, less where the board only sleeps or waits after it has printed something. */
   slice() {
     const { core, clock } = this.mcu;
     const nanoseconds = 1e9 / this.mcu.clkSys;
