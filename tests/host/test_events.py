@@ -203,7 +203,7 @@ def test_clips_that_the_model_was_trained_on_are_left_out_and_the_held_out_figur
     result = json.loads(capsys.readouterr().out)
     assert result["trained_on"] == 12 and "recall" not in result and result["held_out"]["accuracy"] == 0.812
     assert cli.main(["evaluate", "model.l3m", "sounds", "--probe", "logistic"]) == 0
-    assert "figures on them say nothing of new sounds" in capsys.readouterr().out
+    assert "figures on them say nothing about new sounds" in capsys.readouterr().out
 
 
 def test_what_cannot_be_judged(place, capsys):
@@ -243,7 +243,7 @@ def test_a_price_that_cannot_be_had_names_the_nearest(place, capsys):
     for path in Path("rest").iterdir():  # other sounds that are like the first label
         soundfile.write(path, 0.3 * np.sin(2 * np.pi * (63.5 + int(path.stem) / 7) * np.arange(600) / RATE), RATE)
     assert cli.main(["tune", "model.l3m", "sounds", "--other", "rest", "--recall", "100", "--price", "0"]) == 0
-    assert "0 % cannot be had with 100 % reported: 100.0 % is the nearest" in capsys.readouterr().out
+    assert "0 % is out of reach with 100 % reported: 100.0 % is the nearest" in capsys.readouterr().out
 
 
 def test_what_tune_refuses(place, capsys):

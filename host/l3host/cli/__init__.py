@@ -1,4 +1,4 @@
-"""The command line `l3mote`: its commands, one place that catches errors, exit status 0 (success), 1 (failure), 2 (wrong usage).
+"""The command line `l3mote`: its commands, the one place that catches errors, exit status 0 (success), 1 (failure), 2 (usage).
 
 Each command is a module of this package: HELP, EXAMPLE, arguments(parser), run(args) -> exit status, and what it prints. It imports
 heavy modules when it runs, so that --help answers at once.
@@ -43,7 +43,7 @@ from l3mote import __version__
 
 GROUPS = {  # in the order of the help
     "from recordings to a model": (train, classify, convert, inspect, evaluate, tune),
-    "a model on a board, and a board that is not there": (listen, deploy, monitor, record, bench, board, emulate, selftest),
+    "a model on a board, real or emulated": (listen, deploy, monitor, record, bench, board, emulate, selftest),
     "research: embeddings, levels, experiments": (
         embed,
         levels,
@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name_of(command), description=command.HELP, epilog=f"example: {command.EXAMPLE}")
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
         sub.add_argument("--json", action="store_true", help="print the result as JSON")
-        sub.add_argument("--unlimited", action="store_true", help="take files that cost more memory or work than is usual")
+        sub.add_argument("--unlimited", action="store_true", help="accept files that take more memory or work than usual")
         command.arguments(sub)
         sub.set_defaults(handler=command.run)  # not "run": report has an argument of that name
     return top

@@ -1,4 +1,4 @@
-"""What `embed --to` and `classify --to` share: their arguments, the run, and what is said of it."""
+"""What `embed --to` and `classify --to` share: their arguments, the run, and its summary."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def store(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--to", metavar="STORE", help="take whole folders, write into this one, and go on where it stopped")
-    sub.add_argument("--cluster", metavar="ADDRESS", help="with --to: of a Dask scheduler; its workers see the same paths")
+    sub.add_argument("--to", metavar="STORE", help="process whole folders into this one; a stopped run continues there")
+    sub.add_argument("--cluster", metavar="ADDRESS", help="with --to: use this Dask scheduler; its workers must see the same paths")
 
 
 def absolute(model: str) -> str:
-    """A model as workers in other folders find it: an absolute path, or the name of a shipped one."""
+    """Return a model as workers in other folders find it: an absolute path, or the name of a shipped one."""
     return os.path.abspath(model) if os.path.isfile(model) else model
 
 
 def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
-    """Bring all that the command names into the store; the exit status is 1 if a file failed."""
+    """Process all files that the command names into the store; return the exit status, 1 if a file failed."""
     from l3host.archive.run import archive, opened
 
     begun, new = time.monotonic(), New()
@@ -61,7 +61,7 @@ def pool(args: argparse.Namespace) -> Pool:
 
 
 class New:
-    """Counts the ledger's new lines."""
+    """Count the ledger's new lines."""
 
     def __init__(self) -> None:
         self.states: Counter[str] = Counter()

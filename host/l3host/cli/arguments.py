@@ -13,13 +13,13 @@ RUNTIME = (
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
-SERIAL = "serial port of the board, or auto: the only one that there is"
+SERIAL = "serial port of the board; auto finds it if only one is connected"
 PORT = f"{SERIAL}; or the folder where its CIRCUITPY drive is mounted"
 SKIP_BAD = "leave out missing, broken and duplicated clips, and list them"
 
 
 def byte_count(text: str) -> int:
-    """Parse '192k', '2M' or plain bytes; k and M are 1,024 and its square, as in MicroPython's heapsize."""
+    """Parse '192k', '2M' or plain bytes; k is 1,024 and M 1,024 * 1,024, as in MicroPython's heapsize."""
     factor = {"k": 1024, "m": 1024**2}.get(text[-1:].lower(), 1)
     try:
         value = int(text[:-1] if factor > 1 else text) * factor
@@ -38,7 +38,7 @@ def fold_list(text: str) -> list[int]:
 
 
 def percent(text: str) -> float:
-    """A number from 0 to 100."""
+    """Parse a number from 0 to 100."""
     try:
         value = float(text)
     except ValueError:
@@ -67,17 +67,17 @@ def setting(text: str) -> tuple[str, object]:
 
 def spread(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--jobs", type=int, help="files at a time, each in its own process (default: one a core for many files)")
-    sub.add_argument("--engine", choices=["onnxruntime", "numpy"], help="what computes (default: onnxruntime where installed)")
+    sub.add_argument("--engine", choices=["onnxruntime", "numpy"], help="what runs the network (default: onnxruntime if installed)")
 
 
 def encoding(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--encoding", choices=["auto", "f16", "palette"], default="auto",
-        help="weights: auto is lossless (default), f16 writes no palettes, palette rounds to 256 values a layer, one byte each",
+        help="of weights: auto is lossless (default), f16 uses no palettes, palette rounds to 256 values a layer, one byte each",
     )  # fmt: skip
 
 
 def tool(sub: argparse.ArgumentParser) -> None:
     from l3host.deploy.links import TOOLS
 
-    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="the tool that talks to the board (default mpremote)")
+    sub.add_argument("--tool", choices=[*TOOLS], default="mpremote", help="tool that talks to the board (default mpremote)")

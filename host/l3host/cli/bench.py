@@ -13,7 +13,7 @@ EXAMPLE = "l3mote bench esc10 --port /dev/ttyACM0"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("model", nargs="?", help="copied temporarily, removed afterwards (default: the version that runs there)")
+    sub.add_argument("model", nargs="?", help="model to copy there and remove afterwards (default: the deployed version)")
     sub.add_argument("--port", required=True, help=SERIAL)
     tool(sub)
 

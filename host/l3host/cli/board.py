@@ -19,8 +19,8 @@ SLOWER = 3  # times that it is slower than a board, about, where nothing else ru
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--sound", metavar="AUDIO", help=f"what it can hear instead of a microphone, {SECONDS} s at most: {AUDIO}")
-    sub.add_argument("--flash", metavar="FILE", help="keep its flash in FILE from one run to the next (default: it begins empty)")
+    sub.add_argument("--sound", metavar="AUDIO", help=f"recording to hear instead of a microphone, {SECONDS} s at most: {AUDIO}")
+    sub.add_argument("--flash", metavar="FILE", help="keep its flash in FILE between runs (default: start with an empty flash)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             introduce(there.port, seconds)
             while there.running:
                 time.sleep(0.2)
-            raise L3Error("the emulated board has stopped: see what it said above")
+            raise L3Error("the emulated board has stopped: see its output above")
     except KeyboardInterrupt:
         say("its power is off")
     if flash:
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def flash_of(path: Path) -> bytes:
-    """A flash that an earlier run kept. Raises L3Error for a file that is something else."""
+    """Read the flash that an earlier run kept. Raises L3Error for a file that is something else."""
     from l3host.emulate.rp2040 import BLOCK, BLOCKS
 
     if path.stat().st_size != BLOCK * BLOCKS:
@@ -55,7 +55,7 @@ def flash_of(path: Path) -> bytes:
 
 
 def put_sound(fs, path: str) -> float:
-    """Write a recording to the board as a WAV; returns how many seconds of it."""
+    """Write a recording to the board as a WAV; return how many seconds of it were written."""
     import io
 
     import soundfile

@@ -8,14 +8,14 @@ from l3host.cli.arguments import AUDIO, SERIAL
 from l3host.errors import L3Error
 from l3host.show import results, say
 
-HELP = "Find the offset from dB of full scale to dB SPL, by a sound level calibrator on the microphone."
+HELP = "Measure the offset from dBFS to dB SPL, with a sound level calibrator on the microphone."
 EXAMPLE = "l3mote calibrate-level calibrator.wav --spl 94"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("audio", nargs="?", help=f"its tone of 1 kHz through the microphone, some seconds: {AUDIO}")
-    sub.add_argument("--port", help=f"measure with a board that listens, instead: {SERIAL}")
-    sub.add_argument("--spl", type=float, default=94.0, metavar="DB", help="what the calibrator gives in dB SPL (default 94)")
+    sub.add_argument("audio", nargs="?", help=f"a few seconds of its 1 kHz tone, recorded by the microphone: {AUDIO}")
+    sub.add_argument("--port", help=f"measure with a listening board instead: {SERIAL}")
+    sub.add_argument("--spl", type=float, default=94.0, metavar="DB", help="level of the calibrator in dB SPL (default 94)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -61,7 +61,7 @@ def classified(labelled: Labelled) -> None:
 
 
 def timeline(labelled: Labelled) -> Table:
-    """Print the best label of each window, with its time."""
+    """Return a table of the best label of each window, with its time."""
     t = table("", "seconds", "label", "score")
     for begin, end, label, score in labelled.windows():
         t.add_row(f"{begin:.1f}-{end:.1f}", label, f"{score:.2f}")

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 HELP = "Compress a network by a recipe: load, cut, recover, evaluate, convert, plan."
 EXAMPLE = "l3mote compress sea64-87-kd --data weights=edgel3_sea_ust_audio_emb_64.h5 --data audio=recordings"
 RUNS = "runs"
-DATA = "path of the recipe's data NAME; NAME weights or video: of the source's files; overrides the recipe's own paths"
+DATA = "path of the recipe's data set NAME, or of its source (NAME weights or video); overrides the path in the recipe"
 SKIP_BAD = "leave out recordings, clips and videos that are broken or repeat others, instead of refusing them"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("recipe", help="a .toml file, or the name of a recipe that ships with l3mote")
     sub.add_argument(
-        "--run-dir", help=f"for model.l3m, result.json, checkpoints; a killed run continues there (default {RUNS}/RECIPE)"
+        "--run-dir", help=f"folder for model.l3m, result.json, checkpoints; a killed run continues there (default {RUNS}/RECIPE)"
     )
     sub.add_argument("--data", type=named_path, action="append", default=[], metavar="NAME=PATH", help=DATA)
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)

@@ -20,7 +20,7 @@ EXAMPLE = "l3mote convert edgel3_sea_ust_audio_emb_64.h5 -o sea64.l3m"
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("input", help="a published .h5 weight file, a Keras .keras or .h5 model, or a .l3m to calibrate")
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
-    sub.add_argument("--frontend", help="front-end, if the model does not name it: sea, mel256, mel128, linear or two-seconds")
+    sub.add_argument("--frontend", help="front-end, if the file does not name it: sea, mel256, mel128, linear or two-seconds")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144 values, for published models that end in a convolution")
     sub.add_argument(
         "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from l3host.boards.estimates import Fit
     from l3host.deploy import facts, targets
 
-HELP = "Copy package and model to a board and verify them; unplugged on the way, the board starts its version before."
+HELP = "Copy package and model to a board and verify them; if that is interrupted, the board starts its previous version."
 EXAMPLE = "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18"
 APPS = ("noise_monitor", start.NO_APP)
 
@@ -25,16 +25,16 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--port", required=True, help=PORT)
     tool(sub)
     sub.add_argument(
-        "--app", choices=APPS, default=APPS[0], help=f"app that main.py starts (default {APPS[0]}); none: your main.py"
+        "--app", choices=APPS, default=APPS[0], help=f"app that main.py starts (default {APPS[0]}); none: your own main.py"
     )
     sub.add_argument(
         "--mpy",
         action="store_true",
-        help="precompile or fail (default: precompile where the board allows it)",
+        help="fail if it cannot precompile (default: precompile where the board allows it)",
     )
     sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
-    sub.add_argument("--rollback", action="store_true", help="start the version before this one again")
-    sub.add_argument("--forget", action="store_true", help="remove the version before this one, and the passwords in its settings")
+    sub.add_argument("--rollback", action="store_true", help="go back to the previous version")
+    sub.add_argument("--forget", action="store_true", help="remove the previous version, with the passwords in its settings")
 
 
 def run(args: argparse.Namespace) -> int:

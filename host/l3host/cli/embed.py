@@ -20,7 +20,7 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=MODEL)
     sub.add_argument("audio", nargs="+", help=AUDIO)
     sub.add_argument("--output-dir", help="folder for the .npz files (default: beside each input)")
-    sub.add_argument("--suffix", help="written as NAME_SUFFIX.npz")
+    sub.add_argument("--suffix", help="write NAME_SUFFIX.npz")
     sub.add_argument("--hop-size", type=float, default=0.1, help="seconds between windows (default 0.1)")
     sub.add_argument("--no-centering", dest="center", action="store_false", help="do not pad half a window before the start")
     spread(sub)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from l3host.datasets import Dataset
     from l3host.graph.network import Graph
 
-HELP = "Judge a classifier on labelled clips as the listening app hears them, or a model's embeddings by the papers' probes."
+HELP = "Evaluate a classifier on labelled clips as the listening app hears them, or a model's embeddings with the papers' probes."
 EXAMPLE = "l3mote evaluate noise.l3m sounds --other street"
 HEAD = "head"
 
@@ -29,10 +29,10 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--probe", choices=[HEAD, "mlp", "logistic"], help=probes)
     sub.add_argument(
-        "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="of the app, for head: smooth..."
+        "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app, for head: smooth..."
     )
     sub.add_argument("--folds", type=fold_list, help="folds to test in turn, e.g. 1,2 (default: all)")
-    sub.add_argument("--seeds", type=int, default=1, help="how often the MLP is trained; figures are means (default 1)")
+    sub.add_argument("--seeds", type=int, default=1, help="number of times to train the MLP; figures are means (default 1)")
     sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
     sub.add_argument("--run-dir", default="runs/evaluate", help="folder to keep the embeddings in (default runs/evaluate)")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
@@ -111,10 +111,10 @@ def judged(result: dict) -> None:
 
 
 def known(result: dict) -> None:
-    """Say that the model was trained on some of the clips, and what was found on clips that it was not."""
+    """Say that the model was trained on some of the clips, and print its accuracy on held-out ones."""
     if not result["trained_on"]:
         return
-    what = "left out" if result["probe"] == HEAD else "figures on them say nothing of new sounds"
+    what = "left out" if result["probe"] == HEAD else "figures on them say nothing about new sounds"
     say(f"{result['trained_on']} of {plural(result['clips'], 'clip')} are among those that it was trained on: {what}")
     if result["held_out"]:
         say(f"held out in its training: clip accuracy {result['held_out']['accuracy']:.3f} of {result['held_out']['clips']} clips")

@@ -1,4 +1,4 @@
-"""What commands that take many files share: one bar for all, and a line for each file that fails, which stops no other."""
+"""What commands that take many files share: one progress bar, and a line for each file that fails without stopping the others."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from l3host.text import clean
 
 
 class Files:
-    """Goes through files. status: 0, or 1 once one of them failed. hop: seconds from one window to the next."""
+    """Process many files. status: 0, or 1 once one of them failed. hop: seconds from one window to the next."""
 
     def __init__(self, args: argparse.Namespace, hop: float, quiet: bool = False):
         self.args, self.hop, self.quiet, self.status = args, hop, quiet or args.json, 0
         self.done = 0  # files that did not fail
 
     def each(self, task: Callable, items: Sequence, jobs: int) -> Iterator[Any]:
-        """What task(item, progress) returns for every item that does not fail, in their order; work.each says how."""
+        """Yield what task(item, progress) returns for each item that does not fail, in order; see work.each."""
         from l3host.work import each
 
         with sounds(self.quiet, len(items)) as bar:
@@ -43,5 +43,5 @@ class Files:
 
 
 def by(engine: str) -> None:
-    """Say what computed the numbers."""
+    """Say which engine computed the numbers."""
     say(f"computed by {engine}")

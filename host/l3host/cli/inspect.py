@@ -125,7 +125,7 @@ def _layers(rows: list[LayerRow]) -> Table:
 
 
 def _memory(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> Iterator[str]:
-    """Yield what memory outside the chip costs a board that has it, or that another one has it."""
+    """Yield what external memory costs a board that has it, or which board has enough of it."""
     from l3host.boards.table import BOARDS
 
     row = BOARDS.get(name)
@@ -134,7 +134,7 @@ def _memory(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> Iterator[s
         taken = seconds(bytes_moved / row.memory.bytes_per_second)
         yield f"{name}: planes move {size(bytes_moved)} a window between {row.memory.name} and cache, {taken} s of the estimate"
     if row and row.larger and not board["fits"] and boards[row.larger]["fits"]:
-        yield f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without"
+        yield f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without it"
 
 
 def _fits(fit: Fit | None) -> str:
@@ -144,7 +144,7 @@ def _fits(fit: Fit | None) -> str:
 
 
 def _boards(boards: dict[str, OnBoard]) -> Table:
-    """Print what a model needs on each board; at 80 columns, without what the board reads and how its plan is cut."""
+    """Return a table of what a model needs on each board; at 80 columns it omits peak heap, tiles and flash reads."""
     t = table(
         "Will it run? (stock MicroPython, seconds a window estimated)",
         "board",
@@ -160,7 +160,7 @@ def _boards(boards: dict[str, OnBoard]) -> Table:
 
 
 def _firmware(boards: dict[str, OnBoard]) -> Table:
-    """Print what each board runs with each firmware: the kernel, and whether the app fits."""
+    """Return a table of what each board runs with each firmware: the kernel, and whether the app fits."""
     rows = {name: board["firmware"] for name, board in boards.items()}
     t = table("With which firmware? (the kernel that fits and is fastest, seconds estimated)", "board", *next(iter(rows.values())))
     for name, row in rows.items():
@@ -179,7 +179,7 @@ def runs(entry: OnBoard) -> str:
 
 
 def _per_day(days: dict[str, PerDay]) -> Table:
-    """Print the mAh of each board in each mode."""
+    """Return a table of the mAh a day of each board in each mode."""
     modes = next(iter(days.values()))["mah"]
     t = table("Listening for a day in mAh (estimate: board and microphone, the fastest kernel, no Wi-Fi)", "board", *modes)
     for name, day in days.items():

@@ -20,12 +20,12 @@ COLUMNS = "LAeq", "LAFmax", "L10", "L50", "L90", "LZeq", "LASmax"
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("audio", nargs="+", help=AUDIO)
     sub.add_argument(
-        "--offset", type=float, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: dBFS)"
+        "--offset", type=float, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: print dBFS)"
     )
-    sub.add_argument("--thirds", action="store_true", help="the level in each third octave")
-    sub.add_argument("--csv", metavar="FILE", help="write the levels over time there")
-    sub.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="of a row of the CSV and the picture (default 1)")
-    sub.add_argument("--picture", metavar="FILE", help="draw the levels over time (needs matplotlib)")
+    sub.add_argument("--thirds", action="store_true", help="print the level in each third octave")
+    sub.add_argument("--csv", metavar="FILE", help="write the levels over time to FILE")
+    sub.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="time step of the CSV and the picture (default 1)")
+    sub.add_argument("--picture", metavar="FILE", help="draw the levels over time into FILE (needs matplotlib)")
     sub.add_argument("--force", action="store_true", help="overwrite FILEs")
 
 

@@ -15,7 +15,7 @@ EXAMPLE = "l3mote make-random --plan 95.45 -o edgel3.l3m"
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--plan", default="95.45", help="sparsity of a pruning plan of the EdgeL3 paper's Table II (default 95.45)")
-    sub.add_argument("--seed", type=int, default=0, help="of the weights (default 0)")
+    sub.add_argument("--seed", type=int, default=0, help="seed of the weights (default 0)")
     encoding(sub)
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--force", action="store_true", help="overwrite the output")

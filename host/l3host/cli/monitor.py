@@ -7,13 +7,13 @@ import argparse
 from l3host.cli.arguments import SERIAL
 from l3host.files import claim_output
 
-HELP = "Show a board's events live until Ctrl-C; the board keeps listening. --json: its lines as they are."
+HELP = "Show a board's events live until Ctrl-C; the board keeps listening. --json prints its lines unchanged."
 EXAMPLE = "l3mote monitor --port /dev/ttyACM0 --csv street.csv"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--port", required=True, help=SERIAL)
-    sub.add_argument("--csv", metavar="FILE", help="write every event there, with the time of day")
+    sub.add_argument("--csv", metavar="FILE", help="write every event to FILE, with the time of day")
     sub.add_argument("--force", action="store_true", help="overwrite FILE")
 
 

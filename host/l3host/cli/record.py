@@ -13,7 +13,7 @@ from l3host.cli.deploy import target_of
 from l3host.errors import L3Error
 from l3host.show import plural, results, say
 
-HELP = "Record what a board's microphone hears as WAVs, to train with. Keys 1 to 9 change the label while it runs; Ctrl-C ends it."
+HELP = "Record WAVs from a board's microphone, to train with. Keys 1 to 9 change the label while it runs; Ctrl-C ends it."
 EXAMPLE = "l3mote record --port /dev/ttyACM0 --label dog --label _other --seconds 60"
 BAR, LOWEST = 40, -80.0  # characters, and dB at its left end
 
@@ -21,12 +21,12 @@ BAR, LOWEST = 40, -80.0  # characters, and dB at its left end
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--port", required=True, help="serial port of a board that a model was deployed to")
     sub.add_argument(
-        "--label", action="append", required=True, help="what the sound is; give several to switch between them by key"
+        "--label", action="append", required=True, help="label of the sound; give several to switch between them by key"
     )
     sub.add_argument("-o", "--output", default="sounds", help="folder for LABEL/TIME.wav (default sounds)")
-    sub.add_argument("--seconds", type=float, help="how long (default: until Ctrl-C)")
-    sub.add_argument("--rate", type=int, help="Hz (default: the microphone's own)")
-    sub.add_argument("--clip", type=float, default=5.0, help="seconds of a WAV (default 5)")
+    sub.add_argument("--seconds", type=float, help="duration (default: until Ctrl-C)")
+    sub.add_argument("--rate", type=int, help="sample rate in Hz (default: the microphone's own)")
+    sub.add_argument("--clip", type=float, default=5.0, help="length of each WAV in seconds (default 5)")
     tool(sub)
 
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         root = board.root + start.ROOT
         _, running, _ = board.call("running", root)
         if running is None:
-            raise L3Error("no version runs on the board: deploy a model first, its settings say where the microphone is")
+            raise L3Error("no version runs on the board: deploy a model first; its settings say where the microphone is")
         board.reset()
         rate, blocks = recording.open_stream(link, f"{root}/{running}", args.rate, args.seconds)
         clips = recording.Clips(Path(args.output), rate, args.clip)
@@ -65,14 +65,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.json and sys.stderr.isatty():
         print(file=sys.stderr)
     if not clips.saved and not clips.dropped:
-        raise L3Error("nothing was heard: less than half a second of sound came")
+        raise L3Error("nothing was recorded: less than half a second of sound came")
     result = {"rate": clips.rate, "files": list(map(str, clips.saved)), "dropped": clips.dropped, "lost": clips.lost}
     results(args.json, result, lambda: recorded(result, args.output))
     return 1 if clips.dropped else 0
 
 
 def level(quiet: bool, clips, block) -> None:
-    """Show the label, the level and what was lost on one line of the terminal."""
+    """Show the label, the level and the number of lost samples on one line of the terminal."""
     if quiet or not sys.stderr.isatty():
         return
     filled = round(BAR * min(1.0, max(0.0, 1 - block.level / LOWEST)))
@@ -82,7 +82,7 @@ def level(quiet: bool, clips, block) -> None:
 
 @contextlib.contextmanager
 def pressed() -> Iterator[Callable[[], int | None]]:
-    """A function that gives the digit that was pressed since it was last called, None without one or without a terminal."""
+    """Yield a function that returns the digit pressed since its last call, or None; always None without a terminal."""
     if not sys.stdin.isatty():
         yield lambda: None
         return
@@ -108,4 +108,4 @@ def pressed() -> Iterator[Callable[[], int | None]]:
 def recorded(result: dict, folder: str) -> None:
     say(f"{folder}: {plural(len(result['files']), 'clip')} at {result['rate']} Hz")
     if result["dropped"]:
-        say(f"{plural(result['dropped'], 'clip')} not saved: {result['lost']} samples were lost; a lower --rate, or a faster line")
+        say(f"{plural(result['dropped'], 'clip')} not saved: {result['lost']} samples were lost; try a lower --rate or faster port")

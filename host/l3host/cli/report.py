@@ -14,8 +14,8 @@ EXAMPLE = "l3mote report runs/sea64-87-kd runs/sea64-95-kd -o report.html"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("run", nargs="+", help="run folder of compress")
-    sub.add_argument("-o", "--output", required=True, help=".html file to write; the table goes beside it as .md")
+    sub.add_argument("run", nargs="+", help="a run folder of compress")
+    sub.add_argument("-o", "--output", required=True, help=".html file to write; the table is written beside it as .md")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
 

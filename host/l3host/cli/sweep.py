@@ -14,7 +14,7 @@ from l3host.show import named_bars, results, say
 if TYPE_CHECKING:
     from l3host.pipeline.result import Result
 
-HELP = "Run many recipes, each as compress does, in processes of their own or on a Dask cluster."
+HELP = "Run many recipes, each as compress does, in separate processes or on a Dask cluster."
 EXAMPLE = "l3mote sweep table2-95.45-kd table2-87.08-kd --data weights=l3.h5 --data audio=recordings --jobs 2"
 
 
@@ -25,7 +25,7 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     where = sub.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=int, help="recipes at a time on this machine, each with one thread (default: one a core)")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask scheduler; its workers see the same paths")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="use this Dask scheduler; its workers must see the same paths")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,9 +18,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("dataset", help="ESC-50, UrbanSound8K, or a folder with a folder of clips for each class")
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
-    sub.add_argument("--other", metavar="FOLDER", help="sounds that are none of the labels, which are learnt and never reported")
+    sub.add_argument("--other", metavar="FOLDER", help="sounds that are none of the labels: learnt, never reported")
     sub.add_argument("--teacher", metavar="FILE", help="learn from it: a .toml that describes an ONNX file, a .h5 or a .keras")
-    epochs = f"passes over what is learnt (default {Settings.epochs}, with a teacher {TaughtSettings.epochs})"
+    epochs = f"passes over the training clips (default {Settings.epochs}, with a teacher {TaughtSettings.epochs})"
     sub.add_argument("--epochs", type=int, help=epochs)
     sub.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
@@ -57,7 +57,7 @@ def trained(metrics: dict, path: str, run: str) -> None:
 
 
 def judged(metrics: dict) -> None:
-    """Print the accuracy on clips that were not learnt, with what is known of its error."""
+    """Print the accuracy on held-out clips, with its confidence interval."""
     folds = metrics["accuracy_per_fold"]
     if len(folds) > 1:
         say("folds: " + ", ".join(f"{fold} {accuracy:.3f}" for fold, accuracy in folds.items()))
@@ -71,7 +71,7 @@ def judged(metrics: dict) -> None:
 
 
 def tuned(result: dict) -> None:
-    """Print thresholds, and what they give on clips that were not learnt."""
+    """Print the thresholds, and the figures that they give on held-out clips."""
     say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in result["thresholds"].items() if not silent(label)))
     for name, figures in (("on the clips that they are set on", result), ("on clips that they are not set on", result["held_out"])):
         if figures:
@@ -79,7 +79,7 @@ def tuned(result: dict) -> None:
             say(f"{name}: {100 * figures['recall']:.1f} % reported, {false} ({figures['per_hour']:.0f} an hour)")
     if result["false"] > result["price"]:
         price = f"{100 * result['price']:g} %"
-        say(f"{price} of unrelated clips with an event cannot be had with so many reported: this is the nearest")
+        say(f"{price} of unrelated clips with an event is out of reach with so many reported: this is the nearest")
 
 
 def skipped(lines: list[str]) -> None:

@@ -18,11 +18,11 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=MODEL)
     sub.add_argument("dataset", help="a folder with a folder of clips for each label, or a data set as train takes it")
     sub.add_argument("--other", metavar="FOLDER", help="sounds that must not raise an event (or a class folder _other)")
-    sub.add_argument("-o", "--output", help=".l3m file to write with the new thresholds (default: none, only say them)")
+    sub.add_argument("-o", "--output", help=".l3m file to write with the new thresholds (default: only print them)")
     sub.add_argument("--price", type=percent, default=5, help="per cent of other clips that may raise an event (default 5)")
     sub.add_argument("--recall", type=percent, default=75, help="per cent of clips to report even where it costs more (default 75)")
     sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
-    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="smooth, votes, of: the app's")
+    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="the app's smooth, votes, of")
     sub.add_argument("--picture", help="PNG file for the curve of recall against false events an hour")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     sub.add_argument("--force", action="store_true", help="overwrite the outputs")
@@ -62,7 +62,7 @@ def tuned(result: dict, recall: float) -> None:
         false = f"{100 * figures['false']:.1f} % of other clips raise an event ({figures['per_hour']:.0f} an hour)"
         say(f"{name}: {100 * figures['recall']:.1f} % of clips reported, {false}")
     if result["false"] > result["price"]:
-        say(f"{100 * result['price']:g} % cannot be had with {recall:g} % reported: {100 * result['false']:.1f} % is the nearest")
+        say(f"{100 * result['price']:g} % is out of reach with {recall:g} % reported: {100 * result['false']:.1f} % is the nearest")
     say("thresholds: " + ", ".join(f"{label} {t:.2f}" for label, t in result["thresholds"].items()))
     if result["output"]:
         say(f"{result['output']}: {Path(result['model']).name} with these thresholds")
