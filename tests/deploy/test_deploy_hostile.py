@@ -207,7 +207,7 @@ def liar(monkeypatch):
 
 
 ANSWERS = "answers .*, not what was asked: "
-ENDLESS = "does not stop printing: its program does not end at Ctrl-C, or it is not MicroPython. Start it without its program"
+ENDLESS = "does not stop printing: its program does not end at Ctrl-C, or this is not MicroPython. Start it without its program"
 SYMPTOMS = {
     **dict.fromkeys(LIES, ANSWERS),
     "huge": ENDLESS,
