@@ -1,7 +1,7 @@
-"""`make attack`: hostile inputs of every kind, in one table; exit status 1 if one of them broke a rule.
+"""Try hostile inputs of every kind and print a table (`make attack`); exit status 1 if one of them broke a rule.
 
-python tools/attack.py [SHARE]             a share of the full numbers (default 1: an hour of a core; its tests, 0.02 to 0.1)
-python tools/attack.py --part NAME COUNT   one part, here: prints its tally as JSON
+python tools/attack.py [SHARE]             SHARE of the full numbers (default 1, an hour on one core; tests take 0.02 to 0.1)
+python tools/attack.py --part NAME COUNT   one part in this process: prints its tally as JSON
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests" / "kit"))
 
 
 def kit(name: str) -> Any:
-    """A module of tests/kit, imported by the part that needs it."""
+    """Import a module of tests/kit, when a part needs it."""
     return importlib.import_module(name)
 
 
@@ -32,7 +32,7 @@ def files_on_cpython(count: int):
 
 
 def files_in_micropython(count: int):
-    """With every kernel that loads: native, viper and python."""
+    """Fuzz with every kernel that loads: native, viper and python."""
     return kit("hostile").Tally(kit("fuzz").run_micropython(count, "unix"))
 
 
@@ -75,13 +75,13 @@ PARTS: dict[str, tuple[int, Callable]] = {
 
 
 def one(name: str, count: int) -> dict:
-    """A part in this process."""
+    """Run a part in this process; return its tally."""
     tally = PARTS[name][1](count)
     return {"outcomes": dict(tally.outcomes), "slowest": tally.slowest, "memory": kit("hostile").memory()}
 
 
 def results(share: float) -> Iterator[tuple[str, dict | str, float]]:
-    """(part, what it came to or what broke, seconds), each in a process of its own."""
+    """Run each part in its own process; yield (part, its outcome or what broke, seconds)."""
     for name, (count, _) in PARTS.items():
         start = time.monotonic()
         command = [sys.executable, __file__, "--part", name, str(max(10, round(count * share)))]

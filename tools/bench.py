@@ -1,4 +1,4 @@
-"""python tools/bench.py OUTPUT.md [SEA.h5]: what kernels and models cost on emulated boards and here, in one run.
+"""Measure what kernels and models cost on emulated boards and on this computer: python tools/bench.py OUTPUT.md [SEA.h5].
 
 Layers are measured inside a network of three convolutions, models whole; the device package and its kernels are the unchanged ones.
 """
@@ -37,7 +37,7 @@ from l3host.sound.audio import to_pcm
 from l3host.sound.resampling import resample
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
-from l3mote.kernels import FIXED as KERNELS  # those that are measured
+from l3mote.kernels import FIXED as KERNELS  # to be measured
 from l3mote.plan import schedule
 
 SCRIPT = Path(__file__).parent / "micropython_scripts" / "bench_kernels.py"
@@ -47,14 +47,14 @@ RUNTIMES = {"rp2040": {}, "qemu": {"heap": 256 * 1024}, "unix": {"plan_heap": 15
 CORES = {"m4": RUNTIMES["qemu"], "m33": RUNTIMES["qemu"], "rv32": RUNTIMES["qemu"], "lx7": RUNTIMES["qemu"]}
 SHAPES = ((16, 32, 25), (32, 32, 25), (64, 8, 6))  # channels in and out, bands, frames: planes of SEA's second and last block
 DENSITIES = (1.0, 0.5, 0.25, 0.1, 0.05)
-ATTEMPTS = {"unix": 5}  # the best counts; elsewhere one, for emulators have no noise
-SMALL_HEAP = 112_000  # bytes of buffers that leave an RP2040 some 40 kB for other things
+ATTEMPTS = {"unix": 5}  # the fastest counts; one elsewhere, because emulators have no noise
+SMALL_HEAP = 112_000  # bytes for buffers; an RP2040 then has some 40 kB left for other things
 SPARSITY = 0.9  # of the pruned SEA-64
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model file to measure: the whole network, or its layer called "layer" if density says what that one is about."""
+    """A model file to measure: the whole network, or, if density is set, only its layer called "layer"."""
 
     title: str
     path: Path
@@ -96,7 +96,7 @@ class Result:
 
     @property
     def layer(self) -> LayerCost:
-        """The one that a subject with a density is about."""
+        """Return the layer that a subject with a density measures."""
         return next(layer for layer in self.layers if layer.name == "layer")
 
 
@@ -106,7 +106,7 @@ class Result:
 def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph:
     """Return a network whose "layer" has this many channels in and out, on planes of this size, and this share of non-zeros.
 
-    One convolution brings the channels, one takes them away: a large embedding costs heap that the layer does not.
+    A convolution before it makes the channels and one after it reduces them: a large embedding would cost heap of its own.
     """
     rng = np.random.default_rng(0)
     n_fft = max(64, 2 * bands)
@@ -127,10 +127,7 @@ def layer_graph(channels: int, bands: int, frames: int, density: float) -> Graph
 
 
 def pruned(graph: Graph, sparsity: float, one_threshold: bool) -> Graph:
-    """Return a copy without the smallest of its convolutions' weights: of all together, or of each layer.
-
-    Nothing is trained again.
-    """
+    """Return a copy with the smallest convolution weights pruned, globally or layer by layer, and not retrained."""
     weights = [np.abs(conv.kernel).ravel() for conv in graph.convs]
     common = np.quantile(np.concatenate(weights), sparsity)
     layers = list(graph.layers)
@@ -177,7 +174,7 @@ def subjects(folder: Path, sea: str | None) -> Iterator[Subject]:
 
 
 def pixels(path: Path, heights: list[int]) -> list[int]:
-    """Return how many places each layer's filters are computed at in a window, with the strips of a plan."""
+    """Return at how many positions each layer's filters are computed in a window, with the strips of a plan."""
     reader = open_reader(str(path))
     convs = [layer for layer in reader.layers if layer.kind == fmt.CONV]
     counts = [0] * len(convs) + [1] * (len(reader.layers) - len(convs))
@@ -207,7 +204,7 @@ def samples(path: Path, windows: int) -> np.ndarray:
 
 
 def measure(subject: Subject, runtime: str, kernel: str) -> Result:
-    """Run a subject; a runtime that is not here, or a model that does not fit, becomes the result's problem."""
+    """Run a subject; if the runtime is missing or the model does not fit, the result's problem says so."""
     try:
         where = runtimes.find(runtime)
         attempts = [attempt(subject, where, kernel) for _ in range(ATTEMPTS.get(runtime, 1))]
@@ -217,7 +214,7 @@ def measure(subject: Subject, runtime: str, kernel: str) -> Result:
 
 
 def attempt(subject: Subject, where: runtimes.Runtime, kernel: str) -> Result:
-    """For a whole model a window whose heap is looked at; then one whose time counts, and the self-test, whose layers are timed."""
+    """Measure once: the heap in one window (whole models only), the time in another, and each layer's time in the self-test."""
     windows = 0 if subject.density or subject.heap else 1
     job: dict[str, Any] = {"kernel": kernel, "heap_enforced": where.heap_enforced, **(RUNTIMES | CORES)[where.name]}
     if subject.plan_heap:

@@ -1,4 +1,4 @@
-"""BENCHMARKS.md's part on cores: a row for each, EdgeL3 on the LX7, and peers on the same cores."""
+"""Write BENCHMARKS.md's section on cores: a row for each, EdgeL3 on the LX7, and peers on the same cores."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ cache. No ESP32-S3 has 512 kB of its own RAM to spare.
 
 
 def runs_on_cores(subject, cores: list[str]):
-    """(subject, runtime, kernel) of the shipped model and the one shape's layers, besides what runs everywhere."""
+    """Yield (subject, runtime, kernel) of the shipped model and of the layers of one shape, besides what runs everywhere."""
     for runtime in cores:
         if subject.title == SHIPPED:
             yield from ((subject, runtime, kernel) for kernel in subject.kernels)
@@ -63,7 +63,7 @@ def runs_on_cores(subject, cores: list[str]):
 
 
 def core_rows(results: list) -> list[list[str]]:
-    """A row for each core: its architecture's module, windows of the shipped model, and a MAC by density."""
+    """Return a row for each core: its architecture's module, windows of the shipped model, and the cost of a MAC by density."""
     rows = []
     for runtime, core in CORES.items():
         mine = {(r.subject.title, r.subject.density, r.kernel): r for r in results if r.runtime == runtime and not r.problem}
@@ -90,7 +90,7 @@ def core_columns() -> list[str]:
 
 
 def plan_of(path: Path, facts: dict) -> Plan:
-    """The plan that was run."""
+    """Return the plan that was run."""
     with closing(open_reader(str(path))) as reader:
         last = [layer for layer in reader.layers if layer.kind == CONV][-1]
         width = next(width for width in tile_widths(last) if -(-used_cols(last) // width) == facts["tiles"])

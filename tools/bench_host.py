@@ -1,7 +1,7 @@
-"""Measure the computer's side, and write it into BENCHMARKS.md, between two marks.
+"""Measure speed and memory on this computer and write them into BENCHMARKS.md, between two marks.
 
 usage: bench_host.py PAGE [SEA]        SEA: the published SEA-64 weights (.h5); without them, random ones of that shape
-CPU time of one thread in rounds that take turns; whole commands in processes of their own, with their peak memory.
+Times are CPU times of one thread, in rounds that alternate; whole commands run in their own processes, with their peak memory.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ thread, the fastest of {rounds} rounds that take turns.
 
 
 def graph_of(sea: str | None) -> Graph:
-    """SEA-64."""
+    """Return SEA-64, with random weights if `sea` is None."""
     if sea:
         return convert(sea)
     layers: list[Conv | Dense] = []
@@ -62,7 +62,7 @@ def graph_of(sea: str | None) -> Graph:
 
 
 def litert(graph: Graph) -> Callable[[np.ndarray], None] | None:
-    """The network by LiteRT, planes (N, bands, frames) at a time; None where it is not installed."""
+    """Return a function that runs the network in LiteRT on planes (N, bands, frames); None if LiteRT is not installed."""
     try:
         import tensorflow as tf
         from ai_edge_litert.interpreter import Interpreter
@@ -91,12 +91,12 @@ def litert(graph: Graph) -> Callable[[np.ndarray], None] | None:
 
     run(np.zeros((size, fe.bands, fe.frames), np.float32))
     if np.abs(interpreter.get_tensor(out)[0].ravel() - expected[0]).max() > 1e-4 * np.abs(expected).max():
-        raise L3Error("LiteRT computes something else than the reference")
+        raise L3Error("LiteRT's results differ from the reference's")
     return run
 
 
 def take_turns(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return the least CPU seconds of each."""
+    """Return the fastest CPU time of each, in seconds."""
     best = dict.fromkeys(runs, float("inf"))
     with one_blas_thread():
         for _ in range(ROUNDS):
@@ -113,7 +113,7 @@ def in_batches(run: Callable, values: np.ndarray, size: int) -> None:
 
 
 def engine_rows(graph: Graph) -> list[list[str]]:
-    """SEA-64: a window by every engine, the network alone and with the log-mel."""
+    """Time a window of SEA-64 in every engine, the network alone and with the log-mel."""
     rng = np.random.default_rng(1)
     windows = rng.normal(0, 0.1, (WINDOWS, graph.frontend.window))
     planes = floats.normalised(graph, windows, np.float32)
@@ -140,7 +140,7 @@ def engine_rows(graph: Graph) -> list[list[str]]:
 
 
 def piece_rows(folder: Path) -> list[list[str]]:
-    """Milliseconds a second of sound: a recording's way to the shipped model's scores."""
+    """Time each step from a recording to the shipped model's scores, in milliseconds for a second of sound."""
     from l3host.l3m.load import load_graph
 
     seconds, path, graph = 30, str(folder / "pieces.wav"), load_graph("esc10")
@@ -175,14 +175,14 @@ def listened(path: str, graph: Graph):
 
 
 def command(arguments: Sequence[str], terminal: bool = False) -> tuple[float, float]:
-    """CPU seconds and peak MB of an l3mote command in a process of its own."""
+    """Return the CPU seconds and peak MB of an l3mote command that runs in its own process."""
     script = [sys.executable, __file__, "--measured", "tty" if terminal else "pipe", *arguments]
     result = subprocess.run(script, capture_output=True, text=True, check=True).stdout.split()
     return float(result[0]), float(result[1])
 
 
 def measured(where: str, arguments: Sequence[str]) -> None:
-    """In a process of its own: run the command, print what it took."""
+    """Run a command as the only child of this process; print its CPU seconds and peak memory."""
     import pty
     import resource
 
@@ -201,7 +201,7 @@ def measured(where: str, arguments: Sequence[str]) -> None:
 
 
 def fitted(x: Sequence[float], y: Sequence[float], unit: str) -> str:
-    """A straight line through the points, in words."""
+    """Describe a straight line fitted through the points."""
     slope, start = np.polyfit(x, y, 1)
     far = np.abs(np.polyval([slope, start], x) - y).max() / max(y)
     line = f"A line through them: {start:.2f} s and {slope * 1000:.2f} ms {unit}"
@@ -225,7 +225,7 @@ def length_part(folder: Path) -> str:
 
 
 def files_part(folder: Path) -> str:
-    """Classify many files of a second, with a terminal and without."""
+    """Classify many one-second files, with a terminal and without."""
     (folder / "files").mkdir()
     first = folder / "files" / "0.wav"
     soundfile.write(first, np.random.default_rng(0).normal(0, 0.05, 8000), 8000)
@@ -243,7 +243,7 @@ def files_part(folder: Path) -> str:
 
 
 def archive_part(folder: Path) -> str:
-    """A folder of five-second clips into a store, by one process and by one a core."""
+    """Classify a folder of five-second clips into a store, with one process and with one for each core."""
     (folder / "clips").mkdir()
     sounds = [synth.sound(name) for name in synth.CALIBRATION]
     for i in range(len(sounds)):
@@ -264,7 +264,7 @@ def archive_part(folder: Path) -> str:
 
 
 def chain(arguments: Sequence[str]) -> float:
-    """CPU seconds of a command's own process and of the busiest other one that it starts."""
+    """Return the CPU seconds of a command's own process and of the busiest process that it starts."""
     mark = f"bench-host-{os.getpid()}-{time.monotonic()}"
     command = [sys.executable, "-m", "l3host.cli", *arguments]
     spent: dict[int, float] = {}
@@ -296,7 +296,7 @@ def section(sea: str | None) -> str:
 
 
 def kept(page: Path) -> str:
-    """The section that a page has, or nothing."""
+    """Return the section that a page has, or an empty string."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     result = re.search(f"{re.escape(BEGIN)}.*?{re.escape(END)}", text, re.DOTALL)
     return result[0] if result else ""

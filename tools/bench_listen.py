@@ -1,6 +1,6 @@
-"""python tools/bench_listen.py FOLDER: a folder of clips through the listening app on the emulated RP2040, against the reference.
+"""Run a folder of clips through the listening app on the emulated RP2040 and compare its events with the reference.
 
-Prints a table; exit status 1 if the events of one differ.
+python tools/bench_listen.py FOLDER prints a table; exit status 1 if the events of a clip differ.
 """
 
 import sys

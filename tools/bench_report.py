@@ -1,4 +1,4 @@
-"""BENCHMARKS.md from the results of one run of bench.py: every figure in it comes from there, but the peers'."""
+"""Write BENCHMARKS.md from the results of one run of bench.py, the source of every figure in it except the peers'."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def model_columns(runtime: str) -> list[str]:
 
 
 def problems(results: list) -> list[str]:
-    """Return a line for each reason that cases did not run, and which."""
+    """Return a line for each reason why cases did not run, with those cases."""
     cases: dict[tuple[str, str], list[str]] = {}
     for r in results:
         if r.problem:

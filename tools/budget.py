@@ -1,6 +1,6 @@
-"""Where the cycles of a window go on the emulated RP2040, piece by piece: a table for `make bench`.
+"""Measure where the cycles of a window go on the emulated RP2040, as a table for `make bench`.
 
-python tools/budget.py MODEL... [--heap BYTES] prints it for model files alone.
+python tools/budget.py MODEL... [--heap BYTES] prints the table for these model files.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def pieces(path: Path, plan_heap: int | None = None, runtime: str = "rp2040") ->
         runtimes.run_job(where, library, folder, None, SCRIPT)
         found = json.loads((folder / "pieces.json").read_text())
     counts = {name: found.pop(name) for name in ("calls", "garbage")}
-    hz = where.hz or 1e9  # where none is counted, nanoseconds
+    hz = where.hz or 1e9  # nanoseconds where cycles are not counted
     return {name: us * hz / 1e12 for name, us in found.items()} | counts
 
 
 def cells(found: dict[str, float]) -> list[str]:
-    """Return what a row of the table says of pieces()."""
+    """Return the cells of a row of the table, from pieces()."""
     parts = {
         "log-mel": found["log-mel"],
         "sums": found["convolutions"] - found["decoding"],
@@ -59,7 +59,7 @@ def cells(found: dict[str, float]) -> list[str]:
 
 
 def row(title: str, path: Path, plan_heap: int | None = None) -> list[str]:
-    """Return a model's line, which says why it could not run."""
+    """Return a model's row; for one that could not run, it says why."""
     try:
         return [title, *cells(pieces(path, plan_heap))]
     except L3Error as e:

@@ -1,6 +1,6 @@
-"""`make demo`: sounds through the host's reference and through the device package in real MicroPython, and whether both agree.
+"""Classify sounds with the host's reference and with the device package in real MicroPython, and compare (`make demo`).
 
-python tools/demo.py [AUDIO...]: without a file, sounds made by synth.py.
+python tools/demo.py [AUDIO...]: without a file, it makes sounds with synth.py.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from l3host.sound import synth
 from l3host.sound.windows import pcm_windows
 
 MODEL, RUNTIME, HEAP = "esc10", "unix", 192 << 10
-SOUNDS = ("rain", "chainsaw", "clock_tick")  # of synth's, those that the model knows: it has learnt from recordings
+SOUNDS = ("rain", "chainsaw", "clock_tick")  # those of synth's sounds that the model recognises: it was trained on recordings
 
 
 def run(path: str) -> bool:
-    """Print what is heard in a file; return whether the device package agrees with the reference in every layer."""
+    """Print the labels of a file; return whether the device package agrees with the reference in every layer."""
     graph = load_graph(MODEL)
     pcm = pcm_windows(graph.frontend, path)
     with waiting(f"{Path(path).name}: in MicroPython with {HEAP >> 10} kB of heap", False):

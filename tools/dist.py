@@ -1,8 +1,8 @@
-"""python tools/dist.py FOLDER PACKAGE_JSON: what others install the device package from, beside the wheel (`make dist`).
+"""Build what the device package is installed from, besides the wheel (`make dist`): python tools/dist.py FOLDER PACKAGE_JSON.
 
 PACKAGE_JSON: the repository's own, for `mip install github:...`: sources, without native modules (mip knows no architectures).
 mip/ARCH/: for `mip install`, precompiled, with the architecture's native module; mip/py/: sources.
-l3mote-py-VERSION.zip: a bundle for circup, sources only, because CircuitPython does not take MicroPython's .mpy files.
+l3mote-py-VERSION.zip: a bundle for circup, sources only, because CircuitPython does not load MicroPython's .mpy files.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from l3mote import __version__
 
 
 def package_json(folder: Path, below: str = "") -> str:
-    """Return mip's package.json for folder/l3mote; below: where that folder is, seen from the file."""
+    """Return mip's package.json for folder/l3mote; below: the path of that folder relative to the file."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.suffix in (".py", ".mpy"))
     return json.dumps({"version": __version__, "urls": [[name, below + name] for name in files]}, indent=1) + "\n"
 

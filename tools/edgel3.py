@@ -1,4 +1,4 @@
-"""python tools/edgel3.py FOLDER: what the whole EdgeL3 (48 kHz, 256 bands, 95.45 % zeros) costs in several heaps."""
+"""Measure what the whole EdgeL3 (48 kHz, 256 bands, 95.45 % zeros) costs in several heaps: python tools/edgel3.py FOLDER."""
 
 import json
 import sys

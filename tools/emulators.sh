@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what the runtimes in QEMU and on the emulated RP2040 run, from Debian packages alone, into a folder of links.
+# Builds the firmware for QEMU and the emulated RP2040 from Debian packages alone, and links it into a folder.
 #   usage: emulators.sh LINK [PART...]          no part: all of them
 # A part is emulators/PART.sh, which sets what it is made of and defines build, a function that leaves its files in $STAGE. Each is
 # kept in $XDG_CACHE_HOME/l3mote/PART-KEY (KEY: what it is made of; remove the folder to build anew), its files are linked in LINK.
@@ -80,7 +80,7 @@ fetch_packages() {
 
 # describe PART: NEEDS (other parts), FILES (in emulators/), PACKAGES to build it, RUN (packages to run it); build
 describe() {
-    [ -e "$HERE/$1.sh" ] || die "there is no part $1, but ${ALL[*]}"
+    [ -e "$HERE/$1.sh" ] || die "unknown part $1: choose from ${ALL[*]}"
     NEEDS=() FILES=() PACKAGES=() RUN=()
     # shellcheck disable=SC1090
     . "$HERE/$1.sh"

@@ -1,6 +1,6 @@
-"""Write what the documentation's pages take from the code: the text between `<!-- made by make pages: PART -->` and `<!-- end -->`.
+"""Write the generated parts of the documentation: the text between `<!-- made by make pages: PART -->` and `<!-- end -->`.
 
-usage: pages.py [--check]        --check: write nothing, exit with 1 and name the pages that are stale
+usage: pages.py [--check]        --check: write nothing, name the stale pages and exit with 1
 
 The pages stay plain Markdown, which a code host shows as it is; no page repeats by hand what the code says.
 """
@@ -39,39 +39,39 @@ API = {
 }
 MEANINGS = {
     "name": "the board's, in its status lines and its MQTT topic",
-    "hop": "from the beginning of a window to that of the next (default: the model file's)",
+    "hop": "time from the start of one window to the start of the next (default: the model file's)",
     "threshold": "score from which a window votes for a label (default: the model file's)",
     "smooth": "windows whose mean score counts",
     "votes": "windows that must be above the threshold...",
     "of": "...of so many (default: of as many as `votes`)",
-    "refractory": "after an end, the same label does not start again for so long",
+    "refractory": "after its end, a label does not start again for this long",
     "mode": "the duty cycle, see below",
-    "every": "mode `every`: light sleep between two answers",
+    "every": "mode `every`: light sleep between two windows",
     "wake_level": "mode `wake`: the level from which the network runs",
     "level_offset": "added to `level`: dB SPL of full scale, from `l3mote calibrate-level`; 0: dB of full scale",
     "level_every": "time between two level lines; 0: none",
-    "watchdog": "the board is reset after so many seconds without sound; 0: never",
-    "mic": "where sound comes from",
+    "watchdog": "resets the board after this time without samples; 0: never",
+    "mic": "source of sound",
     "wav": "`mic=wav`: the file, on the board",
-    "rate": "samples a second of the microphone (default: 16000)",
+    "rate": "sample rate of the microphone in Hz (default: 16000)",
     "sck": "pin of the bit clock (SCK, BCLK)",
     "ws": "pin of the word select (WS, LRCL)",
     "sd": "pin of the data (SD, DOUT)",
     "bits": "bits of a slot; 24-bit microphones send 32",
-    "channel": "which one the microphone sends on",
+    "channel": "the one that the microphone sends on",
     "i2s_id": "which I2S of the board: 1 or 2 on STM32 and i.MX RT",
     "log": "path of the log on flash, without `.0.jsonl`; empty: no log",
-    "log_bytes": "what the log's two files take together",
+    "log_bytes": "size limit of the log's two files together",
     "mqtt_host": "the broker's address; empty: no MQTT",
     "mqtt_port": "its port (default: 8883 with `mqtt_tls`, else 1883)",
     "mqtt_tls": "TLS: the CA's certificate (a file that goes to the board) or the broker's fingerprint; empty: clear text",
-    "mqtt_discovery": "Home Assistant's prefix for discovery; empty: it is not told of the board",
-    "ntp_host": "the clock in the network that tells the time of day; empty: the firmware's own counts",
-    "mqtt_topic": "topics begin so; the board's `name` follows",
-    "mqtt_user": "user, where the broker wants one",
-    "mqtt_password": "its password, which stands on the board in clear text",
-    "wifi_ssid": "the network to join; empty: the firmware does it",
-    "wifi_password": "its password, which stands on the board in clear text",
+    "mqtt_discovery": "Home Assistant's prefix for discovery; empty: no discovery",
+    "ntp_host": "NTP server for the time of day; empty: the firmware's clock is used",
+    "mqtt_topic": "prefix of the topics; the board's `name` follows",
+    "mqtt_user": "user, if the broker requires one",
+    "mqtt_password": "its password, stored on the board in clear text",
+    "wifi_ssid": "the network to join; empty: the firmware joins one",
+    "wifi_password": "its password, stored on the board in clear text",
 }  # fmt: skip
 PER_LABEL_MEANING = "the threshold of one label"
 
@@ -137,7 +137,7 @@ def command_pages() -> str:
 
 
 def spelt(action: argparse.Action) -> str:
-    """Return an argument as it is typed."""
+    """Return an argument as a user types it."""
     value = "" if action.nargs == 0 else str(action.metavar or (action.dest if not action.option_strings else action.dest.upper()))
     return " ".join(filter(None, [", ".join(action.option_strings), value]))
 
@@ -175,7 +175,7 @@ def made(text: str) -> str:
 
 
 def main() -> int:
-    os.environ["COLUMNS"] = str(show.WIDE)  # of what commands print, in whatever terminal this runs
+    os.environ["COLUMNS"] = str(show.WIDE)  # the width of what commands print, whatever the terminal
     check = sys.argv[1:] == ["--check"]
     stale = []
     for page in sorted((ROOT / "docs").rglob("*.md")):

@@ -1,6 +1,6 @@
-"""python tools/starts.py: ten starts of the shipped model's app, with its I2S microphone, on the emulated Pico; prints a table.
+"""Start the shipped model's app ten times on the emulated Pico, with its I2S microphone, and print a table.
 
-Exit status 1 if one of them does not listen.
+python tools/starts.py; exit status 1 if one start does not lead to listening.
 """
 
 import contextlib

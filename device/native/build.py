@@ -13,17 +13,17 @@ from l3host.architectures import ARCHITECTURES, Architecture
 from l3host.programs import emulators
 
 HERE = Path(__file__).parent.resolve()
-PROGRAM = "#include <stdint.h>\n"  # which a compiler without its C library does not take
+PROGRAM = "#include <stdint.h>\n"  # a compiler without its C library cannot compile it
 
 
 def environment() -> dict[str, str]:
-    """With the compiler that `make emulators` made on the PATH, and the same module from each run of mpy_ld.py."""
+    """Return an environment with the compiler of `make emulators` on the PATH, in which mpy_ld.py is reproducible."""
     path = os.pathsep.join([os.environ.get("PATH", ""), str(emulators() / "xtensa" / "bin")])
-    return {**os.environ, "PATH": path, "PYTHONHASHSEED": "0"}  # else it puts the parts of libgcc in the order of a set
+    return {**os.environ, "PATH": path, "PYTHONHASHSEED": "0"}  # it puts the parts of libgcc in the order of a set
 
 
 def compiler(arch: Architecture, env: dict[str, str]) -> str | None:
-    """The first line of the compiler about itself; None where it is missing or compiles nothing."""
+    """Return the first line of the compiler's --version; None if it is missing or cannot compile."""
     program = shutil.which(arch.compiler, path=env["PATH"])
     if program is None:
         return None
@@ -33,7 +33,7 @@ def compiler(arch: Architecture, env: dict[str, str]) -> str | None:
 
 
 def build(name: str, arch: Architecture, source: Path, env: dict[str, str]) -> None:
-    """Make one module and put it where boards' modules are. Raises CalledProcessError."""
+    """Build one module and copy it to l3mote/kernels. Raises CalledProcessError."""
     variables = [f"ARCH={name}", f"MPY_DIR={source}", f"PYTHON={sys.executable}", f"FLAGS={arch.flags}", f"SOURCES={arch.sources}"]
     runtime = ["LINK_RUNTIME=1"] if arch.libgcc else []
     subprocess.run(["make", "-s", "-C", HERE, *variables, *runtime], env=env, check=True)
@@ -41,7 +41,7 @@ def build(name: str, arch: Architecture, source: Path, env: dict[str, str]) -> N
 
 
 def note(name: str, version: str) -> None:
-    """Put a module's compiler into ./compilers."""
+    """Write a module's compiler into ./compilers."""
     file = HERE / "compilers"
     lines = file.read_text().splitlines() if file.exists() else []
     lines = [line for line in lines if not line.startswith(f"{name}: ")] + [f"{name}: {version}"]

@@ -1,7 +1,7 @@
-// What a microphone's samples go through: one channel taken out, offset removed, decimation, level. kernels/capture.py is the
-// specification.
+// Processes a microphone's samples: selects one channel, removes the offset, decimates, measures the level. kernels/capture.py is
+// the specification.
 //
-// Sums are made modulo 2^32 (unsigned), so that no parameter is undefined behaviour; with the coefficients of filters.py none of
+// Sums are modulo 2^32 (unsigned), so that no parameter causes undefined behaviour; with the coefficients of filters.py none of
 // them overflows.
 #include "l3native.h"
 
@@ -117,7 +117,7 @@ static inline int32_t high_pass(int32_t v, int32_t *level, int32_t a, int32_t sh
     return limited((int32_t)((uint32_t)v - (uint32_t)(*level >> FRACTION)), FULL);
 }
 
-// v is within FULL: what comes before is limited, and samples are.
+// v is within FULL: samples are, and so is the output of the sections before.
 L3_LOCAL void measure(const part_t *p, state_t *s, const int16_t *x) {
     uint32_t plain = 0, plain_low = 0, weighted = 0, weighted_low = 0;
     for (int32_t i = p->first; i < p->stop; i++) {

@@ -1,4 +1,4 @@
-// Integer convolution of one chunk of filters: decode, 3x3 sums, max pool, requantise. The same integers, bit for bit, as
+// Integer convolution of one chunk of filters: decode, 3x3 sums, max pool, requantise. Bit for bit the integers of
 // host/l3host/reference/fixed_point.py.
 //
 // Pooling precedes requantisation here: shift, round and saturate are monotonic, so the order does not change a bit.
@@ -15,7 +15,7 @@ static void merge_line(int32_t *line, const int32_t *other, int32_t n) {
     }
 }
 
-// One row of the output from the greatest sums of its group of rows. again: part of the group came with an earlier strip.
+// Writes a row of the output from the largest sums of its group of rows. again: an earlier strip had part of the group.
 ALWAYS_INLINE void finish(const conv_t *p, const int32_t *line, int shift, int16_t *out, bool again, int32_t pool_columns) {
     int32_t least = p->least, most = p->most;
     for (int16_t *end = out + p->out_columns; out < end; out++) {
@@ -168,7 +168,7 @@ L3_LOCAL bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
         && disjoint(b->scratch, 4 * b->n_scratch, b->out, 2 * b->n_out); // results must not overwrite the list of offsets
 }
 
-// One filter of the chunk; false for bad data.
+// Computes one filter of the chunk; false for bad data.
 static bool conv_one(const conv_t *p, const conv_buffers_t *b, weights_t *d, factors_t *q, int32_t f) {
     const uint8_t *count = b->chunk + p->counts + 2 * f;
     int32_t n = p->code ? count[0] | count[1] << 8 : p->taps;

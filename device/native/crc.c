@@ -1,9 +1,9 @@
-// CRC-32, the same as binascii's and faster: a window checks every chunk. A table of half a byte saves a kilobyte.
+// CRC-32, as binascii computes it but faster, because a window checks every chunk. A table for nibbles saves a kilobyte.
 #include "l3native.h"
 
-uint32_t crc_table[16]; // made when it is first asked for; not static, as a native module wants it
+uint32_t crc_table[16]; // made at the first call; not static, as a native module requires
 
-// Entries are sums of those of powers of two.
+// Each entry is the sum (XOR) of the entries of powers of two.
 static void make_crc_table(void) {
     uint32_t crc = 1;
     for (int bit = 8; bit; bit >>= 1) {

@@ -1,8 +1,8 @@
-// The integer log-mel, one frame at a time: window, DFT, power, bands, log2. The same integers, bit for bit, as
+// The integer log-mel, one frame at a time: window, DFT, power, bands, log2. Bit for bit the integers of
 // host/l3host/reference/fixed_mel.py, which says why each value fits. Sums and products are uint32_t: hostile tables wrap around.
 #include "l3native.h"
 
-// What a frame's integers leave out: a constant, and a right shift.
+// What was taken out of a frame: its constant level and a right shift.
 typedef struct {
     int32_t level, moved;
 } rest_t;
@@ -18,11 +18,11 @@ ALWAYS_INLINE uint32_t magnitude(uint32_t x) {
 
 // ---- window
 
-// The sample that all of the frame's middle half is equal to, else 0.
+// Returns the constant value of the frame's middle half, 0 if it is not constant.
 static int32_t resting_level(const frame_t *p, const frame_buffers_t *b) {
     int32_t first = p->start + (p->n_fft >> 2), stop = first + (p->n_fft >> 1);
     if (first < 0 || stop > (int32_t)b->n_pcm) {
-        return 0; // zeros are a part of it
+        return 0; // zeros from outside the window are part of it
     }
     int16_t level = b->pcm[first];
     while (first < stop && b->pcm[first] == level) {
@@ -31,7 +31,7 @@ static int32_t resting_level(const frame_t *p, const frame_buffers_t *b) {
     return first == stop ? level : 0;
 }
 
-// Samples less the level times window from z to end, step 1 or -1 through the symmetric window. Returns all magnitudes' bits.
+// Writes (samples - level) * window from z to end; step is 1 or -1 through the symmetric window. Returns the OR of all magnitudes.
 ALWAYS_INLINE uint32_t window_part(
     const int16_t *pcm, uint32_t level, const uint16_t *hann, int step, uint32_t *z, const uint32_t *end) {
     uint32_t all = 0;
@@ -47,7 +47,7 @@ ALWAYS_INLINE int32_t within(int32_t x, int32_t least, int32_t most) {
     return x < least ? least : x > most ? most : x;
 }
 
-// The same of zeros, for i..stop-1 of a frame of n.
+// The same for samples that are zero, i..stop-1 of a frame of n.
 static uint32_t window_zeros(uint32_t level, const uint16_t *hann, int32_t n, int32_t i, int32_t stop, uint32_t *z) {
     uint32_t all = 0;
     for (; i < stop; i++) {
@@ -57,7 +57,7 @@ static uint32_t window_zeros(uint32_t level, const uint16_t *hann, int32_t n, in
     return all;
 }
 
-// Windowed samples of one frame into z, of zeros outside pcm. Returns the bits of all magnitudes together.
+// Writes the windowed samples of one frame into z; samples outside pcm are zero. Returns the OR of all magnitudes.
 static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_t level, uint32_t *z) {
     int32_t n = p->n_fft, half = n >> 1;
     int32_t first = within(-p->start, 0, n), stop = within((int32_t)b->n_pcm - p->start, first, n);
@@ -71,7 +71,7 @@ static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_
     return all | window_part(pcm + (middle - first), level, b->hann + (n - middle), -1, z + middle, z + stop);
 }
 
-// A frame less its resting level, windowed and shifted until its largest value has p->bits bits.
+// Subtracts a frame's constant level, windows it and shifts it until its largest value has p->bits bits.
 static NOINLINE rest_t load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
     int32_t level = resting_level(p, b);
     int shift = bit_length(window_frame(p, b, (uint32_t)level, z)) - p->bits;
@@ -97,7 +97,7 @@ ALWAYS_INLINE void rotate(uint32_t re, uint32_t im, uint32_t c, uint32_t s, uint
     *out_im = asr(ih * c - rh * s + asr(il * c, 13) - asr(rl * s, 13) + 8, 4);
 }
 
-// Butterflies of one twiddle factor; by 1 and by -j the rotation is exact, so it is left out.
+// Butterflies of one twiddle factor; multiplying by 1 and -j is exact and needs no rotation.
 ALWAYS_INLINE void butterflies(uint32_t *a, uint32_t *end, int32_t size, uint32_t c, uint32_t s, int kind) {
     for (; a < end; a += 2 * size) {
         uint32_t *b = a + size;
@@ -114,7 +114,7 @@ ALWAYS_INLINE void butterflies(uint32_t *a, uint32_t *end, int32_t size, uint32_
     }
 }
 
-// The last two stages in one: four points, no rotation but -j.
+// The last two stages in one: four points, and no rotation except by -j.
 static void last_stages(uint32_t *z, uint32_t *end) {
     for (; z < end; z += 8) {
         uint32_t sr = z[0] + z[4], si = z[1] + z[5], dr = z[0] - z[4], di = z[1] - z[5];
@@ -124,15 +124,15 @@ static void last_stages(uint32_t *z, uint32_t *end) {
     }
 }
 
-// All butterflies of a stage but those of the exact factors. size: between the two points of one; stride: from one factor to the
-// next in cos, whose first quarter this is.
+// All butterflies of a stage except those of the exact factors. size: distance between a butterfly's two points; stride: distance
+// from one factor to the next in cos, a table of a quarter wave.
 ALWAYS_INLINE void turned_butterflies(
     uint32_t *z, uint32_t *end, int32_t size, const int32_t *cos, int32_t stride, int32_t quarter) {
     int32_t half = size >> 1;
     for (int32_t k = 1, turn = stride; k < half >> 1; k++, turn += stride) {
         uint32_t c = (uint32_t)cos[turn], s = (uint32_t)cos[quarter - turn];
         butterflies(z + 2 * k, end, size, c, s, 2);
-        butterflies(z + half + 2 * k, end, size, 0 - s, c, 2); // a quarter turn further
+        butterflies(z + half + 2 * k, end, size, 0 - s, c, 2); // the factor a quarter turn further
     }
 }
 
@@ -164,17 +164,17 @@ ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t 
     shifts[k] = (uint8_t)shift;
 }
 
-// Bin 0 or 1 with the resting level, Hann-windowed, put back.
+// Stores the power of bin 0 or 1 after putting back the Hann-windowed constant level.
 static NOINLINE void put_line(
     uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
-    int32_t unit = bit_length((uint32_t)half) + 2 - k - rest->moved; // of the level in 13 bits more, against the frame's
+    int32_t unit = bit_length((uint32_t)half) + 2 - k - rest->moved; // of the level with 13 more bits, relative to the frame's
     int32_t up = within(unit, 0, 31), down = within(-unit, 0, 31);
     uint32_t level = (uint32_t)(k ? -rest->level : rest->level) << 13;
     put_power(asr(re, up) + asr(level, down), asr(im, up), power, shifts, k);
     shifts[k] = (uint8_t)(shifts[k] + up);
 }
 
-// Bins 0..n/2 of the real signal from the half-size complex one, as powers. a, b: the bit-reversed places of bins k and -k.
+// Computes the powers of the real signal's bins 0..n/2 from the half-size complex DFT. a, b: bit-reversed indices of bins k and -k.
 static NOINLINE void spectrum(
     const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
@@ -204,17 +204,17 @@ static NOINLINE void spectrum(
 
 // ---- bands
 
-// How far a power moves to the right in a band whose largest shift is top / 2. By 31 no bit is left of it.
+// Returns the right shift of a power in a band whose largest shift is top / 2; 31 leaves no bit of it.
 ALWAYS_INLINE int below(int32_t top, uint32_t shift) {
     int d = top - 2 * (int32_t)shift;
     return d > 31 ? 31 : d;
 }
 
-// Weighted sum of one band's powers, as a mantissa and *exponent; 0 for no power.
+// Returns the weighted sum of one band's powers as a mantissa, and *exponent; 0 if there is no power.
 ALWAYS_INLINE uint32_t sum_band(
     const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent) {
     int32_t top = 0;
-    uint32_t all = 0, total = 0; // all: the powers' bits, below the largest shift so far
+    uint32_t all = 0, total = 0; // all: OR of the powers, aligned to the largest shift so far
     for (int32_t k = 0; k < n; k++) {
         if (shifts[k] > top) {
             all >>= below(2 * shifts[k], (uint32_t)top);
@@ -240,7 +240,7 @@ static NOINLINE uint32_t band_power(
 #endif
 }
 
-// log2 of 1 <= x < 2^31 in 2^-16.
+// log2 of 1 <= x < 2^31 in units of 2^-16.
 static int32_t log2_q16(uint32_t x, const uint16_t *table) {
     int exponent = bit_length(x) - 1;
     uint32_t fraction = ((x << (31 - exponent)) & 0x7FFFFFFF) >> 15;
@@ -248,7 +248,7 @@ static int32_t log2_q16(uint32_t x, const uint16_t *table) {
     return (exponent << 16) + a + ((step * (int32_t)(fraction & 1023)) >> 10);
 }
 
-// One row of levels. False if a band leaves the spectrum or the weights.
+// Writes one row of levels. False if a band exceeds the spectrum or the weights.
 static NOINLINE bool levels(
     const frame_t *p, const frame_buffers_t *b, const uint32_t *power, const uint8_t *shifts, int shift, int32_t *best) {
     uint32_t bins = (uint32_t)p->n_fft / 2 + 1, at = 0;

@@ -43,7 +43,7 @@ static void allow(bool ok) {
     }
 }
 
-// Copied, because what is checked must be what is used even if the array also is one of the buffers.
+// Copied, so that the values checked are the values used even if the array is also one of the buffers.
 static void parameters(mp_obj_t o, int32_t *to, size_t n) {
     size_t have;
     const int32_t *from = items(o, MP_BUFFER_READ, 2, &have);
@@ -53,7 +53,7 @@ static void parameters(mp_obj_t o, int32_t *to, size_t n) {
     }
 }
 
-// conv(chunk, shifts, in, out, scratch, p): filters done, fewer than the chunk has if the next one's data are bad
+// conv(chunk, shifts, in, out, scratch, p): number of filters done, fewer than the chunk has if the next one's data are bad
 static mp_obj_t native_conv(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     conv_buffers_t b;
@@ -143,7 +143,7 @@ static mp_obj_t native_flatten(mp_obj_t plane_obj, mp_obj_t out_obj, mp_obj_t p_
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(flatten_obj, native_flatten);
 
-// check(buffer, n, crcs, i): is the CRC of the buffer's first n bytes number i of these?
+// check(buffer, n, crcs, i): whether the CRC of the buffer's first n bytes is crcs[i]
 static mp_obj_t native_check(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     size_t most, n_crcs, n = (size_t)mp_obj_get_int(args[1]), i = (size_t)mp_obj_get_int(args[3]);
@@ -167,7 +167,7 @@ static mp_obj_t native_take(mp_obj_t raw_obj, mp_obj_t out_obj, mp_obj_t p_obj) 
 }
 static MP_DEFINE_CONST_FUN_OBJ_3(take_obj, native_take);
 
-// decimate(x, taps, ring, p): samples written
+// decimate(x, taps, ring, p): number of samples written
 static mp_obj_t native_decimate(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     size_t n_x, n_taps, n_ring;

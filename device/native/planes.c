@@ -1,4 +1,4 @@
-// Rows of channel planes moved and zeroed, and the last plane's columns as an embedding.
+// Moves and clears rows of channel planes, and copies the last plane's columns into an embedding.
 #include "l3native.h"
 
 L3_LOCAL bool planes_allowed(const planes_t *p, size_t n) {
@@ -16,7 +16,7 @@ L3_LOCAL bool planes_allowed(const planes_t *p, size_t n) {
 
 typedef uint32_t __attribute__((may_alias)) pair_t; // of int16
 
-// Moves n int16 to where earlier ones stood.
+// Moves n int16 to lower addresses.
 static void move_back(uint16_t *to, const uint16_t *from, int32_t n) {
     if ((((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
         pair_t *pairs = (pair_t *)(void *)to;

@@ -1,5 +1,5 @@
 """Runs on the emulated board: job.py's work; then a window as a program runs it, and the self-test's with a clock around each
-layer. Writes times.json besides.
+layer. Also writes times.json.
 
 job.py lies in the library as measured_job.py, beside timed_model.py. job.py's window is for the heap: looking at it takes
 a collection every few steps, which costs time.

@@ -1,6 +1,6 @@
-"""Board side of budget.py: what each piece of a window costs, timed in windows of their own. Writes pieces.json, in microseconds.
+"""Board side of budget.py: times each piece of a window in a window of its own. Writes pieces.json, in microseconds.
 
-A clock around a call costs a microsecond or two, so that no window has more than one kind of them.
+A clock around a call costs a microsecond or two, so each window times only one kind of call.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""Board side of test_edgel3.py: runs every window of audio.pcm, writes the embeddings' integers, prints what it cost."""
+"""Board side of test_edgel3.py: runs every window of audio.pcm, writes the embeddings' integers, prints time and memory."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-// Cortex-M0 and M0+: what sums.S and weights.S want of the C files. For l3native.h, which includes it.
+// Cortex-M0 and M0+: what sums.S and weights.S need from the C files. For l3native.h, which includes it.
 #ifndef L3_ARCH_H
 #define L3_ARCH_H
 
@@ -9,7 +9,7 @@ enum { GROUP = 8 }; // channels
 // What weights.S multiplies with, and the tables of palette.S.
 typedef struct {
     int32_t shift;
-    int32_t tiny; // largest exponent of what rounds to zero
+    int32_t tiny; // largest exponent of values that round to zero
     int32_t of[64]; // by sign and exponent: 2^16 times the value of a mantissa's unit; 0 for what is rare
     int32_t from, to; // the exponents that are not rare
     int32_t channels;
@@ -25,7 +25,7 @@ extern __attribute__((visibility("hidden"))) void l3_turns(
 extern __attribute__((visibility("hidden"))) uint32_t l3_band_power(
     const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent);
 
-// There is no instruction for it.
+// The core has no instruction for it (CLZ).
 ALWAYS_INLINE int bit_length(uint32_t x) {
     int n = 0;
     if (x >> 16) {

@@ -2,7 +2,7 @@
 #include "l3native.h"
 #include "sums.h"
 
-// What is stored: a result of each pixel; of each two columns; the same where it is greater than what is there; sums as they are.
+// What is stored: a result for each pixel; for each two columns; the same if larger than what is there; the sums themselves.
 enum { RESULTS, PAIRS, MERGED_PAIRS, SUMS };
 
 // The assembly's frame on the stack. Lengths are in bytes.
@@ -13,7 +13,7 @@ typedef struct {
     const int32_t *end;
     void *out;
     int32_t shift, most, mode;
-    const uint16_t *x_end; // behind the first row's last block
+    const uint16_t *x_end; // after the first row's last block
     int32_t span, pitch, rows;
     void *row_out;
     int32_t out_pitch, within, pool_rows;
@@ -46,7 +46,7 @@ static void run_rows(blocks_t *b, const uint16_t *x, void *out, int32_t columns,
         return;
     }
     int32_t six = 0, at = 0;
-    for (; columns - at > 8 || columns - at == 6; at += 6) { // what is left can be a multiple of 4
+    for (; columns - at > 8 || columns - at == 6; at += 6) { // the rest can be a multiple of 4
         six++;
     }
     run_blocks(is_signed ? l3_signed6 : l3_rows6, b, x, out, 6, 0, six);
@@ -55,7 +55,7 @@ static void run_rows(blocks_t *b, const uint16_t *x, void *out, int32_t columns,
     run_blocks(four, b, x, out, 4, columns - 4, (columns - at) & 3 ? 1 : 0);
 }
 
-// What stands in b for each block of a filter. The assembly works on a copy.
+// Sets what all blocks of a filter share. The assembly works on a copy of b.
 static void set_filter(blocks_t *b, const filter_t *f, int32_t shift, int32_t most, int32_t mode) {
     b->list = f->list, b->end = f->end, b->bias = f->bias;
     b->shift = shift, b->most = most, b->mode = mode;

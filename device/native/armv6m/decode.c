@@ -1,4 +1,4 @@
-// The C side of weights.S and palette.S: their tables, and what is left to decode.c.
+// The C side of weights.S and palette.S: their tables, and which filters decode.c decodes instead.
 #include "l3native.h"
 
 _Static_assert(offsetof(factors_t, of) == offsetof(factors_t, tiny) + 4, "weights.S finds `tiny` before `of`");
@@ -20,7 +20,7 @@ L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
     for (int32_t i = 0; i < 64; i++) {
         q->of[i] = 0;
     }
-    q->shift = 64; // no filter's
+    q->shift = 64; // which no filter has
     q->from = q->to = 0;
     q->channels = p->taps / 9;
     uint32_t *way = q->ways, channel = 0;
@@ -32,7 +32,7 @@ L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
     }
 }
 
-// Entries are zero but those of the exponents between what rounds to zero and what int16 does not hold.
+// Only exponents between values that round to zero and values that int16 cannot hold have non-zero entries.
 static void set_factors(factors_t *q, int32_t shift) {
     for (int32_t *of = q->of + q->from, *end = q->of + q->to; of <= end; of++) {
         of[0] = of[32] = 0;
@@ -63,7 +63,7 @@ static int32_t *decode_rows_quickly(const conv_t *p, weights_t *d, int32_t *list
 }
 
 static int32_t *decode_list_quickly(const conv_t *p, weights_t *state, int32_t n, int32_t *list, const factors_t *q, size_t room) {
-    weights_t d = *state; // unchanged if the C has to do it
+    weights_t d = *state; // a copy: *state stays unchanged if the C has to decode it
     position_t *positions = waiting(list, room, n);
     int32_t *end = list + 2 * n, pitch = 2 * p->pitch, size = 2 * p->size;
     if (n == 0
@@ -84,7 +84,7 @@ static int32_t *palette_rows_quickly(const conv_t *p, weights_t *d, int32_t *lis
     return end;
 }
 
-// Gaps and indices in one loop. A gap that is not followed by a weight is a skip, and there are just so many gaps.
+// Decodes gaps and indices in one loop. A gap that is not followed by a weight is a skip: gaps less weights, at most.
 static int32_t *palette_list_quickly(const conv_t *p, weights_t *d, int32_t n, int32_t *list, const factors_t *q) {
     bool nibbles = p->code == NIBBLE_GAPS;
     int32_t bytes = d->end - d->positions, skips = (nibbles ? 2 * bytes : bytes) - n, *end = list + 2 * n;

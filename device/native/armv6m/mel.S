@@ -163,7 +163,7 @@ l3_band_power:
     b 2b
 4:  lsls r4, #1
     lsrs r5, #15
-    .irp n, 8, 4, 2, 1          @ and the length of what is above 15 bits
+    .irp n, 8, 4, 2, 1          @ and the number of bits above 15
     lsrs r6, r5, #\n
     beq 9f
     movs r5, r6

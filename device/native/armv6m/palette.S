@@ -5,7 +5,7 @@
 @   const uint8_t *l3_palette_bytes(the same)
 @ palette: its integers, before them the ways to a group's taps (factors_t). down: palette_shift(). along, on, group (from one group
 @ to the next): bytes. taps: of the filter, times 4. skips: gaps that no weight follows, at most. The list is not empty. They return
-@ where the positions end, NULL for positions that leave the filter. 9.3 cycles a weight in rows, some 29 in lists.
+@ where the positions end, NULL if they leave the filter. 9.3 cycles a weight in rows, some 29 in lists.
 #include "function.inc"
 
     .equ ARGUMENTS, 36

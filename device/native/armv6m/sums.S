@@ -68,7 +68,7 @@
     TIMES 14, r5
 .endm
 
-@ Four taps a turn: what is over enters at the second, third or last; an empty list at the end.
+@ Four taps a turn: a remainder enters at the second, third or last, an empty list at the end.
 .macro LISTS function, signed
     .set SIGNED, \signed
     ENTER \function
@@ -235,7 +235,7 @@
     strh r2, [r0, #\off]
 .endm
 
-@ The same, if it is greater than what is there.
+@ The same, if it is larger than what is there.
 .macro MERGE tag, off, a, b
     GREATER \a, \b
     REQUANTISE \tag
@@ -258,7 +258,7 @@
     \kind \n\()\kind\()b, 2, r10, r11
 .endm
 
-@ r0: behind what was stored; r2: bytes of the block's pixels
+@ r0: after what was stored; r2: bytes of the block's pixels
 .macro NEXT pixels, bytes
     adds r0, #\bytes
     movs r2, #2 * \pixels

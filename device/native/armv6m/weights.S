@@ -3,7 +3,7 @@
 @   bool l3_decode_rows(values, list, end, factors, along, on)
 @   bool l3_decode_list(values, list, end, factors, positions, pitch, size)
 @ factors: see factors_t. positions: of the list's taps, ascending, as unpack() makes them. along, on, pitch, size: bytes. They return
-@ false where the C has to look closer. 14 cycles a weight in rows; in lists 35, and 8 more for each four channels moved on.
+@ false where the C has to decode it. 14 cycles a weight in rows; in lists 35, and 8 more for each four channels moved on.
 #include "function.inc"
 
 .macro ENTER function
@@ -48,7 +48,7 @@ bad:
     movs r0, #0
     RETURN
 
-@ w is 0: is it zero, or too small, or bad data?
+@ w is 0: zero, too small, or bad data
 .macro ZERO tag, off
 .Lzero\tag:
     ldrh r3, [r0, #\off]

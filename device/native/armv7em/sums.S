@@ -122,7 +122,7 @@
     smlatb sum7, r2, r3, sum7
 .endm
 
-@ Four taps a turn; what is over comes first, one by one
+@ Four taps a turn; a remainder comes first, one by one
     FUNCTION l3_list8
 1:  BEGIN
 2:  ldr r2, [sp, #END]

@@ -1,4 +1,4 @@
-// What the native module's C files share: the parameters that Python packs, the buffers that they speak of, and the functions
+// What the native module's C files share: the parameters that Python packs, the buffers that they refer to, and the functions
 // that one file offers the others. All but module.c is plain C that knows nothing of MicroPython: a PC builds it with sanitizers.
 //
 // Unless a field says otherwise, offsets and distances into planes and vectors count elements (int16), those into a chunk bytes.
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
-#define NOINLINE __attribute__((noinline)) // all in one function, the inner loops run out of registers
+#define NOINLINE __attribute__((noinline)) // inlined into one function, the inner loops would run out of registers
 
 // What one file offers another: static where module.c makes one translation unit of all of them, which lets the compiler inline
 // across files; external where each is compiled alone.
@@ -20,17 +20,17 @@
 #define L3_LOCAL
 #endif
 
-// A palette, and its values as integers: each times 2^unit, rounded down. For conv.c; here because the architectures' tables hold
-// one.
+// A palette, and its values as integers: each times 2^unit, rounded down. For conv.c; declared here because the tables of some
+// architectures hold one.
 typedef struct {
     int32_t of[256];
-    int32_t unit; // NO_UNIT: a value is infinite, subnormal or no number
+    int32_t unit; // NO_UNIT: a value is infinite, subnormal or NaN
     const uint16_t *halves; // float16
 } palette_t;
 
 enum { NO_UNIT = -1000 }; // no shift is near it
 
-// An architecture's own code stands in its folder: its arch.h here, what it computes at the end of this file.
+// An architecture's own code is in its folder: its arch.h is included here, its functions are declared at the end of this file.
 #ifdef __ARM_ARCH_6M__
 #define L3_ARMV6M 1
 #include "../armv6m/arch.h"
@@ -49,7 +49,7 @@ enum { NO_UNIT = -1000 }; // no shift is near it
 
 // ---- crc.c
 
-// CRC-32 of n bytes, as binascii has it.
+// CRC-32 of n bytes, as binascii computes it.
 L3_LOCAL uint32_t crc32(const uint8_t *data, size_t n);
 
 // ---- conv.c: one chunk of filters
@@ -118,54 +118,53 @@ typedef struct {
     bool by_rows; // rows of three weights, else single ones
 } filter_t;
 
-// Everything that conv_chunk relies on.
+// Checks everything that conv_chunk relies on.
 L3_LOCAL bool conv_allowed(const conv_t *p, const conv_buffers_t *b);
 
-// The chunk's filters, one after the other. Returns how many were done: fewer than filters if the next one is bad.
+// Computes the chunk's filters in order. Returns how many were done: fewer than filters if the next one is bad.
 L3_LOCAL int32_t conv_chunk(const conv_t *p, const conv_buffers_t *b);
 
-// Does the last element of a * b + c * d + rest (all of them not negative) stand before n?
+// Whether the index a * b + c * d + rest (none of them negative) is below n.
 L3_LOCAL bool inside(int32_t a, int32_t b, int32_t c, int32_t d, int32_t rest, size_t n);
 
 // ---- decode.c: the weights of a filter
 
-typedef uint16_t __attribute__((may_alias)) position_t; // positions wait in the memory that the list grows into
+typedef uint16_t __attribute__((may_alias)) position_t; // positions are kept in the memory that the list grows into
 
-// Where the next filter's parts stand, and the shift of its weights.
+// Where the next filter's parts are, and the shift of its weights.
 typedef struct {
     const uint8_t *values, *positions, *end;
     const palette_t *palette; // NULL: the values are float16 themselves
     int32_t shift;
 } weights_t;
 
-// How far the palette's integers move to the right for a filter's weights; those of most filters do so by 15 to 31.
+// The right shift from the palette's integers to a filter's weights; for most filters 15 to 31.
 ALWAYS_INLINE int32_t palette_shift(const weights_t *d) {
     return d->palette->unit - d->shift;
 }
 
-// Does every weight of the palette then fit int16, and has no rounding missed a bit?
+// Whether, with that shift, every weight of the palette fits int16 and is rounded exactly.
 ALWAYS_INLINE bool palette_fits(const weights_t *d) {
     return d->palette && palette_shift(d) >= 15 && palette_shift(d) <= 31;
 }
 
-// Are rows of three weights worth it, and do they and n positions behind them find place in `room` words? They are 8/3 half words a
-// tap.
+// Whether rows of three weights pay, and `room` words hold them and n positions behind them. They take 8/3 half words a tap.
 ALWAYS_INLINE bool rows_pay(const conv_t *p, int32_t n, size_t room) {
     size_t halves = 8 * (size_t)p->taps + 3 * (size_t)n;
     return p->pitch && p->columns >= 4 && 8 * n >= 7 * p->taps && halves <= 6 * room;
 }
 
-// Where a filter's n positions wait: at the end of the list's room.
+// Where a filter's n positions are kept: at the end of the list's room.
 ALWAYS_INLINE position_t *waiting(int32_t *list, size_t room, int32_t n) {
     return (position_t *)(list + room) - n;
 }
 
-// The taps of a filter's n weights, ascending.
+// Unpacks the taps of a filter's n weights, ascending. False for bad data.
 L3_LOCAL bool unpack(weights_t *d, int32_t code, int32_t taps, int32_t n, position_t *to);
 
 L3_LOCAL void prepare_palette(palette_t *palette, const uint16_t *halves);
 
-// One filter of n weights into a list of `room` words, two a weight at least. Returns the list's end, or NULL for bad data.
+// Decodes a filter of n weights into a list of `room` words, at least two a weight. Returns the list's end, or NULL for bad data.
 L3_LOCAL int32_t *decode(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, size_t room);
 
 // A float32, given as its bytes, times 2^shift, rounded half up. False if it is not finite or does not fit.
@@ -184,7 +183,7 @@ typedef struct {
 
 L3_SLOTS(planes_t, 5);
 
-// Columns of a plane, into the embedding.
+// Columns of a plane to copy into the embedding.
 typedef struct {
     int32_t channels; // 1..65535
     int32_t size; // from channel to channel, not negative
@@ -193,22 +192,22 @@ typedef struct {
     int32_t rows; // 1..65535
     int32_t columns; // 1..65535
     int32_t to; // element of the embedding, not negative
-    int32_t opening; // 0: values there stay where they are greater
+    int32_t opening; // 0: a value that is there already stays if it is larger
 } columns_t;
 
 L3_SLOTS(columns_t, 8);
 
 L3_LOCAL bool planes_allowed(const planes_t *p, size_t n);
 
-// The rows become their channel's first.
+// Moves the rows to the start of their channel.
 L3_LOCAL void planes_slide(const planes_t *p, uint16_t *plane);
 
-// The rows become zero.
+// Sets the rows to zero.
 L3_LOCAL void planes_clear(const planes_t *p, uint16_t *plane);
 
 L3_LOCAL bool columns_allowed(const columns_t *p, size_t n, size_t n_out);
 
-// Column after column, row after row, all channels.
+// Copies column after column, in each row after row, in each all channels.
 L3_LOCAL void flatten(const columns_t *p, const int16_t *plane, int16_t *out);
 
 // ---- mel.c: the log-mel front-end. A level is the log2 of a power in 1/512.
@@ -254,16 +253,16 @@ L3_SLOTS(rows_t, 7);
 // Words of frame_buffers_t.work.
 L3_LOCAL size_t frame_work_words(int32_t n_fft);
 
-// Everything that log_mel_frame relies on, but for the bands' places, which it checks as it goes.
+// Checks everything that log_mel_frame relies on, except the bands' positions, which it checks as it goes.
 L3_LOCAL bool frame_allowed(const frame_t *p, const frame_buffers_t *b);
 
-// One row of levels; *best becomes the largest. False if the tables are bad.
+// Computes one row of levels; *best becomes the largest. False if the tables are bad.
 L3_LOCAL bool log_mel_frame(const frame_t *p, const frame_buffers_t *b, int32_t *best);
 
 // scale: floor (of a level less the loudest), factor, offset, shift (0..31).
 L3_LOCAL bool normalise_allowed(const rows_t *p, const int32_t *scale, size_t n_scale, size_t n_levels, size_t n_plane);
 
-// scale: copied, so that no plane can change it. The levels may stand in the plane, in their own place.
+// scale: a copy, so that no plane can change it. The levels may lie in the plane itself, at the places of their results.
 L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, const int16_t *levels, int16_t *plane);
 
 // ---- capture.c: a microphone's samples, int16
@@ -271,7 +270,7 @@ L3_LOCAL void normalise(const rows_t *p, const int32_t *scale, const int16_t *le
 enum {
     MOST_TAPS = 1024, // of the low pass
     MOST_SAMPLES = 32767, // of a part, so that its sums fit
-    FULL = 1 << 18, // the values of the level's sections are within it
+    FULL = 1 << 18, // bound of the values in the level filter's sections
     FRACTION = 10, // bits of a section's level below a value's
     OFFSET_FRACTION = 13, // bits of offset_t.mean below a sample's
 };
@@ -284,7 +283,7 @@ typedef struct {
     int32_t first; // element of what the driver wrote, not negative
     int32_t step; // elements from sample to sample, 1..16
     int32_t samples; // not negative
-    int32_t is_unsigned; // 0: samples have a sign; else their highest bit is turned round
+    int32_t is_unsigned; // 0: samples are signed; else their highest bit is inverted
 } take_t;
 
 L3_SLOTS(take_t, 4);
@@ -361,16 +360,16 @@ L3_LOCAL void measure(const part_t *p, state_t *s, const int16_t *x);
 // Sums of one row of pixels.
 L3_LOCAL void sum_line(const filter_t *f, const uint16_t *x, int32_t columns, int32_t *line, bool is_signed);
 
-// A filter's whole output without lines of sums between. False where this layer is none of those that it does.
+// Computes a filter's whole output without intermediate lines of sums. False for layers that it does not support.
 L3_LOCAL bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const uint16_t *x, int16_t *out);
 
-// What all filters of a chunk share in decode_filter, but for q->palette.
+// Prepares what all filters of a chunk share in decode_filter, except q->palette.
 L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p);
 
-// Does a filter of n weights become rows rather than single taps, in a list of `room` words? By the folder's own measure.
+// Whether a filter of n weights becomes rows rather than single taps, in a list of `room` words; each architecture decides.
 L3_LOCAL bool takes_rows(const conv_t *p, int32_t n, size_t room);
 
-// decode(), or what the folder's own sums read. Returns the list's end, or NULL for bad data.
+// Decodes a filter with decode(), or into what the architecture's own sums read. Returns the list's end, or NULL for bad data.
 L3_LOCAL int32_t *decode_filter(const conv_t *p, weights_t *d, int32_t n, bool by_rows, int32_t *list, factors_t *q, size_t room);
 
 #endif

@@ -1,5 +1,5 @@
-// The inner loops in C: sums of a filter's products. Inlined, so that each caller gets a copy for its constants. Folders of
-// architectures have them in assembly, but for narrow planes.
+// The inner loops in C: sums of a filter's products. Inlined, so that each caller gets a copy for its constants. The folders of
+// some architectures have them in assembly, except for narrow planes.
 //
 // Sums are uint32_t: a calibrated file cannot overflow them, a hostile one wraps around without undefined behaviour.
 #ifndef L3_SUMS_H
@@ -7,7 +7,7 @@
 
 #include "l3native.h"
 
-// A sum as an activation.
+// Turns a sum into an activation.
 ALWAYS_INLINE int32_t requantise(int32_t sum, int shift, int32_t least, int32_t most) {
     sum >>= shift;
     sum = sum < least ? least : sum;

@@ -1,7 +1,7 @@
 // The LX7's MAC16 unit adds a product of two int16 to its accumulator and loads two more int16, all in one instruction. There is
 // one accumulator, so a pixel's sum is finished before the next one begins, and the pool takes it at once: no line of sums.
 //
-// Both factors are signed there, as they may be: what a ReLU made is at most 32767. The accumulator's low 32 bits are the sum's.
+// It treats both factors as signed, which is safe: outputs of a ReLU are at most 32767. The accumulator's low 32 bits are the sum.
 #include "l3native.h"
 #include "sums.h"
 
@@ -45,7 +45,7 @@ typedef struct {
 
 // x: the first pixel's upper left neighbour. is_high: it is the high half of a word.
 ALWAYS_INLINE int32_t sum_of(const rows_list_t *s, const uint16_t *x, bool is_high) {
-    const uint8_t *at, *before = (const uint8_t *)x - (is_high ? 6 : 4); // LDINC moves on first
+    const uint8_t *at, *before = (const uint8_t *)x - (is_high ? 6 : 4); // LDINC increments first
     const int32_t *w;
     int32_t sum;
 #define OPERANDS \
@@ -63,7 +63,7 @@ ALWAYS_INLINE int32_t sum_of(const rows_list_t *s, const uint16_t *x, bool is_hi
 
 // clang-format on
 
-// What becomes of each group of pixels, `rows` of them in this strip. again: part of the group came with an earlier one.
+// How each group of pixels is pooled; `rows` of it are in this strip. again: an earlier strip had part of the group.
 typedef struct {
     rows_list_t list;
     int32_t rows, columns, shift, least, most, out_columns;
@@ -90,7 +90,7 @@ static NOINLINE void pool_any(const pool_t *p, const uint16_t *x, int16_t *out) 
     }
 }
 
-// The same of pairs of columns.
+// The same for pairs of columns.
 ALWAYS_INLINE void pool_pairs(const pool_t *p, const uint16_t *x, int16_t *out, bool is_high) {
     for (int16_t *end = out + p->out_columns; out < end; out++, x += 2) {
         int32_t best = INT32_MIN, rows = p->rows;
@@ -111,7 +111,7 @@ static NOINLINE void pool_pairs_high(const pool_t *p, const uint16_t *x, int16_t
     pool_pairs(p, x, out, true);
 }
 
-// The same of single pixels.
+// The same for single pixels.
 static NOINLINE void pool_none(const pool_t *p, const uint16_t *x, int16_t *out) {
     for (int16_t *end = out + p->out_columns; out < end; out++, x++) {
         put(p, (uintptr_t)x & 2 ? sum_of(&p->list, x, true) : sum_of(&p->list, x, false), out);
@@ -143,7 +143,7 @@ L3_LOCAL bool conv_blocks(const conv_t *p, const filter_t *f, int shift, const u
 
 // ---- lists of single taps
 
-// list8 of sums.h, of which gcc leaves half of the sums on the stack.
+// list8 of sums.h in assembly, because gcc keeps half of its sums on the stack.
 static NOINLINE void eight_sums(const filter_t *f, const uint16_t *x, int32_t *line) {
     const int32_t *list = f->list;
     uint32_t s0 = f->bias, s1 = s0, s2 = s0, s3 = s0, s4 = s0, s5 = s0, s6 = s0, s7 = s0, w, u, t;

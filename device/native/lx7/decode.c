@@ -14,7 +14,7 @@ L3_LOCAL void prepare_factors(factors_t *q, const conv_t *p) {
     (void)q, (void)p;
 }
 
-// A filter without zeros. False for bad data.
+// Decodes a filter without zeros. False for bad data.
 static bool all_rows(const conv_t *p, weights_t *state, int16_t *list) {
     weights_t d = *state;
     int32_t row = p->taps / 9 * HALVES;
@@ -33,7 +33,7 @@ static bool all_rows(const conv_t *p, weights_t *state, int16_t *list) {
     return true;
 }
 
-// The same of n weights; what the file leaves out is zero.
+// The same for n weights; those that the file leaves out are zero.
 static bool some_rows(const conv_t *p, weights_t *state, const position_t *position, int32_t n, int16_t *list) {
     weights_t d = *state;
     const int32_t row = p->taps / 9 * HALVES;

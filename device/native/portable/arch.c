@@ -1,4 +1,4 @@
-// What architectures without assembly of their own do: sums in C, and nothing quicker than conv.c and decode.c.
+// For architectures without assembly of their own: sums in C, and nothing faster than conv.c and decode.c.
 #include "l3native.h"
 #include "sums.h"
 

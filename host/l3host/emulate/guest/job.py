@@ -15,11 +15,11 @@ from l3mote import Model
 from l3mote.kernels import choose
 from l3mote.memory import RESERVE
 
-SAMPLE_EVERY = 16  # steps between two looks at the heap
+SAMPLE_EVERY = 16  # steps between two measurements of the heap
 
 
 class Stopwatch:
-    """Microseconds from start() to stop(), added up."""
+    """A stopwatch: adds up the microseconds from start() to stop()."""
 
     def __init__(self):
         self.total = 0
@@ -35,7 +35,7 @@ class Stopwatch:
 
 
 def in_use():
-    """Return the bytes of heap in use after a collection (0 where the interpreter does not say)."""
+    """Return the bytes of heap in use after a collection (0 if the interpreter does not report them)."""
     gc.collect()
     return gc.mem_alloc() if hasattr(gc, "mem_alloc") else 0
 
@@ -71,7 +71,7 @@ def observe_into(file, model):
 
 
 def load_plane(file, model):
-    """Put the reference's log-mel (float32, row after row) where the front-end would."""
+    """Load the reference's log-mel (float32, row after row) where the front-end would write its own."""
     fe, plane = model.reader.frontend, model.planes[0]
     row = array("f", bytes(4 * fe.bands))
     for t in range(fe.frames):

@@ -1,4 +1,4 @@
-"""Runs on the emulated board: the listening app on a folder's sound.wav, with model.l3m and job.json. It prints as ever.
+"""Runs on the emulated board: the listening app on a folder's sound.wav, with model.l3m and job.json. Its output is the app's.
 
 Writes result.json. work() is a generator, because MicroPython in WebAssembly collects garbage only between calls.
 """
@@ -27,7 +27,7 @@ def live(recording):
     from l3mote.paced import Paced  # here, because a package for boards does not have it
 
     class Wall:
-        """The time on the wall as a Paced source's clock, in microseconds since now."""
+        """Wall-clock time as a Paced source's clock, in microseconds from its start."""
 
         def __init__(self):
             self.begin = time.time_ns()
@@ -59,7 +59,7 @@ def work(folder):
     monitor = Monitor(folder + "/model.l3m", settings, Output(settings), source, None, source.sleep)
     us, start = 0, ticks()
     for _ in monitor.steps():
-        us += ticks() - start & (1 << 29) - 1  # a board's microseconds begin anew
+        us += ticks() - start & (1 << 29) - 1  # a board's microseconds wrap around
         yield
         start = ticks()
     facts = monitor.listener.status()

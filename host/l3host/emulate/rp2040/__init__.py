@@ -13,7 +13,7 @@ PACKAGE = "rp2040js"
 FILE = 1  # of LittleFS's types
 HZ = 125_000_000  # cycles a second
 BLOCK, BLOCKS = 4096, 352  # the firmware's 1,408 kB of storage
-CACHE = 1024  # files up to half of it lie in their folder's block, and can be read only with such a cache
+CACHE = 1024  # files up to half of it are stored inline in their folder's block, and only such a cache can read them
 
 
 def firmware() -> Path:

@@ -1,4 +1,4 @@
-"""python -m l3host.emulate.rp2040 SCRIPT LIBRARY FOLDER: run a script on the emulated Pico, with FOLDER as its /job.
+"""Run a script on the emulated Pico, with FOLDER as its /job: python -m l3host.emulate.rp2040 SCRIPT LIBRARY FOLDER.
 
 The library and the script go to the board as mpy-cross makes them of the unchanged source: compiling there takes heap and seconds.
 """
@@ -26,7 +26,7 @@ def image(script: Path, library: Path, folder: Path) -> bytes:
         shutil.copytree(library, code / "lib", ignore=shutil.ignore_patterns("__pycache__"))
         compile_folder(code, "armv6m")
         shutil.copyfile(script, code / "script.py")
-        compile_folder(code, "armv6m", lean=False)  # it may assert
+        compile_folder(code, "armv6m", lean=False)  # the script may use assert
         rp2040.copy_in(fs, code, "")
     rp2040.copy_in(fs, folder, "/job")
     rp2040.copy_in(fs, HERE.parent / "guest" / "rp2040" / "main.py", "/main.py")
@@ -34,7 +34,7 @@ def image(script: Path, library: Path, folder: Path) -> bytes:
 
 
 def run(script: Path, library: Path, folder: Path) -> int:
-    """Run a script on the board, its output here and its files in the folder; return its status."""
+    """Run a script on the board, print its output and copy its files to the folder; return its status."""
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         files = Path(temporary, "files")
         files.write_bytes(image(script, library, folder))

@@ -1,7 +1,7 @@
 // node emulate.mjs PACKAGE FIRMWARE FILES [END]: a Raspberry Pi Pico whose serial line is stdin and stdout.
 // PACKAGE: the folder of npm's rp2040js. FILES: a LittleFS image. END: text that ends the run when the board prints it, as does
 // MicroPython's prompt, which says that main.py has died; the image is then written back. Without END it runs until its
-// terminal is gone, which is the board's power cut: the image is written back as it stands.
+// terminal closes, which cuts the board's power: the image is written back as it is then.
 // Status 0, or 3 when the emulated core stops.
 import fs from 'node:fs';
 import { Pico } from './pico.mjs';

@@ -29,10 +29,10 @@ class Board:
 
 @contextlib.contextmanager
 def board(image: bytes | None = None) -> Iterator[Board]:
-    """A board with this LittleFS image, or an empty one, until the block ends, which cuts its power. Clients may come and go."""
+    """Run a board with this LittleFS image, or an empty one, until the block ends and cuts its power. Clients may come and go."""
     ours, theirs = pty.openpty()
     tty.setraw(ours)
-    tty.setraw(theirs)  # which stays open here, so the line survives a client's end
+    tty.setraw(theirs)  # stays open here, so the line survives when a client closes it
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         files = Path(temporary, "files")
         files.write_bytes(rp2040.dump(rp2040.file_system()) if image is None else image)
@@ -44,7 +44,7 @@ def board(image: bytes | None = None) -> Iterator[Board]:
             os.close(theirs)
             try:
                 process.wait(5)
-            except subprocess.TimeoutExpired:  # a client holds the line
+            except subprocess.TimeoutExpired:  # a client still has the line open
                 os.killpg(process.pid, signal.SIGKILL)  # node may be the child of a wrapper
                 process.wait()
             os.close(ours)
