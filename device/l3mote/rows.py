@@ -18,7 +18,7 @@ class Rows:
     def __init__(self, frontend, hop, store):
         self.frontend, self.fe, self.hop = frontend, frontend.fe, hop
         fe = self.fe
-        self.levels, self.loudest = store.flat, [None] * store.rows
+        self.levels, self.loudest = store.flat, [0] * store.rows
         self.leading, self.inner = inner_frames(fe)
         self.trailing = fe.frames - self.inner
         self.step = hop // fe.hop_length if hop < fe.window else fe.frames  # frames a hop

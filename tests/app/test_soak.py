@@ -36,12 +36,24 @@ def text(ms):
 
 
 def expected(pcm, periods):
-    """(event, label, t as text) of every event, in order: those of a period, again and again."""
-    once = listening.listen(load_graph("esc10"), pcm, RATE, {"threshold": THRESHOLD})
-    twice = listening.listen(load_graph("esc10"), np.tile(pcm, 2), RATE, {"threshold": THRESHOLD})
-    assert once and len(twice) == 2 * len(once), "a period's events are all its own"
-    result = [(e["event"], e["label"], round(1000 * e["t"])) for e in once]
-    return [(kind, label, text(1000 * PERIOD * k + ms)) for k in range(periods) for kind, label, ms in result]
+    """(event, label, t as text) of every event, in order: those of the first period, then those of the second again and again.
+
+    They differ because a window reaches from each period into the next one.
+    """
+
+    def events(periods):
+        once = listening.listen(load_graph("esc10"), np.tile(pcm, periods), RATE, {"threshold": THRESHOLD})
+        return [(e["event"], e["label"], round(1000 * e["t"])) for e in once]
+
+    def later(events, periods):
+        return [(kind, label, ms + 1000 * PERIOD * periods) for kind, label, ms in events]
+
+    first, two = events(1), events(2)
+    second = two[len(first) :]
+    assert two[: len(first)] == first and len(second) == len(first) > 0, "a period's events are all its own"
+    assert events(3) == two + later(second, 1)
+    result = first + [event for k in range(periods - 1) for event in later(second, k)]
+    return [(kind, label, text(ms)) for kind, label, ms in result]
 
 
 def run(folder, port):

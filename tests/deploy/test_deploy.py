@@ -484,11 +484,11 @@ def test_settings_that_do_not_do_are_refused(given, message, drive, capsys):
 
 def test_mqtt_needs_heap_of_its_own():
     reader = open_reader("esc10")
-    with_wifi = replace(PICO, heap=190_000)
+    with_wifi = replace(PICO, heap=170_000)
     assert facts.choose_kernel(with_wifi, reader, True)[0] == "native"
-    with pytest.raises(L3Error, match="bytes of heap, 190000 are free"):
+    with pytest.raises(L3Error, match="bytes of heap, 170000 are free"):
         facts.choose_kernel(with_wifi, reader, True, mqtt=True)
-    assert facts.choose_kernel(replace(PICO, heap=210_000), reader, True, mqtt=True)[0] == "native"
+    assert facts.choose_kernel(replace(PICO, heap=192_000), reader, True, mqtt=True)[0] == "native"
     reader.close()
 
 

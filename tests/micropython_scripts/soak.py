@@ -10,7 +10,7 @@ import gc
 import json
 import sys
 
-from listen import Loop
+from listen_to_wav import Loop
 
 from l3mote.app import Monitor
 from l3mote.output import Output

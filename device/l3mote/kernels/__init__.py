@@ -2,18 +2,21 @@
 
 A kernel module offers what follows; tests/device/test_contract.py checks every one. A plane is a model.Plane.
 
-Of the module itself:
+Of the module itself::
+
     name                         as choose() calls it
     arithmetic                   "float", or "fixed": integers, for files with scales (calibrated())
     itemsize                     bytes of an activation; planes of 2-byte items may stand in the memory of the window's samples
 
-Bytes that plan.Plan asks for before anything is allocated:
+Bytes that plan.Plan asks for before anything is allocated::
+
     plane_bytes(channels, size)  of a plane's data: size elements a channel
     block_bytes(channels, size)  of the largest single allocation of it
     workspace(plan)              of a Kernel
     frontend_bytes(fe)           of a FrontEnd, without the file's tables
 
-Model opens with:
+Model opens with::
+
     Kernel(plan, reader)         allocates its workspace
     chunk                        of a Kernel: a buffer of plan.chunk_bytes, or None: the Model has one
     work                         of a Kernel of itemsize 2: its workspace, plan.kernel_bytes which are free between steps, and its
@@ -22,7 +25,8 @@ Model opens with:
     plane(channels, size), vector(n)             of a Kernel: the data of a plane, an embedding or a dense layer, all zero
     flat(plane)                                  of a Kernel: a plane of one channel as a buffer of elements
 
-For each window it calls, of the FrontEnd first, then of the Kernel:
+For each window it calls, of the FrontEnd first, then of the Kernel::
+
     frame(pcm, start, levels, at)                the levels of the frame whose first sample is `start` (outside pcm: zeros), into
                                                  a buffer of elements, from `at` on; returns the largest
     normalise(levels, at, pitch, plane, first, rows, loudest)
@@ -36,7 +40,8 @@ For each window it calls, of the FrontEnd first, then of the Kernel:
     dense(chunk, buffer, x, y)                   the chunk's outputs of a dense layer
     floats(vector, index)                        layer index's output as numbers
 
-and Weights, of the Reader, for each chunk, once a window:
+and Weights, of the Reader, for each chunk, once a window::
+
     check(data, n, crcs, i)                      is crcs[i] the CRC-32 of data's first n bytes?
 
 MicroPython takes a function's state from the heap, and looks all through it, where arguments, variables and operands together are
