@@ -62,10 +62,9 @@ def graph_of(sea: str | None) -> Graph:
 
 
 def litert(graph: Graph) -> Callable[[np.ndarray], None] | None:
-    """Return a function that runs the network in LiteRT on planes (N, bands, frames); None if LiteRT is not installed."""
+    """Return a function that runs the network in TensorFlow's LiteRT on planes (N, bands, frames); None without TensorFlow."""
     try:
         import tensorflow as tf
-        from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         return None
     fe, layers = graph.frontend, tf.keras.layers
@@ -77,7 +76,7 @@ def litert(graph: Graph) -> Callable[[np.ndarray], None] | None:
         layer.set_weights([conv.kernel, conv.bias])
         x = layers.MaxPooling2D(conv.pool)(x) if tuple(conv.pool) != (1, 1) else x
     model = tf.lite.TFLiteConverter.from_keras_model(tf.keras.Model(planes, x)).convert()
-    interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter = tf.lite.Interpreter(model_content=model, num_threads=1)
     into, out, size = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"], 16
     interpreter.resize_tensor_input(into, [size, fe.bands, fe.frames, 1])
     interpreter.allocate_tensors()

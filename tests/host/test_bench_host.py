@@ -40,5 +40,5 @@ def test_random_weights_have_sea64s_shape():
 def test_litert_computes_what_the_reference_does():
     pytest.importorskip("tensorflow")
     run = bench_host.litert(bench_host.graph_of(None))
-    require(run, "LiteRT is not installed")
+    require(run, "TensorFlow is not installed")
     run(np.zeros((16, 64, 50), np.float32))
