@@ -113,7 +113,8 @@ def same(a, b):
     """Two graphs are equal, to the bit."""
     for name in b.frontend.FIELDS:
         assert np.float32(getattr(a.frontend, name)) == np.float32(getattr(b.frontend, name))
-    assert (a.labels, a.thresholds, a.provenance) == (b.labels, b.thresholds, b.provenance)
+    thresholds = [2.0 if b.labels[i].startswith("_") else t for i, t in enumerate(b.thresholds)]  # 2: never reached
+    assert (a.labels, a.thresholds, a.provenance) == (b.labels, thresholds, b.provenance)
     for x, y in zip(a.layers, b.layers, strict=True):
         assert (type(x), x.name, x.activation) == (type(y), y.name, y.activation)
         assert isinstance(x, Dense) or (isinstance(x, Conv) and x.pool == y.pool)
