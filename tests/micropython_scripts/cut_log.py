@@ -8,7 +8,7 @@ import os
 import sys
 
 import vfs
-from flash import BLOCK, BLOCKS, Flash
+from flash import BLOCK, BLOCKS, Flash, on
 
 from l3mote.log import Log, seal
 
@@ -19,14 +19,6 @@ def lines():
     log = Log(PATH, LIMIT)
     result = [line for line, _ in log.lines()]
     return result, log.corrupt
-
-
-def on(image, function):
-    vfs.mount(FS(Flash(image)), "/flash")
-    try:
-        return function()
-    finally:
-        vfs.umount("/flash")
 
 
 def write(count):
@@ -53,15 +45,15 @@ def check(image, made, acknowledged):
     while tail and safe[tail - 1][2] == safe[-1][2]:
         tail -= 1
     every = [entry[1] for entry in acknowledged]
-    result, corrupt = on(image, lines)
+    result, corrupt = on(FS, image, lines)
     first = every.index(result[0]) if result else 0
     assert result == every[first : first + len(result)], "lines are missing in the middle"
     assert first <= tail or not safe, "lines of the current file are gone"
     assert first + len(result) in (len(safe), len(safe) + 1), (len(safe), first, len(result))
     assert corrupt <= 1  # the last one
     after = seal({"event": "after"})
-    on(image, lambda: Log(PATH, LIMIT).append(after))
-    again, corrupt = on(image, lines)
+    on(FS, image, lambda: Log(PATH, LIMIT).append(after))
+    again, corrupt = on(FS, image, lines)
     assert again[-1] == after and again[:-1] == result[len(result) - len(again) + 1 :] and corrupt <= 1
 
 

@@ -13,21 +13,13 @@ import sys
 from binascii import crc32
 
 import vfs
-from flash import BLOCK, BLOCKS, Flash
+from flash import BLOCK, BLOCKS, Flash, on
 
 from l3mote.log import seal
 from l3mote.mqtt import Queue
 from l3mote.start import running, slot_line, slot_path
 
 PATH, LIMIT, ROOT = "/flash/q", 4096, "/flash/l3"
-
-
-def on(image, function):
-    vfs.mount(FS(Flash(image)), "/flash")
-    try:
-        return function()
-    finally:
-        vfs.umount("/flash")
 
 
 class Cuts:
@@ -95,7 +87,7 @@ class Lines:
     def check(self, image, before, after, whole):
         """All that waited is there, in order; what was taken may be there again. Not whole: nothing that is there is wrong."""
         try:
-            there = on(image, self.waiting)
+            there = on(FS, image, self.waiting)
         except OSError:  # the table itself is unreadable, which the app says
             assert not whole
             return
@@ -110,11 +102,11 @@ class Lines:
             assert before[0] == before[1] or after[0] == after[1], ("lines are gone", before, after)
         again = seal({"event": "after"})
         try:
-            on(image, lambda: Queue(PATH, LIMIT).append(again))
+            on(FS, image, lambda: Queue(PATH, LIMIT).append(again))
         except OSError:  # which the app says, and goes on
             assert not whole
             return
-        assert on(image, self.waiting)[-1] == again or not whole
+        assert on(FS, image, self.waiting)[-1] == again or not whole
 
     def waiting(self):
         return [line for line, _ in Queue(PATH, LIMIT).lines()]
@@ -147,7 +139,7 @@ class Versions:
         return new
 
     def check(self, image, before, after, whole):
-        version = on(image, lambda: running(ROOT)[1])
+        version = on(FS, image, lambda: running(ROOT)[1])
         assert version in (before, after, None)[: 2 + (not whole)], (version, before, after)
 
 

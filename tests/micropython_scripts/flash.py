@@ -1,5 +1,7 @@
 """Runs in MicroPython: a block device in memory that lists what changes, so that the power can be cut at every change."""
 
+import vfs
+
 BLOCK = 512
 BLOCKS = 128
 
@@ -27,3 +29,12 @@ class Flash:
         self.image[at : at + len(data)] = data
         if self.trace is not None:
             self.trace.append((at, data))
+
+
+def on(file_system, image, function):
+    """Return what function() does with the file system of an image, which stands at /flash."""
+    vfs.mount(file_system(Flash(image)), "/flash")
+    try:
+        return function()
+    finally:
+        vfs.umount("/flash")
