@@ -80,14 +80,17 @@ def one(name: str, count: int) -> dict:
     return {"outcomes": dict(tally.outcomes), "slowest": tally.slowest, "memory": kit("hostile").memory()}
 
 
+def apart(name: str, count: int) -> dict | str:
+    """Run a part in a process of its own, whose memory is the part's alone; return its tally, or what broke."""
+    done = subprocess.run([sys.executable, __file__, "--part", name, str(count)], capture_output=True, text=True)
+    return json.loads(done.stdout) if done.returncode == 0 else done.stderr[-3000:] or f"status {done.returncode}"
+
+
 def results(share: float) -> Iterator[tuple[str, dict | str, float]]:
-    """Run each part in its own process; yield (part, its outcome or what broke, seconds)."""
+    """Run each part; yield (part, its outcome or what broke, seconds)."""
     for name, (count, _) in PARTS.items():
         start = time.monotonic()
-        command = [sys.executable, __file__, "--part", name, str(max(10, round(count * share)))]
-        done = subprocess.run(command, capture_output=True, text=True)
-        result = json.loads(done.stdout) if done.returncode == 0 else done.stderr[-3000:] or f"status {done.returncode}"
-        yield name, result, time.monotonic() - start
+        yield name, apart(name, max(10, round(count * share))), time.monotonic() - start
 
 
 def main(arguments: list[str]) -> int:

@@ -4,21 +4,19 @@ import attack
 import pytest
 from support import require
 
-from l3host.errors import L3Error
-
 SHARE = {".l3m files, CPython": 0.1, ".l3m files, MicroPython's kernels": 0.1, "Keras files": 0.02}  # of a full run; others 0.03
 
 
 @pytest.mark.parametrize("name", attack.PARTS)
 def test_hostile(name):
     count = round(attack.PARTS[name][0] * SHARE.get(name, 0.03))
-    try:
-        result = attack.one(name, count)
-    except L3Error as e:
-        require(False, str(e))
+    result = attack.apart(name, count)
+    if isinstance(result, str):
+        assert "l3host.errors.L3Error" in result, result
+        require(False, result.strip().splitlines()[-1])  # a compiler or a runtime is missing
     assert sum(result["outcomes"].values()) >= 0.9 * count
     assert result["outcomes"].get("ok", 0) > 0.02 * count, "too harsh to reach far"
-    assert result["memory"] < 1 << 30 or result["slowest"] < 10
+    assert result["memory"] < 1 << 30
 
 
 def test_the_command_prints_a_table_and_fails_if_a_part_is_broken(capsys, monkeypatch):

@@ -485,13 +485,17 @@ def convert_keras(count: int, first: int = 0) -> Tally:
     """convert() on each file. A fork is the child that bounded.py would start: what dies or hangs in it is "ended"."""
     tally, broken = Tally(), []
     seeds()
-    bounded.layers = lambda data: formats.reader(data)(data)  # in the fork, not in a child of it
+
+    def examine(path: Path) -> None:
+        bounded.layers = lambda data: formats.reader(data)(data)  # in this fork, not in a child of it
+        convert(str(path), "sea")
+
     with tempfile.TemporaryDirectory() as folder:
         for index in range(first, first + count):
             suffix, data = keras_file(index)
             path = Path(folder, f"{index}{suffix}")
             path.write_bytes(data)
-            outcome, seconds = forked(lambda path=path: convert(str(path), "sea"), Path(folder, "said"))
+            outcome, seconds = forked(lambda path=path: examine(path), Path(folder, "said"))
             path.unlink()
             if outcome not in ("ok", "refused", "ended"):
                 broken.append(f"file {index}: {outcome}")
