@@ -1,7 +1,7 @@
 """Fingerprints of the clips that a model was trained on, as its file lists them, so that such clips can be left out of a test.
 
-A fingerprint is the signs of random projections of how a sound's spectrum changes (Charikar, STOC 2002; Haitsma & Kalker, ISMIR 2002).
-So a clip keeps it, but for a bit or two, at another rate and in another format; not when it is cut elsewhere.
+A fingerprint is the signs of random projections of how a sound's spectrum changes (Charikar, STOC 2002; Haitsma & Kalker, ISMIR
+2002). So a clip keeps it, but for a bit or two, at another rate and in another format; not when it is cut elsewhere.
 """
 
 from __future__ import annotations
