@@ -10,7 +10,7 @@ import contextlib
 import json
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +80,7 @@ class Keeper:
         return float(str(Seconds(sample, self.rate)))
 
 
-def events(board: Board, folder: Path) -> Iterator[tuple[dict, str] | None]:
+def events(board: Board, folder: Path) -> Generator[tuple[dict, str] | None]:
     """Yield what monitor.lines yields, and save windows on the way. None twice a second without sound. Raises L3Error."""
     at, engine, settings = deployed(board)
     board.reset()

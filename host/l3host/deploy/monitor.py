@@ -6,7 +6,7 @@ import contextlib
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def events(port: str) -> Iterator[dict | None]:
         yield pair and pair[0]
 
 
-def lines(port: str) -> Iterator[tuple[dict, str] | None]:
+def lines(port: str) -> Generator[tuple[dict, str] | None]:
     """Yield a board's events, each with its line: as it came if that is printable JSON, else JSON again. None twice a second.
 
     Writes nothing to the board. Raises L3Error.
