@@ -78,7 +78,8 @@ def results(as_json: bool, value, people: Callable[[], None]) -> None:
 
 
 def print_json(value) -> None:
-    print(json.dumps(value, indent=1))
+    sys.stdout.writelines(json.JSONEncoder(indent=1).iterencode(value))  # as one text, hours of windows take 100 MB
+    print()
 
 
 def _progress(quiet: bool, *columns: TextColumn) -> Progress:
@@ -105,6 +106,7 @@ class Sounds:
     def __init__(self, files: int | None, shown: bool):
         self.of, self.shown = "" if files is None else f" of {files:,}", shown
         self.files, self.failed, self.seconds, self.begun = 0, 0, 0.0, time.monotonic()
+        self.ahead = 0, 0.0  # files and seconds of sound
         self.drawn, self.width = 0.0, 0  # when, and how many columns of it are on the terminal
 
     def sound(self, seconds: float) -> None:
@@ -115,6 +117,11 @@ class Sounds:
     def file(self, failed: bool) -> None:
         self.files += 1
         self.failed += failed
+        self._keep_up()
+
+    def under_way(self, files: int, seconds: float) -> None:
+        """Show what is done, but not counted yet."""
+        self.ahead = files, seconds
         self._keep_up()
 
     @contextmanager
@@ -132,9 +139,10 @@ class Sounds:
 
     def text(self) -> str:
         lasted = time.monotonic() - self.begun
-        speed = self.seconds / max(1e-3, lasted)
+        files, seconds = self.files + self.ahead[0], self.seconds + self.ahead[1]
+        speed = seconds / max(1e-3, lasted)
         bad = f" ({self.failed} failed)" if self.failed else ""
-        text = f"{self.files:,}{self.of} files{bad}, {self.seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
+        text = f"{files:,}{self.of} files{bad}, {seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
         return f"{text}, {timedelta(seconds=int(lasted))}"
 
     def _keep_up(self) -> None:
