@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -379,3 +380,23 @@ def test_a_ledger_takes_any_name(tmp_path):
     again = Ledger(tmp_path, ["label"], {0})
     assert again.known == set(odd) and again.part == 1
     assert Found("/x").skipped == ""
+
+
+def test_a_ledger_is_opened_without_holding_all_its_lines(tmp_path):
+    book = Ledger(tmp_path, list("abcdefghij"), set())
+    book.add([[f"/june/recorder/{i:08d}.wav", "done", "", "60.000", 59, 0, *["0.1234"] * 10] for i in range(5000)])
+    tracemalloc.start()
+    assert len(Ledger(tmp_path, list("abcdefghij"), {0}).known) == 5000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * (tmp_path / "files.csv").stat().st_size  # the names alone; all cells are 16 times as much
+
+
+def test_walking_holds_no_folder_in_memory(tmp_path):
+    for i in range(3000):
+        (tmp_path / f"{i}.wav").touch()
+    tracemalloc.start()
+    assert sum(1 for _ in walk([str(tmp_path)], tmp_path / "store")) == 3000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000
