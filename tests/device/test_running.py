@@ -85,8 +85,8 @@ def test_what_the_nearest_kernel_lacks_is_said_whatever_the_others_raise():
         raise error
 
     for errors, said in (((lacking(9), lacking(7), MemoryError("x")), "7"), ((MemoryError("x"), many), "%d" % (1 << 40))):
-        for kernels in (errors, loaded(*errors)):
-            assert raises(HeapError, first_that_fits, kernels, attempt) == said + " bytes are missing"
+        for sequence in (errors, loaded(*errors)):
+            assert raises(HeapError, first_that_fits, sequence, attempt) == said + " bytes are missing"
 
 
 def test_listening_takes_python_only_where_no_other_kernel_loads():
