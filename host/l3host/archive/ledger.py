@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from l3host.errors import L3Error
-from l3host.files import replace
+from l3host.errors import L3Error, reading
+from l3host.files import read_bytes, replace
 
 FILE = "files.csv"
 COLUMNS = ("file", "state", "note", "seconds", "windows", "part")
@@ -38,8 +39,9 @@ class Ledger:
 
     def _read(self, parts: set[int]) -> Iterable[list[str]]:
         """The lines that count."""
-        text = self.path.read_bytes().decode("utf-8", "surrogateescape")
-        rows = list(csv.reader(io.StringIO(text, newline="")))
+        text = read_bytes(self.path, sys.maxsize).decode("utf-8", "surrogateescape")
+        with reading(self.path):
+            rows = list(csv.reader(io.StringIO(text, newline="")))
         if rows and tuple(rows[0]) != self.columns:
             raise L3Error(f"{self.path} is not what this work writes, its columns are {', '.join(rows[0])}: choose another store")
         whole = rows[1:] if text.endswith("\n") else rows[1:-1]
