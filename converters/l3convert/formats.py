@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from importlib.metadata import version
 from pathlib import Path
 
 from l3convert import bounded, keras_v3, l3shape, legacy_h5
@@ -13,6 +12,7 @@ from l3host.errors import L3Error
 from l3host.files import read_bytes
 from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
+from l3mote import __version__
 from l3mote.format import MAGIC
 
 # (first bytes, what it is, its reader: bytes of the file -> list of KerasLayer)
@@ -40,7 +40,7 @@ def convert(path: str, frontend: str | None = None, embedding_size: int | None =
     graph.provenance |= {
         "source": Path(path).name,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "tool": f"l3mote {version('l3mote')}",
+        "tool": f"l3mote {__version__}",
     }
     return graph
 
