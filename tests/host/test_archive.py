@@ -401,11 +401,11 @@ def test_a_copy_among_the_parts_is_left_alone_and_no_label_is_a_formula(tmp_path
         assert not any(text.startswith(("=", "@", "+")) for row in (head, *rows) for text in row)
 
 
-def test_an_address_without_a_port_ends_the_process():
+def test_an_address_without_a_port_ends_the_process(tmp_path):
     """Not one whose threads wait for ever."""
     require(importlib.util.find_spec("distributed"), "Dask is not installed")
     command = [sys.executable, "-m", "l3host.cli", "classify", "esc10", ".", "--to", "store", "--cluster", "nowhere"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.startswith("l3mote: no Dask scheduler at nowhere: missing port number")
 
 
