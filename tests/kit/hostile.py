@@ -488,7 +488,10 @@ def convert_keras(count: int, first: int = 0) -> Tally:
 
     def examine(path: Path) -> None:
         bounded.layers = lambda data: formats.reader(data)(data)  # in this fork, not in a child of it
-        convert(str(path), "sea")
+        try:
+            convert(str(path), "sea")
+        except MemoryError:  # python -m l3convert makes the same of it
+            raise L3Error("it takes more memory than reading may") from None
 
     with tempfile.TemporaryDirectory() as folder:
         for index in range(first, first + count):
