@@ -16,7 +16,7 @@ from l3host.show import say, waiting
 from l3host.sound import synth
 from l3host.sound.windows import pcm_windows
 
-MODEL, RUNTIME, HEAP = "esc10", "unix", 192 << 10
+MODEL, RUNTIME, HEAP = "esc10", "unix", 256 << 10
 SOUNDS = ("rain", "chainsaw", "clock_tick")  # those of synth's sounds that the model recognises: it was trained on recordings
 
 

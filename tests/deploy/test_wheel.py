@@ -90,6 +90,7 @@ def test_wheel_has_every_module(files, package):
 
 DATA = [
     "l3host/emulate/wasm.mjs", "l3host/emulate/guest/job.py", "l3host/models/esc10.l3m", "l3host/models/README.md",
+    "l3host/models/attribution.csv",
     "l3host/pipeline/report.html", "l3host/recipes/esc10.toml", "l3host/recipes/esc10-student.toml",
 ]  # fmt: skip
 
@@ -124,9 +125,9 @@ def test_metadata(wheel, files):
 def test_classify_in_an_empty_environment(run):
     (row,) = json.loads(run("l3mote", "classify", "esc10", "noise.wav", "--json"))
     assert row["file"] == "noise.wav"
-    assert row["label"] in row["scores"]
+    assert row["label"] in (None, *row["scores"])
     assert len(row["scores"]) == 10
-    assert sum(row["scores"].values()) == pytest.approx(1)
+    assert 0 < sum(row["scores"].values()) <= 1  # the rest is of sounds that are none of the labels
 
 
 @pytest.mark.parametrize("kernel", ["ulab", "python"])

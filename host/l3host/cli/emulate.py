@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from l3host.graph.network import Graph
 
 HELP = "Run the unchanged device package in a real MicroPython and compare it with the reference."
-EXAMPLE = "l3mote emulate esc10 street.wav --runtime unix --heap 192k"
+EXAMPLE = "l3mote emulate esc10 street.wav --runtime unix --heap 256k"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
