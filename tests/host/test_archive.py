@@ -170,7 +170,7 @@ def test_a_part_whose_last_step_a_kill_prevented_counts_as_never_written(folder,
     ledger_is((store / "files.csv").read_bytes().splitlines(keepends=True), store)
     l3mote("classify", "esc10", "sounds", "--to", "store", "--jobs", "1")
     assert windows_of_files("store") == before and last.exists()
-    assert all(row["state"] != "done" or row["label"] for row in ledger("store").values())
+    assert all(row["state"] != "done" or row["windows"] for row in ledger("store").values())
 
 
 def many(count, seconds):
