@@ -94,6 +94,13 @@ def test_a_window_with_lost_samples_is_not_judged(tmp_path):
     np.testing.assert_array_equal(judge.windows, [second[None]])
 
 
+def test_a_microphone_that_gives_one_value_is_warned_of_once(tmp_path):
+    keeper = Keeper(tmp_path, engine(*[[0.0, 0.0, 0.0]] * 60), {"hop": 1.0}, 8000)
+    first, sound = np.full(8000 * 25, 3, np.int16), known(2, 8000)
+    events = [event for part in (first, sound, first) for block in blocks(part) for event in keeper.add(block)]
+    assert [(e["event"], e["label"]) for e in events] == [("warning", "silent")] * 2
+
+
 def test_windows_of_a_board_are_kept_bit_for_bit(tmp_path, capsys):
     """With a threshold of 0 every window is an event."""
     runtime_of("rp2040")

@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -111,6 +113,28 @@ def test_silence_is_no_recording(tmp_path):
     with pytest.raises(L3Error, match="the microphone gives silence"):
         clips.add(block(np.full(1000, -1)))
     assert not list(tmp_path.rglob("*.wav"))
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from l3host.deploy.recording import write
+from l3host.errors import L3Error
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # bytes of a file: a disk that is full amid the second clip
+try:
+    write(Path(sys.argv[1]), np.arange(1000, dtype=np.int16), 8000)
+    write(Path(sys.argv[1]), np.arange(10_000, dtype=np.int16), 8000)
+except L3Error as e:
+    print(e)
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_clips_before(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("cannot write ") and done.stdout.endswith("clips saved before stay\n"), done.stderr
+    (kept,) = tmp_path.iterdir()
+    assert len(soundfile.read(kept)[0]) == 1000
 
 
 class Said:

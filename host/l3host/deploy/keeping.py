@@ -26,7 +26,7 @@ from l3host.text import file_name
 from l3mote import settings as app
 from l3mote import start
 from l3mote.format import NEVER
-from l3mote.listener import Detector
+from l3mote.listener import STILL, Detector
 from l3mote.seconds import Seconds
 
 NEAR = 0.2  # below its threshold a score is still a near miss
@@ -47,6 +47,7 @@ class Keeper:
         self.detector = Detector(rules.thresholds, rules.window, rules.smooth, rules.votes, rules.of, rules.refractory)
         self.samples = np.zeros(0, np.int16)
         self.levels = np.zeros(0)  # of each sample, so that they are cut alike
+        self.still = 0  # samples of one and the same value until now
         self.at, self.lost = 0, 0  # number of the first sample in `samples`, not counting lost ones; those, of the source
         self.saved: list[Path] = []
 
@@ -56,6 +57,9 @@ class Keeper:
             self.at += len(self.samples)
             self.lost, self.samples, self.levels = block.lost, self.samples[:0], self.levels[:0]
             yield {"event": "warning", "label": "overrun", "score": block.lost, "t": self.seconds(self.at)}
+        before, self.still = self.still, self.still + len(block.samples) if np.ptp(block.samples) == 0 else 0
+        if before < STILL * self.rate <= self.still:
+            yield {"event": "warning", "label": "silent", "t": self.seconds(self.at + len(self.samples))}
         self.samples = np.concatenate([self.samples, block.samples])
         self.levels = np.concatenate([self.levels, np.full(len(block.samples), block.level)])
         while len(self.samples) >= self.rules.window:
