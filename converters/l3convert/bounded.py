@@ -53,8 +53,8 @@ def _ask(task: str, data: bytes, beside: bytes = b"") -> list[KerasLayer]:
 
 def _run(task: str, data: bytes, beside: bytes, path: Path) -> None:
     """Have a child write `path`. Raises L3Error."""
-    limits = str(costs.CHILD_SECONDS), str(costs.CHILD_BYTES)
-    command = [sys.executable, "-P", "-m", "l3convert", task, str(path), *limits, str(len(data))]  # -P: imports nothing of the working folder
+    arguments = task, path, costs.CHILD_SECONDS, costs.CHILD_BYTES, len(data)
+    command = [sys.executable, "-P", "-m", "l3convert", *map(str, arguments)]  # -P: imports nothing of the working folder
     seconds = None if costs.unlimited() else 6 * costs.CHILD_SECONDS
     try:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}

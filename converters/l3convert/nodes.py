@@ -59,7 +59,10 @@ def chain(nodes: Iterable[Node], source: Hashable, end: Hashable, known: Iterabl
 
 
 def check_sizes(shapes: Iterable[tuple[Iterable[int], int]]) -> None:
-    """Raise L3Error for arrays of more bytes than a network for microcontrollers has. shapes: of each (dimensions, bytes a value)."""
+    """Raise L3Error for arrays of more bytes than a network for microcontrollers has.
+
+    shapes: (dimensions, bytes a value) of each.
+    """
     size = 0
     for dims, itemsize in shapes:
         count = 1

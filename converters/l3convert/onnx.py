@@ -12,7 +12,6 @@ import numpy as np
 from l3convert.keras_config import KerasLayer
 from l3convert.l3shape import SUPPORTED
 from l3convert.nodes import Affine, Node, chain, check_sizes, merged
-from l3host import costs
 from l3host.errors import L3Error, malformed, reason
 
 OLDEST = 13  # opset of 2020: softmax along the last axis, axes of Squeeze and Unsqueeze as inputs
@@ -75,7 +74,7 @@ class Reader:
         return [self._input(inputs[0], nodes), *merged(self._layer(node) for node in nodes)]
 
     def _input(self, value, nodes: list[Node]) -> KerasLayer:
-        """Take (batch, 1, bands, frames), or without the 1, or with it last where a Transpose follows: (batch, bands, frames, 1)."""
+        """Take (batch, 1, bands, frames); without the 1 before an Unsqueeze, with the 1 last before a Transpose."""
         dims = [dim.dim_value or None for dim in value.type.tensor_type.shape.dim]
         first = nodes[0]
         if first.operator == "Unsqueeze" and len(dims) == 3 and self._axes(first) == [1]:
@@ -153,7 +152,8 @@ class Reader:
         return node.layer("MaxPooling2D", pool_size=size, strides=strides, padding="valid" if valid else "same")
 
     def _global_max_pool(self, node: Node) -> KerasLayer:
-        if node.operator == "ReduceMax" and sorted(axis % 4 for axis in self._axes(node)) != ([2, 3] if self.channels_first else [1, 2]):
+        plane = [2, 3] if self.channels_first else [1, 2]
+        if node.operator == "ReduceMax" and sorted(axis % 4 for axis in self._axes(node)) != plane:
             raise node.error("supported is the maximum over bands and frames")
         keeps = node.operator == "GlobalMaxPool" or bool(node.options.get("keepdims", 1))
         self.flat = not keeps

@@ -16,8 +16,9 @@ CONVS = 8
 def architecture(weights: list[tuple[str, dict[str, np.ndarray]]]) -> list[KerasLayer]:
     """Turn (layer name, weights) in file order into L3's audio network, with configurations made up from the published code.
 
-    Front-end (OpenL3 0.4 stores none: convert() is told which), input batch norm, then eight convolutions, each but the last followed by batch norm and ReLU. The last is bare
-    (EdgeL3, OpenL3) or has batch norm, ReLU and a pool of the whole plane (SEA). Raises L3Error for any other file.
+    Front-end, input batch norm, then eight convolutions, each but the last followed by batch norm and ReLU. The last is bare
+    (EdgeL3, OpenL3) or has batch norm, ReLU and a pool of the whole plane (SEA). OpenL3 0.4's files hold no front-end: the
+    caller names it. Raises L3Error for any other file.
     """
     kinds = [_kind(name, arrays) for name, arrays in weights]
     stored = kinds[:1] == ["frontend"]

@@ -83,10 +83,11 @@ class Reader:
             return values
         quantised = tensor.Quantization()
         zeros = quantised.ZeroPointAsNumpy() if quantised.ZeroPointLength() else np.zeros(1)
-        along = [1] * values.ndim
+        shape = [1] * values.ndim
         if len(scales) > 1:
-            along[quantised.QuantizedDimension()] = len(scales)
-        scale, zero = (np.asarray(one, np.float64).reshape(along if np.size(one) > 1 else [1] * values.ndim) for one in (scales, zeros))
+            shape[quantised.QuantizedDimension()] = len(scales)
+        zero = np.broadcast_to(np.asarray(zeros, np.float64), len(scales)).reshape(shape)
+        scale = np.asarray(scales, np.float64).reshape(shape)
         return (values - zero) * scale
 
     def _parts(self, node: Node) -> list[KerasLayer | Affine]:

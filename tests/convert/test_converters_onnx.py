@@ -177,7 +177,9 @@ def renamed(kind, other):
 
 
 def residual(model):
-    model.graph.node.insert(4, helper.make_node("Add", [model.graph.node[3].output[0], model.graph.node[1].output[0]], ["sum"], name="/add"))
+    model.graph.node.insert(
+        4, helper.make_node("Add", [model.graph.node[3].output[0], model.graph.node[1].output[0]], ["sum"], name="/add")
+    )
     model.graph.node[5].input[0] = "sum"
 
 

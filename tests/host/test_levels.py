@@ -43,6 +43,16 @@ def levels_of(samples, rate=RATE, offset=0.0):
     return measure(audio.of_samples(samples, rate, "it"), offset)
 
 
+def test_the_table_is_what_the_standards_expression_gives():
+    """Annex E, from the pole frequencies 20.6, 107.7, 737.9 and 12,194 Hz, at the exact middles of the third octaves."""
+
+    def gain(f):
+        return 12194**2 * f**4 / ((f**2 + 20.6**2) * ((f**2 + 107.7**2) * (f**2 + 737.9**2)) ** 0.5 * (f**2 + 12194**2))
+
+    by_expression = [round(20 * np.log10(gain(1000 * 10 ** (k / 10)) / gain(1000)), 1) + 0.0 for k in range(-20, 14)]
+    assert by_expression == list(A.values())
+
+
 @pytest.mark.parametrize("k, nominal", enumerate(A, -20))
 def test_a_weighting_is_the_standards(k, nominal):
     measured = levels_of(sine(1000 * 10 ** (k / 10)))

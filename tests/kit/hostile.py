@@ -545,10 +545,8 @@ def convert_keras(count: int, first: int = 0) -> Tally:
 
 
 def convert_graphs(count: int, first: int = 0) -> Tally:
-    import onnx  # before the forks
-    import tflite  # noqa: F401
-
-    graph_seeds()
+    for _, data in graph_seeds():  # imports, before the forks, what reads them
+        formats.read(data)
     return _converted(graph_file, count, first)
 
 

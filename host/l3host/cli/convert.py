@@ -18,7 +18,9 @@ EXAMPLE = "l3mote convert edgel3_sea_ust_audio_emb_64.h5 -o sea64.l3m"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("input", help="a published .h5 weight file (or .h5.gz), a Keras .keras or .h5, ONNX or TFLite model, or a .l3m")
+    sub.add_argument(
+        "input", help="a published .h5 weight file (or .h5.gz), a Keras .keras or .h5, ONNX or TFLite model, or a .l3m"
+    )
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--frontend", help="front-end, if the file does not name it: sea, mel256, mel128, linear or two-seconds")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144 values, for published models that end in a convolution")
@@ -26,7 +28,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
         "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
-    sub.add_argument("--scores", choices=["softmax", "sigmoid"], help="make scores of logits, which PyTorch's networks often end in")
+    sub.add_argument(
+        "--scores", choices=["softmax", "sigmoid"], help="make scores of logits, which PyTorch's networks often end in"
+    )
     encoding(sub)
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from l3host.cli.arguments import AUDIO
+from l3host.cli.arguments import SERIAL, SOUNDS
+from l3host.cli.files import sounds_in
 from l3host.files import claim_output
 from l3host.show import draw, is_wide, print_json, say, table
 
@@ -18,7 +19,9 @@ COLUMNS = "LAeq", "LAFmax", "L10", "L50", "L90", "LZeq", "LASmax"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("audio", nargs="+", help=AUDIO)
+    sub.add_argument("audio", nargs="*", help=SOUNDS)
+    sub.add_argument("--port", help=f"the levels that a listening board measures, until Ctrl-C: {SERIAL}")
+    sub.add_argument("--seconds", type=float, metavar="S", help="with --port: stop after S seconds")
     sub.add_argument(
         "--offset", type=float, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: print dBFS)"
     )
@@ -35,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
 
     outputs = [claim_output(path, args.force) if path else None for path in (args.csv, args.picture)]
     by_file = {}
-    for path in args.audio:
+    for path in sounds_in(args.audio):
         with audio.naming(path):
             by_file[path] = measure(audio.recording(path), args.offset)
     if outputs[0]:
