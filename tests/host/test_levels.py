@@ -165,6 +165,30 @@ def test_a_calibrator_gives_the_offset_and_what_is_none_is_refused(tmp_path, cap
     assert main(["levels", str(tmp_path / "nothing.wav")]) == 1
 
 
+def test_the_levels_of_a_board_over_time(tmp_path):
+    """Lines of 60 and 50 dB in turn: their mean power is that of 57.4 dB; the offset makes it 177.4."""
+    require(importlib.util.find_spec("serial"), "pyserial is missing: pip install 'l3mote[deploy]'")
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    table = tmp_path / "day.csv"
+    command = [sys.executable, "-m", "l3host.cli", "levels", "--port", os.ttyname(theirs), "--seconds", "3", "--offset", "120"]
+    process = subprocess.Popen([*command, "--csv", str(table), "--json"], stdout=subprocess.PIPE, text=True)
+    t = 0
+    while process.poll() is None:
+        t += 1
+        os.write(ours, b'{"event": "level", "level": %.1f, "dbfs": -9, "t": %d}\n' % (60 - t % 2 * 10, 10 * t))
+        os.write(ours, b'{"event": "start", "label": "dog", "level": 99, "t": %d}\n' % (10 * t))
+        threading.Event().wait(0.05)
+    assert process.returncode == 0
+    row = json.loads(process.stdout.read())
+    assert row["lines"] > 4 and row["seconds"] == 10 * row["lines"]
+    assert row["LAeq"] == pytest.approx(177.4, abs=0.7) and row["Lmax"] == row["L10"] == 180 and row["L90"] == 170
+    with table.open() as file:
+        assert [line["LAeq"] for line in csv.DictReader(file)].count("180.0") >= row["lines"] // 2
+    for end in (ours, theirs):
+        os.close(end)
+
+
 def test_a_board_that_listens_to_the_calibrator_gives_it_too():
     require(importlib.util.find_spec("serial"), "pyserial is missing: pip install 'l3mote[deploy]'")
     ours, theirs = pty.openpty()

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from l3host.errors import L3Error, reading
 from l3host.sound import audio
 
-if TYPE_CHECKING:
-    from l3host.sound.levels import Levels
-
 COLUMNS = 1200  # of a picture: more than it has pixels
+
+
+class Measured(Protocol):
+    """Levels over time: of a recording (sound/levels.py), or of a board."""
+
+    offset: float
+
+    @property
+    def seconds(self) -> float: ...
+
+    def exceeded(self, per_cent: float) -> float: ...
+
+    def over_time(self, every: float) -> Iterator[dict]: ...
 
 
 def figure(width: float, height: float):
@@ -86,10 +96,10 @@ def spectrogram(sound: audio.Recording, rate: int, bands: np.ndarray) -> tuple[n
 def save(page, path: Path) -> None:
     """Write a figure in the format that its name ends in. Raises L3Error for another, and where it cannot be written."""
     with reading(path, ": name it .png, .svg or .pdf"):
-        page.savefig(path)
+        page.savefig(path, dpi=100)
 
 
-def levels_over_time(path: Path, by_file: dict[str, Levels], every: float) -> None:
+def levels_over_time(path: Path, by_file: Mapping[str, Measured], every: float) -> None:
     """Draw LAeq of each `every` seconds, with L10 and L90, of one recording below the other."""
     page = figure(9, 2.6 * len(by_file))
     axes = page.subplots(len(by_file), 1, squeeze=False)[:, 0]
