@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from l3host.errors import L3Error, malformed, reason
 from l3host.files import read_bytes
 from l3host.graph.network import Graph
 from l3host.l3m.load import load_graph
+from l3mote import __version__
 from l3mote.format import MAGIC
 
 
@@ -58,7 +58,7 @@ def convert(path: str, frontend: str | None = None, embedding_size: int | None =
     graph.provenance |= {
         "source": Path(path).name,
         "sha256": hashlib.sha256(data).hexdigest(),
-        "tool": f"l3mote {version('l3mote')}",
+        "tool": f"l3mote {__version__}",
     }
     return graph
 

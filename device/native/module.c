@@ -13,7 +13,11 @@
 #include "armv6m/conv.c"
 #include "armv6m/decode.c"
 #elif L3_ARMV7EM
-#include "armv7em/conv.c"
+#include "armv7m/lines.c"
+#include "armv7em/decode.c"
+#elif L3_ARMV7M
+#include "armv7m/lines.c"
+#include "armv7m/decode.c"
 #elif L3_LX7
 #include "lx7/conv.c"
 #include "lx7/decode.c"

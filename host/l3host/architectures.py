@@ -34,7 +34,7 @@ ARCHITECTURES = {
     "x86": Architecture("PC, 32 bits", "gcc", "package gcc-multilib", headers="-m32", libgcc=False, board=False),
     # the other allocator spills too much in the DFT: 6 % of a frame
     "armv6m": Architecture("Cortex-M0+ (RP2040)", *_ARM, ("rp2040",), flags="-fira-algorithm=priority", sources=_M0_PLUS),
-    "armv7m": Architecture("Cortex-M3, and M4 without FPU", *_ARM, ("qemu",)),
+    "armv7m": Architecture("Cortex-M3, and M4 without FPU", *_ARM, ("qemu",), sources="armv7m/sums.S"),
     "armv7emsp": Architecture("Cortex-M4, M7 and M33 with FPU (RP2350)", *_ARM, ("m4", "m33"), sources="armv7em/sums.S"),
     # at -O2 its gcc copies structs of more than 16 bytes with memcpy, which a module does not have
     "xtensawin": Architecture(

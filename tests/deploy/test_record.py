@@ -31,10 +31,10 @@ def known(seconds, rate, seed=0):
     return (3000 * np.random.default_rng(seed).standard_normal(n) * np.linspace(0, 1, n) + 200).astype(np.int16)
 
 
-def listening_board(samples, rate):
+def listening_board(samples, rate, **settings):
     """A file system with a version that hears a WAV of these samples."""
     fs = rp2040.file_system()
-    files = payload.build(PICO, "esc10", ("native",), "noise_monitor", {"mic": "wav", "wav": "/known.wav"}, True)
+    files = payload.build(PICO, "esc10", ("native",), "noise_monitor", {"mic": "wav", "wav": "/known.wav", **settings}, True)
     for path, data in files.files.items():
         put(fs, f"/l3/{files.version}/{path}", data)
     put(fs, start.slot_path("/l3", 0), start.slot_line(1, files.version))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -284,11 +285,11 @@ def test_a_file_that_fails_after_some_of_it_was_written_spoils_nothing(folder, l
     monkeypatch.setattr(parts, "HELD", 500)
 
     class Breaks(ClassifyTask):
-        def run(self, path, add):
+        def run(self, path, add, progress):
             if path.endswith("2.wav"):
                 add([["0.000", "2.000", "dog", *["1"] * 11]] * 6, 600)
                 raise OSError("the disk was pulled out")
-            return super().run(path, add)
+            return super().run(path, add, progress)
 
     class Here(work.Processes):
         def __init__(self):
@@ -304,6 +305,16 @@ def test_a_file_that_fails_after_some_of_it_was_written_spoils_nothing(folder, l
     rows = ledger("store")
     assert rows["2.wav"]["state"] == "failed" and rows["2.wav"]["note"] == "the disk was pulled out"
     assert sorted(windows_of_files("store")) == ["0.wav", "1.wav", "3.wav", "4.wav", "5.wav"]
+
+
+def test_a_long_file_is_seen_to_go_on_while_it_is_in_work(folder):
+    soundfile.write("long.wav", noise(2), RATE)
+    calls = []
+    with run.opened(Path("store"), deadly.Slow("esc10")) as store:
+        run.archive(store, ["long.wav"], work.Processes(1), calls.extend, lambda *done: calls.append(done))
+    assert calls.pop()[1] == "done" and calls[-1] == (0, 0.0)  # nothing is counted twice
+    assert any(files == 0 and seconds >= 1200 for files, seconds in calls)
+    assert [path.name for path in store.parts.iterdir()] == ["part-000000.csv"]
 
 
 # -- walking
@@ -369,3 +380,23 @@ def test_a_ledger_takes_any_name(tmp_path):
     again = Ledger(tmp_path, ["label"], {0})
     assert again.known == set(odd) and again.part == 1
     assert Found("/x").skipped == ""
+
+
+def test_a_ledger_is_opened_without_holding_all_its_lines(tmp_path):
+    book = Ledger(tmp_path, list("abcdefghij"), set())
+    book.add([[f"/june/recorder/{i:08d}.wav", "done", "", "60.000", 59, 0, *["0.1234"] * 10] for i in range(5000)])
+    tracemalloc.start()
+    assert len(Ledger(tmp_path, list("abcdefghij"), {0}).known) == 5000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * (tmp_path / "files.csv").stat().st_size  # the names alone; all cells are 16 times as much
+
+
+def test_walking_holds_no_folder_in_memory(tmp_path):
+    for i in range(3000):
+        (tmp_path / f"{i}.wav").touch()
+    tracemalloc.start()
+    assert sum(1 for _ in walk([str(tmp_path)], tmp_path / "store")) == 3000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000

@@ -685,3 +685,14 @@ def test_help_imports_nothing_that_only_commands_need():
     loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
     heavy = {"numpy", "rich", "soundfile", "h5py", "onnxruntime", "threadpoolctl", "multiprocessing", "concurrent.futures"}
     assert not loaded & (heavy | {"zipfile", "csv", "secrets", "subprocess", "asyncio"})
+
+
+def test_matrix_products_of_a_command_get_one_thread(folder):
+    """Two threads for products this small wait for each other: convert --calibrate then takes half as much time again."""
+    code = (
+        "import sys; from l3host import cli; cli.main(sys.argv[1:]); import threadpoolctl; print(threadpoolctl.threadpool_info())"
+    )
+    command = [sys.executable, "-c", code, "inspect", "tiny.l3m", "--json"]
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert "'openblas'" in printed and re.findall("'num_threads': ([0-9]+)", printed) == ["1"]

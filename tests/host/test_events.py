@@ -206,6 +206,25 @@ def test_clips_that_the_model_was_trained_on_are_left_out_and_the_held_out_figur
     assert "figures on them say nothing about new sounds" in capsys.readouterr().out
 
 
+def test_a_clip_is_known_at_another_rate_and_in_another_format(tmp_path):
+    """Bursts of coloured noise, five seconds each: at 44.1 kHz, and at 16 kHz in Vorbis and 8 kHz in FLAC."""
+    soxr = pytest.importorskip("soxr")
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(8):
+        noise = np.cumsum(rng.standard_normal(5 * 44100)) * np.exp(-np.arange(5 * 44100) % rng.integers(9000, 90000) / 9000)
+        noise = noise - np.convolve(noise, np.ones(200) / 200, "same")  # little below 200 Hz
+        paths.append(tmp_path / f"{i}.wav")
+        soundfile.write(paths[-1], 0.5 * noise / np.abs(noise).max(), 44100)
+    known = fingerprints.known({fingerprints.KEY: fingerprints.text([str(path) for path in paths[:4]])})
+    for path in paths:
+        sound, rate = soundfile.read(path)
+        for target, suffix in ((16000, ".ogg"), (8000, ".flac")):
+            other = path.with_suffix(suffix)
+            soundfile.write(other, soxr.resample(sound, rate, target), target)
+            assert fingerprints.is_known(str(other), known) == (path in paths[:4]), other
+
+
 def test_what_cannot_be_judged(place, capsys):
     Path("sounds/cat").mkdir()
     soundfile.write("sounds/cat/1.wav", np.zeros(600), RATE)

@@ -219,6 +219,7 @@ for sys.implementation._machine in ("LOLIN_S2_MINI with ESP32-S2FN4R2", "Generic
     [
         ("gcc", "package gcc", "portable", ""),
         ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv6m", "-mthumb -mcpu=cortex-m0plus"),
+        ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv7m", "-mthumb -mcpu=cortex-m3"),
         ("arm-none-eabi-gcc", "package gcc-arm-none-eabi", "armv7em", "-mthumb -mcpu=cortex-m4"),
         (str(emulators() / "xtensa" / "bin" / "xtensa-esp32-elf-gcc"), "make emulators PARTS=xtensa", "lx7", ""),
     ],
@@ -233,14 +234,18 @@ def test_each_c_file_compiles_alone_without_a_warning(compiler, install, folder,
         subprocess.run(command, check=True)
 
 
-def test_assembly_equals_c(tmp_path):
+@pytest.mark.parametrize(
+    ("folder", "cpu", "board"),
+    [("armv6m", "cortex-m0plus", "mps2-an385"), ("armv7m", "cortex-m3", "mps2-an385"), ("armv7em", "cortex-m4", "mps2-an386")],
+)
+def test_assembly_equals_c(folder, cpu, board, tmp_path):
     program = tmp_path / "asm.elf"
-    require(shutil.which("arm-none-eabi-gcc"), "checking the M0+ assembly needs arm-none-eabi-gcc (package gcc-arm-none-eabi)")
-    require(shutil.which("qemu-system-arm"), "checking the M0+ assembly needs qemu-system-arm (package qemu-system-arm)")
-    flags = "-mthumb -mcpu=cortex-m0plus -O2 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
+    require(shutil.which("arm-none-eabi-gcc"), "checking the assembly needs arm-none-eabi-gcc (package gcc-arm-none-eabi)")
+    require(shutil.which("qemu-system-arm"), "checking the assembly needs qemu-system-arm (package qemu-system-arm)")
+    flags = f"-mthumb -mcpu={cpu} -O2 -ffreestanding -fno-tree-loop-distribute-patterns -nostdlib -Wl,-e,start"
     places = "-Wl,--section-start=.vectors=0 -Wl,-Ttext=0x100 -Wl,-Tbss=0x20000000 -Wl,-Tdata=0x20008000"
-    sources = [TESTS / "asm.c", *sorted((NATIVE / "armv6m").glob("*.S"))]
+    sources = [TESTS / "asm.c", *sorted((NATIVE / folder).glob("*.S"))]
     subprocess.run(["arm-none-eabi-gcc", *WARNINGS, *flags.split(), *places.split(), *sources, "-lgcc", "-o", program], check=True)
-    board = ["qemu-system-arm", "-M", "mps2-an385", "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]
-    done = subprocess.run([*board, program], capture_output=True, text=True, timeout=60)
+    machine = ["qemu-system-arm", "-M", board, "-nographic", "-semihosting-config", "enable=on,target=native", "-kernel"]
+    done = subprocess.run([*machine, program], capture_output=True, text=True, timeout=60)
     assert "equal" in done.stdout + done.stderr

@@ -199,6 +199,8 @@ def test_a_recipe_with_a_teacher(load, tmp_path):
         ('"teacher.h5"', '"none.toml"', r"\[teacher\]: no such file: .*none.toml; --data teacher=PATH says where none.toml is"),
         ('"kd"', '"labels"\nepochs = 1', "unknown key 'soft'"),
         ('"kd"', '"sea"', "other sounds are for .* by kd with a .teacher."),
+        ('other = "street"', "price = 0.1", "price and recall set thresholds where a ..recover.. has other sounds"),
+        ("soft = 0.3", "price = 9", "price = 9, recall = 0.75: each is a share from 0 to 1"),
         ('[teacher]\nfile = "teacher.h5"\n', "", "unknown key 'soft'"),
         (TAUGHT[TAUGHT.index("[[") :], "", "nothing learns from the .teacher.: give a .* by kd or sea"),
     ],

@@ -37,6 +37,9 @@ enum { NO_UNIT = -1000 }; // no shift is near it
 #elif defined(__ARM_FEATURE_DSP)
 #define L3_ARMV7EM 1
 #include "../armv7em/arch.h"
+#elif defined(__ARM_ARCH_7M__)
+#define L3_ARMV7M 1
+#include "../armv7m/arch.h"
 #elif defined(__XTENSA__)
 #define L3_LX7 1
 #include "../lx7/arch.h"

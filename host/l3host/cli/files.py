@@ -52,13 +52,14 @@ class Files:
         with sounds(self.quiet, len(items)) as bar:
             for outcome in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
                 bar.file(failed=outcome.error is not None)
-                for text in outcome.warnings:
-                    warnings.warn(text, stacklevel=2)
-                if outcome.error:
-                    self.failed(outcome.error)
-                else:
-                    self.done += 1
-                    yield outcome.value
+                with bar.aside():
+                    for text in outcome.warnings:
+                        warnings.warn(text, stacklevel=2)
+                    if outcome.error:
+                        self.failed(outcome.error)
+                    else:
+                        self.done += 1
+                        yield outcome.value
 
     def failed(self, error: Exception) -> None:
         if self.args.debug:

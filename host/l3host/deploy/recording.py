@@ -116,11 +116,11 @@ class Clips:
         self.saved.append(write(self.folder / self.label, samples, self.rate))
 
 
-def write(folder: Path, samples: np.ndarray, rate: int) -> Path:
-    """A WAV named by the time of day, which no other file there has. Raises L3Error (disk full, no permission)."""
+def write(folder: Path, samples: np.ndarray, rate: int, more: str = "") -> Path:
+    """A WAV named by the time of day, which no other file there has, and `more`. Raises L3Error (disk full, no permission)."""
     import soundfile
 
-    name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3]
+    name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3] + more
     path = folder / f"{name}.wav"
     try:
         folder.mkdir(parents=True, exist_ok=True)

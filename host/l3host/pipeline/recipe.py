@@ -8,6 +8,7 @@ from pathlib import Path
 from l3host import tables
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
+from l3host.evaluate.events import PRICE, RECALL
 from l3host.graph.l3 import L3_FILTERS
 from l3host.graph.network import FRONTENDS
 from l3host.l3m.writer import ENCODINGS
@@ -80,6 +81,8 @@ class Recover:
     folds: tuple[int, ...] | None = None  # to learn from; None: all
     settings: settings.Schedule | None = None
     other: str | None = None  # data of sounds that are none of the labels, for kd with a [teacher]
+    price: float = PRICE  # share of these that may raise an event, held out; and share of the labels' clips that are to be
+    recall: float = RECALL  # reported even where that costs more: the thresholds follow
 
 
 @dataclass(frozen=True)
@@ -298,6 +301,11 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}: nothing learns from the [teacher]: give a [[recover]] by {' or '.join(TAUGHT)}")
     if any(step.other and not (recipe.teacher and step.method == "kd") for step in recipe.recover):
         raise L3Error(f"{path}: other sounds are for [[recover]] by kd with a [teacher]")
+    for step in recipe.recover:
+        if (step.price, step.recall) != (PRICE, RECALL) and not step.other:
+            raise L3Error(f"{path}: price and recall set thresholds where a [[recover]] has other sounds")
+        if not (0 <= step.price <= 1 and 0 <= step.recall <= 1):
+            raise L3Error(f"{path}: price = {step.price:g}, recall = {step.recall:g}: each is a share from 0 to 1")
     frozen = [step for step in recipe.recover if isinstance(step.settings, settings.Avc) and not step.settings.train_video]
     if frozen and recipe.source.video is None:
         raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")
