@@ -34,7 +34,7 @@ $(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt $(LOCKS)/circuitpython.txt
 	@touch $@
 
 lock: $(VENV)/.setup ## write the versions and hashes of everything that is installed anew (tools/locks)
-	$(PIP) uv
+	$(PIP) --require-hashes -r $(LOCKS)/uv.txt
 	tools/lock.sh $(BIN)
 
 emulators: $(VENV)/.setup ## build MicroPython for QEMU's boards and the emulated RP2040 (Debian; 10 minutes, cached; PARTS=lx7 for one)

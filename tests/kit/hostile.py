@@ -484,7 +484,7 @@ def _zip_edited(rng: random.Random, data: bytes, kind: str) -> bytes:
 
 @cache
 def graph_seeds() -> tuple[tuple[str, bytes], ...]:
-    """(suffix, bytes): the small network as ONNX and, from TensorFlow's converter (float and int8), as TFLite."""
+    """(suffix, bytes): the small network as ONNX and as TFLite, float and int8."""
     files = [Path(__file__).with_name(f"small_{kind}.tflite") for kind in ("float", "int8")]
     onnx = [oc.chain(kf.small(), kind).SerializeToString() for kind in (oc.Builder, oc.View)]
     return *((".onnx", data) for data in onnx), *((".tflite", path.read_bytes()) for path in files)
@@ -556,7 +556,10 @@ def _converted(file_of, count: int, first: int) -> Tally:
 
     def examine(path: Path) -> None:
         bounded.layers = formats.read  # in this fork, not in a child of it
-        convert(str(path), "sea")
+        try:
+            convert(str(path), "sea")
+        except MemoryError:  # python -m l3convert makes the same of it
+            raise L3Error("it takes more memory than reading may") from None
 
     with tempfile.TemporaryDirectory() as folder:
         for index in range(first, first + count):

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l3host.cli.arguments import SERIAL, SOUNDS
+from l3host.cli.arguments import SERIAL, SOUNDS, finite, seconds
 from l3host.cli.files import sounds_in
 from l3host.errors import L3Error
 from l3host.files import claim_output
@@ -26,13 +26,15 @@ COLUMNS = "LAeq", "LAFmax", "L10", "L50", "L90", "LZeq", "LASmax"
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("audio", nargs="*", help=SOUNDS)
     sub.add_argument("--port", help=f"the levels that a listening board measures, until Ctrl-C: {SERIAL}")
-    sub.add_argument("--seconds", type=float, metavar="S", help="with --port: stop after S seconds")
+    sub.add_argument("--seconds", type=seconds, metavar="S", help="with --port: stop after S seconds")
     sub.add_argument(
-        "--offset", type=float, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: print dBFS)"
+        "--offset", type=finite, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: print dBFS)"
     )
     sub.add_argument("--thirds", action="store_true", help="print the level in each third octave")
     sub.add_argument("--csv", metavar="FILE", help="write the levels over time to FILE")
-    sub.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="time step of the CSV and the picture (default 1)")
+    sub.add_argument(
+        "--every", type=seconds, default=1.0, metavar="SECONDS", help="time step of the CSV and the picture (default 1)"
+    )
     sub.add_argument("--picture", metavar="FILE", help="draw the levels over time into FILE (needs matplotlib)")
     sub.add_argument("--force", action="store_true", help="overwrite FILEs")
 

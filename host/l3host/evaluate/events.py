@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l3host import npz
 from l3host.files import replace
 from l3mote.format import NEVER, Frontend
 from l3mote.limits import possible_hop
@@ -41,7 +42,7 @@ class Timelines(NamedTuple):
     @classmethod
     def read(cls, path: Path) -> Timelines:
         """Read what save wrote."""
-        with np.load(path) as saved:
+        with npz.opened(path) as saved:
             scores = np.split(saved["scores"], np.cumsum(saved["lengths"])[:-1])
             return cls(scores, saved["labels"], saved["seconds"])
 

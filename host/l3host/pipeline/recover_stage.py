@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from l3host import datasets
+from l3host import datasets, npz
 from l3host.datasets import fingerprints
 from l3host.datasets.clips import CACHE
 from l3host.pipeline import folds, sounds, taught
@@ -215,7 +215,7 @@ def history(folder: Path) -> dict:
     """Return the losses and seconds of a finished training, from its checkpoint."""
     from l3host.train.loop import CHECKPOINT
 
-    with np.load(folder / CHECKPOINT) as saved:
+    with npz.opened(folder / CHECKPOINT) as saved:
         return {"losses": saved["losses"].tolist(), "training_seconds": round(float(saved["seconds"]), 1)}
 
 

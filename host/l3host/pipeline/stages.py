@@ -47,7 +47,9 @@ class Run:
         from l3host.networks import layers  # noqa: F401  (a .keras file names LogMel)
         from l3host.networks.backend import keras
 
-        return keras.saving.load_model(self.folder / f"{name}.keras")
+        path = self.folder / f"{name}.keras"
+        with reading(path, "; delete the run folder to start over"):
+            return keras.saving.load_model(path)
 
     def save(self, model, name: str) -> None:
         """Write NAME.keras, if this worker is the chief."""

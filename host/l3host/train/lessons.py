@@ -6,7 +6,6 @@ teacher hears each of them once for all trainings of a cross-validation. They ar
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l3host import npz
 from l3host.datasets import Dataset
 from l3host.errors import L3Error
 from l3host.files import replace
@@ -180,9 +180,6 @@ def read(folders: Sequence[Path]) -> Lessons:
     """All lessons of some folds, in order. Raises L3Error for a block that is broken."""
     blocks = []
     for path in [path for folder in folders for path in sorted(folder.glob("*.npz"))]:
-        try:
-            with np.load(path) as saved:
-                blocks.append(Lessons(**{name: saved[name] for name in Lessons._fields}))
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
-            raise L3Error(f"cannot read lessons from {path}: {e}; delete it to make them again") from None
+        with npz.opened(path) as saved:
+            blocks.append(Lessons(**{name: saved[name] for name in Lessons._fields}))
     return Lessons(*[np.concatenate(values) for values in zip(*blocks, strict=True)])
