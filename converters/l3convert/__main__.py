@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from typing import Any
 
 from l3host import costs
 
@@ -39,7 +40,7 @@ def main(task: str, result: str, seconds: str, size: str, length: str) -> None:
             layers = []
         else:
             layers = formats.read(data, beside)
-        arrays = {f"{i}/{name}": array for i, layer in enumerate(layers) for name, array in layer.weights.items()}
+        arrays: dict[str, Any] = {f"{i}/{name}": array for i, layer in enumerate(layers) for name, array in layer.weights.items()}
         about = json.dumps([(layer.class_name, layer.name, layer.config) for layer in layers])
         np.savez(result, layers=about, **arrays)
     except L3Error as e:

@@ -22,8 +22,8 @@ class Node:
 
     operator: str
     name: str
-    takes: list[Hashable]
-    gives: list[Hashable]
+    takes: list[Any]  # names in ONNX, numbers in TFLite
+    gives: list[Any]
     options: Any = field(default_factory=dict)
 
     def error(self, what: str) -> L3Error:

@@ -47,7 +47,7 @@ def _check_opset(model, newest: int) -> None:
 class Reader:
     """Walks the chain of a graph once."""
 
-    def __init__(self, graph, beside: bytes):
+    def __init__(self, graph, beside: bytes) -> None:
         check_sizes((tensor.dims, 8) for tensor in graph.initializer)
         self.graph = graph
         self.constants = {tensor.name: _array(tensor, beside) for tensor in graph.initializer}
@@ -128,7 +128,8 @@ class Reader:
         if node.options.get("training_mode"):
             raise node.error("it trains: export after model.eval()")
         epsilon = float(str(np.float32(node.options.get("epsilon", 1e-5))))  # 0.001, not the float32 beside it
-        return Affine.of_norm(node, *(self.constant(node, i) for i in (1, 2, 3, 4)), epsilon)
+        gamma, beta, mean, variance = (self.constant(node, i) for i in (1, 2, 3, 4))
+        return Affine.of_norm(node, gamma, beta, mean, variance, epsilon)
 
     def _arithmetic(self, node: Node) -> Affine:
         first = node.takes[0] in self.constants

@@ -30,7 +30,7 @@ def read(data: bytes) -> list[KerasLayer]:
 class Reader:
     """Walks the chain of a model's one graph. Values are called by their number in the graph."""
 
-    def __init__(self, model):
+    def __init__(self, model) -> None:
         self.model = model
         if model.SubgraphsLength() != 1:
             raise L3Error(f"{model.SubgraphsLength()} graphs in one file: supported is one")

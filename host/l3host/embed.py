@@ -12,7 +12,7 @@ from functools import lru_cache
 from math import inf
 from numbers import Real
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -222,6 +222,6 @@ def get_embedding(
         pairs = zip(audio_data, rates, strict=True)
         results = [get_embedding(one, rate, graph, center, hop_size, progress, engine) for one, rate in pairs]
         return [embedding for embedding, _ in results], [times for _, times in results]
-    embeddings = embedded(engine_for(graph, engine), audio.of_samples(audio_data, sr), center, hop_size)
-    embedding = np.concatenate(list(counted(embeddings, progress)))
+    sound = audio.of_samples(np.asarray(audio_data), cast(int, sr))
+    embedding = np.concatenate(list(counted(embedded(engine_for(graph, engine), sound, center, hop_size), progress)))
     return embedding, np.arange(len(embedding)) * hop_size
