@@ -57,6 +57,11 @@ def test_power_cut_at_every_write_while_teaching(fs, tmp_path):
     assert result["cuts"] > 4 * 40 and result["states"] == 41
 
 
+@pytest.mark.parametrize("fs", ["VfsLfs2", "VfsFat"])
+def test_a_full_flash_refuses_a_sound_and_keeps_the_others(fs, tmp_path):
+    assert run(tmp_path, "cut_log.py", work="taught_full", fs=fs, limit=4096, records=60)["failed"]
+
+
 def test_what_teaching_refuses_changes_nothing(tmp_path):
     sounds = Taught(str(tmp_path / "sounds"), 4096)
     sounds.teach("kettle", [[1, 0], [0, 1]])

@@ -1,18 +1,22 @@
 """l3mote monitor --keep: windows of events and near misses as WAVs, cut and judged as the app on the board would."""
 
+import base64
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from support import runtime_of
 from test_record import known, listening_board
 
 from l3host import cli
+from l3host.deploy import targets
 from l3host.deploy.keeping import Keeper
 from l3host.deploy.recording import Block
 from l3host.emulate.rp2040.serial_port import board
 from l3host.engines import Answers, Engine
+from l3host.errors import L3Error
 from l3host.graph.network import Graph, frontend
 from l3host.reference import listening
 
@@ -57,6 +61,30 @@ def test_events_and_near_misses_are_saved_by_what_the_model_thought(tmp_path):
         np.testing.assert_array_equal(actual, samples[8000 * at : 8000 * (at + 1)])
 
 
+@pytest.mark.parametrize("label", ["../../victim", "/victim", "..", "a\\b", "x" * 255])
+def test_a_label_of_the_boards_model_leads_nowhere(label, tmp_path):
+    judge = engine([0.9, 0.1, 0.0])
+    judge.graph.labels[0] = label
+    keeper = Keeper(tmp_path / "a" / "b", judge, {"hop": 1.0}, 8000)
+    assert [e for block in blocks(known(1, 8000)) for e in keeper.add(block)]
+    (path,) = keeper.saved
+    assert path.exists() and path.resolve().parent.parent == tmp_path / "a" / "b" and path.parent.name != ".."
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_board_that_gives_a_file_byte_by_byte_is_not_waited_for(monkeypatch):
+    target = targets.Board.__new__(targets.Board)
+    data = bytes(range(256)) * 20
+    monkeypatch.setattr(target, "call", lambda name, path, at, size: base64.b64encode(data[at : at + size]).decode())
+    assert target.read("/x") == data
+    monkeypatch.setattr(target, "call", lambda name, path, at, size: "AA==")
+    assert target.read("/x") == b"\0"
+    monkeypatch.setattr(targets, "READ", 0.2)
+    monkeypatch.setattr(target, "call", lambda name, path, at, size: base64.b64encode(bytes(size)).decode())
+    with pytest.raises(L3Error, match="takes more than 0.2 s"):
+        target.read("/x")
+
+
 def test_a_window_with_lost_samples_is_not_judged(tmp_path):
     judge = engine([0.0, 0.0, 0.0])
     keeper = Keeper(tmp_path, judge, {}, 8000)
@@ -64,6 +92,13 @@ def test_a_window_with_lost_samples_is_not_judged(tmp_path):
     events = [e for lost, part in ((0, first), (9, second)) for e in keeper.add(Block(part, lost, -40.0))]
     assert [(e["event"], e["label"], e["score"]) for e in events] == [("warning", "overrun", 9)]
     np.testing.assert_array_equal(judge.windows, [second[None]])
+
+
+def test_a_microphone_that_gives_one_value_is_warned_of_once(tmp_path):
+    keeper = Keeper(tmp_path, engine(*[[0.0, 0.0, 0.0]] * 60), {"hop": 1.0}, 8000)
+    first, sound = np.full(8000 * 25, 3, np.int16), known(2, 8000)
+    events = [event for part in (first, sound, first) for block in blocks(part) for event in keeper.add(block)]
+    assert [(e["event"], e["label"]) for e in events] == [("warning", "silent")] * 2
 
 
 def test_windows_of_a_board_are_kept_bit_for_bit(tmp_path, capsys):

@@ -106,10 +106,8 @@ def torn(folder):
     return {"cuts": len(data) - ends[0]}
 
 
-def full(folder):
-    """Something else fills the flash: append() fails, what it acknowledged stays, and it works again when there is room."""
-    mounted()
-    log, kept, failed = Log(PATH, LIMIT), [], 0
+def hog():
+    """Fill the flash."""
     with open("/flash/hog", "wb") as f:
         try:
             while True:
@@ -117,6 +115,13 @@ def full(folder):
                 f.flush()
         except OSError:
             pass
+
+
+def full(folder):
+    """Something else fills the flash: append() fails, what it acknowledged stays, and it works again when there is room."""
+    mounted()
+    log, kept, failed = Log(PATH, LIMIT), [], 0
+    hog()
     for i in range(3 * job["records"]):
         line = seal({"n": i})
         try:
@@ -167,6 +172,27 @@ def taught(folder):
     return {"cuts": cuts, "states": len(states)}
 
 
+def taught_full(folder):
+    """A sound that no longer fits on the flash is not taught, the others stay, and there is room again after something went."""
+    mounted()
+    sounds, failed = Taught(PATH, LIMIT), 0
+    sounds.teach("kettle", [[1, 0], [0, 1]])
+    hog()
+    for i in range(2 * job["records"]):
+        before = known(sounds)
+        try:
+            sounds.teach("sound %d" % (i % 5), [[i, 1], [1, 1]])
+        except OSError:
+            failed += 1
+            assert known(sounds) == before
+        assert known(Taught(PATH, LIMIT)) == known(sounds)
+        if i == job["records"]:
+            assert failed
+            os.remove("/flash/hog")
+    assert len(sounds.sounds) == 6
+    return {"failed": failed}
+
+
 def known(sounds):
     return {label: (list(mean), spread) for label, (mean, spread) in sounds.sounds.items()}
 
@@ -183,4 +209,6 @@ with open(sys.argv[1] + "/job.json") as f:
     job = json.load(f)
 FS = getattr(os, job["fs"])
 LIMIT = job["limit"]
-print(json.dumps({"power": power, "torn": torn, "full": full, "taught": taught}[job["work"]](sys.argv[1])))
+print(
+    json.dumps({"power": power, "torn": torn, "full": full, "taught": taught, "taught_full": taught_full}[job["work"]](sys.argv[1]))
+)

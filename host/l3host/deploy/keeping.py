@@ -19,13 +19,14 @@ from l3host.deploy import recording
 from l3host.deploy.recording import Block
 from l3host.deploy.targets import Board
 from l3host.engines import Engine, engine_for
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
 from l3host.l3m.load import load_graph
 from l3host.reference.listening import rules_of
+from l3host.text import file_name
 from l3mote import settings as app
 from l3mote import start
 from l3mote.format import NEVER
-from l3mote.listener import Detector
+from l3mote.listener import STILL, Detector
 from l3mote.seconds import Seconds
 
 NEAR = 0.2  # below its threshold a score is still a near miss
@@ -46,6 +47,7 @@ class Keeper:
         self.detector = Detector(rules.thresholds, rules.window, rules.smooth, rules.votes, rules.of, rules.refractory)
         self.samples = np.zeros(0, np.int16)
         self.levels = np.zeros(0)  # of each sample, so that they are cut alike
+        self.still = 0  # samples of one and the same value until now
         self.at, self.lost = 0, 0  # number of the first sample in `samples`, not counting lost ones; those, of the source
         self.saved: list[Path] = []
 
@@ -55,6 +57,9 @@ class Keeper:
             self.at += len(self.samples)
             self.lost, self.samples, self.levels = block.lost, self.samples[:0], self.levels[:0]
             yield {"event": "warning", "label": "overrun", "score": block.lost, "t": self.seconds(self.at)}
+        before, self.still = self.still, self.still + len(block.samples) if np.ptp(block.samples) == 0 else 0
+        if before < STILL * self.rate <= self.still:
+            yield {"event": "warning", "label": "silent", "t": self.seconds(self.at + len(self.samples))}
         self.samples = np.concatenate([self.samples, block.samples])
         self.levels = np.concatenate([self.levels, np.full(len(block.samples), block.level)])
         while len(self.samples) >= self.rules.window:
@@ -71,7 +76,8 @@ class Keeper:
         above = np.where(self.rules.thresholds == NEVER, -np.inf, scores - self.rules.thresholds)
         best = int(above.argmax())
         if above[best] >= -NEAR:
-            name, score = ("" if above[best] >= 0 else NEAR_FOLDER) + self.labels[best], round(float(scores[best]), 4)
+            name = file_name(("" if above[best] >= 0 else NEAR_FOLDER) + self.labels[best])  # the board's model chose the label
+            score = round(float(scores[best]), 4)
             path = recording.write(self.folder / name, window, self.rate, f"-{score:.2f}")
             self.saved.append(path)
             yield {"event": "kept", "label": name, "score": score, "file": str(path), "t": self.seconds(self.at)}
@@ -107,10 +113,8 @@ def deployed(board: Board) -> tuple[str, Engine, dict]:
     if running is None:
         raise L3Error("no version runs on the board: deploy a model first; its settings say where the microphone is")
     folder = f"{root}/{running}"
-    try:
+    with reading(f"{folder}/settings.json on the board"):
         settings = app.check(json.loads(board.read(f"{folder}/settings.json")))
-    except ValueError as e:
-        raise L3Error(f"{folder}/settings.json on the board: {e}") from None
     with tempfile.TemporaryDirectory() as temporary:
         model = Path(temporary) / "model.l3m"
         model.write_bytes(board.read(f"{folder}/model.l3m"))
