@@ -1,18 +1,22 @@
 """l3mote monitor --keep: windows of events and near misses as WAVs, cut and judged as the app on the board would."""
 
+import base64
 import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 from support import runtime_of
 from test_record import known, listening_board
 
 from l3host import cli
+from l3host.deploy import targets
 from l3host.deploy.keeping import Keeper
 from l3host.deploy.recording import Block
 from l3host.emulate.rp2040.serial_port import board
 from l3host.engines import Answers, Engine
+from l3host.errors import L3Error
 from l3host.graph.network import Graph, frontend
 from l3host.reference import listening
 
@@ -55,6 +59,30 @@ def test_events_and_near_misses_are_saved_by_what_the_model_thought(tmp_path):
         actual, rate = soundfile.read(path, dtype="int16")
         assert rate == 8000
         np.testing.assert_array_equal(actual, samples[8000 * at : 8000 * (at + 1)])
+
+
+@pytest.mark.parametrize("label", ["../../victim", "/victim", "..", "a\\b", "x" * 255])
+def test_a_label_of_the_boards_model_leads_nowhere(label, tmp_path):
+    judge = engine([0.9, 0.1, 0.0])
+    judge.graph.labels[0] = label
+    keeper = Keeper(tmp_path / "a" / "b", judge, {"hop": 1.0}, 8000)
+    assert [e for block in blocks(known(1, 8000)) for e in keeper.add(block)]
+    (path,) = keeper.saved
+    assert path.exists() and path.resolve().parent.parent == tmp_path / "a" / "b" and path.parent.name != ".."
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_board_that_gives_a_file_byte_by_byte_is_not_waited_for(monkeypatch):
+    target = targets.Board.__new__(targets.Board)
+    data = bytes(range(256)) * 20
+    monkeypatch.setattr(target, "call", lambda name, path, at, size: base64.b64encode(data[at : at + size]).decode())
+    assert target.read("/x") == data
+    monkeypatch.setattr(target, "call", lambda name, path, at, size: "AA==")
+    assert target.read("/x") == b"\0"
+    monkeypatch.setattr(targets, "READ", 0.2)
+    monkeypatch.setattr(target, "call", lambda name, path, at, size: base64.b64encode(bytes(size)).decode())
+    with pytest.raises(L3Error, match="takes more than 0.2 s"):
+        target.read("/x")
 
 
 def test_a_window_with_lost_samples_is_not_judged(tmp_path):

@@ -157,6 +157,9 @@ def test_what_a_board_says_is_checked():
     for rate in (b"0", b"-8000", b"999999999999", b"9" * 5000):  # clips of no samples, or that are never full
         with pytest.raises(L3Error, match="printed no block of sound"):
             list(recording.streamed(Said(rate + b" True\n"), "/l3/x", None, None))
+    for level in (b"nan", b"inf", b"-1e9"):
+        with pytest.raises(L3Error, match="printed no block of sound"):
+            list(recording.streamed(Said(b"8000 True\n", b"2 0 " + level + b" AQACAA==\n"), "/l3/x", None, None))
     with pytest.raises(L3Error, match="goes on after the 2 s that were asked for"):
         list(recording.streamed(Said(b"8000 True\n", *[b"2 0 -40.5 AQACAA==\n"] * 20_000), "/l3/x", None, 2))
     with pytest.raises(L3Error, match="no sound from the board on somewhere for 20 s"):

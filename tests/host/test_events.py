@@ -162,8 +162,9 @@ def fit(graph, *classes):
 
 def test_figures_are_those_of_listening(place, capsys):
     """Recall, false events and confusion counted from what the reference of the listening app says of each clip."""
-    assert cli.main(["evaluate", "model.l3m", "sounds", "--other", "rest", "--json"]) == 0
+    assert cli.main(["evaluate", "model.l3m", "sounds", "--other", "rest", "--json", "--picture", "taken.png"]) == 0
     result = json.loads(capsys.readouterr().out)
+    assert Path("taken.png").read_bytes().startswith(b"\x89PNG")
     graph = load_graph("model.l3m")
     reported = {}
     for path in [*Path("sounds").rglob("*.wav"), *Path("rest").iterdir()]:

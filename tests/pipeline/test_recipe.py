@@ -84,7 +84,7 @@ WRONG = {
     "speed = 1\n" + SHAPE: r"my.toml: unknown key 'speed': known are source, seed, paper, student",
     "[prune]\nsparsity = 5": r"my.toml: table \[source\] is missing",
     "[source]\n": r"my.toml, \[source\]: key 'weights' is missing",
-    SHAPE + "depth = 3": r"my.toml, \[source\]: unknown key 'depth': known are weights, final_norm, video, frontend, filters",
+    SHAPE + "depth = 3": r"\[source\]: unknown key 'depth': known are weights, final_norm, video, paper, frontend, filters",
     SHAPE + "filters = [4, 2.5]": r"\[source\]: filters = \[4, 2.5\]: must be a list of whole numbers",
     SHAPE + "filters = []": "must be a list of whole numbers",
     SHAPE + "final_norm = 1": r"\[source\]: final_norm = 1: must be true or false",

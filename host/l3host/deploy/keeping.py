@@ -19,9 +19,10 @@ from l3host.deploy import recording
 from l3host.deploy.recording import Block
 from l3host.deploy.targets import Board
 from l3host.engines import Engine, engine_for
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
 from l3host.l3m.load import load_graph
 from l3host.reference.listening import rules_of
+from l3host.text import file_name
 from l3mote import settings as app
 from l3mote import start
 from l3mote.format import NEVER
@@ -75,7 +76,8 @@ class Keeper:
         above = np.where(self.rules.thresholds == NEVER, -np.inf, scores - self.rules.thresholds)
         best = int(above.argmax())
         if above[best] >= -NEAR:
-            name, score = ("" if above[best] >= 0 else NEAR_FOLDER) + self.labels[best], round(float(scores[best]), 4)
+            name = file_name(("" if above[best] >= 0 else NEAR_FOLDER) + self.labels[best])  # the board's model chose the label
+            score = round(float(scores[best]), 4)
             path = recording.write(self.folder / name, window, self.rate, f"-{score:.2f}")
             self.saved.append(path)
             yield {"event": "kept", "label": name, "score": score, "file": str(path), "t": self.seconds(self.at)}
@@ -111,10 +113,8 @@ def deployed(board: Board) -> tuple[str, Engine, dict]:
     if running is None:
         raise L3Error("no version runs on the board: deploy a model first; its settings say where the microphone is")
     folder = f"{root}/{running}"
-    try:
+    with reading(f"{folder}/settings.json on the board"):
         settings = app.check(json.loads(board.read(f"{folder}/settings.json")))
-    except ValueError as e:
-        raise L3Error(f"{folder}/settings.json on the board: {e}") from None
     with tempfile.TemporaryDirectory() as temporary:
         model = Path(temporary) / "model.l3m"
         model.write_bytes(board.read(f"{folder}/model.l3m"))

@@ -20,6 +20,7 @@ from l3host.deploy.links import Link
 from l3host.errors import L3Error
 
 FIRST = 20  # seconds in which the first sound must have come, and that a board may take longer than it was asked to record
+LOUDEST = 200  # dB that a level can be above or below full scale
 RATES = 1000, 200_000  # Hz, of sources and what is made of their sound
 
 
@@ -72,6 +73,8 @@ def streamed(link: Link, folder: str, rate: int | None, seconds: float | None) -
                 yield kept
                 continue
             total, lost, level = int(words[0]), int(words[1]), float(words[2])
+            if not -LOUDEST <= level <= LOUDEST:
+                raise ValueError
             samples = np.frombuffer(base64.b64decode(words[3], validate=True), "<i2")
         except (ValueError, IndexError, binascii.Error):
             raise L3Error(f"the board on {link.port} printed no block of sound: {line[:60]!r}") from None

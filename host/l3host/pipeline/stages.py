@@ -170,12 +170,21 @@ def sensitivity(run: Run) -> dict:
 
 def evaluate(run: Run, number: int) -> dict:
     """Evaluate with probe `number` (from 1) on the result's embeddings, which are kept until it is done."""
+    return _evaluated(run, number, run.last, "evaluate")
+
+
+def baseline(run: Run, number: int) -> dict:
+    """Evaluate the source as evaluate() does the result: what compression starts from."""
+    return _evaluated(run, number, SOURCE, "baseline")
+
+
+def _evaluated(run: Run, number: int, network: str, what: str) -> dict:
     part = run.recipe.evaluate[number - 1]
     dataset = run.dataset(part)
-    kept = run.folder / f"embeddings-{number}"
+    kept = run.folder / f"embeddings-{what}-{number}"
     kept.mkdir(exist_ok=True)
-    on_progress = partial(run.on_progress, f"evaluate {part.data}")
-    result = judged(run.network(run.last), dataset, part, kept, lambda clips: on_progress(clips, len(dataset.clips)))
+    on_progress = partial(run.on_progress, f"{what} {part.data}")
+    result = judged(run.network(network), dataset, part, kept, lambda clips: on_progress(clips, len(dataset.clips)))
     shutil.rmtree(kept)
     return result
 
