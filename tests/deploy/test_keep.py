@@ -85,6 +85,14 @@ def test_a_board_that_gives_a_file_byte_by_byte_is_not_waited_for(monkeypatch):
         target.read("/x")
 
 
+def test_windows_may_lie_apart(tmp_path):
+    """A hop of two seconds, windows of one: seconds 0, 2 and 4."""
+    samples, judge = known(6, 8000), engine(*[[0.0, 0.0, 0.0]] * 3)
+    keeper = Keeper(tmp_path, judge, {"hop": 2.0}, 8000)
+    assert [event for block in blocks(samples) for event in keeper.add(block)] == []
+    np.testing.assert_array_equal(np.concatenate(judge.windows)[:, :9], [samples[16000 * i :][:9] for i in range(3)])
+
+
 def test_a_window_with_lost_samples_is_not_judged(tmp_path):
     judge = engine([0.0, 0.0, 0.0])
     keeper = Keeper(tmp_path, judge, {}, 8000)

@@ -62,7 +62,7 @@ class Keeper:
             yield {"event": "warning", "label": "silent", "t": self.seconds(self.at + len(self.samples))}
         self.samples = np.concatenate([self.samples, block.samples])
         self.levels = np.concatenate([self.levels, np.full(len(block.samples), block.level)])
-        while len(self.samples) >= self.rules.window:
+        while len(self.samples) >= max(self.rules.window, self.rules.hop):
             yield from self.judge(self.samples[: self.rules.window], self.levels[: self.rules.window])
             self.at += self.rules.hop
             self.samples, self.levels = self.samples[self.rules.hop :], self.levels[self.rules.hop :]
