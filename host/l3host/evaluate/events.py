@@ -125,8 +125,8 @@ def figures(result: Peaks, thresholds: np.ndarray) -> Figures:
 def curve(result: Peaks) -> list[tuple[float, np.ndarray]]:
     """Return (share of unrelated clips with an event, thresholds), ascending, from thresholds that nothing reaches to low ones.
 
-    One threshold for all labels: one for each overfits. Set on 24 clips a label, where both were to cost 9 % of unrelated clips, one
-    for each cost new folds 10.7 % and reported 78.9 % of their clips, one for all 9.2 % and 79.2 % (the shipped classifier).
+    One threshold for all labels: one for each overfits. Set on 24 clips a label, where both were to cost 9 % of unrelated clips,
+    one for each cost new folds 10.7 % and reported 78.9 % of their clips, one for all 9.2 % and 79.2 % (the shipped classifier).
     """
     loudest = result.values[result.unrelated].max(axis=1, initial=0.0)
     peaks = np.unique(np.concatenate([result.own, loudest, [0.0]]))
