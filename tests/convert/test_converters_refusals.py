@@ -90,6 +90,7 @@ NETWORKS = {  # name -> (layers, words of the message)
     "dense_of_wrong_size": (replaced("dense_a", kf.dense("dense_a", 5, 3)), "layer dense1", "on 4 values"),
     "no_convolution": (kf.small()[:2], "layer bn0", "without a convolution"),
     "residual_layer": (inserted("relu_b", kf.plain("Add", "add")), "layer add (Add)", "supported are"),
+    "code_in_a_layer": (inserted("relu_b", kf.plain("Lambda", "code")), "layer code (Lambda)", "supported are"),
     "nested_model": (inserted("relu_b", kf.plain("Sequential", "block")), "layer block (Sequential)", "supported are"),
     "pool_of_nothing": (changed("pool_a", pool_size=[0, 1], strides=[0, 1]), "layer pool_a", "pool (0, 1)", "fits"),
     "nonsense": (changed("pool_a", pool_size="two"), "layer pool_a (MaxPooling2D)", "make no sense"),
