@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WIDE, NARROW = 120, 80  # columns of a file or a pipe, which has none of its own; the least, below which tables lose digits
 REDRAWN = 0.3  # seconds between two drawings of a line of progress
+PIPED_EVERY = 60.0  # seconds between lines of progress where stderr is not a terminal
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
 
 
@@ -181,11 +182,23 @@ def bars(quiet: bool) -> Progress:
 
 @contextmanager
 def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
-    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
+    """Bars on stderr by name: called with (name, what is done, how much, of how much).
+
+    Where stderr is not a terminal, a line a minute and the time that is left.
+    """
     with bars(quiet) as shown:
         tasks: dict = {}
+        begun: dict[str, float] = {}
+        last = time.monotonic()
 
         def on_progress(name: str, what: str, done: int, of: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            since = now - begun.setdefault(name, now)
+            if not quiet and not err().is_terminal and done and now - last >= PIPED_EVERY:
+                last = now
+                left = f", about {since * (of - done) / done / 60:.0f} min left" if since else ""
+                err().print(f"{name}: {what}, {done} of {of}{left}", soft_wrap=True)
             if name not in tasks:
                 tasks[name] = shown.add_task(name)
             shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)

@@ -18,6 +18,7 @@ from certificates import certify, require_openssl
 from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
+from ten import TEN
 
 from l3host.boards import estimates, table
 from l3host.cli import main
@@ -51,6 +52,20 @@ def pico():
     except L3Error as e:
         require(False, str(e))
     return board
+
+
+def test_lines_that_the_flash_will_not_hold_are_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "boot_out.txt").write_text(BOOT_OUT)
+    command = ["deploy", "esc10", "--port", str(tmp_path), *PINS]
+    assert main(command) == 0 and "log_bytes" not in capsys.readouterr().err
+    monkeypatch.setattr(board_files, "space", lambda path: (400_000, 512))
+    assert main([*command, "--set", "log_bytes=1000000"]) == 0
+    assert (
+        "flash: 600000 bytes are missing for lines as long as log_bytes = 1000000 allows: set it lower" in capsys.readouterr().err
+    )
+    (tmp_path / "events.0.jsonl").write_bytes(bytes(400_000))  # what the log has already
+    (tmp_path / "events.1.jsonl").write_bytes(bytes(200_000))
+    assert main([*command, "--set", "log_bytes=1000000"]) == 0 and "log_bytes" not in capsys.readouterr().err
 
 
 def on_board(port, code):
@@ -349,7 +364,7 @@ def small():
 
 @pytest.fixture
 def shipped():
-    reader = open_reader("esc10")
+    reader = open_reader(TEN)
     yield reader
     reader.close()
 
@@ -483,7 +498,7 @@ def test_settings_that_do_not_do_are_refused(given, message, drive, capsys):
 
 
 def test_mqtt_needs_heap_of_its_own():
-    reader = open_reader("esc10")
+    reader = open_reader(TEN)
     with_wifi = replace(PICO, heap=170_000)
     assert facts.choose_kernel(with_wifi, reader, True)[0] == "native"
     with pytest.raises(L3Error, match="bytes of heap, 170000 are free"):

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import deadly
+import models
 import numpy as np
 import pytest
 import soundfile
@@ -375,6 +376,41 @@ def test_folders_within_folders_are_refused(tmp_path, monkeypatch):
             roots(twice)
     with pytest.raises(L3Error, match="no such file or folder: nowhere"):
         roots(["nowhere"])
+
+
+def test_a_store_that_somebody_has_been_in_is_one_line(tmp_path):
+    """A row too long for Python's csv, and a pipe, which has no end."""
+    Ledger(tmp_path, ["label"], set()).add([["/" + "a" * 200_000, "done", "", "1.000", 2, 0, "dog"]])
+    with pytest.raises(L3Error, match="files.csv: Error: field larger than field limit"):
+        Ledger(tmp_path, ["label"], {0})
+    (tmp_path / "files.csv").unlink()
+    os.mkfifo(tmp_path / "files.csv")
+    with pytest.raises(L3Error, match="not a regular file"):
+        Ledger(tmp_path, ["label"], {0})
+
+
+def test_a_copy_among_the_parts_is_left_alone_and_no_label_is_a_formula(tmp_path, monkeypatch):
+    graph = models.classifier()
+    graph.labels[:2] = ["=1+1", "@x"]
+    (tmp_path / "odd.l3m").write_bytes(models.data(graph))
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 16000), 8000)
+    store = str(tmp_path / "store")
+    for _ in range(2):  # again, with what somebody copied
+        assert cli.main(["classify", str(tmp_path / "odd.l3m"), str(tmp_path / "a.wav"), "--to", store]) == 0
+        (tmp_path / "store" / "labels" / "part-000000 (copy).csv").write_text("x")
+    for name in ("files.csv", "labels/part-000000.csv"):
+        with open(tmp_path / "store" / name, newline="") as file:
+            head, *rows = csv.reader(file)
+        assert "'=1+1" in head and "'@x" in head and len(rows) > 0
+        assert not any(text.startswith(("=", "@", "+")) for row in (head, *rows) for text in row)
+
+
+def test_an_address_without_a_port_ends_the_process(tmp_path):
+    """Not one whose threads wait for ever."""
+    require(importlib.util.find_spec("distributed"), "Dask is not installed")
+    command = [sys.executable, "-m", "l3host.cli", "classify", "esc10", ".", "--to", "store", "--cluster", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.startswith("l3mote: no Dask scheduler at nowhere: missing port number")
 
 
 def test_a_ledger_takes_any_name(tmp_path):

@@ -1,5 +1,6 @@
 """The command line: results, JSON keys, exit statuses, one-line errors, and nothing lost. Runtimes: cpython here."""
 
+import csv
 import errno
 import json
 import os
@@ -19,7 +20,9 @@ from l3host.cli.arguments import byte_count
 from l3host.emulate import runtimes
 from l3host.graph.network import Conv, Dense, Graph, frontend
 from l3host.l3m import writer
-from l3host.reference import listening
+from l3host.pipeline import recipe
+from l3host.reference import floats, listening
+from l3host.sound import audio, pictures
 
 LABELS = ["rain", "dog", "clock"]
 COMMANDS = {cli.name_of(command): command for command in cli.COMMANDS}
@@ -173,6 +176,51 @@ def test_classify_json(results):
     assert [(window["start"], window["end"]) for window in rows[0]["timeline"]] == [(0, 1), (0.5, 1.5), (1, 2)]
     for label in LABELS:
         assert np.mean([w["scores"][label] for w in rows[0]["timeline"]]) == pytest.approx(rows[0]["scores"][label], abs=1e-6)
+
+
+def test_classify_writes_csv_audacitys_labels_and_a_picture(l3mote, results):
+    graph = small(LABELS)
+    graph.thresholds = [0.01] * 3
+    Path("tiny.l3m").write_bytes(writer.to_bytes(graph))
+    Path("sounds").mkdir()
+    Path("noise.wav").rename("sounds/noise.wav")
+    rows = results("classify", "tiny.l3m", "sounds", "--csv", "a.csv", "--audacity", "tracks", "--picture", "a.png")
+    (row,) = rows
+    with open("a.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["file"], line["start"], line["end"]) for line in lines] == [
+        ("sounds/noise.wav", "0.000", "1.000"), ("sounds/noise.wav", "0.500", "1.500"), ("sounds/noise.wav", "1.000", "2.000"),
+    ]  # fmt: skip
+    for line, window in zip(lines, row["timeline"], strict=True):
+        assert [float(line[label]) for label in LABELS] == pytest.approx(list(window["scores"].values()), abs=1e-4)
+        assert line["best"] == max(LABELS, key=window["scores"].get)
+    track = [line.split("\t") for line in Path("tracks/noise.txt").read_text().splitlines()]
+    assert track == [[f"{e['start']:.3f}", f"{e['end']:.3f}", e["label"]] for e in row["events"]] and track
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    status, out, err = l3mote("classify", "tiny.l3m", "sounds", "--csv", "a.csv")
+    assert (status, out) == (1, "") and "a.csv exists: --force overwrites it" in err
+
+
+def test_a_picture_of_a_recording_of_a_day_has_as_many_columns_as_one_of_a_minute():
+    """A tone for the first half, nothing in the second, whatever the length."""
+    rate, bands = 8000, floats.filterbank(frontend("sea"))
+    for seconds in (3, 300):
+        half = np.sin(2 * np.pi * 1000 * np.arange(rate * seconds // 2) / rate)
+        plane, length = pictures.spectrogram(audio.of_samples(np.concatenate([half, 0 * half]), rate), rate, bands)
+        assert length == pytest.approx(seconds, abs=0.01) and plane.shape[0] == 64 and plane.shape[1] <= pictures.COLUMNS
+        left, right = np.array_split(plane.max(axis=0), 2)
+        assert np.median(left) > -1 and np.median(right) < -100
+        centres = bands.argmax(axis=0) * rate / 1024
+        assert abs(centres[plane[:, 2].argmax()] - 1000) < 40
+
+
+def test_recipes_lists_each_with_what_it_needs(results):
+    rows = {row["name"]: row for row in results("recipes")}
+    assert set(rows) == {path.stem for path in recipe.SHIPPED.glob("*.toml")}
+    kd = rows["table2-95.45-kd"]
+    assert kd["files"] == {"weights": "openl3_audio_mel256_env.h5"} and kd["data"] == ["audio", "esc50"]
+    assert kd["about"].startswith("EdgeL3, Table II: 95.45 %") and "weights" not in rows["esc10"]["files"]
+    assert [row["name"] for row in results("recipes", "sea64")] == ["sea64-87-kd", "sea64-95-kd", "sea64-batchnorm"]
 
 
 def test_events_of_classify_are_those_of_the_listening_app(results):
@@ -376,7 +424,7 @@ def test_short_audio_is_a_warning(l3mote, command):
 
 AUDIO = [
     (["classify", "tiny.l3m"], "missing.wav", "no such audio file: missing.wav"),
-    (["classify", "tiny.l3m"], ".", ". is a directory, not an audio file"),
+    (["emulate", "tiny.l3m"], ".", ". is a directory, not an audio file"),
     (["classify", "tiny.l3m"], "tiny.l3m", "cannot read tiny.l3m as audio: Format not recognised."),
     (["classify", "tiny.l3m"], "empty.wav", "empty.wav has no samples"),
     (["classify", "tiny.l3m"], "nan.wav", "nan.wav: audio has NaN or infinite samples"),
@@ -436,7 +484,10 @@ def test_missing_models(refusal, command):
 CONVERT = [
     (["missing.h5"], "cannot read missing.h5: No such file or directory"),
     (["."], "cannot read .: Is a directory"),
-    (["noise.wav"], "noise.wav: unknown format (first bytes 52 49 46 46): supported are Keras .h5 and Keras 3 .keras"),
+    (
+        ["noise.wav"],
+        "noise.wav: unknown format (first bytes 52 49 46 46): supported are Keras .h5, Keras 3 .keras, TFLite and ONNX",
+    ),
 ]
 
 
@@ -607,9 +658,12 @@ def test_the_users_own_tmp_file_is_not_touched(l3mote):
 
 
 @pytest.mark.parametrize("arguments, output", writers())
-def test_output_folder_must_exist(refusal, arguments, output):
-    where = ["-o", "nowhere/out.l3m"] if arguments[0] == "convert" else ["--output-dir", "nowhere"]
-    assert refusal(*arguments, *where) == "no such directory: nowhere"
+def test_output_folder_must_exist_for_a_file_and_is_made_for_many(l3mote, refusal, arguments, output):
+    if arguments[0] == "convert":
+        assert refusal(*arguments, "-o", "nowhere/out.l3m") == "no such directory: nowhere"
+    else:
+        assert l3mote(*arguments, "--output-dir", "nowhere/new")[0] == 0
+        assert Path("nowhere/new", output).is_file()
 
 
 @pytest.mark.parametrize("arguments, output", writers())

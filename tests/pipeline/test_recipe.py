@@ -7,6 +7,7 @@ from l3host.compress import paper, plans
 from l3host.errors import L3Error
 from l3host.pipeline import recipe as recipes
 from l3host.pipeline import recover_stage
+from l3host.pipeline.run import plan
 from l3host.train import settings
 
 FULL = """
@@ -84,7 +85,7 @@ WRONG = {
     "speed = 1\n" + SHAPE: r"my.toml: unknown key 'speed': known are source, seed, paper, student",
     "[prune]\nsparsity = 5": r"my.toml: table \[source\] is missing",
     "[source]\n": r"my.toml, \[source\]: key 'weights' is missing",
-    SHAPE + "depth = 3": r"my.toml, \[source\]: unknown key 'depth': known are weights, final_norm, video, frontend, filters",
+    SHAPE + "depth = 3": r"\[source\]: unknown key 'depth': known are weights, final_norm, video, paper, frontend, filters",
     SHAPE + "filters = [4, 2.5]": r"\[source\]: filters = \[4, 2.5\]: must be a list of whole numbers",
     SHAPE + "filters = []": "must be a list of whole numbers",
     SHAPE + "final_norm = 1": r"\[source\]: final_norm = 1: must be true or false",
@@ -199,6 +200,8 @@ def test_a_recipe_with_a_teacher(load, tmp_path):
         ('"teacher.h5"', '"none.toml"', r"\[teacher\]: no such file: .*none.toml; --data teacher=PATH says where none.toml is"),
         ('"kd"', '"labels"\nepochs = 1', "unknown key 'soft'"),
         ('"kd"', '"sea"', "other sounds are for .* by kd with a .teacher."),
+        ('other = "street"', "price = 0.1", "price and recall set thresholds where a ..recover.. has other sounds"),
+        ("soft = 0.3", "price = 9", "price = 9, recall = 0.75: each is a share from 0 to 1"),
         ('[teacher]\nfile = "teacher.h5"\n', "", "unknown key 'soft'"),
         (TAUGHT[TAUGHT.index("[[") :], "", "nothing learns from the .teacher.: give a .* by kd or sea"),
     ],
@@ -207,3 +210,12 @@ def test_what_is_wrong_with_a_recipe_with_a_teacher(load, before, after, message
     assert before in TAUGHT
     with pytest.raises(L3Error, match=message):
         load(TAUGHT.replace(before, after), street="../sounds")
+
+
+def test_the_source_is_judged_unless_it_is_untrained_or_unchanged_or_the_recipe_says_no(load):
+    head, cut = '[source]\nweights = "teacher.h5"\n', "[prune]\nsparsity = 5\n"
+    probes = '[[evaluate]]\ndata = "esc"\n' * 2
+    judged = list(plan(load(head + cut + probes, esc="../sounds")))
+    assert judged == ["load", "cut", "evaluate-1", "baseline-1", "evaluate-2", "baseline-2", "convert", "plan"]
+    for text in ("baseline = false\n" + head + cut, SHAPE + cut, head):
+        assert not [name for name in plan(load(text + probes, esc="../sounds")) if name.startswith("baseline")]

@@ -1,6 +1,8 @@
 """The networks: the papers' parameter counts, their shapes, weights that are shared, published weights, export."""
 
 import importlib.util
+import sys
+from types import SimpleNamespace
 
 import keras_files as kf
 import numpy as np
@@ -12,6 +14,7 @@ from l3host.errors import L3Error
 from l3host.graph.network import frontend
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import to_bytes
+from l3host.pipeline.stages import Run
 from l3host.reference import floats
 from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE
 
@@ -63,6 +66,21 @@ def test_video_and_fusion_have_the_papers_shape():
     assert net.output_shape == (None, 2)
     video.trainable = False
     assert len(net.trainable_weights) == len(net.get_layer("audio").trainable_weights) + 4
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras would rather write no .h5
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_video_network_that_holds_code_is_refused_and_the_code_does_not_run(suffix, tmp_path, monkeypatch):
+    ran, path = [], str(tmp_path / f"video{suffix}")
+    monkeypatch.setattr(sys, "l3mote_test_ran", ran, raising=False)
+    code = keras.layers.Lambda(lambda x: [__import__("sys").l3mote_test_ran.append(1), x][1])
+    keras.Sequential([keras.layers.Input((8, 8, 3)), code]).save(path)
+    assert ran  # while it was built
+    ran.clear()
+    source = SimpleNamespace(source=SimpleNamespace(video=path), seed=1)
+    with pytest.raises(L3Error, match="cannot read .* as a Keras model"):
+        Run(source, tmp_path, {}, lambda *_: None).video()
+    assert not ran
 
 
 @pytest.mark.parametrize("depth", [5, 6, 7])

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
 from l3host.files import replace
 
 FILE = "files.csv"
@@ -41,7 +41,9 @@ class Ledger:
     def _read(self, parts: set[int]) -> Iterator[list[str]]:
         """Yield the lines that count, one by one: an archive may have millions."""
         names = {DONE: {str(number) for number in parts}, SKIPPED: {""}}
-        with _opened(self.path, "r") as file:
+        if not self.path.is_file():
+            raise L3Error(f"{self.path} is not a regular file: choose another store")
+        with reading(self.path), _opened(self.path, "r") as file:
             rows = csv.reader(file)
             if tuple(head := next(rows, [])) != self.columns:
                 raise L3Error(f"{self.path} is not what this work writes, its columns are {', '.join(head)}: choose another store")

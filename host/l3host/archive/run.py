@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +25,7 @@ from l3host.work import Pool, killed, spread
 
 FILES = 256  # of a batch at most
 SECONDS = 60  # of a batch at most; the first ones are shorter, to be soon among the finished
+PART = re.compile(r"part-(\d{6,})\.\w+")
 OnRows = Callable[[list[list]], None]  # called with new lines of the ledger
 UnderWay = Callable[[int, float], None]  # called, now and then, with files and seconds of sound done by the batches in work
 
@@ -62,7 +64,8 @@ def opened(folder: Path, task: EmbedTask | ClassifyTask) -> Iterator[Store]:
     with claimed(folder, lambda: {"model": model, "l3mote": __version__, **task.settings()}, "archive"):
         parts = folder / task.folder
         parts.mkdir(exist_ok=True)
-        numbers = {int(path.stem.partition("-")[2]) for path in parts.glob(f"part-*{task.suffix}")}
+        named = [PART.fullmatch(path.name) for path in parts.glob(f"part-*{task.suffix}")]
+        numbers = {int(match[1]) for match in named if match}  # not what somebody copied there
         yield Store(folder, task, Ledger(folder, task.columns(), numbers))
 
 

@@ -14,6 +14,7 @@ from l3host.archive.parts import CsvWriter, ParquetWriter, Writer, arrow
 from l3host.classify import Classify, labeller
 from l3host.embed import embedded, hop_samples, loaded
 from l3host.sound import audio
+from l3host.text import cell
 
 Add = Callable[[Any, int], None]  # called with results and their bytes
 Progress = Callable[[float], None]  # called with seconds of sound done
@@ -71,7 +72,8 @@ class ClassifyTask:
         return ["label", *self._labels()]
 
     def _labels(self) -> list[str]:
-        return labeller(self.model, self.engine).graph.labels
+        """Return the labels as the tables have them: none is a formula to a spreadsheet."""
+        return list(map(cell, labeller(self.model, self.engine).graph.labels))
 
     def settings(self) -> dict:
         return {"command": "classify"}
@@ -85,6 +87,6 @@ class ClassifyTask:
         result = Classify(self.model, self.engine, threads=1)(path, lambda n: progress(n * hop))
         rows = []
         for (start, end, label, score), scores in zip(result.windows(), result.scores, strict=True):
-            rows.append([f"{start:.3f}", f"{end:.3f}", label, f"{score:.4f}", *(f"{value:.4f}" for value in scores)])
+            rows.append([f"{start:.3f}", f"{end:.3f}", cell(label), f"{score:.4f}", *(f"{value:.4f}" for value in scores)])
         add(rows, 100 * len(rows))
-        return len(rows), [result.label, *(f"{value:.4f}" for value in result.mean)]
+        return len(rows), [cell(result.label), *(f"{value:.4f}" for value in result.mean)]
