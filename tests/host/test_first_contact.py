@@ -45,7 +45,7 @@ def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns,
         monkeypatch.delenv("COLUMNS")
         show.out.cache_clear()
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == "esc10: 85.4 kB, 9 layers, 10 labels"
+    assert first == "esc10: 95.2 kB, 9 layers, 11 labels"
     assert lines[0] == "  rp2040: listens (native, 0.49 s for a window of 2 s)"  # 60.8 M cycles measured, at 125 MHz
     table = [line for line in lines if line.startswith((" conv", " rp2040 ", " esp32", " ─", " layer"))]
     assert len(table) > 20 and all(len(line.rstrip()) <= columns for line in table)
