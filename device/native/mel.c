@@ -198,7 +198,8 @@ ALWAYS_INLINE void put_pair(
     put_power(p.re, p.im, power, shifts, k);
 }
 
-// Pairs whose indices have the same highest bit: a rises from there, by two, b falls to it; k: of the first.
+// Pairs whose indices have the same highest bit: a rises from there, by two, b falls to it; k: of the first. The first two are single
+// points, bins 0 and n / 4.
 ALWAYS_INLINE void put_pairs(
     const uint32_t *a, const uint32_t *b, uint32_t *power, uint8_t *shifts, const int32_t *cos, int32_t k, int32_t quarter) {
     for (const uint32_t *end = b + 2; a < end; a += 4, b -= 4) {
@@ -230,21 +231,14 @@ static NOINLINE void put_lines(
     }
 }
 
-// The pairs of one point, bins 0 and n / 4.
-static NOINLINE void put_single(const uint32_t *a, uint32_t *power, uint8_t *shifts, const int32_t *cos, int32_t k, int32_t quarter) {
-    put_pair(a, a, power, shifts, cos, k, quarter);
-}
-
 // Computes the powers of the real signal's bins 0..n/2 from the half-size complex DFT. Its bin k stands where k's bits are reversed,
 // and bin -k where all bits below the highest one are different.
 static NOINLINE void spectrum(
     const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2;
-    put_single(z, power, shifts, cos, 0, quarter);
-    put_single(z + 2, power, shifts, cos, quarter, quarter);
-    for (int32_t top = 2; top < half; top <<= 1) {
-        const uint32_t *a = z + 2 * top, *b = z + 2 * (2 * top - 1);
-        int32_t k = half >> bit_length((uint32_t)top);
+    for (int32_t top = 0; top < half; top = top ? 2 * top : 1) {
+        const uint32_t *a = z + 2 * top, *b = top ? z + 2 * (2 * top - 1) : z;
+        int32_t k = top ? half >> bit_length((uint32_t)top) : 0;
 #if MEL_IN_ASSEMBLY
         l3_put_pairs(a, b, power, shifts, cos, 4 * k, 4 * quarter);
 #else

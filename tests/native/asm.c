@@ -216,7 +216,7 @@ static bool pairs(void) {
     static uint32_t z[256], power[129], c_power[129];
     static int32_t cos[65];
     static uint8_t shifts[129], c_shifts[129];
-    int32_t top = 2 << pick(6), k = 128 >> bit_length((uint32_t)top);
+    int32_t top = 1 << pick(7), k = 128 >> bit_length((uint32_t)top);
     int most = 4 + pick(28);
     for (int i = 0; i < 256; i++) {
         z[i] = asr(random32(), pick(most));
