@@ -60,3 +60,5 @@ def test_a_verdict_says_what_is_missing():
     assert verdict(fits | {"listening": none}, 2.0) == f"fits {pace}, but does not listen: the app lacks 7.3 kB of heap"
     assert verdict(fits | {"listening": {"fits": True}}, 2.0) == f"listens {pace}"
     assert verdict(fits | {"listening": {"fits": True}}, 0.2).startswith("listens with gaps: it is too slow (")
+    slow = fits | {"listening": {"fits": True, "kernel": "ulab"}, "frontend_share": 1.48}
+    assert verdict(slow, 2.0) == f"fits {pace}, but does not listen: ulab needs 1.5 s for the log-mel of 1 s of sound"

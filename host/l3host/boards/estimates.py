@@ -96,6 +96,7 @@ class OnBoard(Fit):
     source: NotRequired[str]
     seconds_estimate: NotRequired[dict[str, Estimate]]  # by kernel
     per_day_estimate: NotRequired[energy.PerDay]
+    frontend_share: NotRequired[float]  # of the time that sound takes, what its log-mel takes: from 1 on, sound is lost
 
 
 def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader, in_lists: int = 0) -> tuple[float, str]:
@@ -106,6 +107,13 @@ def estimate_seconds(kernel: str, board: str, macs: int, reader: Reader, in_list
     per_listed = IN_LISTS.get(board, IN_LISTS.get(BOARDS[board].core or "", per_mac)) if kernel == "native" else per_mac
     cycles = (macs - in_lists) * per_mac + in_lists * per_listed + fe.frames * per_frame * fe.n_fft / 1024
     return cycles / BOARDS[board].hertz, basis
+
+
+def frontend_share(kernel: str, board: str, reader: Reader) -> float:
+    """Return what share of the time that sound takes its log-mel takes. From 1 on a board that listens loses sound for ever."""
+    fe = reader.frontend
+    frame = estimate_seconds(kernel, board, 0, reader)[0] / fe.frames
+    return frame * fe.sample_rate / fe.hop_length
 
 
 def counter(kernel: str):
@@ -191,7 +199,10 @@ def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
         if board.memory:
             taken += entry["plane_bytes_moved"] / board.memory.bytes_per_second
             basis = f"{basis}; moving planes from and to {board.memory.name}: {board.memory.source}"
+        basis = f"{basis}, at {board.hertz / 1e6:g} MHz, garbage collections left out"
         entry["seconds_estimate"] = {entry["kernel"]: {"seconds": taken, "basis": basis}}
+        if "listening" in entry and entry["listening"]["fits"]:
+            entry["frontend_share"] = frontend_share(entry["listening"]["kernel"], name, reader)
         fe = reader.frontend
         entry["per_day_estimate"] = energy.per_day(name, taken, fe.window / fe.sample_rate, fe.hop / fe.sample_rate)
     return entry
