@@ -34,7 +34,7 @@ $(VENV)/.setup-dev: $(VENV)/.setup $(LOCKS)/dev.txt $(LOCKS)/circuitpython.txt
 	@touch $@
 
 lock: $(VENV)/.setup ## write the versions and hashes of everything that is installed anew (tools/locks)
-	$(PIP) uv
+	$(PIP) --require-hashes -r $(LOCKS)/uv.txt
 	tools/lock.sh $(BIN)
 
 emulators: $(VENV)/.setup ## build MicroPython for QEMU's boards and the emulated RP2040 (Debian; 10 minutes, cached; PARTS=lx7 for one)
@@ -72,9 +72,12 @@ bench-host: $(VENV)/.setup-dev ## measure classify and embed on this computer, w
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tools/bench_listen.py $(CLIPS)
 
-model: $(VENV)/.setup-dev ## train host/l3host/models/esc10.l3m again (DATA=folder of ESC-50; 40 minutes)
-	$(BIN)/l3mote compress esc10 --data esc50=$(DATA)
+model: $(VENV)/.setup-dev ## train the models that ship again (FREE=folder of tools/free_esc50.py, TEACHER=.toml; two hours of a core)
+	$(BIN)/l3mote compress esc10 --data free=$(FREE) --data teacher=$(TEACHER)
+	$(BIN)/l3mote compress l3-64 --data free=$(FREE) --data teacher=$(TEACHER)
 	cp runs/esc10/model.l3m host/l3host/models/esc10.l3m
+	cp runs/l3-64/model.l3m host/l3host/models/l3-64.l3m
+	cp $(FREE)/attribution.csv host/l3host/models/attribution.csv
 
 edgel3: $(VENV)/.setup-dev ## what the whole EdgeL3 costs in several heaps of the unix port (10 minutes)
 	mkdir -p $(VENV)/edgel3

@@ -64,6 +64,7 @@ PARTS: dict[str, tuple[int, Callable]] = {
     ".l3m files, MicroPython's kernels": (10_000, files_in_micropython),
     "the C under sanitizers, rounds": (1_000_000, c_under_sanitizers),
     "Keras files": (10_000, hostile_kind("convert_keras")),
+    "ONNX and TFLite files": (10_000, hostile_kind("convert_graphs")),
     "recipes": (10_000, hostile_kind("read_recipes")),
     "settings": (10_000, hostile_kind("check_settings")),
     "lines of the monitor": (10_000, hostile_kind("monitor_lines")),

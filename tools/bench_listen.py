@@ -13,8 +13,8 @@ from l3host.reference import listening as reference
 from l3host.sound import hearing
 
 
-def expected(clip, **settings):
-    graph = load_graph("esc10")
+def expected(clip, model="esc10", **settings):
+    graph = load_graph(model)
     pcm = hearing.load_pcm(str(clip), graph.frontend.sample_rate)
     return [(e["event"], e["label"], e["t"]) for e in reference.listen(graph, pcm, graph.frontend.sample_rate, settings)]
 

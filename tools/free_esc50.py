@@ -3,6 +3,7 @@
     tools/free_esc50.py ESC-50-clips licences.csv free-esc50
 
 licences.csv: filename, fold, category, esc10, licence, author, title, freesound_id; a clip's suffix may differ from the file's.
+free-esc50/attribution.csv is what goes beside a model that was trained on them.
 """
 
 import csv
@@ -24,11 +25,26 @@ def main(clips: str, licences: str, out: str) -> None:
         link = folder / source.name
         if not link.exists():
             link.symlink_to(source)
-    with open(folder / "meta.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
+    write(folder / "meta.csv", rows)
+    write(folder / "attribution.csv", [attribution(row) for row in rows])
+    print(f"{folder}: {len(rows)} clips, {sum(row['esc10'] == 'True' for row in rows)} of ESC-10")
+
+
+def attribution(row: dict[str, str]) -> dict[str, str]:
+    return {
+        "clip": Path(row["filename"]).stem,
+        "licence": row["licence"].replace("-", " "),
+        "author": row["author"],
+        "title": row["title"],
+        "source": f"https://freesound.org/s/{row['freesound_id']}/",
+    }
+
+
+def write(path: Path, rows: list[dict[str, str]]) -> None:
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    print(f"{folder}: {len(rows)} clips, {sum(row['esc10'] == 'True' for row in rows)} of ESC-10")
 
 
 if __name__ == "__main__":

@@ -19,4 +19,5 @@ lock $LOCKS/run.txt emulate -c $LOCKS/dev.txt
 # Adafruit's MQTT library, for the tests: without Blinka, whose modules pass for a board's (`micropython`, `board`)
 printf 'adafruit-circuitpython-%s\n' minimqtt connectionmanager ticks typing | "$BIN/uv" pip compile -q --no-deps \
     --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url - -o $LOCKS/circuitpython.txt
+echo uv | "$BIN/uv" pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url - -o $LOCKS/uv.txt # this tool itself
 PATH="$BIN:$PATH" npm install --prefix $LOCKS/node --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent

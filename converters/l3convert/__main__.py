@@ -1,6 +1,8 @@
 """The child process of bounded.py: reads a foreign file from stdin, within limits, and writes what is in it.
 
-python -m l3convert layers|look RESULT.npz SECONDS BYTES
+python -m l3convert layers|look RESULT.npz SECONDS BYTES LENGTH
+
+LENGTH: bytes of the file itself; what follows on stdin is its NAME.data.
 """
 
 from __future__ import annotations
@@ -8,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from typing import Any
 
 from l3host import costs
 
@@ -22,7 +25,7 @@ def limit(seconds: int, size: int) -> None:
                 resource.setrlimit(getattr(resource, name), (most, most))
 
 
-def main(task: str, result: str, seconds: str, size: str) -> None:
+def main(task: str, result: str, seconds: str, size: str, length: str) -> None:
     if not costs.unlimited():
         limit(int(seconds), int(size))
     import numpy as np
@@ -31,13 +34,13 @@ def main(task: str, result: str, seconds: str, size: str) -> None:
     from l3host.errors import L3Error
 
     try:
-        data = sys.stdin.buffer.read()
+        data, beside = sys.stdin.buffer.read(int(length)), sys.stdin.buffer.read()
         if task == "look":
             hdf5.look(data)
             layers = []
         else:
-            layers = formats.reader(data)(data)
-        arrays = {f"{i}/{name}": array for i, layer in enumerate(layers) for name, array in layer.weights.items()}
+            layers = formats.read(data, beside)
+        arrays: dict[str, Any] = {f"{i}/{name}": array for i, layer in enumerate(layers) for name, array in layer.weights.items()}
         about = json.dumps([(layer.class_name, layer.name, layer.config) for layer in layers])
         np.savez(result, layers=about, **arrays)
     except L3Error as e:

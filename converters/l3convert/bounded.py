@@ -19,9 +19,9 @@ from l3host.errors import L3Error, reading
 from l3host.files import read_bytes
 
 
-def layers(data: bytes) -> list[KerasLayer]:
-    """Return the layers of a .keras or .h5 file in order, with their weights. Raises L3Error."""
-    return _ask("layers", data)
+def layers(data: bytes, beside: bytes = b"") -> list[KerasLayer]:
+    """Return the layers of a foreign file in order, with their weights. beside: the bytes of its NAME.data. Raises L3Error."""
+    return _ask("layers", data, beside)
 
 
 def look(path: Path) -> None:
@@ -36,10 +36,10 @@ def look(path: Path) -> None:
         raise L3Error(f"{path}: {e}") from None
 
 
-def _ask(task: str, data: bytes) -> list[KerasLayer]:
+def _ask(task: str, data: bytes, beside: bytes = b"") -> list[KerasLayer]:
     with tempfile.TemporaryDirectory(prefix="l3mote-") as folder:
         path = Path(folder, "result.npz")
-        _run(task, data, path)
+        _run(task, data, beside, path)
         with reading("what the child process found"), np.load(path, allow_pickle=False) as result:
             if "error" in result:
                 raise L3Error(str(result["error"]))
@@ -51,14 +51,14 @@ def _ask(task: str, data: bytes) -> list[KerasLayer]:
             return read
 
 
-def _run(task: str, data: bytes, path: Path) -> None:
+def _run(task: str, data: bytes, beside: bytes, path: Path) -> None:
     """Have a child write `path`. Raises L3Error."""
-    limits = str(costs.CHILD_SECONDS), str(costs.CHILD_BYTES)
-    command = [sys.executable, "-P", "-m", "l3convert", task, str(path), *limits]  # -P: imports nothing of the working folder
+    arguments = task, path, costs.CHILD_SECONDS, costs.CHILD_BYTES, len(data)
+    command = [sys.executable, "-P", "-m", "l3convert", *map(str, arguments)]  # -P: imports nothing of the working folder
     seconds = None if costs.unlimited() else 6 * costs.CHILD_SECONDS
     try:
         environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"}
-        done = subprocess.run(command, input=data, env=environment, capture_output=True, timeout=seconds)
+        done = subprocess.run(command, input=data + beside, env=environment, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired:
         raise L3Error(f"reading it took more than {seconds} s: {costs.LIFT}") from None
     if done.returncode == -getattr(signal, "SIGXCPU", 0) or done.returncode == -9:

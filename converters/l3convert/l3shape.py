@@ -18,10 +18,13 @@ NO_EFFECT = (
     "Dropout", "SpatialDropout2D", "GaussianDropout", "GaussianNoise", "AlphaDropout", "ActivityRegularization",
 )  # fmt: skip
 EPSILON = 1e-3  # Keras's default for batch norm
+DEQUANTISED = "integer weights dequantised"
 INPUT, PLANE, KERNEL, NORM, ACTIVATION, POOL, FLAT = range(7)  # the last step taken; from KERNEL on, inside the Graph's last layer
 
 
-def build(layers: list[KerasLayer], frontend_name: str | None = None, embedding_size: int | None = None) -> Graph:
+def build(
+    layers: list[KerasLayer], frontend_name: str | None = None, embedding_size: int | None = None, scores: str | None = None
+) -> Graph:
     """Build and check the Graph; arguments as convert()'s. Raises L3Error naming the layer that is not supported."""
     builder = Builder(frontend_name)
     for layer in layers:
@@ -29,6 +32,8 @@ def build(layers: list[KerasLayer], frontend_name: str | None = None, embedding_
             builder.add(layer)
         except malformed() as e:
             raise layer.error(f"its configuration or weights make no sense: {type(e).__name__}, {e}") from None
+    if scores:
+        builder.add(KerasLayer("Activation", "scores", {"activation": scores}))
     return builder.finish(layers[-1], embedding_size)
 
 
@@ -42,6 +47,7 @@ class Builder:
         self.shape: list = []  # of the network's input, batch first
         self.step = INPUT
         self.passes: list[str] = []
+        self.channels_first = False  # the order of what was flattened
 
     def add(self, layer: KerasLayer) -> None:
         """Take the next layer of the chain."""
@@ -70,9 +76,10 @@ class Builder:
         if self.frontend_name is None:
             raise layer.error(f"no front-end before it: name the one to use, --frontend {'|'.join(FRONTENDS)}")
         fe = frontend(self.frontend_name)
-        if list(self.shape[1:]) != [fe.bands, fe.frames, 1]:
+        plane = (fe.bands, fe.frames, 1)
+        if len(self.shape) != 4 or any(have not in (None, made) for have, made in zip(self.shape[1:], plane, strict=True)):
             raise layer.error(
-                f"input {tuple(self.shape[1:])}, front-end {self.frontend_name} makes {(fe.bands, fe.frames, 1)}: "
+                f"input {tuple(self.shape[1:])}, front-end {self.frontend_name} makes {plane}: "
                 "supported is (bands, frames, 1), so choose another --frontend"
             )
         self._start(fe)
@@ -97,16 +104,23 @@ class Builder:
             )
         kernel, bias = _kernel_and_bias(layer, 4)
         self.graph.layers.append(Conv(f"conv{len(self.graph.convs) + 1}", kernel, bias, "none"))
-        self.step = KERNEL
+        self._weighted(layer)
         self._activate(layer, config.get("activation"))
 
     def _dense(self, layer: KerasLayer) -> None:
         if not self.graph.convs or (self.step != FLAT and not self.graph.denses):
             raise layer.error("a dense layer needs a Flatten or GlobalMaxPooling2D between it and the last convolution")
         kernel, bias = _kernel_and_bias(layer, 2)
+        if self.channels_first and not self.graph.denses:
+            kernel = self._channels_last(kernel)
         self.graph.layers.append(Dense(f"dense{len(self.graph.denses) + 1}", kernel, bias))
-        self.step = KERNEL
+        self._weighted(layer)
         self._activate(layer, layer.config.get("activation"))
+
+    def _weighted(self, layer: KerasLayer) -> None:
+        self.step = KERNEL
+        if layer.config.get("dequantised"):
+            self._passed(DEQUANTISED)
 
     def _batch_norm(self, layer: KerasLayer) -> None:
         """Fold scale and shift of y = (x - mean) / sqrt(variance + epsilon) * gamma + beta into the layer before it."""
@@ -155,6 +169,9 @@ class Builder:
         """Set the activation of the current layer of the Graph."""
         if activation in (None, "linear"):
             return
+        if self.step == POOL and activation == "relu" and self.graph.layers[-1].activation == "none":
+            self.graph.layers[-1].activation = "relu"  # the maximum of ReLUs is the ReLU of the maximum
+            return
         if self.step not in (KERNEL, NORM) or not self.graph.layers:
             raise layer.error(
                 "an activation is supported once, after a convolution or dense layer [and batch norm], before the pool"
@@ -197,8 +214,11 @@ class Builder:
     def _flatten(self, layer: KerasLayer) -> None:
         if not self.graph.convs:
             raise layer.error("Flatten is supported after the last convolution and its pool")
+        if layer.config.get("data_format", "channels_last") != "channels_last":
+            raise layer.error("data format: supported is channels_last")
         if not self.graph.denses:
             self.step = FLAT
+            self.channels_first = bool(layer.config.get("channels_first"))  # as ONNX has it; Keras knows no such key
 
     # -- the end
 
@@ -209,6 +229,8 @@ class Builder:
         if not self.graph.denses and self.step in (KERNEL, NORM, ACTIVATION):
             self._pool_embedding(layer, embedding_size)
         self.graph.check()
+        if self.channels_first and not self.graph.denses and self.graph.planes()[-1][:2] != (1, 1):
+            self._passed("embedding in the order band, frame, channel")
         if embedding_size not in (None, self.graph.embedding_size):
             raise layer.error(
                 f"the embedding has {self.graph.embedding_size} values, not {embedding_size}: leave --embedding-size out"
@@ -230,6 +252,13 @@ class Builder:
                 f"supported are {channels}, and {12 * channels} where 4 x 3 places divide the plane"
             )
         self._passed(f"embedding pooled {conv.pool[0]} x {conv.pool[1]}")
+
+    def _channels_last(self, kernel: np.ndarray) -> np.ndarray:
+        """Return the kernel of the first dense layer for values in the order band, frame, channel instead of channel first."""
+        bands, frames, channels = self.graph.planes()[-1]
+        if len(kernel) != bands * frames * channels:
+            return kernel  # which the check of the whole refuses
+        return kernel.reshape(channels, bands, frames, -1).transpose(1, 2, 0, 3).reshape(kernel.shape)
 
     def _passed(self, what: str) -> None:
         if what not in self.passes:

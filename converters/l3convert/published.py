@@ -17,18 +17,20 @@ def architecture(weights: list[tuple[str, dict[str, np.ndarray]]]) -> list[Keras
     """Turn (layer name, weights) in file order into L3's audio network, with configurations made up from the published code.
 
     Front-end, input batch norm, then eight convolutions, each but the last followed by batch norm and ReLU. The last is bare
-    (EdgeL3, OpenL3) or has batch norm, ReLU and a pool of the whole plane (SEA). Raises L3Error for any other file.
+    (EdgeL3, OpenL3) or has batch norm, ReLU and a pool of the whole plane (SEA). OpenL3 0.4's files hold no front-end: the
+    caller names it. Raises L3Error for any other file.
     """
     kinds = [_kind(name, arrays) for name, arrays in weights]
-    bare = ["frontend", "BatchNormalization"] + ["Conv2D", "BatchNormalization"] * (CONVS - 1) + ["Conv2D"]
+    stored = kinds[:1] == ["frontend"]
+    bare = ["frontend"] * stored + ["BatchNormalization"] + ["Conv2D", "BatchNormalization"] * (CONVS - 1) + ["Conv2D"]
     if kinds not in (bare, bare + ["BatchNormalization"]):
         raise L3Error(
             f"weights of {' '.join(kinds)}: a weights-only file must be a published L3 audio network (front-end, batch norm, "
             f"{CONVS} convolutions with batch norm); save the whole Keras model (.keras or .h5) instead"
         )
-    layers = _frontend(*weights[0])
+    layers = _frontend(*weights[0]) if stored else [KerasLayer("InputLayer", "input", {"batch_shape": [None, None, None, 1]})]
     convs = 0
-    for (name, arrays), kind in zip(weights[1:], kinds[1:], strict=True):
+    for (name, arrays), kind in zip(weights[stored:], kinds[stored:], strict=True):
         layers.append(KerasLayer(kind, name, _CONFIGS[kind], arrays))
         if kind == "Conv2D":
             convs += 1

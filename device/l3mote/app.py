@@ -173,7 +173,8 @@ class Monitor:
             self.fed = total
             self.feed()
 
-    def status(self, label):
+    def status(self, label, write=None):
+        """Write a status line. write: instead of to all outputs."""
         plan = self.model.plan
         record = {"event": "status", "label": label, "name": self.settings["name"], "mode": self.settings["mode"]}
         if hasattr(time, "localtime"):  # QEMU's board has no clock
@@ -185,7 +186,7 @@ class Monitor:
         if hasattr(gc, "mem_free"):
             record["free"] = free()
         record.update(self.listener.status())
-        self.output.event(record)
+        (write or self.output.event)(record)
 
     def window(self):
         """Listen for one window. Raises EOFError at the end of a recording."""

@@ -132,6 +132,8 @@ class Listener:
     Raises SoundError.
     """
 
+    needs_labels = True
+
     def __init__(self, model, source, settings=None, clock=None):
         self.model, self.source, self.clock = model, source, clock
         get, fe = (settings or {}).get, model.reader.frontend
@@ -139,7 +141,7 @@ class Listener:
         self.hop = possible_hop(fe, samples(get("hop"), self.rate) if get("hop") else fe.hop)
         if not model.ring:
             raise SoundError("the model is open for buffers of samples: listening needs Model(path, listening=True)")
-        if not model.labels:
+        if self.needs_labels and not model.labels:
             raise SoundError("the model has no labels: it computes embeddings, and listening needs a classifier")
         least = thresholds(model.labels, model.reader.thresholds, settings or {})
         self.detector = Detector(

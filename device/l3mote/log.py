@@ -101,9 +101,12 @@ class Log:
         self.torn = False
         n = size(self.paths[self.current])
         if n:
-            with open(self.paths[self.current], "rb") as f:
-                f.seek(n - 1)
-                self.torn = f.read(1) != b"\n"
+            try:
+                with open(self.paths[self.current], "rb") as f:
+                    f.seek(n - 1)
+                    self.torn = f.read(1) != b"\n"
+            except OSError:
+                self.torn = True
 
     def _number(self, path):
         """Return a file's number, 0 if it does not exist."""
@@ -142,7 +145,7 @@ class Log:
                 yield line, record
 
     def _read(self, i, at):
-        """Yield (line, record, where it ends) of file i from byte `at` on."""
+        """Yield (line, record, where it ends) of file i from byte `at` on, as far as it can be read."""
         try:
             f = open(self.paths[i], "rb")
         except OSError:
@@ -150,7 +153,11 @@ class Log:
         with f:
             f.seek(at)
             while True:
-                data = f.readline(MOST)
+                try:
+                    data = f.readline(MOST)
+                except OSError:  # a FAT whose table was torn must not stop the app
+                    self.corrupt += 1
+                    return
                 if not data:
                     return
                 at += len(data)

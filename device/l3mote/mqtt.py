@@ -7,9 +7,10 @@
 
 All but the first are retained and sent again after each connection: QoS 0 is enough for them.
 
-Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker sends. That is
-half of what the ring of samples holds, and between() keeps the ring filled meanwhile. The rest continues in the next call, until
-PATIENCE has passed. Only resolving a name has no limit: give the host as an address.
+Listening goes on between calls: service() takes at most SECONDS for all that it does with its socket, whatever the broker sends,
+and so do all calls of send() from one service() to the next; what would take longer is queued. That is half of what the ring of
+samples holds, and between() keeps the ring filled meanwhile. The rest continues in the next call, until PATIENCE has passed. Only
+resolving a name has no limit: give the host as an address.
 """
 
 import errno
@@ -30,6 +31,7 @@ KEEPALIVE = 120  # seconds; Mosquitto refuses clients without one
 BACKOFF = (1, 300)  # seconds between attempts to connect: doubled from the first to the second
 AGAIN = 5000  # ms: when Home Assistant has started, all is sent again after a random part of them
 COMMANDS = 16  # that wait at once; more are dropped
+KNOWN, LONGEST = 128, 160  # topics of Home Assistant's that are remembered, and bytes of each, at most
 PORTS = (1883, 8883)  # plain, with TLS
 
 
@@ -55,7 +57,8 @@ class Publisher:
         self.line = None  # that is published and not yet acknowledged; if lines are queued, it is the first of them
         self.error = None
         self.wait = BACKOFF[0]
-        self.due = self.asked = ticks.ticks_ms()  # when to connect; when we last asked the broker for something
+        self.due = self.asked = ticks.ticks_ms()  # when to connect; when we last sent or asked something
+        self.left = int(SECONDS * 1000)  # ms that send() may take until the next service()
         client.came = self.came
 
     @property
@@ -70,9 +73,11 @@ class Publisher:
         """Publish a line now or, when that fails or others wait, queue it. Raises OSError where the queue cannot be written."""
         sent = False
         try:
-            if self.client.ready and not self.queue.waiting:
+            if self.client.ready and not self.queue.waiting and self.left > 0:
+                begun = ticks.ticks_ms()
                 self._publish(line, True)
-                sent = self._answered(self._end())
+                sent = self._answered(ticks.ticks_add(begun, self.left))
+                self.left -= ticks.ticks_diff(ticks.ticks_ms(), begun)
         finally:  # between() may raise
             if not sent:
                 self.queue.append(line)
@@ -102,7 +107,8 @@ class Publisher:
             more = self.client.ready and self._go_on()
             self._answered(end)
         if self.commands:
-            self._obey()
+            self._obey(end)
+        self.left = int(SECONDS * 1000)
 
     def _go_on(self):
         """Show something, else publish the line that waits longest, else keep the connection alive. True: there is more to show."""
@@ -110,7 +116,7 @@ class Publisher:
         if self.again is not None and ticks.ticks_diff(now, self.again) >= 0:
             self.again, self.outbox = None, self._greeting()
         if self.outbox or self.changed:
-            self._try(self._show)
+            self._ask(self._show)
             return True
         if line:
             self._publish(line, self.queue.ours)
@@ -177,7 +183,7 @@ class Publisher:
     def came(self, topic, payload):
         """Take a message from the broker."""
         if topic.endswith(b"/config"):
-            if payload:
+            if payload and len(self.known) < KNOWN and len(topic) <= LONGEST:
                 self.known.append(topic)
         elif not topic.startswith(self.topic):  # Home Assistant's own state
             if payload == b"online" and not self.outbox:
@@ -185,15 +191,21 @@ class Publisher:
         elif len(self.commands) < COMMANDS:
             self.commands.append((topic[len(self.topic) + 5 :], payload))
 
-    def _obey(self):
+    def _obey(self, end):
+        """Do what the commands say, until `end`: each once the broker has taken what the last one sent.
+
+        Wrong ones do not go into the log.
+        """
         from l3mote.mqtt_home import obey
 
-        while self.commands:
-            command = self.commands.pop(0)
+        while self.commands and self.client.ready and ticks.ticks_diff(end, ticks.ticks_ms()) > 0:
+            output, self.asked = self.monitor.output, ticks.ticks_ms()
+            self.left = ticks.ticks_diff(end, self.asked)
             try:
-                obey(self, *command)
+                obey(self, *self.commands.pop(0))
             except ValueError as e:
-                self.monitor.output.warn("MQTT: %s" % e)
+                output.say({"event": "warning", "label": "MQTT: %s" % e, "t": output.t})
+            self._answered(end)
         forget("mqtt_home")
 
     def _publish(self, line, ours):
@@ -216,7 +228,7 @@ class Publisher:
         while (client.due or client.out) and ticks.ticks_diff(end, ticks.ticks_ms()) > 0:
             self._try(lambda: client.step(SLICE))
             self.between()
-        if client.due and ticks.ticks_diff(ticks.ticks_ms(), self.asked) > PATIENCE * 1000:
+        if (client.due or client.out) and ticks.ticks_diff(ticks.ticks_ms(), self.asked) > PATIENCE * 1000:
             self._lose(OSError(errno.ETIMEDOUT))
         return self._acknowledged()
 

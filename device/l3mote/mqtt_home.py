@@ -142,7 +142,7 @@ def obey(publisher, topic, payload):
     what, _, name = topic.partition("/")
     monitor = publisher.monitor
     if what == "status" and not name:
-        monitor.status("here")
+        monitor.status("here", monitor.output.say)
     elif what == "mute" and not name:
         mute(monitor, payload)
         publisher.client.show(*muted(publisher))

@@ -345,7 +345,7 @@ def load(path):
     try:
         with open(path) as f:
             values = json.load(f)
-    except ValueError:  # bad JSON, or text that is not UTF-8
+    except (ValueError, RuntimeError):  # bad JSON, text that is not UTF-8, or nested too deep for CPython
         raise SettingsError('%s is not JSON of the form {"key": value}' % path)
     try:
         return check(values)

@@ -8,6 +8,8 @@ its version is whole, else the other. Deploying writes the slot that does not ru
 
 A drive's slots and manifests are also read by the computer that deploys to it, and somebody may have written them to harm it:
 what they name has to be a version, or a file in one, and its size is checked before it is read.
+
+Where the board holds a key, /l3/key (`l3mote deploy --sign`), a version must be signed with it: see signature.py.
 """
 
 import gc
@@ -20,6 +22,7 @@ ROOT = "/l3"  # below the flash's folder, which is / or, on STM32 and nRF, /flas
 MANIFEST = "manifest"
 MANIFEST_BYTES = 16384  # at most
 VERSION_BYTES = 1 << 26  # of all files of a version, at most
+CHECKER = "l3mote.signature" if __name__ == "l3mote.start" else "l3sign"  # on a board it lies beside the starter
 NO_APP = "none"
 
 
@@ -111,7 +114,19 @@ def damage(root, version):
                     return name
     except (OSError, ValueError):
         return name
-    return None
+    return None if is_signed(root, folder) else "signature"
+
+
+def is_signed(root, folder):
+    """Return whether a version has the signature that the board asks for. Nothing is loaded where the board holds no key."""
+    try:
+        os.stat(root + "/key")
+    except OSError:
+        return True
+    try:
+        return __import__(CHECKER, None, None, ("is_signed",)).is_signed(root, folder)
+    except Exception:  # the checker is missing or damaged
+        return False
 
 
 def running(root):
@@ -156,7 +171,8 @@ def run(root=None):
         return
     start = getattr(__import__("l3mote.app", None, None, (app,)), app)
     if hasattr(gc, "mem_free"):  # the starter's own heap, 2 kB, is for the app
-        sys.modules.pop(__name__, None)
+        for name in (__name__, CHECKER):
+            sys.modules.pop(name, None)
         globals().clear()
     start(folder)
 

@@ -2,15 +2,15 @@
 
 from l3host.errors import L3Error
 
-__all__ = ["L3Error", "__version__", "get_embedding"]
+__all__ = ["L3Error", "__version__", "get_embedding", "process_audio_file"]
 
 
 def __getattr__(name: str):
     """Import NumPy and the device package when they are needed, not whenever pytest loads the plugin."""
-    if name == "get_embedding":
-        from l3host.embed import get_embedding
+    if name in ("get_embedding", "process_audio_file"):
+        from l3host import embed
 
-        return get_embedding
+        return getattr(embed, name)
     if name == "__version__":
         from l3mote import __version__
 

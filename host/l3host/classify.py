@@ -14,6 +14,7 @@ from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.reference import listening
 from l3host.sound.audio import opened
+from l3host.text import clean
 from l3mote.format import silent
 
 
@@ -60,6 +61,11 @@ class Labelled:
     def by_label(self, row: np.ndarray) -> dict[str, float]:
         """Return the scores of the labels that are reported."""
         return {label: float(p) for label, p in zip(self.labels, row, strict=True) if not silent(label)}
+
+    def to_audacity(self) -> str:
+        """Return the events as Audacity's label track: begin, end and label, a tab between them."""
+        lines = (f"{event['start']:.3f}\t{event['end']:.3f}\t{clean(event['label'])}\n" for event in self.events)
+        return "".join(lines)
 
     def to_json(self) -> dict:
         return {

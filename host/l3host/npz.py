@@ -1,20 +1,28 @@
-"""An .npz file whose first array grows block by block: no more than a block is in memory."""
+"""Files of arrays (.npz): one whose first array grows block by block, never more than a block in memory; and damaged ones."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
 from l3host.files import replace
 
 Others = Callable[[int], dict[str, np.ndarray]]  # rows of the first array -> the other arrays
+
+
+@contextmanager
+def opened(path: Path, hint: str = "; delete it to make it again") -> Iterator[np.lib.npyio.NpzFile]:
+    """Open a file that an earlier run wrote. Whatever the block raises for its contents is an L3Error, with the hint."""
+    with reading(path, hint), np.load(path) as saved:
+        yield saved
 
 
 def write(path: Path, name: str, blocks: Iterable[np.ndarray], others: Others) -> tuple[int, ...]:

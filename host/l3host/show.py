@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDE, NARROW = 120, 80  # columns of a file or a pipe, which has none of its own; the least, below which tables lose digits
+REDRAWN = 0.3  # seconds between two drawings of a line of progress
+PIPED_EVERY = 60.0  # seconds between lines of progress where stderr is not a terminal
 PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}  # a file may be called "street[1].wav"
 
 
@@ -75,16 +79,17 @@ def results(as_json: bool, value, people: Callable[[], None]) -> None:
 
 
 def print_json(value) -> None:
-    print(json.dumps(value, indent=1))
+    sys.stdout.writelines(json.JSONEncoder(indent=1).iterencode(value))  # as one text, hours of windows take 100 MB
+    print()
 
 
-def _progress(quiet: bool, *columns: TextColumn, per_second: int = 10) -> Progress:
+def _progress(quiet: bool, *columns: TextColumn) -> Progress:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     name = TextColumn("{task.description}", markup=False)
     shown = SpinnerColumn(), name, *columns, TimeElapsedColumn()
     hidden = quiet or not err().is_terminal
-    return Progress(*shown, console=err(), transient=True, disable=hidden, refresh_per_second=per_second)
+    return Progress(*shown, console=err(), transient=True, disable=hidden)
 
 
 def progress(quiet: bool, what: str = "windows") -> Progress:
@@ -94,38 +99,73 @@ def progress(quiet: bool, what: str = "windows") -> Progress:
 
 
 class Sounds:
-    """One bar for all recordings of a command: files, hours of sound, how many times faster than they last."""
+    """One line on a terminal for all recordings of a command: files, hours of sound, how many times faster than they last.
 
-    def __init__(self, bar: Progress | None, files: int | None):
-        self.bar, self.of = bar, "" if files is None else f" of {files}"
-        self.task = bar.add_task("", total=None) if bar else None
+    Drawn by ourselves: rich draws its bar anew with every line that is printed, which takes as long as a short clip.
+    """
+
+    def __init__(self, files: int | None, shown: bool):
+        self.of, self.shown = "" if files is None else f" of {files:,}", shown
         self.files, self.failed, self.seconds, self.begun = 0, 0, 0.0, time.monotonic()
+        self.ahead = 0, 0.0  # files and seconds of sound
+        self.drawn, self.width = 0.0, 0  # when, and how many columns of it are on the terminal
 
     def sound(self, seconds: float) -> None:
         """Count more seconds of sound as done."""
         self.seconds += seconds
-        self._show()
+        self._keep_up()
 
     def file(self, failed: bool) -> None:
         self.files += 1
         self.failed += failed
-        self._show()
+        self._keep_up()
 
-    def _show(self) -> None:
-        if self.bar and self.task is not None:
-            speed = self.seconds / max(1e-3, time.monotonic() - self.begun)
-            bad = f" ({self.failed} failed)" if self.failed else ""
-            text = f"{self.files:,}{self.of} files{bad}, {self.seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
-            self.bar.update(self.task, description=text)
+    def under_way(self, files: int, seconds: float) -> None:
+        """Show what is done, but not counted yet."""
+        self.ahead = files, seconds
+        self._keep_up()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Remove the line while others print."""
+        self._write("")
+        try:
+            yield
+        finally:
+            self._write(self.text())
+
+    def close(self) -> None:
+        self._write("")
+        self.shown = False
+
+    def text(self) -> str:
+        lasted = time.monotonic() - self.begun
+        files, seconds = self.files + self.ahead[0], self.seconds + self.ahead[1]
+        speed = seconds / max(1e-3, lasted)
+        bad = f" ({self.failed} failed)" if self.failed else ""
+        text = f"{files:,}{self.of} files{bad}, {seconds / 3600:.2f} h of sound, {speed:,.0f} x real time"
+        return f"{text}, {timedelta(seconds=int(lasted))}"
+
+    def _keep_up(self) -> None:
+        if self.shown and time.monotonic() - self.drawn > REDRAWN:
+            self._write(self.text())
+
+    def _write(self, text: str) -> None:
+        if not self.shown:
+            return
+        text = text[: (os.get_terminal_size(sys.stderr.fileno()).columns or NARROW) - 1]
+        sys.stderr.write(f"\r{' ' * self.width}\r{text}" if self.width > len(text) else f"\r{text}")
+        sys.stderr.flush()
+        self.drawn, self.width = time.monotonic(), len(text)
 
 
 @contextmanager
 def sounds(quiet: bool, files: int | None) -> Iterator[Sounds]:
-    if quiet or not sys.stderr.isatty():
-        yield Sounds(None, files)
-        return
-    with _progress(quiet, per_second=3) as bar:  # drawing it costs as much as a short clip
-        yield Sounds(bar, files)
+    bar = Sounds(files, not quiet and sys.stderr.isatty())
+    try:
+        yield bar
+    finally:
+        bar.close()
 
 
 def bars(quiet: bool) -> Progress:
@@ -139,11 +179,23 @@ def bars(quiet: bool) -> Progress:
 
 @contextmanager
 def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
-    """Bars on stderr by name: called with (name, what is done, how much, of how much)."""
+    """Bars on stderr by name: called with (name, what is done, how much, of how much).
+
+    Where stderr is not a terminal, a line a minute and the time that is left.
+    """
     with bars(quiet) as shown:
         tasks: dict = {}
+        begun: dict[str, float] = {}
+        last = time.monotonic()
 
         def on_progress(name: str, what: str, done: int, of: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            since = now - begun.setdefault(name, now)
+            if not quiet and not err().is_terminal and done and now - last >= PIPED_EVERY:
+                last = now
+                left = f", about {since * (of - done) / done / 60:.0f} min left" if since else ""
+                err().print(f"{name}: {what}, {done} of {of}{left}", soft_wrap=True)
             if name not in tasks:
                 tasks[name] = shown.add_task(name)
             shown.update(tasks[name], description=f"{name}: {what}", completed=done, total=of)

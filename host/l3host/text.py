@@ -13,6 +13,11 @@ def clean(text: str, keep: str = "") -> str:
     return UNSEEN.sub(lambda match: match[0] if match[0] in keep else match[0].encode("unicode_escape").decode(), text)
 
 
+def file_name(text: str) -> str:
+    """Return the text as the name of one file or folder: no path, not hidden, not too long for a file system."""
+    return re.sub(r'[/\\:*?"<>|]', "_", clean(text)).lstrip(".")[:60] or "_"
+
+
 def cell(value) -> str:
     """Return a value for a CSV file: clean, and never a formula in a spreadsheet. Numbers stay numbers."""
     if isinstance(value, (int, float)):

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from l3host.errors import L3Error
 from l3host.threads import cores
 
+TICK = 0.3  # seconds between looks at how far the work is
 FEW = 4  # files a process: for fewer, starting processes takes longer than they save
 Progress = Callable[[int], None]  # called with windows done
 
@@ -100,9 +101,14 @@ class Pool(Protocol):
 
 
 def spread(
-    work: Callable, items: Iterable, pool: Pool, ended: Callable, halves: Callable[[Any], Sequence] = lambda item: ()
+    work: Callable,
+    items: Iterable,
+    pool: Pool,
+    ended: Callable,
+    halves: Callable[[Any], Sequence] = lambda item: (),
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator:
-    """work(item) of every item; results as they come. The pool is closed at the end.
+    """work(item) of every item; results as they come. The pool is closed at the end. tick: called now and then while it works.
 
     When a process is killed, what was in work is repeated, the second time alone, then in halves until the cause is one item.
     ended(item): its result, if it has no halves.
@@ -121,7 +127,9 @@ def spread(
                     lost.append((item, before))
             if not (due or lost):
                 return
-            for future in wait(due, return_when=FIRST_COMPLETED).done if due else ():
+            ready = wait(due, TICK, FIRST_COMPLETED).done if due else ()
+            tick()
+            for future in ready:
                 item, before = due.pop(future)
                 try:
                     result = future.result()

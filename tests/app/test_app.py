@@ -14,6 +14,7 @@ import soundfile
 from make_small import PATH as SMALL
 from microphone import RATE, Microphone, sound
 from support import ROOT, require
+from ten import TEN
 
 from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
@@ -21,7 +22,7 @@ from l3host.reference import fixed_point, listening
 from l3mote import app, mic, settings
 from l3mote.log import Log, unseal
 
-MODEL = ROOT / "host" / "l3host" / "models" / "esc10.l3m"
+MODEL = Path(TEN)
 EXAMPLES = ROOT / "device" / "examples"
 
 

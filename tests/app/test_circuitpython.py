@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import ROOT, SCRIPTS, require, runtime_of
+from ten import TEN
 
 import l3mote
 from l3host.emulate import emulate, runtimes
@@ -109,7 +110,7 @@ def test_the_device_tests_pass(circuitpython, tmp_path):
 
 def test_the_shipped_model_equals_the_reference_layer_by_layer(circuitpython):
     rain = audio.to_pcm(resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
-    emulation = emulate("esc10", rain, "circuitpython")
+    emulation = emulate(TEN, rain, "circuitpython")
     assert emulation.ok, emulation.first_failure
     facts = emulation.to_json()
     assert facts["kernel"] == "ulab" and facts["selftest"]["ok"] and facts["labels"] == ["rain"]
@@ -121,13 +122,13 @@ def test_code_py_hears_what_the_reference_hears(circuitpython, tmp_path):
     pcm.tofile(tmp_path / "sound.raw")
     settings = {"sck": "GP16", "ws": "GP17", "sd": "GP18", "level_every": 0}
     (tmp_path / "settings.json").write_text(json.dumps(settings))
-    shutil.copy(ROOT / "host/l3host/models/esc10.l3m", tmp_path / "model.l3m")
+    shutil.copy(TEN, tmp_path / "model.l3m")
     names = [tmp_path / name for name in ("sound.raw", "settings.json", "model.l3m")] + [ROOT / "device/examples/code.py"]
     run(circuitpython, tmp_path, SCRIPTS / "circuitpython_code.py", names)
     lines = [json.loads(line) for line in (tmp_path / "job" / "lines.jsonl").read_text().splitlines()]
     assert lines[0]["label"] == "listening" and lines[0]["kernel"] == "ulab", lines
     result = [line for line in lines if line["event"] != "status"]
-    graph = load_graph("esc10")
+    graph = load_graph(TEN)
     graph.fixed = None
     skipped = lines[0]["hop"]  # the microphone's first 0.3 s are in the first window
     expected = listening.listen(graph, pcm[int(skipped * 16000) :], 16000)

@@ -1,12 +1,13 @@
 """Listening in real MicroPython: the events are the reference's, and ten minutes cost no heap and lose no sample."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from shipped import WINDOW_SECONDS, sounds
 from support import ROOT, SCRIPTS, require, shared
+from ten import TEN, WINDOW_SECONDS, sounds
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
@@ -21,7 +22,7 @@ SCRIPT = SCRIPTS / "listen_to_wav.py"
 
 def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
     """What listen_to_wav.py writes after hearing int16 samples: its status at the end, with events, heap and capture."""
-    (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())
+    (folder / "model.l3m").write_bytes(Path(TEN).read_bytes())
     soundfile.write(folder / "sound.wav", pcm, rate, subtype="PCM_16")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "settings": settings or {}} | job))
     try:
@@ -54,7 +55,7 @@ def assert_same(result, expected):
 def test_events_are_the_references(rate, settings, tmp_path):
     pcm = sounds(rate)
     result = board(tmp_path, pcm, rate, settings=settings)
-    expected = listening.listen(load_graph("esc10"), pcm, rate, settings)
+    expected = listening.listen(load_graph(TEN), pcm, rate, settings)
     assert expected and result["capture"] == "native"
     assert_same(result["events"], expected)
     assert result["skipped"] == result["lost"] == 0
@@ -64,7 +65,7 @@ def test_events_are_the_references(rate, settings, tmp_path):
 def test_other_kernels_hear_the_same(runtime, kernel, tmp_path):
     pcm = sounds(16000)[16000 * 3 : 16000 * 8]
     result = board(tmp_path, pcm, 16000, runtime, kernel)["events"]
-    graph = load_graph("esc10")
+    graph = load_graph(TEN)
     if kernel == "ulab":
         graph.fixed = None
     assert_same(result, listening.listen(graph, pcm, 16000))
@@ -74,7 +75,7 @@ def test_other_kernels_hear_the_same(runtime, kernel, tmp_path):
 def test_events_of_recordings_are_the_references(clip, tmp_path):
     pcm = audio.to_pcm(audio.load(str(shared(f"audio/esc10/{clip}.ogg")), 16000))
     result = board(tmp_path, pcm, 16000)
-    assert_same(result["events"], listening.listen(load_graph("esc10"), pcm, 16000))
+    assert_same(result["events"], listening.listen(load_graph(TEN), pcm, 16000))
 
 
 @pytest.mark.parametrize("rate", [8000, 16000])
@@ -93,7 +94,7 @@ def test_events_at_a_rounded_rate_are_the_references(tmp_path):
     pcm = sounds(15625)
     result = board(tmp_path, pcm, 15625, settings={"hop": 1.25, "refractory": 1.0})
     assert result["t"] == pytest.approx(len(pcm) / 15625, abs=1e-3)
-    assert_same(result["events"], listening.listen(load_graph("esc10"), pcm, 15625, {"hop": 1.25, "refractory": 1.0}))
+    assert_same(result["events"], listening.listen(load_graph(TEN), pcm, 15625, {"hop": 1.25, "refractory": 1.0}))
 
 
 def test_ten_minutes_lose_nothing_and_grow_nothing(tmp_path):
@@ -124,7 +125,7 @@ def test_a_driver_that_overflows_is_counted(tmp_path):
 def test_inspect_counts_the_ring(capsys):
     from l3host.cli import main
 
-    assert main(["inspect", "esc10", "--json", "--heap", "150k"]) == 0
+    assert main(["inspect", TEN, "--json", "--heap", "150k"]) == 0
     board = json.loads(capsys.readouterr().out)["boards"]["heap"]
     listening = board["listening"]
     assert board["fits"] and not listening["fits"]

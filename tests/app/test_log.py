@@ -101,6 +101,16 @@ def test_a_damaged_first_line_loses_no_other(tmp_path):
     assert [line for line, _ in again.lines()] == lines and again.corrupt == 1
 
 
+def test_a_file_that_cannot_be_read_does_not_stop_the_app(tmp_path):
+    """As one on a FAT whose table was torn."""
+    (tmp_path / "events.0.jsonl").symlink_to("/proc/self/mem")  # opens, and reading gives EIO
+    log = Log(str(tmp_path / "events"), 4096)
+    assert list(log.lines()) == [] and log.corrupt == 1
+    (tmp_path / "events.0.jsonl").unlink()
+    log.append(LINE)
+    assert [line for line, _ in log.lines()] == [LINE]
+
+
 def test_rotation_keeps_the_newest_within_the_limit(tmp_path):
     log, lines = written(tmp_path, 500)
     sizes = [path.stat().st_size for path in tmp_path.iterdir()]

@@ -272,6 +272,82 @@ def test_no_stream_of_bytes_holds_the_loop_and_the_microphone_is_served(name, tm
         assert slowest < LIMIT and board("state")["waiting"] == 1
 
 
+def message(topic, payload):
+    body = len(topic).to_bytes(2, "big") + topic + payload
+    return b"\x30" + bytes([len(body)] if len(body) < 128 else [len(body) & 127 | 128, len(body) >> 7]) + body
+
+
+def obliging(send, acknowledge=True, reads=True):
+    """A server that acknowledges everything, and after each packet that it reads sends what send() gives."""
+
+    def serve(connection):
+        connection.recv(1024)
+        connection.sendall(CONNACK)
+        while reads and (data := connection.recv(4096)):
+            while data:
+                kind, start = data[0], 2 + (data[1] > 127)
+                size = start + (data[1] if data[1] < 128 else data[1] & 127 | data[2] << 7)
+                if kind in (0x82, 0xA2):
+                    connection.sendall({0x82: b"\x90\x03", 0xA2: b"\xb0\x02"}[kind] + data[2:4] + b"\0" * (kind == 0x82))
+                if kind == 0x32 and acknowledge:
+                    at = start + 2 + int.from_bytes(data[start : start + 2], "big")
+                    connection.sendall(b"\x40\x02" + data[at : at + 2])
+                data = data[size:]
+            connection.sendall(send())
+        while not reads:
+            connection.sendall(send())
+            time.sleep(0.01)
+
+    return server(serve)
+
+
+SET = TOPIC.encode() + b"/set/"
+
+
+@pytest.mark.parametrize("acknowledge", [True, False])
+def test_a_flood_of_wrong_commands_fills_no_log_and_no_queue_and_holds_nobody_up(acknowledge, tmp_path):
+    with obliging(lambda: 50 * message(SET + b"volume", b"11"), acknowledge) as port, Board(tmp_path, port) as board:
+        board("house")
+        slowest = board("service 40")["slowest"]
+        board("send 0")  # a line, after which commands come
+        slowest = max(slowest, board("service 40")["slowest"])
+        held = board("held")
+        assert held["said"] > 0 and held["logged"] == 0 and held["commands"] <= 16, held
+        assert held["waiting"] <= 40  # of each connection one command's answers, or what waits at once
+        assert slowest < LIMIT
+
+
+def test_commands_of_a_broker_that_reads_nothing_or_goes_are_not_gathered(tmp_path):
+    """It takes no more than its socket's buffer; what would be shown must not grow in the board's heap."""
+    flood = 100 * message(SET + b"threshold", b"0.25")
+    with obliging(lambda: flood, reads=False) as port, Board(tmp_path, port) as board:
+        board("house")
+        slowest = board("service 60")["slowest"]
+        held = board("held")
+        assert held["out"] < 1000 and held["commands"] <= 16 and slowest < LIMIT, held
+    last = message(SET + b"threshold", b"0.75")
+
+    def goes(connection):
+        connection.recv(1024)
+        connection.sendall(CONNACK)
+        connection.recv(4096)
+        connection.sendall(last)
+
+    with server(goes) as port, Board(tmp_path, port) as board:
+        board("house")
+        board("service 50")
+        held = board("held")
+        assert held["out"] == 0 or held["connected"], held
+
+
+def test_topics_that_a_broker_says_it_keeps_for_us_are_remembered_up_to_a_number(tmp_path):
+    kept = b"".join(message(b"homeassistant/sensor/l3mote-noise/%d/config" % i, b"{}") for i in range(2000))
+    with obliging(lambda: kept) as port, Board(tmp_path, port) as board:
+        board("house")
+        most = max(board("service 1") and board("held")["known"] for _ in range(40))
+        assert 0 < most <= 128
+
+
 def test_a_slow_broker_is_waited_for_and_gets_each_line_once(tmp_path):
     """Its answers take longer than a call may."""
     came = []

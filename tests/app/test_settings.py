@@ -218,7 +218,12 @@ def test_a_file_is_checked_and_completed(tmp_path):
 
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "settings.json"
-    for data, expected in ((b"{", "is not JSON"), (b'{"a": "\xff"}', "is not JSON"), (b'{"hopp": 1}', 'unknown setting "hopp"')):
+    for data, expected in (
+        (b"{", "is not JSON"),
+        (b'{"a": "\xff"}', "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"hopp": 1}', 'unknown setting "hopp"'),
+    ):
         path.write_bytes(data)
         result = message(settings.load, str(path))
         assert result.startswith(f"{path}") and expected in result

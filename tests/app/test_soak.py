@@ -7,14 +7,15 @@ import json
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import soundfile
 from broker import Broker, free_port, require_mosquitto, wait
-from shipped import WINDOW_SECONDS, sounds
 from support import ROOT, SCRIPTS, require
+from ten import TEN, WINDOW_SECONDS, sounds
 
-from l3host.l3m.load import find, load_graph
+from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
 from l3host.reference import listening
 from l3mote.log import Log
@@ -42,7 +43,7 @@ def expected(pcm, periods):
     """
 
     def events(periods):
-        once = listening.listen(load_graph("esc10"), np.tile(pcm, periods), RATE, {"threshold": THRESHOLD})
+        once = listening.listen(load_graph(TEN), np.tile(pcm, periods), RATE, {"threshold": THRESHOLD})
         return [(e["event"], e["label"], round(1000 * e["t"])) for e in once]
 
     def later(events, periods):
@@ -74,7 +75,7 @@ def test_the_app_for_a_long_time(tmp_path):
     require_mosquitto()
     pcm, port = period(), free_port()
     soundfile.write(tmp_path / "sound.wav", pcm, RATE, subtype="PCM_16")
-    (tmp_path / "model.l3m").write_bytes(find("esc10").read_bytes())
+    (tmp_path / "model.l3m").write_bytes(Path(TEN).read_bytes())
     with Broker(tmp_path, port, "allow_anonymous true\nmax_queued_messages 0") as broker:
         begun = time.monotonic()
         *lines, last = run(tmp_path, port)

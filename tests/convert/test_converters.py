@@ -174,3 +174,8 @@ def test_no_keras_is_imported(tmp_path):
     path = kf.write_h5(tmp_path / "a.h5", kf.published("sea", (2,) * 8, True))
     code = "import sys, l3convert; l3convert.convert(sys.argv[1]); print({'keras', 'tensorflow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_the_child_that_reads_a_file_imports_no_more_than_it_needs():
+    code = "import sys, l3convert.__main__; print({'numpy', 'h5py', 'importlib.metadata'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

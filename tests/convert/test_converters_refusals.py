@@ -18,7 +18,7 @@ from l3mote.format import Frontend
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
     """Spare a process for each refusal: test_bounded.py is about those."""
-    monkeypatch.setattr(bounded, "layers", lambda data: formats.reader(data)(data))
+    monkeypatch.setattr(bounded, "layers", formats.read)
 
 
 def refused(path, frontend=None, embedding_size=None):

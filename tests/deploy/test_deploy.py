@@ -18,6 +18,7 @@ from certificates import certify, require_openssl
 from deployed import l3mote, monitored
 from make_small import PATH
 from support import require
+from ten import TEN
 
 from l3host.boards import estimates, table
 from l3host.cli import main
@@ -349,7 +350,7 @@ def small():
 
 @pytest.fixture
 def shipped():
-    reader = open_reader("esc10")
+    reader = open_reader(TEN)
     yield reader
     reader.close()
 
@@ -491,7 +492,7 @@ def test_settings_that_do_not_do_are_refused(given, message, drive, capsys):
 
 
 def test_mqtt_needs_heap_of_its_own():
-    reader = open_reader("esc10")
+    reader = open_reader(TEN)
     with_wifi = replace(PICO, heap=170_000)
     assert facts.choose_kernel(with_wifi, reader, True)[0] == "native"
     with pytest.raises(L3Error, match="bytes of heap, 170000 are free"):

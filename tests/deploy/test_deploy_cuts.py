@@ -16,13 +16,13 @@ from support import SCRIPTS, require
 
 from l3host.deploy import steps
 from l3host.deploy.links import connected
-from l3host.deploy.payload import manifested
+from l3host.deploy.payload import manifested, signed
 from l3host.deploy.remote import file_operations as board_files
 from l3host.deploy.targets import Board, Target
 from l3host.emulate import runtimes
 from l3host.emulate.rp2040.serial_port import board as rp2040_board
 from l3host.errors import L3Error
-from l3mote import start
+from l3mote import signature, start
 
 CUTS = int(os.environ.get("L3_CUTS", 3))  # make cuts: ten
 STARTER = Path(start.__file__).read_bytes()
@@ -91,6 +91,8 @@ class Scenario:
     older_starter: bool = False
     earlier: tuple = ()
     new: str | None = "new"  # None: rollback
+    key: bytes | None = None  # that the new version is signed with
+    held: bool = False  # the earlier ones too: the board holds the key, and what an older l3mote checked signatures with
 
     def before(self, board):
         """What is on the board before the deployment that is cut."""
@@ -100,11 +102,18 @@ class Scenario:
             self.deploy(board, word)
         if self.older_starter:
             board.write(board.root + steps.STARTER, OLDER_STARTER, steps.ignore)
+        if self.held:
+            board.write(board.root + steps.CHECKER, b"# older\n" + Path(signature.__file__).read_bytes(), steps.ignore)
 
     def deploy(self, board, word):
         if word is None:
             return steps.rollback(board)
-        return steps.deploy(board, payload(word), lambda folder: {"passed": True}, self.circuitpython)
+        key = self.key if word == self.new or self.held else None
+        files = signed(payload(word), key) if key else payload(word)
+        result = steps.deploy(board, files, lambda folder: {"passed": True}, self.circuitpython)
+        if key:
+            steps.install_key(board, key)
+        return result
 
     def cut(self, board, image, writes):
         """Deploy on an image, the power cut after so many writes (None: not cut): was it, the image then, and what starts."""
@@ -125,6 +134,8 @@ SCENARIOS = {
     "update": Scenario("VfsLfs2", older_starter=True, earlier=("one", "two")),
     "rollback": Scenario("VfsLfs2", earlier=("one", "two"), new=None),
     "first on FAT": Scenario("VfsFat"),
+    "the first that is signed": Scenario("VfsLfs2", older_starter=True, earlier=("one", "two"), key=b"k" * 32),
+    "an update that is signed, on FAT": Scenario("VfsFat", earlier=("one", "two"), key=b"k" * 32, held=True),
     "update on FAT": Scenario("VfsFat", older_starter=True, earlier=("one",)),
     "first over one's own code.py": Scenario("VfsFat", circuitpython=True, own=True),
     "CircuitPython's update": Scenario("VfsFat", circuitpython=True, older_starter=True, earlier=("one", "two")),

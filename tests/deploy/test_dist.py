@@ -50,7 +50,7 @@ def test_package_json_names_every_module(made):
     written = json.loads((ROOT / "package.json").read_text())
     assert written == json.loads((made / "package.json").read_text()), "make dist writes it again"
     modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "device" / "l3mote").rglob("*.py")}
-    modules -= {"device/l3mote/verify.py", "device/l3mote/paced.py"}
+    modules -= {f"device/l3mote/{name}.py" for name in ("verify", "paced", "signature")}
     assert {source for _, source in written["urls"]} == modules
     assert all("device/" + name == source for name, source in written["urls"]) and written["version"] == __version__
 

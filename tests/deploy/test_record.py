@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -31,10 +33,10 @@ def known(seconds, rate, seed=0):
     return (3000 * np.random.default_rng(seed).standard_normal(n) * np.linspace(0, 1, n) + 200).astype(np.int16)
 
 
-def listening_board(samples, rate):
+def listening_board(samples, rate, **settings):
     """A file system with a version that hears a WAV of these samples."""
     fs = rp2040.file_system()
-    files = payload.build(PICO, "esc10", ("native",), "noise_monitor", {"mic": "wav", "wav": "/known.wav"}, True)
+    files = payload.build(PICO, "esc10", ("native",), "noise_monitor", {"mic": "wav", "wav": "/known.wav", **settings}, True)
     for path, data in files.files.items():
         put(fs, f"/l3/{files.version}/{path}", data)
     put(fs, start.slot_path("/l3", 0), start.slot_line(1, files.version))
@@ -113,6 +115,28 @@ def test_silence_is_no_recording(tmp_path):
     assert not list(tmp_path.rglob("*.wav"))
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from l3host.deploy.recording import write
+from l3host.errors import L3Error
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))  # bytes of a file: a disk that is full amid the second clip
+try:
+    write(Path(sys.argv[1]), np.arange(1000, dtype=np.int16), 8000)
+    write(Path(sys.argv[1]), np.arange(10_000, dtype=np.int16), 8000)
+except L3Error as e:
+    print(e)
+"""
+
+
+def test_a_full_disk_is_one_line_and_leaves_the_clips_before(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("cannot write ") and done.stdout.endswith("clips saved before stay\n"), done.stderr
+    (kept,) = tmp_path.iterdir()
+    assert len(soundfile.read(kept)[0]) == 1000
+
+
 class Said:
     """A link that gives these lines."""
 
@@ -130,6 +154,14 @@ def test_what_a_board_says_is_checked():
         list(recording.streamed(Said(b"Traceback\n"), "/l3/x", None, None))
     with pytest.raises(L3Error, match="printed no block of sound"):
         list(recording.streamed(Said(b"8000 True\n", LINE), "/l3/x", None, None))
+    for rate in (b"0", b"-8000", b"999999999999", b"9" * 5000):  # clips of no samples, or that are never full
+        with pytest.raises(L3Error, match="printed no block of sound"):
+            list(recording.streamed(Said(rate + b" True\n"), "/l3/x", None, None))
+    for level in (b"nan", b"inf", b"-1e9"):
+        with pytest.raises(L3Error, match="printed no block of sound"):
+            list(recording.streamed(Said(b"8000 True\n", b"2 0 " + level + b" AQACAA==\n"), "/l3/x", None, None))
+    with pytest.raises(L3Error, match="goes on after the 2 s that were asked for"):
+        list(recording.streamed(Said(b"8000 True\n", *[b"2 0 -40.5 AQACAA==\n"] * 20_000), "/l3/x", None, 2))
     with pytest.raises(L3Error, match="no sound from the board on somewhere for 20 s"):
         list(recording.streamed(Said(b"8000 True\n", *[b""] * 50), "/l3/x", None, None))
     good = [b"8000 True\n", b"2 0 -40.5 AQACAA==\n", b"", b"5 0 -40.5 AwAEAA==\n"]

@@ -8,7 +8,7 @@ from where import SMALL
 
 from l3mote import FormatError, HeapError, KernelError, Model, Reader
 from l3mote.format import CHUNK_BYTES, PALETTE_BYTES
-from l3mote.kernels import FIXED, candidates, choose
+from l3mote.kernels import FIXED, candidates, choose, first_that_fits
 from l3mote.model import test_signal as fill_signal
 from l3mote.plan import plan
 
@@ -65,6 +65,28 @@ def test_the_first_kernel_whose_plan_fits_is_taken():
         assert model.selftest()[0]
         model.close()
     assert raises(HeapError, lambda: Model(SMALL, heap=min(least) - 10)).endswith(": 10 bytes are missing")
+
+
+def lacking(missing):
+    error = HeapError("%d bytes are missing" % missing)
+    error.missing = missing
+    return error
+
+
+def test_what_the_nearest_kernel_lacks_is_said_whatever_the_others_raise():
+    many = lacking(1 << 40)
+
+    def loaded(*errors):
+        for error in errors:
+            yield error
+        raise MemoryError("while the next kernel was loaded")
+
+    def attempt(error):
+        raise error
+
+    for errors, said in (((lacking(9), lacking(7), MemoryError("x")), "7"), ((MemoryError("x"), many), "%d" % (1 << 40))):
+        for sequence in (errors, loaded(*errors)):
+            assert raises(HeapError, first_that_fits, sequence, attempt) == said + " bytes are missing"
 
 
 def test_listening_takes_python_only_where_no_other_kernel_loads():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from make_small import PATH
 from support import ROOT, runtime_of
+from ten import TEN
 
 from l3host.emulate import emulate, qemu, rp2040, runtimes
 from l3host.emulate.rp2040.serial_port import board
@@ -81,7 +82,7 @@ def test_the_shipped_model_on_boards(name):
     counted, heap = ("cycles", None) if name == "rp2040" else ("instructions", 200 * 1024)
     runtime_of(name)
     rain = to_pcm(resample(synth.sound("rain", 2.0), synth.RATE, 8000))[None]
-    facts = emulate("esc10", rain, name, heap=heap).to_json()
+    facts = emulate(TEN, rain, name, heap=heap).to_json()
     assert facts["kernel"] == "native" and facts["bit_exact"] and facts["selftest"]["ok"]
     assert facts["labels"] == ["rain"]
     assert 0 < facts[f"{counted}_frontend"] < facts[f"{counted}_per_window"]

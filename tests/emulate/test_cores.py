@@ -10,6 +10,7 @@ from bench_listen import expected, reported
 from integers import SCRIPT, in_device_order, smallest_heaps
 from shapes import SHAPES, graph_of, noise
 from support import SCRIPTS, runtime_of
+from ten import TEN
 
 from l3host.architectures import ARCHITECTURES
 from l3host.emulate import emulation, qemu, runtimes
@@ -74,8 +75,8 @@ def test_the_app_hears_what_the_reference_hears(name, tmp_path, monkeypatch):
     sound = np.concatenate([synth.sound("rain", 2.0), np.zeros(synth.RATE), synth.sound("clock_tick", 2.0)])
     clip = tmp_path / "sound.wav"
     soundfile.write(clip, sound, synth.RATE)
-    report = listen("esc10", str(clip), name)
-    assert reported(report) == expected(clip)
+    report = listen(TEN, str(clip), name)
+    assert reported(report) == expected(clip, TEN)
     assert report.spans("rain") and report.facts["kernel"] == "native"
 
 

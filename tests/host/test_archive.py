@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from concurrent.futures import Future
 from pathlib import Path
 
 import deadly
+import models
 import numpy as np
 import pytest
 import soundfile
@@ -284,11 +286,11 @@ def test_a_file_that_fails_after_some_of_it_was_written_spoils_nothing(folder, l
     monkeypatch.setattr(parts, "HELD", 500)
 
     class Breaks(ClassifyTask):
-        def run(self, path, add):
+        def run(self, path, add, progress):
             if path.endswith("2.wav"):
                 add([["0.000", "2.000", "dog", *["1"] * 11]] * 6, 600)
                 raise OSError("the disk was pulled out")
-            return super().run(path, add)
+            return super().run(path, add, progress)
 
     class Here(work.Processes):
         def __init__(self):
@@ -304,6 +306,16 @@ def test_a_file_that_fails_after_some_of_it_was_written_spoils_nothing(folder, l
     rows = ledger("store")
     assert rows["2.wav"]["state"] == "failed" and rows["2.wav"]["note"] == "the disk was pulled out"
     assert sorted(windows_of_files("store")) == ["0.wav", "1.wav", "3.wav", "4.wav", "5.wav"]
+
+
+def test_a_long_file_is_seen_to_go_on_while_it_is_in_work(folder):
+    soundfile.write("long.wav", noise(2), RATE)
+    calls = []
+    with run.opened(Path("store"), deadly.Slow("esc10")) as store:
+        run.archive(store, ["long.wav"], work.Processes(1), calls.extend, lambda *done: calls.append(done))
+    assert calls.pop()[1] == "done" and calls[-1] == (0, 0.0)  # nothing is counted twice
+    assert any(files == 0 and seconds >= 1200 for files, seconds in calls)
+    assert [path.name for path in store.parts.iterdir()] == ["part-000000.csv"]
 
 
 # -- walking
@@ -362,6 +374,41 @@ def test_folders_within_folders_are_refused(tmp_path, monkeypatch):
         roots(["nowhere"])
 
 
+def test_a_store_that_somebody_has_been_in_is_one_line(tmp_path):
+    """A row too long for Python's csv, and a pipe, which has no end."""
+    Ledger(tmp_path, ["label"], set()).add([["/" + "a" * 200_000, "done", "", "1.000", 2, 0, "dog"]])
+    with pytest.raises(L3Error, match="files.csv: Error: field larger than field limit"):
+        Ledger(tmp_path, ["label"], {0})
+    (tmp_path / "files.csv").unlink()
+    os.mkfifo(tmp_path / "files.csv")
+    with pytest.raises(L3Error, match="not a regular file"):
+        Ledger(tmp_path, ["label"], {0})
+
+
+def test_a_copy_among_the_parts_is_left_alone_and_no_label_is_a_formula(tmp_path, monkeypatch):
+    graph = models.classifier()
+    graph.labels[:2] = ["=1+1", "@x"]
+    (tmp_path / "odd.l3m").write_bytes(models.data(graph))
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).normal(0, 0.1, 16000), 8000)
+    store = str(tmp_path / "store")
+    for _ in range(2):  # again, with what somebody copied
+        assert cli.main(["classify", str(tmp_path / "odd.l3m"), str(tmp_path / "a.wav"), "--to", store]) == 0
+        (tmp_path / "store" / "labels" / "part-000000 (copy).csv").write_text("x")
+    for name in ("files.csv", "labels/part-000000.csv"):
+        with open(tmp_path / "store" / name, newline="") as file:
+            head, *rows = csv.reader(file)
+        assert "'=1+1" in head and "'@x" in head and len(rows) > 0
+        assert not any(text.startswith(("=", "@", "+")) for row in (head, *rows) for text in row)
+
+
+def test_an_address_without_a_port_ends_the_process(tmp_path):
+    """Not one whose threads wait for ever."""
+    require(importlib.util.find_spec("distributed"), "Dask is not installed")
+    command = [sys.executable, "-m", "l3host.cli", "classify", "esc10", ".", "--to", "store", "--cluster", "nowhere"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert done.returncode == 1 and done.stderr.startswith("l3mote: no Dask scheduler at nowhere: missing port number")
+
+
 def test_a_ledger_takes_any_name(tmp_path):
     odd = ["/a,b.wav", '/"quoted".wav', "/line\nbreak.wav", os.fsdecode(b"/not utf-8 \xff.wav")]
     book = Ledger(tmp_path, ["label"], set())
@@ -369,3 +416,23 @@ def test_a_ledger_takes_any_name(tmp_path):
     again = Ledger(tmp_path, ["label"], {0})
     assert again.known == set(odd) and again.part == 1
     assert Found("/x").skipped == ""
+
+
+def test_a_ledger_is_opened_without_holding_all_its_lines(tmp_path):
+    book = Ledger(tmp_path, list("abcdefghij"), set())
+    book.add([[f"/june/recorder/{i:08d}.wav", "done", "", "60.000", 59, 0, *["0.1234"] * 10] for i in range(5000)])
+    tracemalloc.start()
+    assert len(Ledger(tmp_path, list("abcdefghij"), {0}).known) == 5000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * (tmp_path / "files.csv").stat().st_size  # the names alone; all cells are 16 times as much
+
+
+def test_walking_holds_no_folder_in_memory(tmp_path):
+    for i in range(3000):
+        (tmp_path / f"{i}.wav").touch()
+    tracemalloc.start()
+    assert sum(1 for _ in walk([str(tmp_path)], tmp_path / "store")) == 3000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000

@@ -1,5 +1,6 @@
 """The command line: results, JSON keys, exit statuses, one-line errors, and nothing lost. Runtimes: cpython here."""
 
+import csv
 import errno
 import json
 import os
@@ -19,7 +20,9 @@ from l3host.cli.arguments import byte_count
 from l3host.emulate import runtimes
 from l3host.graph.network import Conv, Dense, Graph, frontend
 from l3host.l3m import writer
-from l3host.reference import listening
+from l3host.pipeline import recipe
+from l3host.reference import floats, listening
+from l3host.sound import audio, pictures
 
 LABELS = ["rain", "dog", "clock"]
 COMMANDS = {cli.name_of(command): command for command in cli.COMMANDS}
@@ -173,6 +176,51 @@ def test_classify_json(results):
     assert [(window["start"], window["end"]) for window in rows[0]["timeline"]] == [(0, 1), (0.5, 1.5), (1, 2)]
     for label in LABELS:
         assert np.mean([w["scores"][label] for w in rows[0]["timeline"]]) == pytest.approx(rows[0]["scores"][label], abs=1e-6)
+
+
+def test_classify_writes_csv_audacitys_labels_and_a_picture(l3mote, results):
+    graph = small(LABELS)
+    graph.thresholds = [0.01] * 3
+    Path("tiny.l3m").write_bytes(writer.to_bytes(graph))
+    Path("sounds").mkdir()
+    Path("noise.wav").rename("sounds/noise.wav")
+    rows = results("classify", "tiny.l3m", "sounds", "--csv", "a.csv", "--audacity", "tracks", "--picture", "a.png")
+    (row,) = rows
+    with open("a.csv", newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert [(line["file"], line["start"], line["end"]) for line in lines] == [
+        ("sounds/noise.wav", "0.000", "1.000"), ("sounds/noise.wav", "0.500", "1.500"), ("sounds/noise.wav", "1.000", "2.000"),
+    ]  # fmt: skip
+    for line, window in zip(lines, row["timeline"], strict=True):
+        assert [float(line[label]) for label in LABELS] == pytest.approx(list(window["scores"].values()), abs=1e-4)
+        assert line["best"] == max(LABELS, key=window["scores"].get)
+    track = [line.split("\t") for line in Path("tracks/noise.txt").read_text().splitlines()]
+    assert track == [[f"{e['start']:.3f}", f"{e['end']:.3f}", e["label"]] for e in row["events"]] and track
+    assert Path("a.png").read_bytes().startswith(b"\x89PNG")
+    status, out, err = l3mote("classify", "tiny.l3m", "sounds", "--csv", "a.csv")
+    assert (status, out) == (1, "") and "a.csv exists: --force overwrites it" in err
+
+
+def test_a_picture_of_a_recording_of_a_day_has_as_many_columns_as_one_of_a_minute():
+    """A tone for the first half, nothing in the second, whatever the length."""
+    rate, bands = 8000, floats.filterbank(frontend("sea"))
+    for seconds in (3, 300):
+        half = np.sin(2 * np.pi * 1000 * np.arange(rate * seconds // 2) / rate)
+        plane, length = pictures.spectrogram(audio.of_samples(np.concatenate([half, 0 * half]), rate), rate, bands)
+        assert length == pytest.approx(seconds, abs=0.01) and plane.shape[0] == 64 and plane.shape[1] <= pictures.COLUMNS
+        left, right = np.array_split(plane.max(axis=0), 2)
+        assert np.median(left) > -1 and np.median(right) < -100
+        centres = bands.argmax(axis=0) * rate / 1024
+        assert abs(centres[plane[:, 2].argmax()] - 1000) < 40
+
+
+def test_recipes_lists_each_with_what_it_needs(results):
+    rows = {row["name"]: row for row in results("recipes")}
+    assert set(rows) == {path.stem for path in recipe.SHIPPED.glob("*.toml")}
+    kd = rows["table2-95.45-kd"]
+    assert kd["files"] == {"weights": "openl3_audio_mel256_env.h5"} and kd["data"] == ["audio", "esc50"]
+    assert kd["about"].startswith("EdgeL3, Table II: 95.45 %") and rows["esc10"]["files"] == {}
+    assert [row["name"] for row in results("recipes", "sea64")] == ["sea64-87-kd", "sea64-95-kd", "sea64-batchnorm"]
 
 
 def test_events_of_classify_are_those_of_the_listening_app(results):
@@ -685,3 +733,14 @@ def test_help_imports_nothing_that_only_commands_need():
     loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
     heavy = {"numpy", "rich", "soundfile", "h5py", "onnxruntime", "threadpoolctl", "multiprocessing", "concurrent.futures"}
     assert not loaded & (heavy | {"zipfile", "csv", "secrets", "subprocess", "asyncio"})
+
+
+def test_matrix_products_of_a_command_get_one_thread(folder):
+    """Two threads for products this small wait for each other: convert --calibrate then takes half as much time again."""
+    code = (
+        "import sys; from l3host import cli; cli.main(sys.argv[1:]); import threadpoolctl; print(threadpoolctl.threadpool_info())"
+    )
+    command = [sys.executable, "-c", code, "inspect", "tiny.l3m", "--json"]
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    assert "'openblas'" in printed and re.findall("'num_threads': ([0-9]+)", printed) == ["1"]

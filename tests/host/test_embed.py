@@ -1,12 +1,14 @@
 """Embeddings of recordings: the published package's conventions, in numbers worked out by hand and in its own output."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import soundfile
 from support import shared
 
 from l3convert import convert
-from l3host import cli, embed, get_embedding
+from l3host import cli, embed, get_embedding, process_audio_file
 from l3host.errors import L3Error
 from l3host.graph.network import Conv, Dense, Graph, frontend
 from l3host.l3m import writer
@@ -264,9 +266,68 @@ def test_npz_contents_are_what_get_embedding_returns(folder):
     assert run(folder, "--hop-size", "0.25", "--no-centering") == 0
     expected = get_embedding(noise(12000), 8000, folder / "small.l3m", center=False, hop_size=0.25)
     with np.load(folder / "a.npz") as arrays:
-        assert sorted(arrays) == ["embedding", "timestamps"]
+        assert sorted(arrays) == ["center", "embedding", "hop_size", "model", "model_sha256", "sample_rate", "timestamps"]
         assert arrays["embedding"] == pytest.approx(expected[0], rel=1e-6)
         assert arrays["timestamps"].tolist() == [0, 0.25, 0.5]
+        assert (str(arrays["model"]), arrays["sample_rate"], arrays["hop_size"], arrays["center"]) == (
+            "small.l3m",
+            8000,
+            0.25,
+            False,
+        )
+        assert str(arrays["model_sha256"]) == hashlib.sha256((folder / "small.l3m").read_bytes()).hexdigest()
+
+
+def test_short_options_are_the_published_packages_and_the_folder_is_made(folder, capsys):
+    assert run(folder, "-o", str(folder / "new" / "deep"), "-x", "y", "-n", "-t", "0.25", "-q") == 0
+    assert capsys.readouterr().out == ""
+    with np.load(folder / "new" / "deep" / "a_y.npz") as arrays:
+        assert arrays["timestamps"].tolist() == [0, 0.25, 0.5]
+
+
+def test_a_folder_is_all_its_sounds(folder):
+    (folder / "notes.txt").write_text("x")
+    assert cli.main(["embed", str(folder / "small.l3m"), str(folder), "-q"]) == 0
+    assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.npz")) == ["a.npz", "sub/b.npz"]
+
+
+def test_a_folder_without_sounds_is_refused(folder, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert cli.main(["embed", str(folder / "small.l3m"), str(tmp_path / "empty")]) == 1
+    assert "empty: no sounds in this folder" in capsys.readouterr().err
+
+
+def test_process_audio_file_does_what_the_command_does_and_skips_what_is_done(folder, capsys):
+    """The published packages' function: a path or a list, output_dir, suffix, center, hop_size, overwrite."""
+    sounds = [str(folder / "a.wav"), str(folder / "sub" / "b.wav")]
+    process_audio_file(sounds, str(folder / "out"), "z", model=str(folder / "small.l3m"), center=False, hop_size=0.25)
+    assert run(folder, "-n", "-t", "0.25") == 0
+    for made, expected in (("out/a_z.npz", "a.npz"), ("out/b_z.npz", "sub/b.npz")):
+        assert (folder / made).read_bytes() == (folder / expected).read_bytes()
+    before = (folder / "out" / "a_z.npz").stat().st_mtime_ns
+    capsys.readouterr()
+    process_audio_file(sounds[0], str(folder / "out"), "z", model=str(folder / "small.l3m"), verbose=False)
+    assert "a_z.npz exists, skipped" in capsys.readouterr().out
+    assert (folder / "out" / "a_z.npz").stat().st_mtime_ns == before
+    process_audio_file(sounds[0], str(folder / "out"), "z", model=str(folder / "small.l3m"), verbose=False, overwrite=True)
+    assert (folder / "out" / "a_z.npz").stat().st_mtime_ns > before
+
+
+def test_a_list_of_recordings_gives_lists(graph):
+    pair, rates = [noise(12000), noise(16000, 1)], [8000, 16000]
+    embeddings, times = get_embedding(pair, rates, graph)
+    for i in range(2):
+        expected = get_embedding(pair[i], rates[i], graph)
+        np.testing.assert_array_equal(embeddings[i], expected[0])
+        np.testing.assert_array_equal(times[i], expected[1])
+    with pytest.raises(L3Error, match="2 recordings, 1 sample rates"):
+        get_embedding(pair, [8000], graph)
+
+
+def test_a_network_that_is_not_converted_yet_is_refused_with_the_command(folder, capsys):
+    (folder / "net.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    assert cli.main(["embed", str(folder / "net.h5"), str(folder / "a.wav")]) == 1
+    assert f"another network is converted first: l3mote convert {folder / 'net.h5'} -o net.l3m" in capsys.readouterr().err
 
 
 def test_same_name_twice_is_refused(folder, capsys):

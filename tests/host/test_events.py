@@ -74,25 +74,22 @@ def test_figures_by_hand():
     assert recall == 4 / 5 and np.isnan([false, per_hour]).all()
 
 
-def test_the_cheapest_clips_come_first_on_the_curve():
+def test_the_curve_by_hand():
+    """Own peaks 0.95 to 0.3, those of other sounds 0.85, 0.5, 0.3 and 0.2; a threshold is half way to the next peak below."""
     steps = events.curve(BOOK)
-    assert steps[0][0] == 0 and (steps[0][1] == 2).all()
-    costs = [cost for cost, _ in steps]
-    recalls = [events.figures(BOOK, t).recall for _, t in steps]
-    assert costs == sorted(costs) and recalls == sorted(recalls) and recalls[-1] == 1
-    assert all(t[2] == 2.0 for _, t in steps)  # the silent label's
-    free = max(recall for cost, recall in zip(costs, recalls, strict=True) if cost == 0)
-    assert free == 3 / 5  # 0.9 of the first label, 0.95 and 0.6 of the second
+    assert [cost for cost, _ in steps] == [0, 0, 0, 1 / 4, 1 / 4, 3 / 4]
+    assert [events.figures(BOOK, t).recall for _, t in steps] == [0, 1 / 5, 2 / 5, 3 / 5, 4 / 5, 1]
+    assert [t[0] for _, t in steps] == pytest.approx([2, 0.925, 0.875, 0.7, 0.55, 0.25])
+    assert all(t[1] == t[0] and t[2] == 2 for _, t in steps)  # the silent label's never changes
 
 
 def test_thresholds_keep_the_price_or_else_the_recall():
-    thresholds = events.choose(BOOK, price=0.0, recall=0.6)
-    assert events.figures(BOOK, thresholds)[:2] == (3 / 5, 0)
-    assert 0.85 < thresholds[0] < 0.9 and 0.5 < thresholds[1] < 0.6 and thresholds[2] == 2
+    within = events.choose(BOOK, price=0.0, recall=0.4)
+    assert events.figures(BOOK, within)[:2] == (2 / 5, 0) and within.tolist() == pytest.approx([0.875, 0.875, 2])
     dear = events.choose(BOOK, price=0.0, recall=0.75)
-    assert events.figures(BOOK, dear)[:2] == (1.0, 1 / 4)  # the hull: both of the clips that are left cost one
+    assert events.figures(BOOK, dear)[:2] == (4 / 5, 1 / 4) and dear[0] == pytest.approx(0.55)
     alone = events.choose(BOOK.take(np.arange(5)), price=0.05, recall=0.75)
-    assert events.figures(BOOK.take(np.arange(5)), alone).recall >= 0.75
+    assert alone[0] == pytest.approx(0.45)
 
 
 def test_held_out_figures_use_the_other_folds_thresholds():
@@ -165,8 +162,9 @@ def fit(graph, *classes):
 
 def test_figures_are_those_of_listening(place, capsys):
     """Recall, false events and confusion counted from what the reference of the listening app says of each clip."""
-    assert cli.main(["evaluate", "model.l3m", "sounds", "--other", "rest", "--json"]) == 0
+    assert cli.main(["evaluate", "model.l3m", "sounds", "--other", "rest", "--json", "--picture", "taken.png"]) == 0
     result = json.loads(capsys.readouterr().out)
+    assert Path("taken.png").read_bytes().startswith(b"\x89PNG")
     graph = load_graph("model.l3m")
     reported = {}
     for path in [*Path("sounds").rglob("*.wav"), *Path("rest").iterdir()]:
@@ -204,6 +202,25 @@ def test_clips_that_the_model_was_trained_on_are_left_out_and_the_held_out_figur
     assert result["trained_on"] == 12 and "recall" not in result and result["held_out"]["accuracy"] == 0.812
     assert cli.main(["evaluate", "model.l3m", "sounds", "--probe", "logistic"]) == 0
     assert "figures on them say nothing about new sounds" in capsys.readouterr().out
+
+
+def test_a_clip_is_known_at_another_rate_and_in_another_format(tmp_path):
+    """Bursts of coloured noise, five seconds each: at 44.1 kHz, and at 16 kHz in Vorbis and 8 kHz in FLAC."""
+    soxr = pytest.importorskip("soxr")
+    rng = np.random.default_rng(0)
+    paths = []
+    for i in range(8):
+        noise = np.cumsum(rng.standard_normal(5 * 44100)) * np.exp(-np.arange(5 * 44100) % rng.integers(9000, 90000) / 9000)
+        noise = noise - np.convolve(noise, np.ones(200) / 200, "same")  # little below 200 Hz
+        paths.append(tmp_path / f"{i}.wav")
+        soundfile.write(paths[-1], 0.5 * noise / np.abs(noise).max(), 44100)
+    known = fingerprints.known({fingerprints.KEY: fingerprints.text([str(path) for path in paths[:4]])})
+    for path in paths:
+        sound, rate = soundfile.read(path)
+        for target, suffix in ((16000, ".ogg"), (8000, ".flac")):
+            other = path.with_suffix(suffix)
+            soundfile.write(other, soxr.resample(sound, rate, target), target)
+            assert fingerprints.is_known(str(other), known) == (path in paths[:4]), other
 
 
 def test_what_cannot_be_judged(place, capsys):

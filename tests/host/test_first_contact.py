@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from support import ROOT, runtime_of
@@ -62,3 +63,16 @@ def test_a_verdict_says_what_is_missing():
     assert verdict(fits | {"listening": {"fits": True}}, 0.2).startswith("listens with gaps: it is too slow (")
     slow = fits | {"listening": {"fits": True, "kernel": "ulab"}, "frontend_share": 1.48}
     assert verdict(slow, 2.0) == f"fits {pace}, but does not listen: ulab needs 1.5 s for the log-mel of 1 s of sound"
+
+
+def test_progress_that_is_piped_is_a_line_now_and_then(capsys, monkeypatch):
+    monkeypatch.setattr(show, "PIPED_EVERY", 0.0)
+    clock = iter([0.0, 0.0, 60.0, 120.0, 180.0])
+    monkeypatch.setattr(show, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    with show.named_bars(quiet=False) as on_progress:
+        for done in range(3):
+            on_progress("fold 1", "loss 0.500", done, 4)
+    assert capsys.readouterr().err.splitlines() == [
+        "fold 1: loss 0.500, 1 of 4, about 3 min left",
+        "fold 1: loss 0.500, 2 of 4, about 2 min left",
+    ]

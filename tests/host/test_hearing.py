@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from scipy import signal as scipy_signal
+from ten import TEN
 
 from l3host import cli
 from l3host.datasets import Clip, Dataset, clips
@@ -70,7 +71,7 @@ def test_a_constant_changes_no_answer(write, l3mote, constant):
     """0.003 of full scale halved the score of a quiet sound, 0.01 made it unheard."""
     quiet = 0.01 * synth.sound("rain")
     files = [write("a.wav", quiet, synth.RATE, "FLOAT"), write("b.wav", quiet + constant, synth.RATE, "FLOAT")]
-    (a, b), err = l3mote("classify", "esc10", *files)
+    (a, b), err = l3mote("classify", TEN, *files)
     assert not err and a["label"] == b["label"] == "rain"
     assert list(a["scores"].values()) == pytest.approx(list(b["scores"].values()), abs=0.01)
 
@@ -79,7 +80,7 @@ def test_the_listening_app_does_not_know_of_a_recordings_constant(write, l3mote)
     """Its own capture takes the constant off: the recording comes to it as a driver would give it."""
     quiet, events = 0.01 * resample(synth.sound("rain", 5.0), synth.RATE, 44100), []
     for constant in (0, 0.1):
-        samples, err = l3mote("listen", "esc10", write("x.wav", quiet + constant, 44100, "PCM_24"), "--runtime", "unix")
+        samples, err = l3mote("listen", TEN, write("x.wav", quiet + constant, 44100, "PCM_24"), "--runtime", "unix")
         assert not err
         events.append([(e["event"], e["label"], e["t"]) for e in samples["events"] if e["event"] in ("start", "end")])
     assert ("start", "rain", 0) in events[0] and events[1] == events[0]
@@ -116,8 +117,8 @@ def test_two_channels_are_heard_as_the_board_reads_them(write):
 def test_near_digital_silence_host_and_board_agree(write, l3mote, runtime):
     rng = np.random.default_rng(5)
     path = write("quiet.wav", rng.normal(size=6 * RATE) * 1.2 / 32768, subtype="FLOAT")
-    board, _ = l3mote("emulate", "esc10", path, "--runtime", runtime)
-    (host,), _ = l3mote("classify", "esc10", path)
+    board, _ = l3mote("emulate", TEN, path, "--runtime", runtime)
+    (host,), _ = l3mote("classify", TEN, path)
     scores = np.array(board["scores"])
     assert list(host["scores"].values()) == pytest.approx(scores.mean(axis=0), abs=5e-3)
     assert host["label"] == board["labels"][0] == list(host["scores"])[scores.mean(axis=0).argmax()]
@@ -133,8 +134,8 @@ def test_sound_beyond_full_scale_is_scaled_as_a_whole_with_one_line(write, l3mot
         pcm = hearing.load_pcm(path, RATE)
     assert np.abs(pcm - x / np.abs(x).max() * 32768).max() <= 1
     assert np.sum(np.abs(pcm.astype(int)) >= 32767) == 1  # its largest
-    outputs = [l3mote("classify", "esc10", path), l3mote("emulate", "esc10", path, "--runtime", "unix")]
-    outputs.append(l3mote("listen", "esc10", path, "--runtime", "unix"))
+    outputs = [l3mote("classify", TEN, path), l3mote("emulate", TEN, path, "--runtime", "unix")]
+    outputs.append(l3mote("listen", TEN, path, "--runtime", "unix"))
     for _, err in outputs:
         assert err.count("\n") == 1 and "louder than full scale" in err
     host, board = outputs[0][0][0], outputs[1][0]
@@ -168,18 +169,18 @@ def test_every_user_hears_the_same(write, l3mote, tmp_path):
     clips.prepare(tmp_path / "clips.npz", [path], RATE)  # of train
     assert (clips.read(tmp_path / "clips.npz")[0] == samples).all()
     assert (sounds.clips([path], RATE, tmp_path / "run")[0] == samples).all()
-    graph = load_graph("esc10")
+    graph = load_graph(TEN)
     fe, given = graph.frontend, []
     dataset = Dataset("one", [Clip(path, (0,), 1)], ["a"])
     embeddings.of_clips(dataset, lambda windows: given.append(windows) or np.zeros((len(windows), 1)), fe, hop=2)
     assert given[0].dtype == np.float32 and (given[0] * 32768 == windows_of(samples, fe.window, 2 * RATE, False)).all()
-    (row,), _ = l3mote("classify", "esc10", path)
+    (row,), _ = l3mote("classify", TEN, path)
     wanted = run_windows(graph, windows_of(samples, fe.window, fe.hop, False)).output.mean(axis=0)
     assert list(row["scores"].values()) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_embeddings_keep_the_published_semantics(write):
-    graph = load_graph("esc10")
+    graph = load_graph(TEN)
     x = noise(4 * RATE, 9) / 10000 + 0.2
     result, _ = get_embedding(x, RATE, graph, center=False, hop_size=2)
     assert result == pytest.approx(run_windows(graph, windows_of(x, graph.frontend.window, 2 * RATE, False)).embedding, abs=1e-6)
@@ -220,7 +221,7 @@ def test_a_wav_whose_writer_lost_power_is_read_to_its_end(write, riff, subtype):
 )
 def test_what_is_not_sound_is_one_line(write, capsys, command, samples, rate, subtype, reason):
     path = write("x.wav", np.array(samples * 4000), rate, subtype)
-    assert cli.main([command, "esc10", path]) == 1
+    assert cli.main([command, TEN, path]) == 1
     out, err = capsys.readouterr()
     assert not out and err.count("\n") == 1 and path in err and reason in err
 

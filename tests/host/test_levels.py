@@ -43,6 +43,16 @@ def levels_of(samples, rate=RATE, offset=0.0):
     return measure(audio.of_samples(samples, rate, "it"), offset)
 
 
+def test_the_table_is_what_the_standards_expression_gives():
+    """Annex E, from the pole frequencies 20.6, 107.7, 737.9 and 12,194 Hz, at the exact middles of the third octaves."""
+
+    def gain(f):
+        return 12194**2 * f**4 / ((f**2 + 20.6**2) * ((f**2 + 107.7**2) * (f**2 + 737.9**2)) ** 0.5 * (f**2 + 12194**2))
+
+    by_expression = [round(20 * np.log10(gain(1000 * 10 ** (k / 10)) / gain(1000)), 1) + 0.0 for k in range(-20, 14)]
+    assert by_expression == list(A.values())
+
+
 @pytest.mark.parametrize("k, nominal", enumerate(A, -20))
 def test_a_weighting_is_the_standards(k, nominal):
     measured = levels_of(sine(1000 * 10 ** (k / 10)))
@@ -153,6 +163,30 @@ def test_a_calibrator_gives_the_offset_and_what_is_none_is_refused(tmp_path, cap
     with pytest.raises(L3Error, match="varies by"):
         calibration(levels_of(sine(1000, 4) * np.linspace(1, 0.5, 4 * RATE)), 94, "it")
     assert main(["levels", str(tmp_path / "nothing.wav")]) == 1
+
+
+def test_the_levels_of_a_board_over_time(tmp_path):
+    """Lines of 60 and 50 dB in turn: their mean power is that of 57.4 dB; the offset makes it 177.4."""
+    require(importlib.util.find_spec("serial"), "pyserial is missing: pip install 'l3mote[deploy]'")
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    table = tmp_path / "day.csv"
+    command = [sys.executable, "-m", "l3host.cli", "levels", "--port", os.ttyname(theirs), "--seconds", "3", "--offset", "120"]
+    process = subprocess.Popen([*command, "--csv", str(table), "--json"], stdout=subprocess.PIPE, text=True)
+    t = 0
+    while process.poll() is None:
+        t += 1
+        os.write(ours, b'{"event": "level", "level": %.1f, "dbfs": -9, "t": %d}\n' % (60 - t % 2 * 10, 10 * t))
+        os.write(ours, b'{"event": "start", "label": "dog", "level": 99, "t": %d}\n' % (10 * t))
+        threading.Event().wait(0.05)
+    assert process.returncode == 0
+    row = json.loads(process.stdout.read())
+    assert row["lines"] > 4 and row["seconds"] == 10 * row["lines"]
+    assert row["LAeq"] == pytest.approx(177.4, abs=0.7) and row["Lmax"] == row["L10"] == 180 and row["L90"] == 170
+    with table.open() as file:
+        assert [line["LAeq"] for line in csv.DictReader(file)].count("180.0") >= row["lines"] // 2
+    for end in (ours, theirs):
+        os.close(end)
 
 
 def test_a_board_that_listens_to_the_calibrator_gives_it_too():

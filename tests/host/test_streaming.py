@@ -1,13 +1,17 @@
 """Recordings in blocks: wherever they are cut, the numbers are those of the whole, to the bit."""
 
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from array import array
 from pathlib import Path
 
 import numpy as np
+import pyte
 import pytest
 import soundfile
 
@@ -178,10 +182,12 @@ def test_a_bad_file_stops_no_other_and_is_the_exit_status(clips, capsys, jobs):
     assert err.count("\n") == 1 and "cannot read 3.wav as audio" in err
 
 
-def test_a_terminal_has_one_bar_for_all_files(clips):
-    reader, writer = pty.openpty()
+def test_a_terminal_shows_what_a_pipe_gets_and_one_line_of_progress_below_it(clips):
+    soundfile.write(clips[5], noise(RATE), RATE)  # it is warned of
     command = [sys.executable, "-m", "l3host.cli", "classify", "esc10", *clips, "--jobs", "1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=writer) as process:
+    reader, writer = pty.openpty()
+    fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("HHHH", 200, 120, 0, 0))
+    with subprocess.Popen(command, stdout=writer, stderr=writer) as process:
         os.close(writer)
         printed = b""
         try:
@@ -189,6 +195,11 @@ def test_a_terminal_has_one_bar_for_all_files(clips):
                 printed += part
         except OSError:  # the other end is closed
             pass
-        process.wait()
-    assert b"of 10 files" in printed and b"x real time" in printed
-    assert printed.count(b"\x1b[1A") <= 1  # the cursor goes up once, to remove it: the display has one line
+    screen = pyte.Screen(120, 200)
+    pyte.ByteStream(screen).feed(printed)
+    piped = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    shown = [line.rstrip() for line in screen.display]
+    assert process.returncode == piped.returncode == 1
+    assert sorted(filter(None, shown)) == sorted(filter(None, map(str.rstrip, piped.stdout.splitlines())))
+    assert len([line for line in shown if ".wav" in line]) == 11
+    assert b"9 of 10 files (1 failed), 0.00 h of sound, " in printed and b" x real time, 0:00:0" in printed

@@ -13,6 +13,7 @@ from models import in_palettes
 from sanitized import NATIVE, WARNINGS
 from shapes import SHAPES, graph_of, noise
 from support import ROOT, micropython, require, runtime_of
+from ten import TEN
 
 from l3host.emulate import runtimes
 from l3host.graph.half import rounded
@@ -98,7 +99,7 @@ def test_random_layers_in_every_encoding(shape, rotation, tmp_path):
 
 @pytest.mark.parametrize("sound", ["rain", "clock_tick"])
 def test_shipped_model(sound, tmp_path):
-    graph = rounded(load_graph("esc10"))
+    graph = rounded(load_graph(TEN))
     graph.fixed = fixed_point.calibrate(graph, sounds(graph))
     fe = graph.frontend
     pcm = to_pcm(resample(synth.sound(sound), synth.RATE, fe.sample_rate))[: fe.window]

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from support import ROOT, require
+from ten import TEN
 
 from l3host.architectures import ARCHITECTURES
 from l3host.emulate import emulate, runtimes
@@ -76,7 +77,7 @@ def bits_are_equal(module, runtime, monkeypatch):
 
     monkeypatch.setattr("l3host.emulate.emulation.copy_library", with_module)
     pcm = selftest_signal.signal(16000, 99)[None]
-    facts = emulate("esc10", pcm, runtime, kernel="native").to_json()
+    facts = emulate(TEN, pcm, runtime, kernel="native").to_json()
     return facts["bit_exact"] and facts["selftest"]["ok"]
 
 

@@ -2,9 +2,11 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
-from support import ROOT, SCRIPTS, runtime_of
+from support import SCRIPTS, runtime_of
+from ten import TEN
 
 from l3host.emulate import runtimes
 from l3host.package.library import SOURCE
@@ -18,7 +20,7 @@ SMALL = 40  # pieces of 1 kB, for small objects
 
 def opened(folder, pieces):
     """What pieces.py prints."""
-    (folder / "model.l3m").write_bytes((ROOT / "host/l3host/models/esc10.l3m").read_bytes())
+    (folder / "model.l3m").write_bytes(Path(TEN).read_bytes())
     (folder / "job.json").write_text(json.dumps({"pieces": pieces, "small": SMALL}))
     done = runtimes.execute(runtime_of("unix"), SCRIPTS / "pieces.py", SOURCE.parent, folder, HEAP)
     assert done.returncode == 0, done.stdout + done.stderr

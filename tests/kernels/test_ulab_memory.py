@@ -6,14 +6,16 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from support import ROOT, SCRIPTS, runtime_of
+from ten import TEN
 
 from l3host.emulate import runtimes
 from l3mote.plan import RUN_OBJECTS
 
-MODEL = ROOT / "host/l3host/models/esc10.l3m"
+MODEL = Path(TEN)
 BLOCK = 16  # bytes of the heap's smallest piece, where words have 32 bits
 ROOM = 150_000  # bytes of buffers: strips, and nothing to spare
 

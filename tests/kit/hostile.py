@@ -21,6 +21,7 @@ import h5py
 import keras_files as kf
 import liar
 import numpy as np
+import onnx_chain as oc
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -481,18 +482,88 @@ def _zip_edited(rng: random.Random, data: bytes, kind: str) -> bytes:
     return buffer.getvalue()
 
 
+@cache
+def graph_seeds() -> tuple[tuple[str, bytes], ...]:
+    """(suffix, bytes): the small network as ONNX and as TFLite, float and int8."""
+    files = [Path(__file__).with_name(f"small_{kind}.tflite") for kind in ("float", "int8")]
+    onnx = [oc.chain(kf.small(), kind).SerializeToString() for kind in (oc.Builder, oc.View)]
+    return *((".onnx", data) for data in onnx), *((".tflite", path.read_bytes()) for path in files)
+
+
+def graph_file(index: int) -> tuple[str, bytes]:
+    """File number `index`: (suffix, bytes)."""
+    rng = random.Random(index)
+    suffix, data = rng.choice(graph_seeds())
+    kind = rng.choice(("bytes", "bytes", "tables", "tables", "tables", "cut"))
+    if kind == "cut":
+        return suffix, data[: rng.randrange(len(data))]
+    if kind == "bytes":
+        return suffix, _flipped(rng, data, range(len(data)))
+    if suffix == ".onnx":
+        return suffix, _onnx_edited(rng, data)
+    return suffix, _flipped(rng, data, [i for i in range(len(data)) if data[i] < 4])  # offsets, numbers and enumerations
+
+
+def _onnx_edited(rng: random.Random, data: bytes) -> bytes:
+    """One or two fields of a message have another value."""
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    for _ in range(rng.choice((1, 1, 2))):
+        node, tensor = rng.choice(model.graph.node), rng.choice(model.graph.initializer)
+        edit = rng.choice(("dims", "type", "raw", "outside", "take", "give", "operator", "integer", "shape", "opset"))
+        number = rng.choice((0, 1, -1, 2, 3, 255, 1 << 31, (1 << 63) - 1))
+        if edit == "dims":
+            tensor.dims[:] = [number] * rng.randrange(1, 6)
+        elif edit == "type":
+            tensor.data_type = rng.randrange(30)
+        elif edit == "raw":
+            tensor.raw_data = tensor.raw_data[: rng.randrange(len(tensor.raw_data) + 1)]
+        elif edit == "outside":
+            tensor.data_location = 1
+            tensor.external_data.add(key="location", value=rng.choice(("../x", "/etc/passwd", "a.data", "\x1b[2J")))
+            tensor.external_data.add(key="offset", value=str(number))
+        elif edit == "take" and node.input:
+            node.input[rng.randrange(len(node.input))] = rng.choice(("", "x", *(other.output[0] for other in model.graph.node)))
+        elif edit == "give":
+            node.output[0] = rng.choice(("", "x", *(other.output[0] for other in model.graph.node)))
+        elif edit == "operator":
+            node.op_type = rng.choice(("Relu", "Add", "Div", "Identity", "Flatten", "Squeeze", "Loop", "Constant", "Shape", ""))
+        elif edit == "integer" and node.attribute:
+            attribute = rng.choice(node.attribute)
+            attribute.i, attribute.ints[:], attribute.type = number % (1 << 62), [number] * rng.randrange(5), rng.randrange(8)
+        elif edit == "shape":
+            model.graph.input[0].type.tensor_type.shape.dim[rng.randrange(4)].dim_value = number
+        elif edit == "opset":
+            model.opset_import[0].version = number
+    return model.SerializeToString()
+
+
 def convert_keras(count: int, first: int = 0) -> Tally:
+    seeds()
+    return _converted(keras_file, count, first)
+
+
+def convert_graphs(count: int, first: int = 0) -> Tally:
+    for _, data in graph_seeds():  # imports, before the forks, what reads them
+        formats.read(data)
+    return _converted(graph_file, count, first)
+
+
+def _converted(file_of, count: int, first: int) -> Tally:
     """convert() on each file. A fork is the child that bounded.py would start: what dies or hangs in it is "ended"."""
     tally, broken = Tally(), []
-    seeds()
 
     def examine(path: Path) -> None:
-        bounded.layers = lambda data: formats.reader(data)(data)  # in this fork, not in a child of it
-        convert(str(path), "sea")
+        bounded.layers = formats.read  # in this fork, not in a child of it
+        try:
+            convert(str(path), "sea")
+        except MemoryError:  # python -m l3convert makes the same of it
+            raise L3Error("it takes more memory than reading may") from None
 
     with tempfile.TemporaryDirectory() as folder:
         for index in range(first, first + count):
-            suffix, data = keras_file(index)
+            suffix, data = file_of(index)
             path = Path(folder, f"{index}{suffix}")
             path.write_bytes(data)
             outcome, seconds = forked(lambda path=path: examine(path), Path(folder, "said"))

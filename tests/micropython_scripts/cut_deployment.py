@@ -13,7 +13,8 @@ sys.path[:0] = sys.argv[1:]
 from file_operations import *
 from start import *
 
-BLOCKS, MOUNT = 144, "/b"
+BLOCKS, MOUNT = 160, "/b"
+sys.path.append(MOUNT + "/lib")
 SIZES = {"VfsLfs2": 1024, "VfsFat": 512}  # small blocks are more writes to cut at
 
 
@@ -78,6 +79,7 @@ def power_on(kind, image=None):
 def power_off():
     flash.dead = True
     vfs.umount(MOUNT)
+    sys.modules.pop(CHECKER, None)
     gc.collect()
 
 

@@ -11,6 +11,7 @@ import vfs
 from flash import BLOCK, BLOCKS, Flash, on
 
 from l3mote.log import Log, seal
+from l3mote.teach import Taught
 
 PATH = "/flash/events"
 
@@ -105,10 +106,8 @@ def torn(folder):
     return {"cuts": len(data) - ends[0]}
 
 
-def full(folder):
-    """Something else fills the flash: append() fails, what it acknowledged stays, and it works again when there is room."""
-    mounted()
-    log, kept, failed = Log(PATH, LIMIT), [], 0
+def hog():
+    """Fill the flash."""
     with open("/flash/hog", "wb") as f:
         try:
             while True:
@@ -116,6 +115,13 @@ def full(folder):
                 f.flush()
         except OSError:
             pass
+
+
+def full(folder):
+    """Something else fills the flash: append() fails, what it acknowledged stays, and it works again when there is room."""
+    mounted()
+    log, kept, failed = Log(PATH, LIMIT), [], 0
+    hog()
     for i in range(3 * job["records"]):
         line = seal({"n": i})
         try:
@@ -132,8 +138,77 @@ def full(folder):
     return {"failed": failed}
 
 
+def taught(folder):
+    """Teach sounds, some of them anew, and forget some: after any cut all are as before or as after, and teaching goes on."""
+    flash = Flash(bytearray(BLOCK * BLOCKS))
+    FS.mkfs(flash)
+    image = bytearray(flash.image)
+    flash.trace = []
+    vfs.mount(FS(flash), "/flash")
+    sounds, states, changes = Taught(PATH, LIMIT), [{}], [0]  # changes: on flash when each state was reached
+    for i in range(job["records"]):
+        label = "sound %d" % (i * 5 % 7)
+        if i % 6 == 5:
+            sounds.forget("sound %d" % ((i - 1) * 5 % 7))
+        else:
+            sounds.teach(label, [[i, 1, 2, k] for k in range(3)])
+        states.append(known(sounds))
+        changes.append(len(flash.trace))
+    vfs.umount("/flash")
+    cuts = 0
+    for made in range(len(flash.trace)):
+        at, data = flash.trace[made]
+        done = len([n for n in changes if n <= made]) - 1
+        half = bytearray(image)
+        half[at : at + len(data) // 2] = data[: len(data) // 2]
+        for cut in (bytearray(image), half):
+            found = on(FS, cut, lambda: known(Taught(PATH, LIMIT)))  # which mends what the cut has left
+            assert found in states[done : done + 2], (made, done, found)
+            assert on(FS, cut, lambda: known(Taught(PATH, LIMIT))) == found
+            after = on(FS, cut, teach_more)
+            assert {label: after[label] for label in found} == found and len(after) == len(found) + 9
+            cuts += 1
+        image[at : at + len(data)] = data
+    return {"cuts": cuts, "states": len(states)}
+
+
+def taught_full(folder):
+    """A sound that no longer fits on the flash is not taught, the others stay, and there is room again after something went."""
+    mounted()
+    sounds, failed = Taught(PATH, LIMIT), 0
+    sounds.teach("kettle", [[1, 0], [0, 1]])
+    hog()
+    for i in range(2 * job["records"]):
+        before = known(sounds)
+        try:
+            sounds.teach("sound %d" % (i % 5), [[i, 1], [1, 1]])
+        except OSError:
+            failed += 1
+            assert known(sounds) == before
+        assert known(Taught(PATH, LIMIT)) == known(sounds)
+        if i == job["records"]:
+            assert failed
+            os.remove("/flash/hog")
+    assert len(sounds.sounds) == 6
+    return {"failed": failed}
+
+
+def known(sounds):
+    return {label: (list(mean), spread) for label, (mean, spread) in sounds.sounds.items()}
+
+
+def teach_more():
+    """Enough to begin the other file anew."""
+    sounds = Taught(PATH, LIMIT)
+    for i in range(9):
+        sounds.teach("more %d" % i, [[i, 1, 2, k] for k in range(3)])
+    return known(Taught(PATH, LIMIT))
+
+
 with open(sys.argv[1] + "/job.json") as f:
     job = json.load(f)
 FS = getattr(os, job["fs"])
 LIMIT = job["limit"]
-print(json.dumps({"power": power, "torn": torn, "full": full}[job["work"]](sys.argv[1])))
+print(
+    json.dumps({"power": power, "torn": torn, "full": full, "taught": taught, "taught_full": taught_full}[job["work"]](sys.argv[1]))
+)

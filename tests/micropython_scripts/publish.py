@@ -99,9 +99,56 @@ def number(last):
     return state()
 
 
+class House:
+    """What commands need of the app: two labels, and an output whose lines are counted."""
+
+    muted = False
+    t = 0
+
+    def __init__(self):
+        self.model = self.listener = self.detector = self.output = self
+        self.labels, self.thresholds, self.on = ["dog", "rain"], [0.5, 0.5], [False, False]
+        self.settings = {"name": "noise", "level_offset": 0}
+        self.said = self.logged = 0
+
+    def say(self, record):
+        self.said += 1
+        publisher.send(seal({"event": record["event"], "label": record["label"]}))
+
+    def event(self, record):
+        self.logged += 1
+
+    def warn(self, label):
+        self.event(label)
+        self.say({"event": "warning", "label": label})
+
+    def status(self, label, write=None):
+        (write or self.event)({"event": "status", "label": label})
+
+    def finish(self):
+        return []
+
+    def emit(self, events):
+        pass
+
+
+def house():
+    """Take commands from now on."""
+    publisher.monitor = House()
+    return state()
+
+
+def held():
+    """What the broker's messages have led to: lines said and logged, bytes that wait to be sent, topics and commands remembered."""
+    there, client = publisher.monitor, publisher.client
+    counts = {"said": there.said, "logged": there.logged, "out": len(client.out), "commands": len(publisher.commands)}
+    return dict(state(), known=len(publisher.known), thresholds=there.thresholds, **counts)
+
+
 publisher = mqtt.publisher(settings.check(json.loads(sys.argv[2])), sys.argv[1] + "/queue")
 publisher.between = between
 COMMANDS = {"number": number, "state": state, "send": send, "service": service, "drain": drain, "hour": hour}
+COMMANDS["house"], COMMANDS["held"] = house, held
 print(json.dumps(state()))
 while True:
     line = sys.stdin.readline().split()

@@ -1,4 +1,4 @@
-"""Board side of test_ulab_memory.py: opens esc10.l3m with kernel ulab in what heap there is, runs two windows and the self-test."""
+"""Board side of test_ulab_memory.py: opens a model with kernel ulab in what heap there is, runs two windows and the self-test."""
 
 import sys
 
@@ -6,7 +6,7 @@ from l3mote import Model
 from l3mote.memory import HeapError
 
 try:
-    model = Model(sys.argv[1] + "/esc10.l3m", kernel="ulab")
+    model = Model(sys.argv[1] + "/ten-8k.l3m", kernel="ulab")
 except HeapError as e:
     print("HeapError: %s" % e)
     sys.exit()

@@ -213,3 +213,15 @@ def test_nothing_is_written_when_a_run_is_refused(run, tmp_path, capsys):
     assert not out.exists() and not out.with_suffix(".md").exists()
     assert cli.main(["report", str(tmp_path / "runs" / "a"), "-o", str(tmp_path / "report.md")]) == 1
     assert "name it .html" in capsys.readouterr().err
+
+
+def test_the_sources_stand_above_what_was_made_of_them_once(page, run):
+    """A dense network judged by the same probes, with its paper's figure: .399 alone says nothing."""
+    judged = result("x", accuracy=0.625)["evaluations"]
+    recipe = {"name": "a", "paper": "II 95.45", "seed": 7, "random": False, "source": {"paper": "L3"}}
+    text, table = page(run("a", recipe=recipe, baseline=judged), run("b", recipe=recipe | {"name": "b"}, baseline=judged))
+    lines = table.splitlines()
+    assert lines[2] == "| teacher.h5, uncompressed | - | - | - | - | - | - | 0.625 (paper 0.737) |"
+    assert lines[3].startswith("| a | 75.0 |") and lines[3].endswith(" 0.875 (paper 0.723) |")
+    assert [line.split(" ")[1] for line in lines[2:5]] == ["teacher.h5,", "a", "b"]
+    assert 'href="#run-1">a</a>' in text and Page(text).text.count("teacher.h5, uncompressed") == 1

@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path):
         run(tmp_path, about={"training": "kd", "teacher": "0123"})
     assert (tmp_path / "checkpoint.npz").read_bytes() == kept
     (tmp_path / "checkpoint.npz").write_bytes(kept[:1000])
-    with pytest.raises(L3Error, match="cannot resume from .*checkpoint.npz: .*delete it to start over"):
+    with pytest.raises(L3Error, match="cannot read .*checkpoint.npz: .*delete it to start over"):
         run(tmp_path)
 
 

@@ -99,7 +99,11 @@ BAD = {
     "its front-end makes 2 x 1 x 9 x 126, the network takes any x 1 x 8 x any": ("bands = 8", "bands = 9"),
     "its front-end makes 2 x 8 x 126, the network takes any x 1 x 8 x any": ("bands = 8", "bands = 8\nchannel = false"),
     "its front-end makes 2 x 16000, the network takes any x 1 x 8 x any": (TOML[TOML.index("[frontend]") :], ""),
-    "cannot read its file .*other.onnx: No such file": ("tiny.onnx", "other.onnx"),
+    "cannot read .*other.onnx: No such file": ("tiny.onnx", "other.onnx"),
+    "file = '/dev/zero' must lie beside it": ("tiny.onnx", "/dev/zero"),
+    "file = '../tiny.onnx' must lie beside it": ("tiny.onnx", "../tiny.onnx"),
+    "n_fft is at most 32768, bands at most 4096": ("bands = 8", "bands = 1000000000"),
+    "seconds = 1000000000.0: must be above 0, and at most 60": ("[frontend]", "seconds = 1e9\n[frontend]"),
     "tiny.toml is not an ONNX file": ("tiny.onnx", "tiny.toml"),
     "unknown key 'outputs'": ("[frontend]", "outputs = 3\n[frontend]"),
     "key 'embedding' is missing": ('embedding = "features"\n', ""),
@@ -209,7 +213,7 @@ def test_lessons_of_a_fold_know_nothing_of_the_others(teacher, tmp_path):
     after = lessons.read([maker(made, changed).make(tmp_path / "b", 1)])
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
-    assert before.planes.shape == (40, 64, 50) and before.embedding.shape == (40, 8) and before.shares.shape == (40, 3)
+    assert before.planes.shape == (40, 2, 64, 50) and before.embedding.shape == (40, 8) and before.shares.shape == (40, 3)
     np.testing.assert_allclose(before.shares.sum(axis=1), 1, rtol=1e-6)
     mixed = before.shares.max(axis=1) < 1
     assert 5 < mixed.sum() < 35
@@ -315,7 +319,7 @@ def test_train_with_a_teacher_and_other_sounds(sounds, capsys):
     from l3host.datasets import fingerprints
 
     known = fingerprints.known(graph.provenance)
-    assert len(known) == 12 and fingerprints.one(str(sounds / "rest" / "0.wav")) in known
+    assert len(known) == 12 and fingerprints.is_known(str(sounds / "rest" / "0.wav"), known)
     with pytest.raises(L3Error, match="the run of another training .other teacher"):
         (sounds / "tiny.toml").write_text(TOML.replace("n_fft = 256", "n_fft = 512"))
         train.train(str(sounds / "known"), str(out), settings=TINY, folds=[1], other=str(sounds / "rest"), teacher=toml)

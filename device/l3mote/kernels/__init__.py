@@ -132,20 +132,26 @@ def choose(name=None, calibrated=False):
 
 
 def first_that_fits(kernels, attempt):
-    """Return attempt(kernel) of the first kernel that raises no MemoryError; else raise the HeapError with the least missing."""
-    least = None  # type: MemoryError | None
-    for kernel in kernels:
+    """Return attempt(kernel) of the first kernel that raises no MemoryError; else raise the HeapError with the least missing.
+
+    kernels: may raise MemoryError as well, when the next one is loaded: it is then the last.
+    """
+    least, kernels = None, iter(kernels)  # type: MemoryError | None, Iterator
+    while True:
         try:
+            kernel = next(kernels, None)
+            if kernel is None:
+                break
             return attempt(kernel)
         except MemoryError as e:
-            if least is None or missing(e) < missing(least):
+            if least is None or lacks_less(e, least):
                 least = e
     raise least
 
 
-def missing(error):
-    """Return the bytes missing in a HeapError; more than any other for a heap that turned out to be in pieces."""
-    return getattr(error, "missing", 1 << 29)
+def lacks_less(error, other):
+    """Return whether this HeapError has fewer bytes missing; a MemoryError without a number says less than any."""
+    return hasattr(error, "missing") and (not hasattr(other, "missing") or error.missing < other.missing)
 
 
 def calibrated(reader):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from l3host.archive.ledger import DONE, FAILED
+from l3host.archive.meter import Meter
 from l3host.archive.parts import Part
 from l3host.archive.tasks import ClassifyTask, EmbedTask
 from l3host.errors import in_words
@@ -20,10 +21,11 @@ ALONE = threading.Lock()  # a Dask worker may have several threads; warnings and
 
 
 class Batch(NamedTuple):
-    """Files for one process. paths: to be processed in about `seconds`; what is left then goes back."""
+    """Files for one process. paths: to be processed in about `seconds`; what is left then goes back. number: of its Meter."""
 
     paths: tuple[str, ...]
     seconds: float
+    number: int
 
 
 class Done(NamedTuple):
@@ -46,10 +48,18 @@ class Work:
             return self._run(batch)
 
     def _run(self, batch: Batch) -> Done:
+        meter = Meter(self.folder, batch.number)
+        try:
+            return self._files(batch, meter)
+        finally:
+            meter.close()
+
+    def _files(self, batch: Batch, meter: Meter) -> Done:
         part = Part(self.folder / f".{secrets.token_hex(8)}.tmp", self.task.writer())
         rows, until = [], time.monotonic() + batch.seconds
         for path in batch.paths:
-            rows.append(self._file(path, part))
+            rows.append(self._file(path, part, meter))
+            meter.files += 1
             if part.torn or time.monotonic() > until:
                 break
         left = batch.paths[len(rows) :]
@@ -59,14 +69,14 @@ class Work:
             return Done(rows[-1:], None, (*batch.paths[: len(rows) - 1], *left))
         return Done(rows, None, left)
 
-    def _file(self, path: str, part: Part) -> list:
+    def _file(self, path: str, part: Part, meter: Meter) -> list:
         """Process one file; return its line of the ledger."""
         part.begin(path)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", UserWarning)
             try:
                 seconds = audio.seconds(path)
-                windows, values = self.task.run(path, part.add)
+                windows, values = self.task.run(path, part.add, meter.sound)
             except Exception as e:  # of a fault of ours, too: the next file may be well
                 part.drop()
                 return not_done(path, FAILED, in_words(e), self.task)

@@ -15,10 +15,14 @@ class Cluster:
     def __init__(self, address: str):
         try:
             from distributed import Client
+            from distributed.comm import parse_address, parse_host_port
             from distributed.scheduler import KilledWorker
         except ImportError:
             raise L3Error("a cluster needs Dask: pip install 'l3mote[cluster]'") from None
         try:
+            scheme, place = parse_address(address)
+            if scheme != "inproc":
+                parse_host_port(place)  # before there is a client, whose threads would keep the process from ending
             self.client = Client(address, timeout=10, set_as_default=False)
         except (OSError, ValueError) as e:
             raise L3Error(f"no Dask scheduler at {address}: {e}") from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
-from l3host.errors import L3Error
+from l3host.errors import L3Error, reading
 from l3host.files import replace
 
 FILE = "files.csv"
@@ -30,21 +31,25 @@ class Ledger:
         self.known: set[str] = set()
         self.count: Counter[str] = Counter()
         self.part = max(parts, default=-1) + 1
-        rows = list(self._read(parts)) if self.path.exists() else []
-        with replace(self.path) as temporary:
-            temporary.write_text(_lines([self.columns, *rows]), encoding="utf-8", errors="surrogateescape", newline="")
-        for row in rows:
-            self._note(row)
+        with replace(self.path) as temporary, _opened(temporary, "w") as file:
+            lines = csv.writer(file)
+            lines.writerow(self.columns)
+            for row in self._read(parts) if self.path.exists() else ():
+                lines.writerow(row)
+                self._note(row)
 
-    def _read(self, parts: set[int]) -> Iterable[list[str]]:
-        """The lines that count."""
-        text = self.path.read_bytes().decode("utf-8", "surrogateescape")
-        rows = list(csv.reader(io.StringIO(text, newline="")))
-        if rows and tuple(rows[0]) != self.columns:
-            raise L3Error(f"{self.path} is not what this work writes, its columns are {', '.join(rows[0])}: choose another store")
-        whole = rows[1:] if text.endswith("\n") else rows[1:-1]
+    def _read(self, parts: set[int]) -> Iterator[list[str]]:
+        """Yield the lines that count, one by one: an archive may have millions."""
         names = {DONE: {str(number) for number in parts}, SKIPPED: {""}}
-        return (row for row in whole if len(row) == len(self.columns) and row[PART] in names.get(row[STATE], ()))
+        if not self.path.is_file():
+            raise L3Error(f"{self.path} is not a regular file: choose another store")
+        with reading(self.path), _opened(self.path, "r") as file:
+            rows = csv.reader(file)
+            if tuple(head := next(rows, [])) != self.columns:
+                raise L3Error(f"{self.path} is not what this work writes, its columns are {', '.join(head)}: choose another store")
+            for row in rows if _ends_whole(self.path) else _but_last(rows):
+                if len(row) == len(self.columns) and row[PART] in names.get(row[STATE], ()):
+                    yield row
 
     def _note(self, row: Sequence[object]) -> None:
         self.count[str(row[STATE])] += 1
@@ -55,15 +60,24 @@ class Ledger:
 
     def add(self, rows: Sequence[Sequence[object]]) -> None:
         """Write lines; they are on the disk when this returns."""
-        with open(self.path, "a", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            file.write(_lines(rows))
+        with _opened(self.path, "a") as file:
+            csv.writer(file).writerows(rows)
             file.flush()
             os.fsync(file.fileno())
         for row in rows:
             self._note(row)
 
 
-def _lines(rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+def _opened(path: Path, mode: str) -> IO[str]:
+    return open(path, mode, encoding="utf-8", errors="surrogateescape", newline="")  # any name, and line breaks in it
+
+
+def _ends_whole(path: Path) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == b"\n"
+
+
+def _but_last(rows: Iterator[list[str]]) -> Iterator[list[str]]:
+    """Leave out the last line: a kill came while it was written."""
+    return (row for row, _ in pairwise(rows))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 
 from l3host import __version__
+from l3host.archive import meter
 from l3host.archive.batch import Batch, Done, Work, not_done
 from l3host.archive.ledger import DONE, FAILED, SKIPPED, Ledger
 from l3host.archive.tasks import ClassifyTask, EmbedTask
@@ -23,7 +25,9 @@ from l3host.work import Pool, killed, spread
 
 FILES = 256  # of a batch at most
 SECONDS = 60  # of a batch at most; the first ones are shorter, to be soon among the finished
+PART = re.compile(r"part-(\d{6,})\.\w+")
 OnRows = Callable[[list[list]], None]  # called with new lines of the ledger
+UnderWay = Callable[[int, float], None]  # called, now and then, with files and seconds of sound done by the batches in work
 
 
 @dataclass
@@ -60,7 +64,8 @@ def opened(folder: Path, task: EmbedTask | ClassifyTask) -> Iterator[Store]:
     with claimed(folder, lambda: {"model": model, "l3mote": __version__, **task.settings()}, "archive"):
         parts = folder / task.folder
         parts.mkdir(exist_ok=True)
-        numbers = {int(path.stem.partition("-")[2]) for path in parts.glob(f"part-*{task.suffix}")}
+        named = [PART.fullmatch(path.name) for path in parts.glob(f"part-*{task.suffix}")]
+        numbers = {int(match[1]) for match in named if match}  # not what somebody copied there
         yield Store(folder, task, Ledger(folder, task.columns(), numbers))
 
 
@@ -70,6 +75,7 @@ class Todo:
     def __init__(self, store: Store, paths: Sequence[str], on_rows: OnRows):
         self.store, self.on_rows, self.begun = store, on_rows, time.monotonic()
         self.left: deque[str] = deque()
+        self.numbers = count()
         self.new = self._new(paths)
 
     def _new(self, paths: Sequence[str]) -> Iterator[str]:
@@ -100,10 +106,12 @@ class Todo:
         paths = [self.left.popleft() for _ in range(min(FILES, len(self.left)))] or list(islice(self.new, FILES))
         if not paths:
             raise StopIteration
-        return Batch(tuple(paths), seconds)
+        return Batch(tuple(paths), seconds, next(self.numbers))
 
 
-def archive(store: Store, paths: Sequence[str], pool: Pool, on_rows: OnRows) -> None:
+def archive(
+    store: Store, paths: Sequence[str], pool: Pool, on_rows: OnRows, under_way: UnderWay = lambda files, sound: None
+) -> None:
     """Process every file under the paths that the store does not have yet. Raises L3Error for paths that cannot be walked."""
     todo = Todo(store, roots(paths), on_rows)
 
@@ -113,10 +121,12 @@ def archive(store: Store, paths: Sequence[str], pool: Pool, on_rows: OnRows) -> 
     def halves(batch: Batch) -> list[Batch]:
         middle = len(batch.paths) // 2
         parts = batch.paths[:middle], batch.paths[middle:]
-        return [Batch(paths, batch.seconds) for paths in parts] if middle else []
+        return [batch._replace(paths=paths) for paths in parts] if middle else []
 
-    for done in spread(Work(store.task, store.parts), todo, pool, ended, halves):
+    meter.opened(store.parts)
+    for done in spread(Work(store.task, store.parts), todo, pool, ended, halves, lambda: under_way(*meter.read(store.parts))):
         todo.left.extend(done.left)
         on_rows(store.take_in(done))
     for half in store.parts.glob(".*.tmp"):  # of processes that were killed
         half.unlink(missing_ok=True)
+    meter.closed(store.parts)

@@ -14,8 +14,10 @@ from l3host.archive.parts import CsvWriter, ParquetWriter, Writer, arrow
 from l3host.classify import Classify, labeller
 from l3host.embed import embedded, hop_samples, loaded
 from l3host.sound import audio
+from l3host.text import cell
 
 Add = Callable[[Any, int], None]  # called with results and their bytes
+Progress = Callable[[float], None]  # called with seconds of sound done
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,13 @@ class EmbedTask:
     def writer(self) -> Callable[[Path], Writer]:
         return partial(ParquetWriter, size=loaded(self.model, self.engine).graph.embedding_size)
 
-    def run(self, path: str, add: Add) -> tuple[int, list]:
+    def run(self, path: str, add: Add, progress: Progress) -> tuple[int, list]:
         """Add a file's results; returns its windows, and values of the ledger's columns. Raises L3Error."""
         n = 0
         for block in embedded(loaded(self.model, self.engine), audio.recording(path), self.center, self.hop_size, threads=1):
             add((np.arange(n, n + len(block)) * self.hop_size, block), block.nbytes)
             n += len(block)
+            progress(len(block) * self.hop_size)
         return n, []
 
 
@@ -69,7 +72,8 @@ class ClassifyTask:
         return ["label", *self._labels()]
 
     def _labels(self) -> list[str]:
-        return labeller(self.model, self.engine).graph.labels
+        """Return the labels as the tables have them: none is a formula to a spreadsheet."""
+        return list(map(cell, labeller(self.model, self.engine).graph.labels))
 
     def settings(self) -> dict:
         return {"command": "classify"}
@@ -77,10 +81,12 @@ class ClassifyTask:
     def writer(self) -> Callable[[Path], Writer]:
         return partial(CsvWriter, head=["file", "start", "end", "label", "score", *self._labels()])
 
-    def run(self, path: str, add: Add) -> tuple[int, list]:
-        result = Classify(self.model, self.engine, threads=1)(path, lambda n: None)
+    def run(self, path: str, add: Add, progress: Progress) -> tuple[int, list]:
+        fe = labeller(self.model, self.engine).graph.frontend
+        hop = fe.hop / fe.sample_rate
+        result = Classify(self.model, self.engine, threads=1)(path, lambda n: progress(n * hop))
         rows = []
         for (start, end, label, score), scores in zip(result.windows(), result.scores, strict=True):
-            rows.append([f"{start:.3f}", f"{end:.3f}", label, f"{score:.4f}", *(f"{value:.4f}" for value in scores)])
+            rows.append([f"{start:.3f}", f"{end:.3f}", cell(label), f"{score:.4f}", *(f"{value:.4f}" for value in scores)])
         add(rows, 100 * len(rows))
-        return len(rows), [result.label, *(f"{value:.4f}" for value in result.mean)]
+        return len(rows), [cell(result.label), *(f"{value:.4f}" for value in result.mean)]

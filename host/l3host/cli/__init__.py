@@ -29,6 +29,7 @@ from l3host.cli import (
     listen,
     make_random,
     monitor,
+    recipes,
     record,
     report,
     selftest,
@@ -48,6 +49,7 @@ GROUPS = {  # in the order of the help
         embed,
         levels,
         calibrate_level,
+        recipes,
         compress,
         sweep,
         report,
@@ -97,6 +99,7 @@ def warn(message, category, filename, lineno, file=None, line=None) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's, read when it loads: see threads.one_blas_thread
     args = parser().parse_args(argv)
     with warnings.catch_warnings(), lifted(args.unlimited):
         warnings.simplefilter("always", UserWarning)

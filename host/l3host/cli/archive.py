@@ -33,7 +33,7 @@ def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
     begun, new = time.monotonic(), New()
     with opened(Path(args.to), task) as store, sounds(quiet or args.json, None) as bar:
         before = store.ledger.count["done"]
-        archive(store, args.audio, pool(args), lambda rows: new.add(rows, bar))
+        archive(store, args.audio, pool(args), lambda rows: new.add(rows, bar), bar.under_way)
     result = new.to_json() | {
         "store": args.to,
         "engine": task.engine,

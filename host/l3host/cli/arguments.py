@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 from l3mote.kernels import KERNELS
 
@@ -12,6 +13,7 @@ RUNTIME = (
 )
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
+SOUNDS = f"{AUDIO}, or a folder of them"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
 SERIAL = "serial port of the board; auto finds it if only one is connected"
 PORT = f"{SERIAL}; or the folder where its CIRCUITPY drive is mounted"
@@ -45,6 +47,25 @@ def percent(text: str) -> float:
         value = -1.0
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of per cent, 0 to 100")
+    return value
+
+
+def finite(text: str) -> float:
+    """Parse a number that is neither NaN nor infinite."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Parse a number of seconds, more than 0."""
+    value = finite(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return value
 
 

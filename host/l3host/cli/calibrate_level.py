@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from l3host.cli.arguments import AUDIO, SERIAL
+from l3host.cli.arguments import AUDIO, SERIAL, finite
 from l3host.errors import L3Error
 from l3host.show import results, say
 
@@ -15,7 +15,7 @@ EXAMPLE = "l3mote calibrate-level calibrator.wav --spl 94"
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("audio", nargs="?", help=f"a few seconds of its 1 kHz tone, recorded by the microphone: {AUDIO}")
     sub.add_argument("--port", help=f"measure with a listening board instead: {SERIAL}")
-    sub.add_argument("--spl", type=float, default=94.0, metavar="DB", help="level of the calibrator in dB SPL (default 94)")
+    sub.add_argument("--spl", type=finite, default=94.0, metavar="DB", help="level of the calibrator in dB SPL (default 94)")
 
 
 def run(args: argparse.Namespace) -> int:

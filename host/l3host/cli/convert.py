@@ -13,12 +13,14 @@ from l3host.show import results, say, size
 if TYPE_CHECKING:
     from l3host.graph.network import Graph
 
-HELP = "Convert a published or Keras model to .l3m."
+HELP = "Convert a published, Keras, ONNX or TFLite model to .l3m."
 EXAMPLE = "l3mote convert edgel3_sea_ust_audio_emb_64.h5 -o sea64.l3m"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("input", help="a published .h5 weight file, a Keras .keras or .h5 model, or a .l3m to calibrate")
+    sub.add_argument(
+        "input", help="a published .h5 weight file (or .h5.gz), a Keras .keras or .h5, ONNX or TFLite model, or a .l3m"
+    )
     sub.add_argument("-o", "--output", required=True, help=".l3m file to write")
     sub.add_argument("--frontend", help="front-end, if the file does not name it: sea, mel256, mel128, linear or two-seconds")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144 values, for published models that end in a convolution")
@@ -26,6 +28,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
         "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
+    sub.add_argument(
+        "--scores", choices=["softmax", "sigmoid"], help="make scores of logits, which PyTorch's networks often end in"
+    )
     encoding(sub)
     sub.add_argument("--force", action="store_true", help="overwrite the output")
 
@@ -37,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     from l3host.sound.windows import calibration_windows
 
     out = claim_output(args.output, args.force)
-    graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size)
+    graph = read(args.input, frontend=args.frontend, embedding_size=args.embedding_size, scores=args.scores)
     if args.labels:
         graph.labels = [label.strip() for label in args.labels.split(",")]
     lost = flushed(graph)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import PORT, setting, tool
@@ -33,6 +34,12 @@ def arguments(sub: argparse.ArgumentParser) -> None:
         help="fail if it cannot precompile (default: precompile where the board allows it)",
     )
     sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="a setting of the app")
+    sub.add_argument(
+        "--sign",
+        type=Path,
+        metavar="KEY",
+        help="sign the version; the board then starts only what KEY (a file, made if missing) has signed",
+    )
     sub.add_argument("--rollback", action="store_true", help="go back to the previous version")
     sub.add_argument("--forget", action="store_true", help="remove the previous version, with the passwords in its settings")
 
@@ -43,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
 
     if [bool(args.model), args.rollback, args.forget].count(True) != 1:
         raise L3Error("name a model to deploy, or --rollback or --forget and no model")
+    if args.sign and not args.model:
+        raise L3Error("--sign signs what is deployed: name a model")
     args.port = port_of(args.port)
     if facts.is_drive(args.port):
         return deployed(args, *target_of(args.port, None))
@@ -51,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def deployed(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
-    from l3host.deploy import payload, starting, steps, targets
+    from l3host.deploy import payload, signing, starting, steps, targets
     from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
@@ -68,12 +77,18 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
         gone = ", ".join(result["removed"]) or "nothing"
         results(args.json, result, lambda: say(f"{board_facts.name} keeps {result['version']}; removed: {gone}"))
         return 0
+    if args.sign and not board_facts.hashlib:
+        raise L3Error(f"{board_facts.name}: this firmware has no hashlib, so it cannot check a signature: leave out --sign")
+    key = signing.key_of(args.sign) if args.sign else None
+    steps.check_key(target, key)
     kernel, cost = choose(args, board_facts)
     if warning := broker.in_clear_text(dict(args.set)):
         tell(warning)
     kernels = KERNELS_OF_CIRCUITPYTHON if isinstance(target, targets.Drive) else (kernel,)  # a drive's firmware may lack ulab
     precompiled = payload.can_precompile(board_facts, args.mpy)
     files = payload.build(board_facts, args.model, kernels, args.app, dict(args.set), precompiled)
+    if key:
+        files = payload.signed(files, key)
     with bars(args.json) as bar:
         task = bar.add_task(files.version, total=files.bytes)
         result = steps.deploy(
@@ -83,8 +98,11 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
         if isinstance(target, targets.Board) and args.app != start.NO_APP:
             starting.try_out(target, result, tell)
             result["started"] = True
+    if key:
+        steps.install_key(target, key)
     result |= {
         "board": board_facts.name,
+        "signed": bool(key),
         "kernel": kernel,
         "precompiled": precompiled,
         "files": len(files.files),
@@ -155,6 +173,8 @@ def print_deployed(result: dict) -> None:
     else:
         say("no self-test: a board cannot run it through its drive; it checks each file whenever it starts")
     say(begins(result) + instead(result))
+    if result["signed"]:
+        say(f"{result['board']} now starts only what this key has signed: keep the file")
     if result["rollback"]:
         say(f"back to the version before: {result['rollback']}")
 

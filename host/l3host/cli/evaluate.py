@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import MODEL, SKIP_BAD, fold_list, setting
 from l3host.cli.train import skipped
 from l3host.errors import L3Error
+from l3host.files import claim_output
 from l3host.show import draw, plural, progress, results, say, table
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seeds", type=int, default=1, help="number of times to train the MLP; figures are means (default 1)")
     sub.add_argument("--hop-size", type=float, default=0.5, help="seconds between frames (default 0.5)")
     sub.add_argument("--run-dir", default="runs/evaluate", help="folder to keep the embeddings in (default runs/evaluate)")
+    sub.add_argument("--picture", metavar="FILE", help="draw what the clips of each label were taken for (needs matplotlib)")
+    sub.add_argument("--force", action="store_true", help="overwrite FILE")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
 
 
@@ -43,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from l3host.l3m.load import load_graph
 
     graph = load_graph(args.model)
+    if args.picture:
+        claim_output(args.picture, args.force)
     args.probe = args.probe or (HEAD if graph.labels else "mlp")
     if args.probe == HEAD and not graph.labels:
         raise L3Error(f"{args.model} has no labels, it computes embeddings: evaluate them with --probe mlp or logistic")
@@ -63,6 +69,8 @@ def by_head(args: argparse.Namespace, graph: Graph, dataset: Dataset) -> int:
         task = bar.add_task("clips", total=None)
         result = own_head.judge(graph, dataset, dict(args.set), lambda n: bar.advance(task, n))
     result |= {"model": args.model, "probe": HEAD}
+    if "confusion" in result:
+        draw_confusion(args, result, [*result["per_label"], "unrelated"], result["confusion_columns"])
     results(args.json, result, lambda: judged(result))
     return 0
 
@@ -81,8 +89,18 @@ def by_probe(args: argparse.Namespace, graph: Graph, dataset: Dataset) -> int:
     known = len(dataset.clips) - len(own_head.new_to(graph, dataset).clips)
     result |= {"model": args.model, "hop_seconds": args.hop_size, "trained_on": known}
     result["held_out"] = graph.provenance.get("held_out")
+    if "confusion" in result:
+        draw_confusion(args, result, result["labels"])
     results(args.json, result, lambda: evaluated(result))
     return 0
+
+
+def draw_confusion(args: argparse.Namespace, result: dict, labels: list[str], columns: list[str] | None = None) -> None:
+    """Draw the confusion counts, if --picture asks for it."""
+    if args.picture:
+        from l3host.evaluate import crossval
+
+        crossval.draw_confusion(Path(args.picture), labels, result["confusion"], f"{result['dataset']}: clips", columns)
 
 
 def judged(result: dict) -> None:

@@ -3,14 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from l3host.errors import in_words
+from l3host.errors import L3Error, in_words
 from l3host.show import say, sounds
 from l3host.text import clean
+
+
+def sounds_in(names: Sequence[str]) -> list[str]:
+    """Return the files that a command's arguments name: files themselves, and of folders the sounds below, in order of names.
+
+    Raises L3Error for a folder without sounds, or one that cannot be read.
+    """
+    from l3host.archive.walk import walk
+
+    files = []
+    for name in names:
+        if not os.path.isdir(name):
+            files.append(name)
+            continue
+        below = list(walk([name], Path()))
+        unread = [at for at in below if at.failed]
+        if unread:
+            raise L3Error(f"{unread[0].path}: {unread[0].failed}")
+        sounds_below = sorted(at.path for at in below if not at.skipped)
+        if not sounds_below:
+            raise L3Error(f"{name}: no sounds in this folder (WAV, FLAC, OGG, MP3...)")
+        files += sounds_below
+    return files
 
 
 class Files:
@@ -27,13 +52,14 @@ class Files:
         with sounds(self.quiet, len(items)) as bar:
             for outcome in each(task, items, jobs, lambda windows: bar.sound(windows * self.hop)):
                 bar.file(failed=outcome.error is not None)
-                for text in outcome.warnings:
-                    warnings.warn(text, stacklevel=2)
-                if outcome.error:
-                    self.failed(outcome.error)
-                else:
-                    self.done += 1
-                    yield outcome.value
+                with bar.aside():
+                    for text in outcome.warnings:
+                        warnings.warn(text, stacklevel=2)
+                    if outcome.error:
+                        self.failed(outcome.error)
+                    else:
+                        self.done += 1
+                        yield outcome.value
 
     def failed(self, error: Exception) -> None:
         if self.args.debug:

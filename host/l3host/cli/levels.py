@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import csv
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from l3host.cli.arguments import AUDIO
+from l3host.cli.arguments import SERIAL, SOUNDS, finite, seconds
+from l3host.cli.files import sounds_in
+from l3host.errors import L3Error
 from l3host.files import claim_output
-from l3host.show import draw, is_wide, print_json, say, table
+from l3host.show import draw, is_wide, print_json, results, say, table
 
 if TYPE_CHECKING:
     from l3host.sound.levels import Levels
@@ -18,36 +24,78 @@ COLUMNS = "LAeq", "LAFmax", "L10", "L50", "L90", "LZeq", "LASmax"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("audio", nargs="+", help=AUDIO)
+    sub.add_argument("audio", nargs="*", help=SOUNDS)
+    sub.add_argument("--port", help=f"the levels that a listening board measures, until Ctrl-C: {SERIAL}")
+    sub.add_argument("--seconds", type=seconds, metavar="S", help="with --port: stop after S seconds")
     sub.add_argument(
-        "--offset", type=float, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: print dBFS)"
+        "--offset", type=finite, default=0.0, metavar="DB", help="dB SPL of full scale, from calibrate-level (default: print dBFS)"
     )
     sub.add_argument("--thirds", action="store_true", help="print the level in each third octave")
     sub.add_argument("--csv", metavar="FILE", help="write the levels over time to FILE")
-    sub.add_argument("--every", type=float, default=1.0, metavar="SECONDS", help="time step of the CSV and the picture (default 1)")
+    sub.add_argument(
+        "--every", type=seconds, default=1.0, metavar="SECONDS", help="time step of the CSV and the picture (default 1)"
+    )
     sub.add_argument("--picture", metavar="FILE", help="draw the levels over time into FILE (needs matplotlib)")
     sub.add_argument("--force", action="store_true", help="overwrite FILEs")
 
 
 def run(args: argparse.Namespace) -> int:
+    if bool(args.audio) == bool(args.port):
+        raise L3Error("name recordings, or the --port of a board that listens")
+    outputs = [claim_output(path, args.force) if path else None for path in (args.csv, args.picture)]
+    return of_board(args, *outputs) if args.port else of_files(args, *outputs)
+
+
+def of_files(args: argparse.Namespace, table_file: Path | None, picture: Path | None) -> int:
     from l3host.sound import audio
     from l3host.sound.levels import measure
 
-    outputs = [claim_output(path, args.force) if path else None for path in (args.csv, args.picture)]
     by_file = {}
-    for path in args.audio:
+    for path in sounds_in(args.audio):
         with audio.naming(path):
             by_file[path] = measure(audio.recording(path), args.offset)
-    if outputs[0]:
-        write_csv(outputs[0], by_file, args.every)
-    if outputs[1]:
+    if table_file:
+        write_csv(table_file, by_file, args.every)
+    if picture:
         from l3host.sound.pictures import levels_over_time
 
-        levels_over_time(outputs[1], by_file, args.every)
+        levels_over_time(picture, by_file, args.every)
     if args.json:
         print_json([{"file": path, **levels.to_json()} for path, levels in by_file.items()])
     else:
         print_levels(by_file, args.thirds)
+    return 0
+
+
+def of_board(args: argparse.Namespace, table_file: Path | None, picture: Path | None) -> int:
+    """Print each level line of a board as it comes, and the figures of all of them at the end: Ctrl-C, or --seconds."""
+    from l3host.deploy import levels
+    from l3host.deploy.links import port_of
+
+    port, measured = port_of(args.port), None
+    if args.thirds:
+        raise L3Error("--thirds needs a recording: l3mote record saves what a board hears")
+    with contextlib.ExitStack() as stack:
+        rows = csv.writer(file := stack.enter_context(table_file.open("w", newline="", encoding="utf-8"))) if table_file else None
+        if rows:
+            rows.writerow(("time", "t", "LAeq"))
+        with contextlib.suppress(KeyboardInterrupt):
+            for measured in levels.of_board(port, args.seconds, args.offset):
+                now, t, level = datetime.now(), measured.times[-1], measured.values[-1]
+                if rows:
+                    rows.writerow((now.isoformat(timespec="seconds"), f"{t:.1f}", f"{level:.1f}"))
+                    file.flush()
+                if not args.json:
+                    say(f"{now:%H:%M:%S}  {level:6.1f} dB")
+    if measured is None:
+        raise L3Error(f"{port}: no level line yet: is the app there, with level_every set (--set level_every=1)?")
+    if picture:
+        from l3host.sound.pictures import levels_over_time
+
+        levels_over_time(picture, {port: measured}, args.every)
+    figures = measured.to_json()
+    summary = ", ".join(f"{name} {value:.1f}" for name, value in figures.items() if name.startswith("L"))
+    results(args.json, {"port": port, **figures}, lambda: say(f"{figures['seconds']:g} s: {summary}"))
     return 0
 
 
@@ -65,8 +113,6 @@ def print_levels(by_file: dict[str, Levels], with_thirds: bool) -> None:
 
 
 def write_csv(path, by_file: dict[str, Levels], every: float) -> None:
-    import csv
-
     from l3host.text import cell
 
     with path.open("w", newline="", encoding="utf-8") as file:

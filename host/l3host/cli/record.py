@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from l3host.cli.arguments import tool
+from l3host.cli.arguments import finite, tool
 from l3host.cli.deploy import target_of
 from l3host.errors import L3Error
 from l3host.show import plural, results, say
@@ -24,9 +24,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
         "--label", action="append", required=True, help="label of the sound; give several to switch between them by key"
     )
     sub.add_argument("-o", "--output", default="sounds", help="folder for LABEL/TIME.wav (default sounds)")
-    sub.add_argument("--seconds", type=float, help="duration (default: until Ctrl-C)")
+    sub.add_argument("--seconds", type=finite, help="duration (default: until Ctrl-C)")
     sub.add_argument("--rate", type=int, help="sample rate in Hz (default: the microphone's own)")
-    sub.add_argument("--clip", type=float, default=5.0, help="length of each WAV in seconds (default 5)")
+    sub.add_argument("--clip", type=finite, default=5.0, help="length of each WAV in seconds (default 5)")
     tool(sub)
 
 

@@ -31,13 +31,19 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from l3host.graph.network import frontend
     from l3host.train.train import train
 
     out = claim_output(args.output, args.force)
     kind = TaughtSettings if args.teacher else Settings
     settings = kind(epochs=kind.epochs if args.epochs is None else args.epochs, seed=args.seed)
     folds = [] if args.no_cv else args.folds
-    steps(args.json)("reading the clips; TensorFlow then takes half a minute to start, and each bar says how far a training is")
+    tell = steps(args.json)
+    if not args.teacher:
+        fe, filters = frontend(Settings.frontend), " ".join(map(str, Settings.filters))
+        heard = f"windows of {fe.window / fe.sample_rate:g} s at {fe.sample_rate / 1000:g} kHz"
+        tell(f"network: convolutions of {filters} filters, {heard}; the model that ships has two seconds: l3mote compress esc10")
+    tell("reading the clips; TensorFlow then takes half a minute to start, and each bar says how far a training is")
     with named_bars(args.json) as on_progress:
         metrics = train(
             args.dataset, str(out), args.subset, settings, args.run_dir, folds, args.skip_bad, on_progress, args.other, args.teacher

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from l3host import npz
 from l3host.datasets.check import refuse
 from l3host.errors import L3Error
 from l3host.files import replace
@@ -44,5 +45,5 @@ def prepare(cache: Path, paths: Sequence[str], rate: int, on_clip: Callable[[], 
 
 def read(cache: Path) -> list[np.ndarray]:
     """Return the recordings that prepare wrote, in their order."""
-    with np.load(cache) as saved:
+    with npz.opened(cache) as saved:
         return np.split(saved["pcm"], np.cumsum(saved["lengths"])[:-1])

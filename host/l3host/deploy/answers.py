@@ -26,6 +26,7 @@ ANSWERS = {
     "damage": TEXT,
     "exists": bool,
     "read": {bytes, None},
+    "part": str,
     "names": [str],
     "tree": [(str, int)],
     "space": (int, positive),

@@ -6,7 +6,7 @@ import contextlib
 import csv
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -69,7 +69,7 @@ def events(port: str) -> Iterator[dict | None]:
         yield pair and pair[0]
 
 
-def lines(port: str) -> Iterator[tuple[dict, str] | None]:
+def lines(port: str) -> Generator[tuple[dict, str] | None]:
     """Yield a board's events, each with its line: as it came if that is printable JSON, else JSON again. None twice a second.
 
     Writes nothing to the board. Raises L3Error.
@@ -94,8 +94,11 @@ def lines(port: str) -> Iterator[tuple[dict, str] | None]:
         raise L3Error(f"{port}: the board is gone ({e.strerror or e})") from None
 
 
-def monitor(port: str, table: Path | None, as_json: bool) -> None:
-    """Show events until Ctrl-C, which leaves the board running. table: a CSV file to write. Raises L3Error when the board goes."""
+def monitor(port: str, pairs: Iterable[tuple[dict, str] | None], table: Path | None, as_json: bool) -> None:
+    """Show events (of `lines`) until Ctrl-C, which leaves the board running. table: a CSV file to write.
+
+    Raises L3Error when the board goes.
+    """
     live = not as_json and show.out().is_terminal
     screen = Screen(port)
     with contextlib.ExitStack() as stack:
@@ -104,7 +107,7 @@ def monitor(port: str, table: Path | None, as_json: bool) -> None:
             rows.writerow(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.terminal(), vertical_overflow="crop")) if live else None
         with contextlib.suppress(KeyboardInterrupt):
-            for pair in lines(port):
+            for pair in pairs:
                 event, line = pair or (None, "")
                 if event and rows:
                     rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))

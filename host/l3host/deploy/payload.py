@@ -6,7 +6,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from l3host.architectures import ARCHITECTURES
@@ -15,7 +15,7 @@ from l3host.errors import L3Error
 from l3host.l3m.load import find
 from l3host.package import broker, mpy
 from l3host.package.library import copy_for_board
-from l3mote import __version__, start
+from l3mote import __version__, signature, start
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,13 @@ def manifested(app: str, files: dict[str, bytes]) -> Payload:
     lines = [app, *(f"{zlib.crc32(data):08x} {len(data)} {path}" for path, data in sorted(files.items()))]
     manifest = ("\n".join(lines) + "\n").encode()
     return Payload(f"{__version__}-{zlib.crc32(manifest):08x}", app, {start.MANIFEST: manifest, **files})
+
+
+def signed(payload: Payload, key: bytes) -> Payload:
+    """Return the payload with the signature that a board with this key asks for."""
+    names = sorted(name for name in payload.files if name != start.MANIFEST)  # as the manifest has them
+    digits = signature.sign(key, [payload.files[name] for name in (start.MANIFEST, *names)]).hex().encode()
+    return replace(payload, files={**payload.files, signature.SIGNATURE: digits})
 
 
 def can_precompile(facts: Facts, asked: bool) -> bool:

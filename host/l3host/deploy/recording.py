@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import math
+import time
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +19,9 @@ from l3host.deploy import remote
 from l3host.deploy.links import Link
 from l3host.errors import L3Error
 
-FIRST = 20  # seconds in which the first sound must have come
+FIRST = 20  # seconds in which the first sound must have come, and that a board may take longer than it was asked to record
+LOUDEST = 200  # dB that a level can be above or below full scale
+RATES = 1000, 200_000  # Hz, of sources and what is made of their sound
 
 
 class Block(NamedTuple):
@@ -49,8 +53,11 @@ def open_stream(link: Link, folder: str, rate: int | None, seconds: float | None
 def streamed(link: Link, folder: str, rate: int | None, seconds: float | None) -> Generator[Block | int | None]:
     """What the board says: its rate, then blocks. Raises L3Error as open_stream does."""
     code = f"FOLDER = {folder!r}\nRATE = {rate!r}\nSECONDS = {seconds!r}\n{remote.source('record')}"
-    silent, begun, end = 0, False, None
+    silent, kept, end, heard = 0, 0, None, 0
+    asked, start = math.inf if seconds is None else seconds, time.monotonic()
     for line in link.stream(code):
+        if time.monotonic() - start > asked + FIRST or heard > (asked + 1) * (kept or 1):
+            raise L3Error(f"the board on {link.port} goes on after the {asked:g} s that were asked for; clips saved before stay")
         if not line:
             silent += 1
             if silent > 2 * FIRST:
@@ -59,16 +66,20 @@ def streamed(link: Link, folder: str, rate: int | None, seconds: float | None) -
             continue
         silent, words = 0, line.split()
         try:
-            if not begun:
-                begun, kept = True, int(words[0])
+            if not kept:
+                kept = int(words[0])
+                if not RATES[0] <= kept <= RATES[1]:
+                    raise ValueError
                 yield kept
                 continue
             total, lost, level = int(words[0]), int(words[1]), float(words[2])
+            if not -LOUDEST <= level <= LOUDEST:
+                raise ValueError
             samples = np.frombuffer(base64.b64decode(words[3], validate=True), "<i2")
         except (ValueError, IndexError, binascii.Error):
             raise L3Error(f"the board on {link.port} printed no block of sound: {line[:60]!r}") from None
         gap = 0 if end is None else total - len(samples) - end
-        end = total
+        end, heard = total, heard + len(samples)
         yield Block(samples, lost + max(0, gap), level)
 
 
@@ -116,11 +127,11 @@ class Clips:
         self.saved.append(write(self.folder / self.label, samples, self.rate))
 
 
-def write(folder: Path, samples: np.ndarray, rate: int) -> Path:
-    """A WAV named by the time of day, which no other file there has. Raises L3Error (disk full, no permission)."""
+def write(folder: Path, samples: np.ndarray, rate: int, more: str = "") -> Path:
+    """A WAV named by the time of day, which no other file there has, and `more`. Raises L3Error (disk full, no permission)."""
     import soundfile
 
-    name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3]
+    name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3] + more
     path = folder / f"{name}.wav"
     try:
         folder.mkdir(parents=True, exist_ok=True)

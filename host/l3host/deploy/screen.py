@@ -50,6 +50,8 @@ def words(event: dict) -> str:
     label = clean(str(event.get("label") or ""))[:MOST_SHOWN]
     if event["event"] == "warning":
         return WARNINGS.get(label, label).replace("{}", digits(event.get("score"), 0))
+    if event["event"] == "kept":
+        return f"{label}: {clean(str(event.get('file')))}"[:MOST_SHOWN]
     if event["event"] == "status":
         return ", ".join(filter(None, [label, *facts(event)]))
     return label
@@ -140,6 +142,8 @@ class Screen:
             self._status(event)
         elif kind == "text":
             self._text(words(event))
+        elif kind == "kept":
+            self._row(event, "dim")
         elif kind != "level":
             self._warning(event)
 

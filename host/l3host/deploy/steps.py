@@ -6,6 +6,7 @@ files of the new version, which nothing refers to yet -> compared with ours -> s
 from __future__ import annotations
 
 import hashlib
+import hmac
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,9 +15,10 @@ from l3host.deploy.links import BoardError
 from l3host.deploy.payload import Payload
 from l3host.deploy.targets import Target
 from l3host.errors import L3Error
-from l3mote import start
+from l3mote import signature, start
 
 STARTER = "/lib/l3start.py"
+CHECKER = "/lib/l3sign.py"  # of signatures: signature.py, for a board that holds a key
 NEXT_STARTER = "/lib/l3start_next.py"  # exists while STARTER is replaced
 PROGRAM = b"""\
 # l3mote deploy wrote this: it starts the version that /l3 names
@@ -77,8 +79,9 @@ def make_room(target: Target, files: dict[str, bytes], spare: str | None) -> Non
     """Raise L3Error, before anything is written, if the files do not fit. Remove the version `spare` only if they need its room."""
     free, block = target.call("space", target.root + "/")
     folders = {str(Path(path).parent) for path in files}
-    starter = Path(start.__file__).stat().st_size
-    needed = block * (blocks([len(data) for data in files.values()] + 2 * [starter], block) + 2 * len(folders) + SPARE_BLOCKS)
+    beside = 2 * [start.__file__] + [signature.__file__] * (signature.SIGNATURE in files)
+    sizes = [len(data) for data in files.values()] + [Path(path).stat().st_size for path in beside]
+    needed = block * (blocks(sizes, block) + 2 * len(folders) + SPARE_BLOCKS)
     if needed <= free:
         return
     folder = f"{target.root}{start.ROOT}/{spare}"
@@ -129,6 +132,41 @@ def install_starter(target: Target) -> None:
 def rewrite(target: Target, path: str, data: bytes) -> None:
     target.write(path, data, ignore)
     target.call("sync")
+
+
+def key_path(target: Target) -> str:
+    return f"{target.root}{start.ROOT}/{signature.KEY}"
+
+
+def check_key(target: Target, key: bytes | None) -> None:
+    """Raise L3Error unless the board holds this key, or none: it would not start the version."""
+    held = signature.key_in(target.call("read", key_path(target)) or b"")
+    if held is not None and not hmac.compare_digest(held, key or b""):
+        given = "another one" if key else "none"
+        raise L3Error(
+            f"the board starts only versions signed with its key, and --sign names {given}: name its key, or delete "
+            f"{key_path(target)} on the board to end that"
+        )
+
+
+def install_checker(target: Target) -> None:
+    """Install what checks signatures, where it is missing or differs.
+
+    A board that holds a key starts nothing without it, so the key is removed while it is replaced.
+    """
+    data, path = Path(signature.__file__).read_bytes(), target.root + CHECKER
+    if target.call("read", path) != data:
+        if target.call("exists", key_path(target)):
+            target.call("remove", key_path(target))
+        rewrite(target, path, data)
+
+
+def install_key(target: Target, key: bytes) -> None:
+    """Give the board the key: the last step, when the version that is signed with it has started."""
+    line = signature.key_line(key)
+    if target.call("read", key_path(target)) != line:
+        install_checker(target)
+        rewrite(target, key_path(target), line)
 
 
 def programs(target: Target, circuitpython: bool) -> list[str]:
@@ -216,6 +254,8 @@ def deploy(
     tested = try_out(target, f"{root}/{payload.version}", selftest)
     say(f"making {payload.version} the version that starts")
     install_starter(target)
+    if signature.SIGNATURE in payload.files:
+        install_checker(target)
     if payload.version != before:
         switch(target, payload.version)
     if payload.app != start.NO_APP:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import os
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,8 @@ from l3host.deploy.remote import file_operations
 from l3host.errors import L3Error
 from l3mote import start
 
-PART = 1500  # bytes sent at a time: the board holds their base64 and the compiled line
+PART = 1500  # bytes sent or read at a time: the board holds their base64 and the compiled line
+READ = 600  # seconds in which a file must be read
 MOST_BYTES = 1 << 26  # of a file on a drive; its /l3 holds at most so many files, so deep:
 MOST_FILES, MOST_DEPTH = 10_000, 8
 NO_PATHS = ("sync", "more", "end", "space")  # functions whose arguments are none, or the drive itself
@@ -71,6 +74,21 @@ class Board(Target):
             self.prepare()
         printed = self.link.exec(f"print(repr({name}({', '.join(map(repr, arguments))})))")
         return answers.parsed(printed, answers.ANSWERS.get(name), self.link.port)
+
+    def read(self, path: str) -> bytes:
+        """Return a file of any size. Raises L3Error, also for a board that takes longer than READ seconds."""
+        data, end = b"", time.monotonic() + READ
+        while len(data) < MOST_BYTES and time.monotonic() < end:
+            try:
+                part = base64.b64decode(self.call("part", path, len(data), PART), validate=True)
+            except binascii.Error:
+                raise L3Error(f"the board on {self.link.port} does not give the bytes of {path}: reset it and try again") from None
+            data += part
+            if len(part) < PART:
+                return data
+        raise L3Error(
+            f"{path} on the board takes more than {READ} s, or has more than {MOST_BYTES} bytes: no file of l3mote's does"
+        )
 
     def fresh(self, code: str, shape=dict) -> dict:
         """Run a script whose last line is a dict of this shape (see answers.py), in a heap that a reset has emptied."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from l3host.datasets import Dataset
+from l3host.sound import pictures
 
 FINAL = "final"  # the training on all clips, beside those that leave a fold out
 Z = 1.96  # of a normal distribution, 95 % lie within so many standard deviations
@@ -65,21 +66,22 @@ def wilson(right: int, of: int) -> list[float]:
     return [float((share + z2 / 2 + side * half) / (1 + z2)) for side in (-1, 1)]
 
 
-def draw_confusion(path: Path, labels: list[str], confusion: list[list[int]], title: str) -> None:
-    """Write the confusion matrix as a PNG picture: rows are the true labels."""
-    from matplotlib.figure import Figure
+def draw_confusion(path: Path, labels: list[str], confusion: list[list[int]], title: str, columns: list[str] | None = None) -> None:
+    """Draw the confusion matrix into a file: rows are the true labels. columns: what they were taken for (default: labels).
 
+    Raises L3Error without matplotlib, and for a name that does not end as a picture's.
+    """
     counts = np.array(confusion)
     side = 2 + 0.45 * len(labels)
-    figure = Figure(figsize=(side, side), layout="constrained")
+    figure = pictures.figure(side, side)
     axes = figure.subplots()
     share = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), count in np.ndenumerate(counts):
         if count:
             axes.text(column, row, count, ha="center", va="center", color="white" if share[row, column] > 0.5 else "black")
-    names = [label.replace("_", " ") for label in labels]
-    axes.set_xticks(range(len(labels)), names, rotation=90)
-    axes.set_yticks(range(len(labels)), names)
+    names, taken = ([label.replace("_", " ") for label in some] for some in (labels, columns or labels))
+    axes.set_xticks(range(len(taken)), taken, rotation=90)
+    axes.set_yticks(range(len(names)), names)
     axes.set(xlabel="predicted", ylabel="true", title=title)
-    figure.savefig(path, dpi=100)
+    pictures.save(figure, path)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-import zipfile
 from collections.abc import Callable, Sequence
 from math import inf
 from pathlib import Path
 
 import numpy as np
 
-from l3host import __version__, files
+from l3host import __version__, files, npz
 from l3host.datasets import Clip, Dataset, fingerprint
 from l3host.embed import answers, batches, joined, loaded
 from l3host.errors import L3Error
@@ -100,8 +99,5 @@ def _write(path: Path, block: list[np.ndarray]) -> None:
 
 
 def _read(path: Path) -> list[np.ndarray]:
-    try:
-        with np.load(path) as saved:
-            return np.split(saved["frames"], np.cumsum(saved["lengths"])[:-1])
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
-        raise L3Error(f"cannot read embeddings from {path}: {e}; delete it to compute them again") from None
+    with npz.opened(path) as saved:
+        return np.split(saved["frames"], np.cumsum(saved["lengths"])[:-1])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l3host import npz
 from l3host.files import replace
 from l3mote.format import NEVER, Frontend
 from l3mote.limits import possible_hop
@@ -41,7 +42,7 @@ class Timelines(NamedTuple):
     @classmethod
     def read(cls, path: Path) -> Timelines:
         """Read what save wrote."""
-        with np.load(path) as saved:
+        with npz.opened(path) as saved:
             scores = np.split(saved["scores"], np.cumsum(saved["lengths"])[:-1])
             return cls(scores, saved["labels"], saved["seconds"])
 
@@ -124,39 +125,20 @@ def figures(result: Peaks, thresholds: np.ndarray) -> Figures:
 def curve(result: Peaks) -> list[tuple[float, np.ndarray]]:
     """Return (share of unrelated clips with an event, thresholds), ascending, from thresholds that nothing reaches to low ones.
 
-    Each step lowers the threshold of the label that gains most clips of its own for each unrelated clip that newly raises an
-    event, over any number of steps of that label (the hull of its own curve).
+    One threshold for all labels: one for each overfits. With 24 clips a label it kept 76 % of the clips of new folds at 12.6 % of
+    the unrelated, where one for all kept 84 % at 8.4 % (the shipped network; both were to cost 9 %).
     """
-    unrelated, n = result.unrelated, result.values.shape[1]
-    false_peaks = result.values[unrelated]
-    owned = [np.sort(result.values[result.labels == i, i])[::-1] for i in range(n)]
-    at, raised = np.zeros(n, int), np.zeros(len(false_peaks), bool)  # at: own clips reported
-    thresholds = np.full(n, NEVER)
-    steps = [(0.0, thresholds.copy())]
-    while True:
-        best, chosen = -1.0, None
-        for i in range(n):
-            if i in result.silent or at[i] >= len(owned[i]):
-                continue
-            levels = owned[i][at[i] :]
-            cost = np.array([np.count_nonzero(~raised & (false_peaks[:, i] >= level)) for level in levels])
-            gain = np.arange(1, len(levels) + 1) / (cost + 0.1)  # what costs nothing comes first, the more of it the better
-            if gain.max() > best:
-                best, chosen = gain.max(), (i, int(gain.argmax()) + 1)
-        if chosen is None:
-            return steps
-        i, more = chosen
-        at[i] += more
-        thresholds[i] = between(owned[i], at[i], false_peaks[:, i])
-        raised |= false_peaks[:, i] >= thresholds[i]
-        steps.append((float(raised.mean()) if len(raised) else 0.0, thresholds.copy()))
-
-
-def between(owned: np.ndarray, reported: int, false_peaks: np.ndarray) -> float:
-    """Return a threshold that reports so many of the label's clips (peaks descending): half way to the next lower peak."""
-    level = owned[reported - 1]
-    below = np.concatenate([owned[owned < level], false_peaks[false_peaks < level], [0.0]])
-    return float((level + below.max()) / 2)
+    loudest = result.values[result.unrelated].max(axis=1, initial=0.0)
+    peaks = np.unique(np.concatenate([result.own, loudest, [0.0]]))
+    steps = [(0.0, np.full(result.values.shape[1], NEVER))]
+    for level in np.unique(result.own)[::-1]:
+        if level > 0:
+            thresholds = np.full(
+                result.values.shape[1], (level + peaks[peaks < level].max()) / 2
+            )  # half way to the next peak below
+            thresholds[[i for i in result.silent if i >= 0]] = NEVER
+            steps.append((float((loudest >= level).mean()) if len(loudest) else 0.0, thresholds))
+    return steps
 
 
 def choose(result: Peaks, price: float = PRICE, recall: float = RECALL) -> np.ndarray:

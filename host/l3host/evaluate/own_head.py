@@ -56,7 +56,7 @@ def labels_of(graph: Graph, dataset: Dataset) -> list[int]:
 def new_to(graph: Graph, dataset: Dataset) -> Dataset:
     """Return the clips that the model was not trained on, as far as its file says."""
     known = fingerprints.known(graph.provenance)
-    return replace(dataset, clips=[clip for clip in dataset.clips if not known or fingerprints.one(clip.path) not in known])
+    return replace(dataset, clips=[clip for clip in dataset.clips if not (len(known) and fingerprints.is_known(clip.path, known))])
 
 
 def peaks(graph: Graph, result: Timelines, settings: dict | None = None) -> Peaks:

@@ -43,7 +43,12 @@ def open_reader(model: str) -> Reader:
     try:
         reader = Reader(str(path))
     except fmt.FormatError as e:
-        raise L3Error(f"{path}: {e}") from None
+        hint = (
+            ""
+            if read_start(path) == fmt.MAGIC
+            else f"; another network is converted first: l3mote convert {path} -o {path.stem}.l3m"
+        )
+        raise L3Error(f"{path}: {e}{hint}") from None
     except OSError as e:
         raise L3Error(f"cannot read {path}: {e.strerror}") from None
     try:
@@ -53,6 +58,11 @@ def open_reader(model: str) -> Reader:
         reader.close()
         raise
     return reader
+
+
+def read_start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(fmt.MAGIC))
 
 
 def _weights(reader: Reader, layer: fmt.Layer, buffer: bytearray) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,6 @@ import numpy as np
 from l3convert import convert, formats, l3shape
 from l3convert.keras_config import KerasLayer
 from l3host.errors import L3Error
-from l3host.files import read_bytes
 from l3host.graph.l3 import POOLED
 from l3host.graph.network import Graph
 from l3host.networks import build
@@ -33,7 +32,7 @@ def load(path: str, final_norm: bool | None = None) -> keras.Model:
     """
     name = Path(path).name
     try:
-        layers = formats.layers(read_bytes(Path(path)))
+        layers = formats.layers(Path(path))
         graph = l3shape.build(layers)
         kernels, norms = _split(layers, len(graph.convs))
         in_file = len(norms) > len(kernels)

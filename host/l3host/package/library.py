@@ -11,7 +11,8 @@ from l3mote.kernels import KERNELS
 
 SOURCE = Path(l3mote.__file__).parent
 
-NOT_FOR_BOARDS = ("verify.py", "paced.py")  # the full check of a file, done on the host, and a source in simulated time
+# the full check of a file, done on the host; a source in simulated time; what `deploy --sign` copies beside the starter
+NOT_FOR_BOARDS = ("verify.py", "paced.py", "signature.py")
 ONLY_FOR = {
     "micropython": ("mic_machine.py", "mqtt_client.py", "mqtt_packets.py"),
     "circuitpython": ("mic_circuitpython.py", "circuitpython_net.py"),

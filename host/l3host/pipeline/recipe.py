@@ -8,6 +8,7 @@ from pathlib import Path
 from l3host import tables
 from l3host.compress import paper, plans
 from l3host.errors import L3Error
+from l3host.evaluate.events import PRICE, RECALL
 from l3host.graph.l3 import L3_FILTERS
 from l3host.graph.network import FRONTENDS
 from l3host.l3m.writer import ENCODINGS
@@ -32,6 +33,7 @@ class Source:
     weights: str  # a published .h5 or a .keras file, relative to the recipe or to where the command runs; or "random"
     final_norm: bool | None = None  # None: the file's
     video: str | None = None  # the other half of the AVC net, a .keras file as an AVC recipe leaves it in its run folder
+    paper: str | None = None  # its row in the papers' tables: a name of paper.ROWS
     frontend: str = "mel256"  # these two for "random" only
     filters: tuple[int, ...] = L3_FILTERS
 
@@ -79,6 +81,8 @@ class Recover:
     folds: tuple[int, ...] | None = None  # to learn from; None: all
     settings: settings.Schedule | None = None
     other: str | None = None  # data of sounds that are none of the labels, for kd with a [teacher]
+    price: float = PRICE  # share of these that may raise an event, held out; and share of the labels' clips that are to be
+    recall: float = RECALL  # reported even where that costs more: the thresholds follow
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class Recipe:
     sensitivity: Sensitivity | None = None
     convert: Convert = Convert()
     skip_bad: bool = False  # leave out recordings, clips and videos that cannot be used, and note which
+    baseline: bool = True  # judge the source by the same probes, unless it is untrained or nothing is done to it
     data: dict[str, str] = field(default_factory=dict)  # [data]: name -> path, absolute once loaded
 
     def needs(self) -> list[str]:
@@ -134,6 +139,17 @@ class Recipe:
             + ([self.convert.calibrate] if self.convert.calibrate else [])
         )
         return list(dict.fromkeys(names))
+
+    @property
+    def has_baseline(self) -> bool:
+        """Return whether the source is judged too."""
+        changed = self.student or self.ablate or self.prune or self.recover
+        return self.baseline and bool(changed) and self.source.weights != RANDOM
+
+    def files(self) -> dict[str, str]:
+        """Return the files that the recipe begins with, by the names under which --data gives them."""
+        named = {WEIGHTS: self.source.weights, VIDEO: self.source.video, TEACHER: self.teacher.file if self.teacher else None}
+        return {name: file for name, file in named.items() if file not in (None, RANDOM)}
 
     def to_json(self) -> dict:
         """Return the recipe ready for JSON, without paths: two runs of it may have the same data in different places."""
@@ -163,6 +179,11 @@ def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False
     Checks everything that does not need networks or sounds. Raises L3Error.
     """
     path = find(recipe)
+    return _resolved(parse(path, data, skip_bad), path)
+
+
+def parse(path: Path, data: dict[str, str] | None = None, skip_bad: bool = False) -> Recipe:
+    """Read and check a recipe as load() does, but for whether its files and data are there. Raises L3Error."""
     top = tables.read(path)
     known = [f.name for f in fields(Recipe) if f.name != "name"]
     for key in top:
@@ -180,9 +201,11 @@ def load(recipe: str, data: dict[str, str] | None = None, skip_bad: bool = False
         _recover(table, where, plain.seed, "teacher" in parts) for where, table in _several(top, "recover", path)
     )
     skip_bad = skip_bad or plain.skip_bad
-    built = Recipe(name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, **parts)
+    built = Recipe(
+        name=path.stem, seed=plain.seed, paper=plain.paper, skip_bad=skip_bad, baseline=plain.baseline, **parts
+    )  # fmt: skip
     _check(built, path)
-    return _resolved(built, path)
+    return built
 
 
 SINGLE = {
@@ -203,6 +226,7 @@ class _Plain:
     seed: int = 1
     paper: str | None = None
     skip_bad: bool = False
+    baseline: bool = True
 
 
 def _several(top: dict, name: str, path: Path) -> list[tuple[str, object]]:
@@ -253,8 +277,9 @@ def _check(recipe: Recipe, path: Path) -> None:
             raise L3Error(f"{path}, [{what}]: unknown front-end {network.frontend!r}: choose from {', '.join(FRONTENDS)}")
     if recipe.convert.encoding not in ENCODINGS:
         raise L3Error(f"{path}, [convert]: unknown encoding {recipe.convert.encoding!r}: choose from {', '.join(ENCODINGS)}")
-    if recipe.paper is not None and recipe.paper not in paper.ROWS:
-        raise L3Error(f"{path}: unknown row {recipe.paper!r} of the papers' tables: choose from {', '.join(paper.ROWS)}")
+    for row in (recipe.paper, recipe.source.paper):
+        if row is not None and row not in paper.ROWS:
+            raise L3Error(f"{path}: unknown row {row!r} of the papers' tables: choose from {', '.join(paper.ROWS)}")
     try:  # rows of the tables by name
         if recipe.ablate:
             depth(recipe.ablate), width(recipe.ablate)
@@ -276,6 +301,11 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}: nothing learns from the [teacher]: give a [[recover]] by {' or '.join(TAUGHT)}")
     if any(step.other and not (recipe.teacher and step.method == "kd") for step in recipe.recover):
         raise L3Error(f"{path}: other sounds are for [[recover]] by kd with a [teacher]")
+    for step in recipe.recover:
+        if (step.price, step.recall) != (PRICE, RECALL) and not step.other:
+            raise L3Error(f"{path}: price and recall set thresholds where a [[recover]] has other sounds")
+        if not (0 <= step.price <= 1 and 0 <= step.recall <= 1):
+            raise L3Error(f"{path}: price = {step.price:g}, recall = {step.recall:g}: each is a share from 0 to 1")
     frozen = [step for step in recipe.recover if isinstance(step.settings, settings.Avc) and not step.settings.train_video]
     if frozen and recipe.source.video is None:
         raise L3Error(f"{path}: [[recover]] by avc needs [source] video, a trained network, or train_video = true")

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from l3host import datasets
+from l3host import datasets, npz
 from l3host.datasets import fingerprints
 from l3host.datasets.clips import CACHE
-from l3host.pipeline import sounds, taught
+from l3host.pipeline import folds, sounds, taught
 from l3host.pipeline.recipe import Recover, target
 from l3host.pipeline.sounds import Recordings
 from l3host.pipeline.stages import BATCHNORM_WINDOWS, CUT, SOURCE, WINDOWS, Run
@@ -153,50 +153,44 @@ def by_teacher(run: Run, step: Recover, model, folder: Path):
     The note has its thresholds, set on the folds that its trainings had not heard.
     """
     from l3host.evaluate import events
-    from l3host.train import fit
 
-    classifier, dataset, folders, tested = taught.by_scores(
+    dataset, trained = taught.by_scores(
         run, step, model, folder, lambda name: progress(run, f"{folder.name} {name}", step), gradual(run, folder)
     )  # fmt: skip
-    histories = {name: history(path) for name, path in folders.items()}
-    counts = {fold: {"confusion": fit.confusion(result, dataset.silent)} for fold, result in tested.items()}
-    note = classified(run, step, dataset, histories, counts)
-    if dataset.silent and tested:
+    note = classified(run, step, dataset, trained)
+    if dataset.silent and trained.tested:
         fe = model.get_layer("log_mel").frontend
-        note["tuned"] = events.tuned([events.of_app(result, fe, dataset.silent) for result in tested.values()], dataset.labels)
-    return classifier, note
+        judged = [events.of_app(result, fe, dataset.silent) for result in trained.tested.values()]
+        note["tuned"] = events.tuned(judged, dataset.labels, step.price, step.recall)
+    return trained.classifier, note
 
 
 def by_labels(run: Run, step: Recover, model, folder: Path):
     """Train a classifier on the network, on all folds, and once with each fold left out to measure how good it is."""
     from l3host.evaluate import crossval
-    from l3host.train import fit
-    from l3host.train import recover as training
+    from l3host.train import recover as recovering
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
     datasets.one_label(dataset, "recover by labels")
-    fe = model.get_layer("log_mel").frontend
-    pcm = sounds.clips([clip.path for clip in dataset.clips], fe.sample_rate, folder)
-    histories, tested = {}, {}
-    start = model.get_weights()
-    for fold in [*datasets.chosen_folds(dataset, None), None]:
-        part = crossval.split(dataset, fold)
-        model.set_weights(start)
-        classifier = training.labels(
-            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), of_kind(step, settings.Labels),
-            folder / part.name, progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
+    pcm = sounds.clips([clip.path for clip in dataset.clips], model.get_layer("log_mel").frontend.sample_rate, folder)
+
+    def training(part, where: Path):
+        return recovering.labels(
+            model, *crossval.chosen(dataset, pcm, part.train), len(dataset.labels), of_kind(step, settings.Labels), where,
+            progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
-        histories[part.name] = history(folder / part.name)
-        if part.test:
-            result = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
-            tested[str(fold)] = {"confusion": fit.confusion(result, dataset.silent)}
-    return classifier, classified(run, step, dataset, histories, tested)
+
+    trained = folds.train(model, dataset, pcm, folder, training)
+    return trained.classifier, classified(run, step, dataset, trained)
 
 
-def classified(run: Run, step: Recover, dataset: datasets.Dataset, histories: dict[str, dict], tested: dict[str, dict]) -> dict:
+def classified(run: Run, step: Recover, dataset: datasets.Dataset, trained: folds.Trained) -> dict:
     """Return the note of a classifier that was cross-validated: of whose clips, and how good."""
     from l3host.evaluate import crossval
+    from l3host.train import fit
 
+    tested = {fold: {"confusion": fit.confusion(result, dataset.silent)} for fold, result in trained.tested.items()}
+    histories = {name: history(path) for name, path in trained.folders.items()}
     labels = taught.reported(dataset.labels)
     evaluation = {
         "dataset": dataset.name, "data": step.data, "clips": sum(clip.label not in dataset.silent for clip in dataset.clips),
@@ -221,7 +215,7 @@ def history(folder: Path) -> dict:
     """Return the losses and seconds of a finished training, from its checkpoint."""
     from l3host.train.loop import CHECKPOINT
 
-    with np.load(folder / CHECKPOINT) as saved:
+    with npz.opened(folder / CHECKPOINT) as saved:
         return {"losses": saved["losses"].tolist(), "training_seconds": round(float(saved["seconds"]), 1)}
 
 

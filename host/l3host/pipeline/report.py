@@ -33,6 +33,15 @@ class Finished:
         return paper.ROWS.get(self.result["recipe"]["paper"])
 
     @property
+    def source(self) -> Baseline | None:
+        """Return the network that compression began with, if the run has judged it."""
+        if not self.result.get("baseline"):
+            return None
+        return Baseline(
+            self.result["source"], paper.ROWS.get(self.result["recipe"]["source"].get("paper")), self.result["baseline"]
+        )
+
+    @property
     def zeros(self) -> float:
         """Per cent of the convolutions' weights."""
         return 100 * (1 - self.result["after"]["nonzeros"] / self.result["after"]["weights"])
@@ -66,6 +75,27 @@ class Finished:
                 for key, theirs in zip(("auprc_micro", "auprc_macro"), row.auprc[name], strict=True):
                     lines.append((f"{NAMES[key]}, {title(evaluation)}", f"{theirs:.3f}", f"{reached[key]:.3f}"))
         return lines
+
+
+@dataclass
+class Baseline:
+    """A source as it was before it was compressed. evaluations: by the run's own probes."""
+
+    name: str
+    row: paper.Row | None
+    evaluations: list[dict]
+
+
+def baselines(runs: Sequence[Finished]) -> list[Baseline]:
+    """Return the sources of all runs, each once, with what any of its runs has judged it by."""
+    by_name: dict[str, Baseline] = {}
+    for run in runs:
+        source = run.source
+        if source:
+            merged = by_name.setdefault(source.name, Baseline(source.name, source.row, []))
+            titles = [title(evaluation) for evaluation in merged.evaluations]
+            merged.evaluations += [evaluation for evaluation in source.evaluations if title(evaluation) not in titles]
+    return list(by_name.values())
 
 
 def read(folder: Path) -> Finished:
@@ -123,10 +153,29 @@ def columns(runs: Sequence[Finished]) -> list[str]:
 
 def value(run: Finished, column: str) -> float | None:
     """Return the first figure of a run's evaluation of this title."""
-    for evaluation in run.result["evaluations"]:
+    return figure(run.result["evaluations"], column)
+
+
+def figure(evaluations: Sequence[dict], column: str) -> float | None:
+    """Return the first figure of the evaluation of this title."""
+    for evaluation in evaluations:
         if title(evaluation) == column:
             return next(iter(figures_of(evaluation).values()))
     return None
+
+
+def papers_figure(row: paper.Row | None, column: str) -> float | None:
+    """Return what a row of a paper's table has for this column: by the MLP, on the data set of this name."""
+    dataset, _, probe = column.rpartition(", ")
+    if row is None or probe != "mlp":
+        return None
+    return row.accuracy.get(dataset, row.auprc.get(dataset, (None,))[0])
+
+
+def cell(row: paper.Row | None, evaluations: Sequence[dict], column: str) -> str:
+    """Return our figure, and the paper's where it has one: '0.399 (paper 0.440)'."""
+    ours, theirs = figure(evaluations, column), papers_figure(row, column)
+    return ("-" if ours is None else f"{ours:.3f}") + ("" if theirs is None else f" (paper {theirs:.3f})")
 
 
 COSTS: dict[str, Callable[[Finished], float | None]] = {
@@ -170,7 +219,7 @@ def markdown(runs: Sequence[Finished]) -> str:
     judged = columns(runs)
     head = ["run", "zeros %", "bytes", "values only", "M MACs", "heap kB", "RP2040 s (estimate)", *judged]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    lines += ["| " + " | ".join(overview(run, judged)) + " |" for run in runs]
+    lines += ["| " + " | ".join(line) + " |" for line in lines_of(runs, judged)]
     for run in runs:
         if run.row is None:
             continue
@@ -181,14 +230,23 @@ def markdown(runs: Sequence[Finished]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def lines_of(runs: Sequence[Finished], judged: Sequence[str]) -> list[list[str]]:
+    """Return the lines of the first table: the sources, then the runs."""
+    sources = [
+        [f"{source.name}, uncompressed", *"------", *(cell(source.row, source.evaluations, column) for column in judged)]
+        for source in baselines(runs)
+    ]
+    return sources + [overview(run, judged) for run in runs]
+
+
 def overview(run: Finished, judged: Sequence[str]) -> list[str]:
-    """Return a line of the first table."""
+    """Return a run's line of the first table."""
     result = run.result
-    figures = [value(run, column) for column in judged]
-    return [
-        run.name, f"{run.zeros:.1f}", f"{result['bytes']:,}", f"{result['values_bytes']:,}", f"{result['macs'] / 1e6:,.1f}",
-        f"{run.heap / 1e3:,.0f}", seconds(result["estimate"]["seconds"]), *("-" if v is None else f"{v:.3f}" for v in figures),
+    costs = [
+        f"{run.zeros:.1f}", f"{result['bytes']:,}", f"{result['values_bytes']:,}", f"{result['macs'] / 1e6:,.1f}",
+        f"{run.heap / 1e3:,.0f}", seconds(result["estimate"]["seconds"]),
     ]  # fmt: skip
+    return [run.name, *costs, *(cell(run.row, result["evaluations"], column) for column in judged)]
 
 
 def html(runs: Sequence[Finished]) -> str:
@@ -204,7 +262,7 @@ def html(runs: Sequence[Finished]) -> str:
     )  # fmt: skip
     judged = columns(runs)
     return environment.get_template(TEMPLATE).render(
-        runs=runs, judged=judged, overview=[(run, overview(run, judged)) for run in runs],
+        runs=runs, judged=judged, overview=lines_of(runs, judged), sources=len(baselines(runs)),
         pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in compared(runs)],
         layer_names=list(dict.fromkeys(name for run in runs for name in run.result["after"]["density"])),
         seconds=seconds, data_used=data_used, details=details, names=NAMES, title=title, figures_of=figures_of,

@@ -49,6 +49,7 @@ class Result(Needed, total=False):
     source: str
     inputs: dict[str, str]  # SHA-256 by name
     recover: list[dict[str, Any]]
+    baseline: list[dict[str, Any]]  # evaluations of the source
     sensitivity: dict[str, Any] | None
     values_bytes: int
     macs_dense: int

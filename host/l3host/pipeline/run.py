@@ -31,6 +31,8 @@ def plan(recipe: Recipe) -> dict[str, Callable[[Run], dict]]:
         todo[f"recover-{number}"] = partial(recover_stage.recover, number=number)
     for number in range(1, len(recipe.evaluate) + 1):
         todo[f"evaluate-{number}"] = partial(stages.evaluate, number=number)
+        if recipe.has_baseline:
+            todo[f"baseline-{number}"] = partial(stages.baseline, number=number)
     return todo | {"convert": stages.convert, "plan": stages.plan}
 
 
@@ -110,6 +112,7 @@ def gather(run: Run, notes: dict[str, dict]) -> Result:
     """Everything that a report needs, ready for JSON."""
     steps = [note for name, note in notes.items() if name.startswith("recover-")]
     evaluations = [note for name, note in notes.items() if name.startswith("evaluate-")]
+    baseline = [note for name, note in notes.items() if name.startswith("baseline-")]
     layers = notes["plan"]["layers"]
     return {
         "name": run.recipe.name,
@@ -121,6 +124,7 @@ def gather(run: Run, notes: dict[str, dict]) -> Result:
         "after": weights_of(notes["cut"]),
         "recover": steps,
         "evaluations": evaluations + [step["evaluation"] for step in steps if "evaluation" in step],
+        "baseline": baseline,
         "sensitivity": notes.get("sensitivity"),
         "bytes": notes["plan"]["bytes"]["total"],
         "values_bytes": 2 * sum(layer["nonzeros"] for layer in layers),

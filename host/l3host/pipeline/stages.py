@@ -47,7 +47,9 @@ class Run:
         from l3host.networks import layers  # noqa: F401  (a .keras file names LogMel)
         from l3host.networks.backend import keras
 
-        return keras.saving.load_model(self.folder / f"{name}.keras")
+        path = self.folder / f"{name}.keras"
+        with reading(path, "; delete the run folder to start over"):
+            return keras.saving.load_model(path)
 
     def save(self, model, name: str) -> None:
         """Write NAME.keras, if this worker is the chief."""
@@ -168,12 +170,21 @@ def sensitivity(run: Run) -> dict:
 
 def evaluate(run: Run, number: int) -> dict:
     """Evaluate with probe `number` (from 1) on the result's embeddings, which are kept until it is done."""
+    return _evaluated(run, number, run.last, "evaluate")
+
+
+def baseline(run: Run, number: int) -> dict:
+    """Evaluate the source as evaluate() does the result: what compression starts from."""
+    return _evaluated(run, number, SOURCE, "baseline")
+
+
+def _evaluated(run: Run, number: int, network: str, what: str) -> dict:
     part = run.recipe.evaluate[number - 1]
     dataset = run.dataset(part)
-    kept = run.folder / f"embeddings-{number}"
+    kept = run.folder / f"embeddings-{what}-{number}"
     kept.mkdir(exist_ok=True)
-    on_progress = partial(run.on_progress, f"evaluate {part.data}")
-    result = judged(run.network(run.last), dataset, part, kept, lambda clips: on_progress(clips, len(dataset.clips)))
+    on_progress = partial(run.on_progress, f"{what} {part.data}")
+    result = judged(run.network(network), dataset, part, kept, lambda clips: on_progress(clips, len(dataset.clips)))
     shutil.rmtree(kept)
     return result
 

@@ -6,20 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from l3host import datasets
-from l3host.pipeline import sounds
+from l3host.pipeline import folds, sounds
 from l3host.pipeline.recipe import Recover
 from l3host.pipeline.stages import Run
 from l3host.train import settings
 from l3mote.format import silent
 
-HELD_OUT = "held-out.npz"  # scores of the fold that a training has not heard
 MATERIAL = "material"  # folder of the recordings at the rate that teacher and student hear them at
 
 
 def by_scores(run: Run, step: Recover, model, folder: Path, on_progress, gradual):
-    """A classifier taught by class scores of the teacher, its embedding and labels; each fold is left out in turn, then none."""
-    from l3host.evaluate import crossval
-    from l3host.train import fit, lessons, taught
+    """A classifier taught by class scores of the teacher, its embedding and labels: the data set, and folds.Trained."""
+    from l3host.train import lessons, taught
 
     chosen, teacher = taught_settings(step), open_teacher(run)
     data, skip_bad = run.recipe.data, run.recipe.skip_bad
@@ -32,20 +30,12 @@ def by_scores(run: Run, step: Recover, model, folder: Path, on_progress, gradual
     material = lessons.of_dataset(dataset, pcm if rate == fe.sample_rate else sounds.clips(paths, rate, folder / MATERIAL), rate)
     maker = taught.maker(model, teacher, material, chosen)
     by_fold = {fold: made(run, folder, maker, fold) for fold in dataset.folds}
-    histories, tested = {}, {}
-    start = model.get_weights()
-    for fold in [*datasets.chosen_folds(dataset, None), None]:
-        part = crossval.split(dataset, fold)
-        model.set_weights(start)
-        classifier = taught.teach(
-            model, lessons.read([path for number, path in by_fold.items() if number != fold]), chosen,
-            folder / part.name, on_progress(part.name), gradual,
-        )  # fmt: skip
-        histories[part.name] = folder / part.name
-        if part.test:
-            tested[str(fold)] = fit.timelines(classifier, *crossval.chosen(dataset, pcm, part.test), fe)
-            tested[str(fold)].save(folder / part.name / HELD_OUT)
-    return classifier, dataset, histories, tested
+
+    def training(part, where: Path):
+        given = lessons.read([path for number, path in by_fold.items() if number != part.fold])
+        return taught.teach(model, given, chosen, where, on_progress(part.name), gradual)
+
+    return dataset, folds.train(model, dataset, pcm, folder, training)
 
 
 def by_embedding(run: Run, step: Recover, model, folder: Path, on_progress, gradual):

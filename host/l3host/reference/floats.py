@@ -23,6 +23,11 @@ def mel_matrix(fe: Frontend) -> np.ndarray:
     return np.maximum(0, np.minimum(rising, falling)) * (2 / (edges[2:] - edges[:-2]))
 
 
+def filterbank(fe: Frontend) -> np.ndarray:
+    """Return the bands of a front-end as weights of the spectrum's bins, (n_fft / 2 + 1, bands)."""
+    return mel_matrix(fe) if fe.scale == SCALE_MEL else np.eye(fe.n_fft // 2 + 1)
+
+
 def frames(fe: Frontend, windows: np.ndarray) -> np.ndarray:
     """Cut windows (N, window) into frames (N, frames, n_fft), zero-padded as TensorFlow's 'same' or 'valid' does."""
     needed = (fe.frames - 1) * fe.hop_length + fe.n_fft

@@ -49,10 +49,10 @@ def mix(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
     return (p * a + (1 - p) * b) / np.sqrt(p**2 + (1 - p) ** 2)
 
 
-def mask(bands: int, frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a SpecAugment mask (bands, frames), true where the plane is to be hidden."""
+def mask(bands: int, frames: int, rng: np.random.Generator, number: int = MASKS) -> np.ndarray:
+    """Return a SpecAugment mask (bands, frames), true where the plane is to be hidden. number: of each kind."""
     hidden = np.zeros((bands, frames), bool)
-    for _ in range(MASKS):
+    for _ in range(number):
         for axis, size in ((hidden, bands), (hidden.T, frames)):
             width = rng.integers(min(MASK_WIDTH, size // 2) + 1)
             start = rng.integers(size - width + 1)

@@ -6,7 +6,6 @@ teacher hears each of them once for all trainings of a cross-validation. They ar
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from l3host import npz
 from l3host.datasets import Dataset
 from l3host.errors import L3Error
 from l3host.files import replace
@@ -48,7 +48,11 @@ def of_dataset(dataset: Dataset, clips: Sequence[np.ndarray], rate: int) -> Mate
 
 
 class Lessons(NamedTuple):
-    """planes: (N, bands, frames) float16, what the student hears. shares: (N, labels), of each class in it; rows of 0: unknown."""
+    """Of N windows.
+
+    planes: (N, versions, bands, frames) float16, what the student hears. shares: (N, labels), of each class in it; rows of 0:
+    unknown.
+    """
 
     planes: np.ndarray
     embedding: np.ndarray  # (N, D) float32, the teacher's
@@ -97,10 +101,15 @@ class Maker:
         members = Members(self.material, fold, self.settings)
         waves, shares = zip(*[self.lesson(members, rng) for _ in range(size)], strict=True)
         answers = self.teacher.hear(at_rate(np.stack(waves), self.material.rate, self.teacher.sample_rate))
-        picked = np.stack([surroundings.filtered(wave, self.material.rate, rng) for wave in waves])
-        picked = at_rate(picked, self.material.rate, self.fe.sample_rate)
-        planes = self.mel(np.stack([surroundings.recorded(wave, rng) for wave in picked]))[..., 0]
-        return Lessons(planes.astype(np.float16), answers.embedding, answers.logits, np.stack(shares))
+        planes = np.stack([self.version(waves, rng) for _ in range(self.settings.versions)], axis=1)
+        return Lessons(planes, answers.embedding, answers.logits, np.stack(shares))
+
+    def version(self, waves: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
+        """What the student hears of windows: planes (N, bands, frames) float16."""
+        rate, share = self.material.rate, self.settings.surroundings
+        picked = [surroundings.filtered(wave, rate, rng) if rng.random() < share else wave for wave in waves]
+        recorded = [surroundings.recorded(wave, rng) for wave in at_rate(np.stack(picked), rate, self.fe.sample_rate)]
+        return self.mel(np.stack(recorded))[..., 0].astype(np.float16)
 
     def lesson(self, members: Members, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """One window at the material's rate, and the share of each class in what is heard."""
@@ -171,9 +180,6 @@ def read(folders: Sequence[Path]) -> Lessons:
     """All lessons of some folds, in order. Raises L3Error for a block that is broken."""
     blocks = []
     for path in [path for folder in folders for path in sorted(folder.glob("*.npz"))]:
-        try:
-            with np.load(path) as saved:
-                blocks.append(Lessons(**{name: saved[name] for name in Lessons._fields}))
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
-            raise L3Error(f"cannot read lessons from {path}: {e}; delete it to make them again") from None
+        with npz.opened(path) as saved:
+            blocks.append(Lessons(**{name: saved[name] for name in Lessons._fields}))
     return Lessons(*[np.concatenate(values) for values in zip(*blocks, strict=True)])

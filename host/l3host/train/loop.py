@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from l3host import npz
 from l3host.errors import L3Error
 from l3host.files import replace
 from l3host.networks import backend
@@ -109,13 +109,10 @@ class Loop:
     def restore(self, path: Path) -> None:
         """Read what save wrote. Raises L3Error if it is broken or of another training."""
         variables = self.model.weights + self.optimizer.variables
-        try:
-            with np.load(path) as saved:
-                about = json.loads(str(saved["about"]))
-                values = [saved[name] for name in saved.files if name.startswith("arr_")]
-                losses, seconds = saved["losses"].tolist(), float(saved["seconds"])
-        except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as e:
-            raise L3Error(f"cannot resume from {path}: {e}; delete it to start over") from None
+        with npz.opened(path, "; delete it to start over") as saved:
+            about = dict(json.loads(str(saved["about"])))
+            values = [saved[name] for name in saved.files if name.startswith("arr_")]
+            losses, seconds = saved["losses"].astype(float).tolist(), float(saved["seconds"])
         names = sorted(name for name in self.about | about if self.about.get(name) != about.get(name))
         if not names and [v.shape for v in values] != [tuple(v.shape) for v in variables]:
             names = ["architecture"]

@@ -20,9 +20,12 @@ import numpy as np
 
 from l3host import tables
 from l3host.errors import L3Error
+from l3host.files import read_bytes
 from l3host.train.teachers import Heard
 
 BATCH = 16  # windows heard at a time
+SECONDS = 60  # of a teacher's windows at most
+POINTS, BANDS = 1 << 15, 1 << 12  # of a front-end at most
 TRIED = 2.0  # seconds of noise that tell whether front-end and file agree
 LAYOUTS = ("bands-frames", "frames-bands")
 PADDINGS = ("reflect", "zeros", "none")
@@ -106,11 +109,11 @@ class Onnx:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 4
+        if Path(about.file).is_absolute() or ".." in Path(about.file).parts:
+            raise L3Error(f"{path}: file = {about.file!r} must lie beside it: a name without ..")
+        contents = read_bytes(file)
         try:
-            contents = file.read_bytes()
             self.session = onnxruntime.InferenceSession(contents, options, providers=["CPUExecutionProvider"])
-        except OSError as e:
-            raise L3Error(f"{path}: cannot read its file {file}: {e.strerror}") from None
         except Exception as e:  # onnxruntime's own exceptions have no common base
             raise L3Error(f"{path}: {file} is not an ONNX file that onnxruntime can run: {first_line(e)}") from None
         self.digest = hashlib.sha256(contents + repr((about, mel)).encode()).hexdigest()
@@ -178,10 +181,14 @@ def load(path: str) -> Onnx:
     about = tables.build(Description, top, path)
     if not 1000 <= about.sample_rate <= 192000:
         raise L3Error(f"{path}: sample_rate = {about.sample_rate}: must be 1000 to 192000 Hz")
+    if about.seconds is not None and not 0 < about.seconds <= SECONDS:
+        raise L3Error(f"{path}: seconds = {about.seconds}: must be above 0, and at most {SECONDS}")
     if mel:
         for key, allowed in (("padding", PADDINGS), ("logarithm", tuple(LOGARITHMS)), ("layout", LAYOUTS), ("power", (1, 2))):
             if getattr(mel, key) not in allowed:
                 raise L3Error(f"{path}, [frontend]: {key} = {getattr(mel, key)!r}: must be one of {', '.join(map(str, allowed))}")
+        if mel.n_fft > POINTS or mel.bands > BANDS:
+            raise L3Error(f"{path}, [frontend]: n_fft is at most {POINTS}, bands at most {BANDS}")
         if mel.n_fft < 2 or min(mel.hop_length, mel.bands, mel.window or 1) < 1 or (mel.window or 0) > mel.n_fft or not mel.scale:
             raise L3Error(
                 f"{path}, [frontend]: n_fft, hop_length, bands and window must be positive, window at most n_fft, scale not 0"

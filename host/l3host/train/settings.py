@@ -42,6 +42,8 @@ class Lessons:
     windows: int = 5000  # of each fold
     other_share: float = 0.4  # part of them from sounds that are none of the labels, where there are any
     mixing: float = 0.5  # probability that a window is mixed with another clip's
+    surroundings: float = 0.5  # probability that the student hears it through a random microphone, now and then in a room
+    versions: int = 2  # of what the student hears of a window; an epoch takes one of them
 
 
 @dataclass(frozen=True)
@@ -55,15 +57,18 @@ class Taught(Schedule):
     windows: int = Lessons.windows
     other_share: float = Lessons.other_share
     mixing: float = Lessons.mixing
+    surroundings: float = Lessons.surroundings
+    versions: int = Lessons.versions
     features: float = 0.5  # weight of the squared error to the teacher's embedding
     soft: float = 0.6  # weight of the cross-entropy to the teacher's class scores
     hard: float = 0.4  # and to the labels
     temperature: float = 1.5  # by which the teacher's class scores are softened
-    dropout: float = 0.2
+    dropout: float = 0.0
+    masks: int = 1  # SpecAugment's: groups of bands, and of frames, that are hidden in each epoch
 
     @property
     def lessons(self) -> Lessons:
-        return Lessons(self.windows, self.other_share, self.mixing)
+        return Lessons(self.windows, self.other_share, self.mixing, self.surroundings, self.versions)
 
 
 @dataclass(frozen=True)

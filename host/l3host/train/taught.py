@@ -40,7 +40,7 @@ def maker(network: keras.Model, teacher: Teacher, material: Material, settings: 
 
 
 class Learn:
-    """loop.Task: planes, masked anew in each epoch, to what the teacher and the labels say of them."""
+    """loop.Task: a version of each window's plane, masked anew in each epoch, to what the teacher and the labels say of it."""
 
     def __init__(self, model: keras.Model, planes: np.ndarray, targets: Sequence[np.ndarray], settings: Taught, dropout=None):
         self.model, self.planes, self.targets, self.settings, self.dropout = model, planes, targets, settings, dropout
@@ -51,11 +51,11 @@ class Learn:
         if self.dropout:
             self.dropout.seed_generator.state.assign([settings.seed, epoch])
         order, size = rng.permutation(len(self.planes)), min(settings.batch, len(self.planes))
-        _, bands, frames = self.planes.shape
+        _, versions, bands, frames = self.planes.shape
         for at in range(0, len(order) - size + 1, size):
             chosen = np.sort(order[at : at + size])
-            masks = np.stack([augment.mask(bands, frames, rng) for _ in chosen])
-            planes = self.planes[chosen].astype(np.float32)
+            masks = np.stack([augment.mask(bands, frames, rng, settings.masks) for _ in chosen])
+            planes = self.planes[chosen, rng.integers(versions, size=size)].astype(np.float32)
             yield planes[..., None], masks[..., None], *[target[chosen] for target in self.targets]
 
     def losses(self, planes, masks, features, *classes):

@@ -1,7 +1,7 @@
 """File operations of a deployment: sent to a board's prompt after start.py; for a CIRCUITPY drive, imported on the host."""
 
 import os
-from binascii import a2b_base64, crc32, hexlify
+from binascii import a2b_base64, b2a_base64, crc32, hexlify
 
 FOLDER = 0x4000  # of st_mode
 out = None  # the file being written
@@ -52,6 +52,13 @@ def read(path):
         return None
     with open(path, "rb") as f:
         return f.read()
+
+
+def part(path, at, size):
+    """Return bytes of a file from a position on, in base64."""
+    with open(path, "rb") as f:
+        f.seek(at)
+        return str(b2a_base64(f.read(size)), "ascii").strip()
 
 
 def names(path):
