@@ -254,6 +254,9 @@ static bool mel(void) {
     for (int i = 0; i < 65; i++) {
         cos[i] = pick(1 << 17);
     }
+    for (int i = 33; i < 65; i += 1 + pick(20)) {
+        cos[i] = cos[64 - i]; // some eighths of a turn
+    }
     int32_t size = 8 << pick(5);
     l3_turns(z, z + 256, 4 * size, cos, 4 * (256 / size), 4 * 64);
     turned_butterflies(c_z, c_z + 256, size, cos, 256 / size, 64);

@@ -20,17 +20,16 @@
     .equ STRIDE, FRAME + ARGUMENTS
     .equ QUARTER, FRAME + ARGUMENTS + 4
 
-@ Butterflies of one twiddle factor: r0 a, r1 b, r9 from behind one to the next, r10 cosine, r11 sine, r12 end; r8 and lr are lost
-.macro BUTTERFLIES
-.Lturn\@:
+@ The sum of a and b, to a; their difference: re in r4 (high bits) and r2 (the low 13), im in r5 and r3. r6, r7 are lost
+.macro DIFFERENCE
     ldr r2, [r0]
     ldr r4, [r1]
     adds r6, r2, r4
-    subs r2, r4                 @ re
+    subs r2, r4
     ldr r3, [r0, #4]
     ldr r5, [r1, #4]
     adds r7, r3, r5
-    subs r3, r5                 @ im
+    subs r3, r5
     stm r0!, {r6, r7}
     asrs r4, r2, #13
     lsls r2, #19
@@ -38,6 +37,35 @@
     asrs r5, r3, #13
     lsls r3, #19
     lsrs r3, #19
+.endm
+
+@ All four of them times the factor in `by`: an eighth of a turn needs no other product
+.macro EIGHTH by
+    DIFFERENCE
+    mov r6, \by
+    muls r4, r6
+    muls r2, r6
+    muls r5, r6
+    muls r3, r6
+.endm
+
+@ Stores r6, r7, and goes on to the next butterfly
+.macro NEXT_BUTTERFLY again
+    adds r6, #8
+    asrs r6, #4
+    adds r7, #8
+    asrs r7, #4
+    stm r1!, {r6, r7}
+    add r0, r9
+    add r1, r9
+    cmp r0, r12
+    blo \again
+.endm
+
+@ Butterflies of one twiddle factor: r0 a, r1 b, r9 from behind one to the next, r10 cosine, r11 sine, r12 end; r8 and lr are lost
+.macro BUTTERFLIES
+.Lturn\@:
+    DIFFERENCE
     mov r6, r10
     movs r7, r2
     muls r7, r6
@@ -108,7 +136,10 @@
     str r3, [sp, #SIN]
     ldr r3, [r3]
     mov r11, r3
-    BUTTERFLIES
+    cmp r3, r10
+    bne 4f
+    b eighth
+4:  BUTTERFLIES
     ldr r0, [sp, #AT]           @ a quarter turn further
     ldr r1, [sp, #HALF]
     adds r0, r1
@@ -120,6 +151,7 @@
     mov r10, r4
     mov r11, r3
     BUTTERFLIES
+left:
     ldr r0, [sp, #LEFT]
     subs r0, #1
     str r0, [sp, #LEFT]
@@ -127,6 +159,35 @@
     b 1b
 2:  add sp, #FRAME
     RETURN
+eighth:                         @ cosine and sine are equal
+    EIGHTH r10
+    asrs r2, #13
+    asrs r3, #13
+    adds r4, r2
+    adds r5, r3
+    adds r6, r4, r5
+    subs r7, r5, r4
+    NEXT_BUTTERFLY eighth
+    ldr r0, [sp, #AT]
+    ldr r1, [sp, #HALF]
+    adds r0, r1
+    ldr r1, [sp, #SIZE]
+    adds r1, r0
+3:  EIGHTH r10                  @ and then opposite
+    negs r6, r2
+    asrs r6, #13
+    negs r7, r3
+    asrs r7, #13
+    asrs r2, #13
+    asrs r3, #13
+    subs r6, r4
+    adds r6, r5
+    adds r6, r3
+    subs r7, r5
+    subs r7, r4
+    subs r7, r2
+    NEXT_BUTTERFLY 3b
+    b left
 
 @ Four points, eight words, a turn
     FUNCTION l3_last_stages
