@@ -41,6 +41,9 @@ def main(task: str, result: str, seconds: str, size: str, length: str) -> None:
         else:
             layers = formats.read(data, beside)
         arrays: dict[str, Any] = {f"{i}/{name}": array for i, layer in enumerate(layers) for name, array in layer.weights.items()}
+        for name, array in arrays.items():
+            if not isinstance(array, np.ndarray) or array.dtype.hasobject:  # HDF5 has datasets without any
+                raise L3Error(f"array {name} has no values that are numbers")
         about = json.dumps([(layer.class_name, layer.name, layer.config) for layer in layers])
         np.savez(result, layers=about, **arrays)
     except L3Error as e:

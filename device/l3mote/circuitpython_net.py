@@ -61,8 +61,10 @@ class Client:
             self._call(self.mqtt.subscribe, str(topic, "utf-8"))
 
     def unsubscribe(self, topics):
+        end = time.monotonic_ns() // 1000000 + 1000 * PATIENCE
         while self._call(self.mqtt.loop, WAIT):  # it takes no message for an answer
-            pass
+            if time.monotonic_ns() // 1000000 > end:
+                raise OSError("the broker's messages do not end")
         for topic in topics:
             self._call(self.mqtt.unsubscribe, str(topic, "utf-8"))
 

@@ -40,6 +40,17 @@ def test_a_file_over_which_the_library_dies_or_hangs_is_refused(tmp_path, monkey
     assert "\n" not in str(caught.value)
 
 
+def test_an_array_that_is_empty_is_named(tmp_path):
+    path = Path(kf.write_h5(tmp_path / "a.h5", kf.small()))
+    with h5py.File(path, "r+") as file:
+        names = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        del file[names[0]]
+        file[names[0]] = h5py.Empty("f4")
+    with pytest.raises(L3Error, match="has no values that are numbers"):
+        convert(str(path), "sea")
+
+
 def packed(path, rows):
     """An .h5 of some kilobytes whose one kernel unpacks to 40 kB a row."""
     layers = kf.small()

@@ -90,6 +90,7 @@ NETWORKS = {  # name -> (layers, words of the message)
     "dense_of_wrong_size": (replaced("dense_a", kf.dense("dense_a", 5, 3)), "layer dense1", "on 4 values"),
     "no_convolution": (kf.small()[:2], "layer bn0", "without a convolution"),
     "residual_layer": (inserted("relu_b", kf.plain("Add", "add")), "layer add (Add)", "supported are"),
+    "code_in_a_layer": (inserted("relu_b", kf.plain("Lambda", "code")), "layer code (Lambda)", "supported are"),
     "nested_model": (inserted("relu_b", kf.plain("Sequential", "block")), "layer block (Sequential)", "supported are"),
     "pool_of_nothing": (changed("pool_a", pool_size=[0, 1], strides=[0, 1]), "layer pool_a", "pool (0, 1)", "fits"),
     "nonsense": (changed("pool_a", pool_size="two"), "layer pool_a (MaxPooling2D)", "make no sense"),
@@ -315,7 +316,9 @@ def test_keras_3_weights_only(tmp_path):
 
 def test_unknown_format(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"\x89PNG...")
-    assert "unknown format (first bytes 89 50 4e 47): supported are Keras .h5 and Keras 3 .keras" in refused(tmp_path / "a.h5")
+    assert "unknown format (first bytes 89 50 4e 47): supported are Keras .h5, Keras 3 .keras, TFLite and ONNX" in refused(
+        tmp_path / "a.h5"
+    )
 
 
 def test_empty_file(tmp_path):

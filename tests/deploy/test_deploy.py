@@ -54,6 +54,20 @@ def pico():
     return board
 
 
+def test_lines_that_the_flash_will_not_hold_are_said(tmp_path, monkeypatch, capsys):
+    (tmp_path / "boot_out.txt").write_text(BOOT_OUT)
+    command = ["deploy", "esc10", "--port", str(tmp_path), *PINS]
+    assert main(command) == 0 and "log_bytes" not in capsys.readouterr().err
+    monkeypatch.setattr(board_files, "space", lambda path: (400_000, 512))
+    assert main([*command, "--set", "log_bytes=1000000"]) == 0
+    assert (
+        "flash: 600000 bytes are missing for lines as long as log_bytes = 1000000 allows: set it lower" in capsys.readouterr().err
+    )
+    (tmp_path / "events.0.jsonl").write_bytes(bytes(400_000))  # what the log has already
+    (tmp_path / "events.1.jsonl").write_bytes(bytes(200_000))
+    assert main([*command, "--set", "log_bytes=1000000"]) == 0 and "log_bytes" not in capsys.readouterr().err
+
+
 def on_board(port, code):
     command = [sys.executable, "-m", "mpremote", "connect", port, "exec", code]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)

@@ -314,11 +314,20 @@ def test_a_byte_order_mark_is_not_part_of_a_column(esc50):
     assert len(datasets.load(str(esc50)).clips) == 3
 
 
+@pytest.mark.parametrize("name", ["../../private.wav", "/etc/hostname", "a/b.wav", "..", "c:\\x.wav"])
+def test_a_table_names_files_of_its_own_folder_alone(esc50, name):
+    path = esc50 / "meta" / "esc50.csv"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1].replace(lines[1].split(",")[0], name), *lines[2:]]) + "\n")
+    refused(esc50, f"esc50.csv, line 2: filename {name!r} is not the name of a file")
+
+
 def test_pipes_and_devices_among_clips_are_named_and_not_read(classes):
     os.mkfifo(classes / "dog" / "pipe.wav")
     (classes / "rain" / "zero.wav").symlink_to("/dev/zero")
     (classes / "rain" / "loop").symlink_to(classes)
-    refused(classes, "2 of 10 clips", "pipe.wav (not a regular file)", "zero.wav (not a regular file)")
+    (classes / "dog" / "self.wav").symlink_to("self.wav")
+    refused(classes, "3 of 11 clips", "self.wav (", "pipe.wav (not a regular file)", "zero.wav (not a regular file)")
 
 
 def test_a_clip_whose_name_is_not_utf8_is_read(classes):

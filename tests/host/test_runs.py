@@ -36,6 +36,19 @@ def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path):
     assert "cannot lock " in refused(tmp_path)
 
 
+class Code:
+    def __reduce__(self):
+        return os.mkdir, ("ran",)
+
+
+def test_a_checkpoint_that_holds_code_does_not_run_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("checkpoint.npz", values=np.array([Code()], object))
+    with pytest.raises(L3Error, match="Object arrays cannot be loaded"), npz.opened(tmp_path / "checkpoint.npz") as saved:
+        saved["values"]
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_checkpoint_with_any_damage_is_one_line_or_what_was_saved(tmp_path):
     path, rng = tmp_path / "checkpoint.npz", np.random.default_rng(0)
     np.savez_compressed(path, values=np.arange(300.0), losses=[1.0, 2.0])

@@ -268,3 +268,20 @@ def test_the_command_prints_one_line(place, tmp_path, capsys):
     assert cli.main(["compress", str(tmp_path / "my.toml")]) == 1
     line = f"l3mote: {tmp_path / 'my.toml'}, [prune]: unknown key 'speed': known are plan, sparsity, gradual\n"
     assert capsys.readouterr().err == line
+
+
+def test_the_source_is_judged_by_the_same_probes(finished, place, tmp_path):
+    """Nothing pruned: the baseline is the result's own evaluation; all pruned: it is far above."""
+    data = {"tones": str(place / "tones"), "weights": str(finished / "source.keras")}
+    probe = '[[evaluate]]\ndata = "tones"\nprobe = "logistic"\n'
+    results = []
+    for sparsity in (0, 100):
+        path = tmp_path / f"s{sparsity}.toml"
+        path.write_text(f'[source]\nweights = "source.keras"\n[prune]\nsparsity = {sparsity}\n{probe}')
+        results.append(compress(recipes.load(str(path), data), tmp_path / path.stem))
+    for result in results:
+        (baseline,) = result["baseline"]
+        assert {k: v for k, v in baseline.items() if k != "seconds"} == {
+            k: v for k, v in results[0]["evaluations"][0].items() if k != "seconds"
+        }
+    assert results[1]["evaluations"][0]["accuracy_mean"] < results[1]["baseline"][0]["accuracy_mean"]

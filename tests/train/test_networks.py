@@ -1,6 +1,8 @@
 """The networks: the papers' parameter counts, their shapes, weights that are shared, published weights, export."""
 
 import importlib.util
+import sys
+from types import SimpleNamespace
 
 import keras_files as kf
 import numpy as np
@@ -12,13 +14,14 @@ from l3host.errors import L3Error
 from l3host.graph.network import frontend
 from l3host.l3m.load import load_graph
 from l3host.l3m.writer import to_bytes
+from l3host.pipeline.stages import Run
 from l3host.reference import floats
 from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE
 
 require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
 
-from l3host.networks import build, weights  # noqa: E402
-from l3host.networks.backend import keras  # noqa: E402
+from l3host.networks import build, layers, weights  # noqa: E402
+from l3host.networks.backend import keras, tf  # noqa: E402
 
 SMALL = (4, 4, 6, 6, 8, 8, 10, 10)
 # Table I of the EdgeL3 paper: parameters (kernel and bias) of conv1 ... conv8
@@ -63,6 +66,21 @@ def test_video_and_fusion_have_the_papers_shape():
     assert net.output_shape == (None, 2)
     video.trainable = False
     assert len(net.trainable_weights) == len(net.get_layer("audio").trainable_weights) + 4
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras would rather write no .h5
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_video_network_that_holds_code_is_refused_and_the_code_does_not_run(suffix, tmp_path, monkeypatch):
+    ran, path = [], str(tmp_path / f"video{suffix}")
+    monkeypatch.setattr(sys, "l3mote_test_ran", ran, raising=False)
+    code = keras.layers.Lambda(lambda x: [__import__("sys").l3mote_test_ran.append(1), x][1])
+    keras.Sequential([keras.layers.Input((8, 8, 3)), code]).save(path)
+    assert ran  # while it was built
+    ran.clear()
+    source = SimpleNamespace(source=SimpleNamespace(video=path), seed=1)
+    with pytest.raises(L3Error, match="cannot read .* as a Keras model"):
+        Run(source, tmp_path, {}, lambda *_: None).video()
+    assert not ran
 
 
 @pytest.mark.parametrize("depth", [5, 6, 7])
@@ -210,3 +228,21 @@ def test_what_is_not_ours():
         build.architecture(build.video(SMALL))
     with pytest.raises(L3Error, match="no batch norm after its last convolution"):
         build.embedding(build.audio(frontend("sea"), SMALL, final_norm=False), final_norm=True)
+
+
+def test_fused_batch_norms_train_as_keras_own_do():
+    keras.utils.set_random_seed(0)
+    model = build.audio(frontend("sea"), (4, 4, 8, 8), use_bias=False)
+    body = keras.Model(model.get_layer("log_mel").output, model.output)
+    planes = tf.constant(np.random.default_rng(0).normal(-40, 20, (8, 64, 50, 1)).astype(np.float32))
+    start, results = model.get_weights(), []
+    for net in (body, layers.fused(body)):
+        model.set_weights(start)
+        with tf.GradientTape() as tape:
+            embedding = net(planes, training=True)
+            loss = tf.reduce_sum(embedding**2)
+        gradients = [gradient.numpy().ravel() for gradient in tape.gradient(loss, model.trainable_variables)]
+        results.append([embedding, np.concatenate(gradients), *model.get_weights(), net(planes)])
+    for expected, actual in zip(*results, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * max(1, np.abs(expected).max()))
+    assert not all((a == b).all() for a, b in zip(start, model.get_weights(), strict=True))  # the moving means moved

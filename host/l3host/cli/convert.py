@@ -60,11 +60,28 @@ def write_model(args: argparse.Namespace, out: Path, graph: Graph, flushed_subno
     data = to_bytes(graph, args.encoding)
     write_bytes(out, data)
     result = {"file": str(out), "layers": len(graph.layers), "flushed_subnormals": flushed_subnormals, "bytes": len(data)}
+    result["notes"] = notes(graph)
     results(args.json, result, lambda: converted(result))
     return 0
+
+
+def notes(graph: Graph) -> list[str]:
+    """Return what somebody should know about a converted network."""
+    from l3convert.l3shape import DEQUANTISED
+
+    lines = []
+    if DEQUANTISED in graph.provenance.get("passes", ()):
+        lines.append("its integer weights became floats again: answers differ a little from the integer network's")
+    if graph.labels and graph.denses[-1].activation == "none":
+        lines.append(
+            "its outputs are logits, not scores from 0 to 1: convert with --scores softmax, or sigmoid for several at a time"
+        )
+    return lines
 
 
 def converted(result: dict) -> None:
     say(f"{result['file']}: {result['layers']} layers, {size(result['bytes'])} ({result['bytes']} bytes)")
     if result["flushed_subnormals"]:
         say(f"{result['flushed_subnormals']} weights below 2^-14 were set to zero")
+    for line in result["notes"]:
+        say(line)

@@ -95,6 +95,8 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
             target, files, lambda folder: selftest(target, folder, args.app), board_facts.implementation == "circuitpython",
             lambda n: bar.advance(task, n), tell,
         ) | {"started": None}  # fmt: skip
+        if args.app != start.NO_APP and (warning := steps.room_for_lines(target, dict(args.set))):
+            tell(warning)
         if isinstance(target, targets.Board) and args.app != start.NO_APP:
             starting.try_out(target, result, tell)
             result["started"] = True

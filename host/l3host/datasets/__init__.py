@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -80,14 +81,14 @@ def with_other(dataset: Dataset, root: Path) -> Dataset:
     if dataset.multilabel:
         raise L3Error(f"{dataset.name} has several labels a clip: other sounds are for one label a clip")
     labels = dataset.labels if OTHER in dataset.labels else [*dataset.labels, OTHER]
-    tags, own = (labels.index(OTHER),), {str(Path(clip.path).resolve()) for clip in dataset.clips}
+    tags, own = (labels.index(OTHER),), {os.path.realpath(clip.path) for clip in dataset.clips}
     known = recognised(root)
     if known:
         result = [(clip.path, clip.fold) for clip in known.read(root, None).clips]
     else:
         folds = dataset.folds
         result = [(path, folds[i % len(folds)]) for i, path in enumerate(layouts.sounds_below(root))]
-    clips = [Clip(path, tags, fold) for path, fold in result if str(Path(path).resolve()) not in own]
+    clips = [Clip(path, tags, fold) for path, fold in result if os.path.realpath(path) not in own]
     if not clips:
         raise L3Error(f"{root} has no sounds that are not in {dataset.name} (looked for {', '.join(layouts.AUDIO_SUFFIXES)})")
     return replace(dataset, clips=[*dataset.clips, *clips], labels=labels)

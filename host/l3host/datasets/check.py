@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def read_through(path: str) -> tuple[str, bytes]:
 
 def unusable(clip: Clip, seen: dict[str, Clip]) -> str:
     """Return why a clip cannot be used beside those seen, or ''. A copy inside a fold does no harm; across folds it is a leak."""
-    path = str(Path(clip.path).resolve())
+    path = os.path.realpath(clip.path)  # Path.resolve() raises for a link that leads to itself
     if path in seen:
         return "listed twice"
     seen[path] = clip

@@ -23,8 +23,11 @@ ESC_CREDIT = "K. J. Piczak, 'ESC: Dataset for Environmental Sound Classification
 URBANSOUND_CREDIT = "J. Salamon, C. Jacoby, J. P. Bello, 'A Dataset and Taxonomy for Urban Sound Research', ACM MM 2014"
 
 
-def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file that has a value for each of these columns. Raises L3Error."""
+def table_rows(table: Path, columns: tuple[str, ...], named: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file that has a value for each of these columns. Raises L3Error.
+
+    named: the column that names a file; a path that leads elsewhere is refused.
+    """
     with reading(table):
         text = read_text(table, costs.FILE_BYTES).removeprefix("\ufeff")  # a byte order mark, as spreadsheets write it
         rows = list(csv.DictReader(io.StringIO(text, newline="")))
@@ -34,12 +37,14 @@ def table_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
         missing = [column for column in columns if not row.get(column)]
         if missing:
             raise L3Error(f"{table}, line {number}: no value for {', '.join(missing)} (expected columns: {', '.join(columns)})")
+        if re.search(r"[/\\]|^\.+$", row[named]):
+            raise L3Error(f"{table}, line {number}: {named} {row[named]!r} is not the name of a file")
     return rows
 
 
-def folded_rows(table: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+def folded_rows(table: Path, columns: tuple[str, ...], named: str) -> list[dict[str, str]]:
     """Return table_rows() whose fold is a number."""
-    rows = table_rows(table, columns)
+    rows = table_rows(table, columns, named)
     for number, row in enumerate(rows, 2):
         if not row["fold"].isdecimal():
             raise L3Error(f"{table}, line {number}: fold {row['fold']!r} is not a number")
@@ -55,7 +60,7 @@ def _dataset(name: str, entries: list[tuple[Path, str, int]], licence: str = "",
 
 def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
     """Read ESC-50 (Piczak 2015), or its ESC-10 subset, which has a freer licence."""
-    rows = folded_rows(table, ("filename", "fold", "category", "esc10"))
+    rows = folded_rows(table, ("filename", "fold", "category", "esc10"), "filename")
     if subset:
         rows = [row for row in rows if row["esc10"].lower() == "true"]
         if not rows:
@@ -69,7 +74,7 @@ def esc50(table: Path, audio: Path, subset: str | None) -> Dataset:
 
 def urbansound8k(root: Path) -> Dataset:
     """Read UrbanSound8K (Salamon et al. 2014), its ten official folds."""
-    rows = folded_rows(root / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fold", "class"))
+    rows = folded_rows(root / "metadata" / "UrbanSound8K.csv", ("slice_file_name", "fold", "class"), "slice_file_name")
     entries = [(root / "audio" / f"fold{row['fold']}" / row["slice_file_name"], row["class"], int(row["fold"])) for row in rows]
     return _dataset("UrbanSound8K", entries, "CC BY-NC 3.0", f"UrbanSound8K: {URBANSOUND_CREDIT}")
 

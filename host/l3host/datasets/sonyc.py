@@ -26,7 +26,7 @@ CREDIT = "M. Cartwright et al., 'SONYC-UST-V2: An Urban Sound Tagging Dataset wi
 def read(root: Path) -> Dataset:
     """Read SONYC-UST as published: annotations.csv, clips in `audio/` or, as unpacked from several archives, in `audio-*/`."""
     table = root / "annotations.csv"
-    rows = table_rows(table, ("split", "audio_filename", "annotator_id"))
+    rows = table_rows(table, ("split", "audio_filename", "annotator_id"), "audio_filename")
     columns = [column for column in rows[0] if COARSE.fullmatch(column or "")]
     if not columns:
         raise L3Error(f"{table} has no coarse tags: expected columns such as 1_engine_presence")

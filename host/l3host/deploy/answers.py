@@ -24,6 +24,7 @@ ANSWERS = {
     "slots": [(int, str, int)],
     "running": ({int, None}, TEXT, [str]),
     "damage": TEXT,
+    "check": (int, int),
     "exists": bool,
     "read": {bytes, None},
     "part": str,

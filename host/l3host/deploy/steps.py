@@ -16,6 +16,7 @@ from l3host.deploy.payload import Payload
 from l3host.deploy.targets import Target
 from l3host.errors import L3Error
 from l3mote import signature, start
+from l3mote.settings import SETTINGS
 
 STARTER = "/lib/l3start.py"
 CHECKER = "/lib/l3sign.py"  # of signatures: signature.py, for a board that holds a key
@@ -100,6 +101,22 @@ def copy(target: Target, payload: Payload, files: dict[str, bytes], progress: Pr
     wrong = ", ".join(lacking(target, payload))
     if wrong:
         raise L3Error(f"{wrong}: the board has other bytes than were sent. It keeps its version; deploy again, or check its flash")
+
+
+def room_for_lines(target: Target, given: dict) -> str | None:
+    """Return a warning where the flash that is free cannot hold the app's log, and its queue for MQTT, as large as they may get."""
+    settings = {key: given.get(key, SETTINGS[key][0]) for key in ("log", "log_bytes", "mqtt_host")}
+    names = [settings["log"]] * bool(settings["log"]) + ["mqtt"] * bool(settings["mqtt_host"])
+    free, _ = target.call("space", target.root + "/")
+    missing = settings["log_bytes"] * len(names) - free
+    if missing <= 0:
+        return None
+    for path in [f"{target.root}/{name}.{i}.jsonl" for name in names for i in (0, 1)]:
+        if target.call("exists", path):
+            missing -= target.call("check", path)[1]
+    if missing <= 0:
+        return None
+    return f"flash: {missing} bytes are missing for lines as long as log_bytes = {settings['log_bytes']} allows: set it lower"
 
 
 def place(target: Target, payload: Payload, running: str | None, progress: Progress = ignore) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -261,8 +262,8 @@ def _paths(own: object, path: Path, given: dict[str, str]) -> dict[str, str]:
     """Return the absolute paths by name: those given, and the recipe's [data], which are relative to its file."""
     if not isinstance(own, dict) or not all(isinstance(value, str) for value in own.values()):
         raise L3Error(f"{path}, [data]: must be a table of paths by name")
-    own_paths = {name: str((path.parent / value).resolve()) for name, value in own.items()}
-    return own_paths | {name: str(Path(value).resolve()) for name, value in given.items()}
+    own_paths = {name: os.path.realpath(path.parent / value) for name, value in own.items()}
+    return own_paths | {name: os.path.realpath(value) for name, value in given.items()}
 
 
 def _check(recipe: Recipe, path: Path) -> None:
