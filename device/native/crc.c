@@ -1,5 +1,5 @@
-// CRC-32, as binascii computes it but faster, because a window checks every chunk. Its table stands on the stack: it takes as long as
-// some 300 bytes, and stays nobody's memory.
+// CRC-32, as binascii computes it but faster, because a window checks every chunk. Its table stands on the stack: it takes as long
+// as some 300 bytes, and stays nobody's memory.
 #include "l3native.h"
 
 // Each entry is the sum (XOR) of the entries of powers of two.

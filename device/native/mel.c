@@ -198,8 +198,8 @@ ALWAYS_INLINE void put_pair(
     put_power(p.re, p.im, power, shifts, k);
 }
 
-// Pairs whose indices have the same highest bit: a rises from there, by two, b falls to it; k: of the first. The first two are single
-// points, bins 0 and n / 4.
+// Pairs whose indices have the same highest bit: a rises from there, by two, b falls to it; k: of the first. The first two are
+// single points, bins 0 and n / 4.
 ALWAYS_INLINE void put_pairs(
     const uint32_t *a, const uint32_t *b, uint32_t *power, uint8_t *shifts, const int32_t *cos, int32_t k, int32_t quarter) {
     for (const uint32_t *end = b + 2; a < end; a += 4, b -= 4) {
@@ -231,8 +231,8 @@ static NOINLINE void put_lines(
     }
 }
 
-// Computes the powers of the real signal's bins 0..n/2 from the half-size complex DFT. Its bin k stands where k's bits are reversed,
-// and bin -k where all bits below the highest one are different.
+// Computes the powers of the real signal's bins 0..n/2 from the half-size complex DFT. Its bin k stands where k's bits are
+// reversed, and bin -k where all bits below the highest one are different.
 static NOINLINE void spectrum(
     const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
     int32_t half = n >> 1, quarter = n >> 2;

@@ -67,7 +67,8 @@ static const mp_obj_t *several(mp_obj_t tuple, size_t n) {
     return objects;
 }
 
-// conv(chunk, in, out, p, (shifts, scratch, parts, layer)): number of filters done, fewer than the chunk has if the next one's data are bad
+// conv(chunk, in, out, p, (shifts, scratch, parts, layer)): number of filters done, fewer than the chunk has if the next one's data
+// are bad
 static mp_obj_t native_conv(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     conv_buffers_t b;

@@ -78,8 +78,15 @@ static bool fuzz_conv(void) {
     uint16_t *parts = noise(8);
     parts[1] = (uint16_t)filters, parts[2] = (uint16_t)(n_values + filters), parts[3] = (uint16_t)n_values;
     layer_t layer = {palette, code, taps, 8, 5, 0, 4095, pick(2), 0};
-    conv_t p = {.pitch = pitch, .size = size, .rows = rows, .columns = columns, .out_pitch = columns / pool,
-        .out_size = groups * (columns / pool), .pool_rows = pool, .pool_columns = pool, .out_columns = columns / pool};
+    conv_t p = {.pitch = pitch,
+        .size = size,
+        .rows = rows,
+        .columns = columns,
+        .out_pitch = columns / pool,
+        .out_size = groups * (columns / pool),
+        .pool_rows = pool,
+        .pool_columns = pool,
+        .out_columns = columns / pool};
     take_chunk(&p, &layer, parts, 4);
     p.palette = layer.palette = palette ? (p.end + 1) & ~1 : 0;
     int32_t bytes = palette ? p.palette + PALETTE_BYTES : p.end + pick(4);

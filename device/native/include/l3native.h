@@ -132,8 +132,8 @@ typedef struct {
     bool by_rows; // rows of three weights, else single ones
 } filter_t;
 
-// parts: four numbers a chunk, as opening.py lists them: bytes of payload, filters, bytes of positions, values. False where p leaves
-// them, or its results any plane.
+// parts: four numbers a chunk, as opening.py lists them: bytes of payload, filters, bytes of positions, values. False where p
+// leaves them, or its results any plane.
 L3_LOCAL bool take_chunk(conv_t *p, const layer_t *layer, const uint16_t *parts, size_t n_parts);
 
 // Checks everything that conv_chunk relies on.

@@ -132,8 +132,8 @@ def too_slow(facts: Facts, kernel: str, reader: Reader) -> str | None:
     if share < 1:
         return None
     return (
-        f"{facts.name}: with kernel {kernel} it needs some {share:.1f} s for the log-mel of 1 s of sound, so the app will lose sound "
-        f"for ever; use firmware that loads kernel native, or a faster board"
+        f"{facts.name}: with kernel {kernel} it needs some {share:.1f} s for the log-mel of 1 s of sound, so the app will lose "
+        "sound for ever; use firmware that loads kernel native, or a faster board"
     )
 
 
