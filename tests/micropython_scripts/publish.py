@@ -136,8 +136,9 @@ def house():
     mqtt.print = lambda line: None  # stdout is for our answers
     return state()
 
+
+def held():
     """What the broker's messages led to: lines logged, the newest warning, bytes to send, topics and commands remembered."""
-    """What the broker's messages have led to: lines logged, the newest warning, bytes that wait to be sent, topics and commands remembered."""
     there, client = publisher.monitor, publisher.client
     counts = {
         "warning": publisher.newest.get("warning"),
