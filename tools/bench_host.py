@@ -41,8 +41,8 @@ PUBLISHED = 84  # windows a second of the published edgel3 package on two cores 
 HEAD = """\
 ## On a computer
 
-One run of `make bench-host` on {cores} cores of a busy PC: compare its figures with each other only. CPU time, one
-thread, the fastest of {rounds} rounds that take turns.
+One run of `make bench-host` on {cores} cores of a PC where {load:.0f} processes wanted to run on average: compare its figures with
+each other only. CPU time, one thread, the fastest of {rounds} rounds that take turns.
 
 """
 
@@ -286,7 +286,7 @@ def chain(arguments: Sequence[str]) -> float:
 def section(sea: str | None) -> str:
     with tempfile.TemporaryDirectory(prefix="l3mote-") as temporary:
         folder = Path(temporary)
-        parts = [HEAD.format(cores=cores(), rounds=ROUNDS)]
+        parts = [HEAD.format(cores=cores(), rounds=ROUNDS, load=os.getloadavg()[0])]
         title = "SEA-64" if sea else "SEA-64's shape, random weights"
         parts.append(table([title, "CPU ms a window", "windows/s of one core", "x onnxruntime"], engine_rows(graph_of(sea))))
         parts.append(table(["the shipped model", "CPU ms a second of sound"], piece_rows(folder)))

@@ -1,4 +1,4 @@
-"""What graphs of operators (ONNX, TFLite) have in common: one chain from input to output, told in Keras's terms.
+"""What graphs of operators (ONNX, TFLite) have in common: one chain from input to output, in Keras's terms.
 
 Their readers return KerasLayers, planes (bands, frames, channels), as the readers of Keras files do: l3shape.py knows one language.
 """
@@ -16,7 +16,7 @@ from l3host import costs
 from l3host.errors import L3Error
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """An operator of the graph. takes, gives: what its values are called; options: its attributes."""
 

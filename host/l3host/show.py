@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def results(as_json: bool, value, people: Callable[[], None]) -> None:
 
 
 def print_json(value) -> None:
-    sys.stdout.writelines(json.JSONEncoder(indent=1).iterencode(value))  # as one text, hours of windows take 100 MB
+    parts = json.JSONEncoder(indent=1).iterencode(value)
+    while text := "".join(islice(parts, 4096)):  # as one text, ten hours of windows take 100 MB
+        sys.stdout.write(text)
     print()
 
 

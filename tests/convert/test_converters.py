@@ -11,7 +11,9 @@ import pytest
 from support import shared
 
 from l3convert import convert
+from l3host.errors import L3Error
 from l3host.graph.network import FRONTENDS, frontend
+from l3host.l3m.writer import to_bytes
 from l3host.reference import floats
 from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE, MEL_DB
 
@@ -130,6 +132,20 @@ def test_published_layouts(name, tmp_path):
     for size, pool in pools.items():
         graph = convert(str(tmp_path / "False.h5"), embedding_size=size)
         assert (graph.embedding_size, graph.convs[7].pool) == (size, pool)
+
+
+@pytest.mark.parametrize("fe_name", ["mel256", "mel128", "linear"])
+def test_openl3_04s_files_hold_no_front_end_and_need_its_name(fe_name, tmp_path):
+    """kapre 0.3's layers have no weights: of the same network, what is left begins with the input's batch norm."""
+    layers = kf.published(fe_name, (2,) * 8, False)
+    whole = convert(kf.write_h5(tmp_path / "old.h5", layers, whole=False))
+    bare = [kf.plain("InputLayer", "input_1"), kf.plain("Sequential", "sequential"), *layers[2:]]
+    path = kf.write_h5(tmp_path / "new.h5", bare, whole=False)
+    with pytest.raises(L3Error, match=r"layer batch_normalization_1 .* name the one to use, --frontend sea\|mel256"):
+        convert(path)
+    graph = convert(path, fe_name)
+    whole.provenance = graph.provenance = {}
+    assert to_bytes(graph) == to_bytes(whole)
 
 
 @pytest.mark.parametrize("fe_name", [name for name in FRONTENDS if name != "linear"])

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from l3convert import bounded, convert, formats
 from l3host import costs
+from l3host.cli import main
 from l3host.errors import L3Error
 from l3host.l3m.writer import to_bytes
 from l3host.reference import floats
@@ -229,3 +230,12 @@ def test_what_is_no_onnx_is_refused(tmp_path):
     (tmp_path / "a").write_bytes(b"\x08\x07" + bytes(range(64)))
     with pytest.raises(L3Error, match="damaged or no ONNX file"):
         convert(str(tmp_path / "a"), "sea")
+
+
+def test_the_command_says_that_outputs_are_logits_and_what_makes_scores_of_them(tmp_path, capsys):
+    path = oc.write(tmp_path / "net.onnx", oc.chain(kf.small()[:-1]))
+    command = ["convert", path, "--frontend", "sea", "--labels", "dog,rain,clock", "-o", str(tmp_path / "net.l3m"), "--force"]
+    assert main(command) == 0
+    assert "its outputs are logits" in capsys.readouterr().out
+    assert main([*command, "--scores", "softmax"]) == 0
+    assert "logits" not in capsys.readouterr().out

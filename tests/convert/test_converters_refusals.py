@@ -316,7 +316,9 @@ def test_keras_3_weights_only(tmp_path):
 
 def test_unknown_format(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"\x89PNG...")
-    assert "unknown format (first bytes 89 50 4e 47): supported are Keras .h5 and Keras 3 .keras" in refused(tmp_path / "a.h5")
+    assert "unknown format (first bytes 89 50 4e 47): supported are Keras .h5, Keras 3 .keras, TFLite and ONNX" in refused(
+        tmp_path / "a.h5"
+    )
 
 
 def test_empty_file(tmp_path):

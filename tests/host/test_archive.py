@@ -227,6 +227,7 @@ def test_a_process_that_is_killed_loses_no_file(tmp_path, monkeypatch):
     many(40, 20)
     with start(str(tmp_path), "--jobs", "2") as process:
         wait_for(lambda: Path("store/labels/part-000000.csv").exists())
+        assert len(ledger("store")) < 40
         workers = [pid for pid in children(str(tmp_path)) if pid != process.pid and parent(pid) != process.pid]
         os.kill(max(workers), signal.SIGKILL)
         result = json.loads(process.communicate()[0])
@@ -250,6 +251,7 @@ def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, 
     many(40, 20)
     shutil.copy(find("esc10"), "mine.l3m")
     Path("elsewhere").mkdir()
+    done_by_then = []
     options = ["--scheduler-file", str(tmp_path / "scheduler.json")]
     worker = ["worker", "--nthreads", "1", "--no-nanny", "--no-dashboard"]
     commands = [["scheduler", "--port", "0", "--no-dashboard"], worker, worker]
@@ -259,6 +261,7 @@ def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, 
 
     def kill():
         wait_for(lambda: Path("store/labels/part-000000.csv").exists())
+        done_by_then.append(len(ledger("store")))
         processes[2].kill()
 
     try:
@@ -269,6 +272,7 @@ def test_a_killed_worker_of_a_dask_cluster_loses_no_file(tmp_path, monkeypatch, 
         status, result = l3mote("classify", "mine.l3m", "long", "--to", "store", "--cluster", address)
         thread.join()
         assert (status, result["done"]) == (0, 40), Path("dask.log").read_text()[-3000:]
+        assert done_by_then[0] < 40
         assert windows_of_files("store") == {f"{i}.wav": 19 for i in range(40)}
     finally:
         for process in processes:

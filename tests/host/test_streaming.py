@@ -1,12 +1,14 @@
 """Recordings in blocks: wherever they are cut, the numbers are those of the whole, to the bit."""
 
 import fcntl
+import json
 import os
 import pty
 import struct
 import subprocess
 import sys
 import termios
+import tracemalloc
 from array import array
 from pathlib import Path
 
@@ -15,7 +17,7 @@ import pyte
 import pytest
 import soundfile
 
-from l3host import cli, npz
+from l3host import cli, npz, show
 from l3host.classify import Classify
 from l3host.embed import Embed, get_embedding
 from l3host.sound import audio, hearing
@@ -141,6 +143,19 @@ def test_scores_and_embeddings_of_blocks_are_those_of_the_whole(recording, monke
     with np.load(out) as arrays:
         assert (arrays["embedding"] == expected).all() and (arrays["timestamps"] == times).all()
         assert arrays["embedding"].dtype == np.float32 and shape == expected.shape
+
+
+def test_json_of_hours_is_printed_piece_by_piece(capsys, monkeypatch):
+    rows = [{"start": i / 3, "scores": {"dog": 0.5, "rain, \u00e4": 1.0}} for i in range(5000)]
+    show.print_json(rows)
+    assert capsys.readouterr().out == json.dumps(rows, indent=1) + "\n"
+    with open(os.devnull, "w") as nowhere:
+        monkeypatch.setattr(sys, "stdout", nowhere)
+        tracemalloc.start()
+        show.print_json(rows)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 500_000  # the whole text and its parts are 5 MB
 
 
 def test_an_npz_in_blocks_is_numpys(tmp_path):

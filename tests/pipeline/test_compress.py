@@ -268,3 +268,19 @@ def test_the_command_prints_one_line(place, tmp_path, capsys):
     assert cli.main(["compress", str(tmp_path / "my.toml")]) == 1
     line = f"l3mote: {tmp_path / 'my.toml'}, [prune]: unknown key 'speed': known are plan, sparsity, gradual\n"
     assert capsys.readouterr().err == line
+
+
+def test_the_source_is_judged_by_the_same_probes(finished, place, tmp_path):
+    """The baseline of a pruned network is the evaluation of one to which nothing is done."""
+    data = {"tones": str(place / "tones"), "weights": str(finished / "source.keras")}
+    source, probe = '[source]\nweights = "source.keras"\n', '[[evaluate]]\ndata = "tones"\nprobe = "logistic"\n'
+    results = []
+    for name, cut in (("untouched", ""), ("pruned", "[prune]\nsparsity = 40\n")):
+        (tmp_path / f"{name}.toml").write_text(source + cut + probe)
+        results.append(compress(recipes.load(str(tmp_path / f"{name}.toml"), data), tmp_path / name))
+    untouched, pruned = results
+    assert untouched["baseline"] == []
+    for evaluation in (untouched["evaluations"][0], pruned["baseline"][0]):
+        del evaluation["seconds"]
+    assert pruned["baseline"] == untouched["evaluations"]
+    assert len(pruned["evaluations"]) == 1

@@ -7,6 +7,7 @@ from l3host.compress import paper, plans
 from l3host.errors import L3Error
 from l3host.pipeline import recipe as recipes
 from l3host.pipeline import recover_stage
+from l3host.pipeline.run import plan
 from l3host.train import settings
 
 FULL = """
@@ -209,3 +210,12 @@ def test_what_is_wrong_with_a_recipe_with_a_teacher(load, before, after, message
     assert before in TAUGHT
     with pytest.raises(L3Error, match=message):
         load(TAUGHT.replace(before, after), street="../sounds")
+
+
+def test_the_source_is_judged_unless_it_is_untrained_or_unchanged_or_the_recipe_says_no(load):
+    head, cut = '[source]\nweights = "teacher.h5"\n', "[prune]\nsparsity = 5\n"
+    probes = '[[evaluate]]\ndata = "esc"\n' * 2
+    judged = list(plan(load(head + cut + probes, esc="../sounds")))
+    assert judged == ["load", "cut", "evaluate-1", "baseline-1", "evaluate-2", "baseline-2", "convert", "plan"]
+    for text in ("baseline = false\n" + head + cut, SHAPE + cut, head):
+        assert not [name for name in plan(load(text + probes, esc="../sounds")) if name.startswith("baseline")]

@@ -20,8 +20,8 @@ from l3mote.tolerances import EMBEDDING, EMBEDDING_TONE
 
 require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed")
 
-from l3host.networks import build, weights  # noqa: E402
-from l3host.networks.backend import keras  # noqa: E402
+from l3host.networks import build, layers, weights  # noqa: E402
+from l3host.networks.backend import keras, tf  # noqa: E402
 
 SMALL = (4, 4, 6, 6, 8, 8, 10, 10)
 # Table I of the EdgeL3 paper: parameters (kernel and bias) of conv1 ... conv8
@@ -228,3 +228,21 @@ def test_what_is_not_ours():
         build.architecture(build.video(SMALL))
     with pytest.raises(L3Error, match="no batch norm after its last convolution"):
         build.embedding(build.audio(frontend("sea"), SMALL, final_norm=False), final_norm=True)
+
+
+def test_fused_batch_norms_train_as_keras_own_do():
+    keras.utils.set_random_seed(0)
+    model = build.audio(frontend("sea"), (4, 4, 8, 8), use_bias=False)
+    body = keras.Model(model.get_layer("log_mel").output, model.output)
+    planes = tf.constant(np.random.default_rng(0).normal(-40, 20, (8, 64, 50, 1)).astype(np.float32))
+    start, results = model.get_weights(), []
+    for net in (body, layers.fused(body)):
+        model.set_weights(start)
+        with tf.GradientTape() as tape:
+            embedding = net(planes, training=True)
+            loss = tf.reduce_sum(embedding**2)
+        gradients = [gradient.numpy().ravel() for gradient in tape.gradient(loss, model.trainable_variables)]
+        results.append([embedding, np.concatenate(gradients), *model.get_weights(), net(planes)])
+    for expected, actual in zip(*results, strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5 * max(1, np.abs(expected).max()))
+    assert not all((a == b).all() for a, b in zip(start, model.get_weights(), strict=True))  # the moving means moved

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import encoding
+from l3host.cli.files import sounds_in
 from l3host.files import claim_output, write_bytes
 from l3host.show import results, say, size
 
@@ -25,7 +26,10 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--frontend", help="front-end, if the file does not name it: sea, mel256, mel128, linear or two-seconds")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144 values, for published models that end in a convolution")
     sub.add_argument(
-        "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
+        "--calibrate",
+        nargs="*",
+        metavar="AUDIO",
+        help="add fixed-point scales, measured on these files or folders (none: synthetic sounds)",
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
     sub.add_argument(
@@ -48,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     lost = flushed(graph)
     windows, sounds = None, ""
     if args.calibrate is not None:
-        windows = calibration_windows(graph.frontend, args.calibrate)
+        windows = calibration_windows(graph.frontend, sounds_in(args.calibrate))
         sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
     return write_model(args, out, finish(graph, args.encoding, windows, sounds), lost)
 
@@ -60,11 +64,28 @@ def write_model(args: argparse.Namespace, out: Path, graph: Graph, flushed_subno
     data = to_bytes(graph, args.encoding)
     write_bytes(out, data)
     result = {"file": str(out), "layers": len(graph.layers), "flushed_subnormals": flushed_subnormals, "bytes": len(data)}
+    result["notes"] = notes(graph)
     results(args.json, result, lambda: converted(result))
     return 0
+
+
+def notes(graph: Graph) -> list[str]:
+    """Return what somebody should know about a converted network."""
+    from l3convert.l3shape import DEQUANTISED
+
+    lines = []
+    if DEQUANTISED in graph.provenance.get("passes", ()):
+        lines.append("its integer weights became floats again: answers differ a little from the integer network's")
+    if graph.labels and graph.denses[-1].activation == "none":
+        lines.append(
+            "its outputs are logits, not scores from 0 to 1: convert with --scores softmax, or sigmoid for several at a time"
+        )
+    return lines
 
 
 def converted(result: dict) -> None:
     say(f"{result['file']}: {result['layers']} layers, {size(result['bytes'])} ({result['bytes']} bytes)")
     if result["flushed_subnormals"]:
         say(f"{result['flushed_subnormals']} weights below 2^-14 were set to zero")
+    for line in result["notes"]:
+        say(line)

@@ -14,6 +14,7 @@ from l3host.evaluate.events import Timelines
 from l3host.graph.network import frontend
 from l3host.networks.backend import keras, tf
 from l3host.networks.build import audio, classifier
+from l3host.networks.layers import fused
 from l3host.sound.windows import windows_of
 from l3host.train import augment, loop
 from l3host.train.settings import Labels, Settings
@@ -32,7 +33,7 @@ class Classify:
         self.model, self.clips, self.settings = model, clips, settings
         self.targets = smoothed(labels, model.output_shape[1], settings.label_smoothing)
         self.mel = model.get_layer("log_mel")
-        self.body = keras.Model(self.mel.output, model.output)
+        self.body = fused(keras.Model(self.mel.output, model.output))
 
     def batches(self, epoch: int):
         settings = self.settings

@@ -11,6 +11,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,16 @@ def cosine(epoch: int, schedule: Schedule) -> float:
     """Return the learning rate of an epoch (from 0): half a cosine, after a ramp over the first twentieth of the epochs."""
     ramp = min(1.0, (epoch + 1) / max(1, schedule.epochs * WARM_UP))
     return schedule.learning_rate * ramp * (1 + np.cos(np.pi * epoch / schedule.epochs)) / 2
+
+
+def ahead(batches: Iterable[tuple[np.ndarray, ...]]) -> Iterator[tuple[np.ndarray, ...]]:
+    """Yield the batches; a thread makes the next one meanwhile, for NumPy and TensorFlow let other threads run."""
+    with ThreadPoolExecutor(1) as thread:
+        made = iter(batches)
+        due = thread.submit(next, made, None)
+        while (batch := due.result()) is not None:
+            due = thread.submit(next, made, None)
+            yield batch
 
 
 class Loop:
@@ -92,7 +103,7 @@ class Loop:
         number = len(self.losses)
         self.optimizer.learning_rate = cosine(number, self.schedule)
         with backend.lost_workers():
-            loss = float(np.mean([self.step(*self._shares(batch)) for batch in self.task.batches(number)]))
+            loss = float(np.mean([self.step(*self._shares(batch)) for batch in ahead(self.task.batches(number))]))
         if not np.isfinite(loss):
             kept = f"the checkpoint of epoch {number} is kept" if number else "nothing was saved"
             raise L3Error(f"the loss is {loss} in epoch {number + 1}: stopped, {kept}; try a lower learning rate")
