@@ -9,8 +9,8 @@ All but the first are retained and sent again after each connection: QoS 0 is en
 
 Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker sends. That is
 half of what the ring of samples holds, and between() keeps the ring filled meanwhile. Once calls of send() have taken as much since
-the last service(), lines are queued. The rest continues in the next call, until PATIENCE has passed. Only
-resolving a name has no limit: give the host as an address.
+the last service(), lines are queued. The rest continues in the next call, until PATIENCE has passed. Only resolving a name has no
+limit: give the host as an address.
 """
 
 import errno

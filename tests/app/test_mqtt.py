@@ -382,4 +382,4 @@ def test_a_broker_that_goes_is_noticed_without_a_line_to_send(tmp_path):
 
     with server(serve) as port, Board(tmp_path, port) as board:
         assert board("service 1")["served"]
-        assert board("service 20")["error"].startswith("OSError")
+        wait(lambda: (board("service 20")["error"] or "").startswith("OSError"), "the end of the connection to be noticed")
