@@ -51,6 +51,7 @@ MEANINGS = {
     "level_offset": "added to `level`: dB SPL of full scale, from `l3mote calibrate-level`; 0: dB of full scale",
     "level_every": "time between two level lines; 0: none",
     "watchdog": "resets the board after this time without samples; 0: never",
+    "freq": "clock of the processor in MHz, which the board must offer; 0: the firmware's own",
     "mic": "source of sound",
     "wav": "`mic=wav`: the file, on the board",
     "rate": "sample rate of the microphone in Hz (default: 16000)",

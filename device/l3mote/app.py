@@ -67,6 +67,7 @@ class Monitor:
     def __init__(self, path, settings, output, source, clock, sleep):
         self.settings, self.output, self.sleep = settings, output, sleep
         self.given = source
+        self.set_clock()
         self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # reserves the driver's buffer while the heap is whole
         reader = Reader(path)
         self._check(reader)
@@ -96,6 +97,16 @@ class Monitor:
         suit(dict(self.settings, mic="callback") if self.given else self.settings, reader)
         del suit
         forget("settings")
+
+    def set_clock(self):
+        """Set the processor's clock, if it is given, before a driver derives its own from it."""
+        if self.settings["freq"]:
+            try:
+                import machine
+
+                machine.freq(self.settings["freq"] * 1000000)
+            except Exception as e:
+                self.output.warn("the clock stays as it is: " + reason(e))
 
     def has_i2s(self):
         """Return whether a machine.I2S will be opened, whose buffer comes from our heap."""

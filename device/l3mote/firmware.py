@@ -11,6 +11,7 @@ FIRMWARE = (
     "network.WLAN",
     "adafruit_minimqtt",
     "wifi.radio",
+    "machine.freq",
 )
 
 

@@ -144,6 +144,7 @@ class Chunk:
 
     def __init__(self, layer):
         self.layer = layer
+        self.number = 0
         self.first = 0  # index of the first filter
         self.filters = 0
         self.biases = self.counts = self.values = self.positions = 0

@@ -137,7 +137,8 @@ class Model:
         if self.plan.in_chunk or self.plan.workplace is not None:
             place = memoryview(self.kernel.work if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
-        self.weights, self.strips = Weights(reader, self.chunk, self.check), Strips(self.convs, self.plan.heights)
+        self.weights = Weights(reader, self.chunk, self.check, not module.locates)
+        self.strips = Strips(self.convs, self.plan.heights)
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 

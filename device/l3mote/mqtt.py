@@ -7,10 +7,10 @@
 
 All but the first are retained and sent again after each connection: QoS 0 is enough for them.
 
-Listening goes on between calls: service() takes at most SECONDS for all that it does with its socket, whatever the broker sends,
-and so do all calls of send() from one service() to the next; what would take longer is queued. That is half of what the ring of
-samples holds, and between() keeps the ring filled meanwhile. The rest continues in the next call, until PATIENCE has passed. Only
-resolving a name has no limit: give the host as an address.
+Listening goes on between calls: each takes at most SECONDS for all that it does with its socket, whatever the broker sends. That is
+half of what the ring of samples holds, and between() keeps the ring filled meanwhile. Once calls of send() have taken as much since
+the last service(), lines are queued. The rest continues in the next call, until PATIENCE has passed. Only resolving a name has no
+limit: give the host as an address.
 """
 
 import errno
@@ -19,7 +19,7 @@ import time
 from binascii import hexlify
 
 from l3mote import ticks
-from l3mote.log import CRC_BYTES, sealed
+from l3mote.log import CRC_BYTES, seal, sealed
 from l3mote.memory import forget
 from l3mote.mqtt_queue import Queue
 from l3mote.utc import Clock
@@ -76,7 +76,7 @@ class Publisher:
             if self.client.ready and not self.queue.waiting and self.left > 0:
                 begun = ticks.ticks_ms()
                 self._publish(line, True)
-                sent = self._answered(ticks.ticks_add(begun, self.left))
+                sent = self._answered(self._end())
                 self.left -= ticks.ticks_diff(ticks.ticks_ms(), begun)
         finally:  # between() may raise
             if not sent:
@@ -192,21 +192,23 @@ class Publisher:
             self.commands.append((topic[len(self.topic) + 5 :], payload))
 
     def _obey(self, end):
-        """Do what the commands say, until `end`: each once the broker has taken what the last one sent.
-
-        Wrong ones do not go into the log.
-        """
+        """Do what the commands say, until `end`: each once the broker has taken what the last one sent."""
         from l3mote.mqtt_home import obey
 
         while self.commands and self.client.ready and ticks.ticks_diff(end, ticks.ticks_ms()) > 0:
-            output, self.asked = self.monitor.output, ticks.ticks_ms()
-            self.left = ticks.ticks_diff(end, self.asked)
+            self.asked = ticks.ticks_ms()
             try:
                 obey(self, *self.commands.pop(0))
             except ValueError as e:
-                output.say({"event": "warning", "label": "MQTT: %s" % e, "t": output.t})
+                self.answer({"event": "warning", "label": "MQTT: %s" % e, "t": self.monitor.output.t})
             self._answered(end)
         forget("mqtt_home")
+
+    def answer(self, record):
+        """Answer a command: on stdout, and as the newest line of its kind. Whatever a broker sends, nothing is logged or queued."""
+        line = seal(record, self.stamp(self.monitor.output.t, record["t"]))
+        print(line)
+        self.note(record, line)
 
     def _publish(self, line, ours):
         self.line = line

@@ -4,7 +4,7 @@
 - `TOPIC/threshold/LABEL`, `TOPIC/mute`: what these settings are now, retained.
 - `TOPIC/set/threshold/LABEL`: takes 0 to 1; `TOPIC/set/threshold`: for all labels.
 - `TOPIC/set/mute`: takes ON (nothing is classified and no label reported, levels are) or OFF.
-- `TOPIC/set/status`: takes anything; a status line follows.
+- `TOPIC/set/status`: takes anything; a new line on `TOPIC/status` follows.
 
 A command that its sender has retained comes again after each connection, and so outlives a restart.
 """
@@ -142,7 +142,7 @@ def obey(publisher, topic, payload):
     what, _, name = topic.partition("/")
     monitor = publisher.monitor
     if what == "status" and not name:
-        monitor.status("here", monitor.output.say)
+        monitor.status("here", publisher.answer)
     elif what == "mute" and not name:
         mute(monitor, payload)
         publisher.client.show(*muted(publisher))

@@ -5,7 +5,7 @@ from array import array
 from binascii import crc32
 
 from l3mote import format as fmt
-from l3mote.format import Chunk, FormatError
+from l3mote.format import CHUNK_BYTES, Chunk, FormatError
 from l3mote.memory import Plain, forget
 
 
@@ -119,18 +119,18 @@ class Weights:
     """Reads a layer's chunks one after the other into a buffer of chunk_bytes, and allocates nothing for them.
 
     chunk: the one that is in the buffer, once next() was true. check: of the CRCs; kernels have a quicker one. A chunk's CRC is
-    checked when it is first read after restart(): a strip reads again what the one before has read.
+    checked when it is first read after restart(): a strip reads again what the one before has read. locate: whether chunk.locate()
+    is needed; the kernel may do it.
     """
 
-    def __init__(self, reader, buffer, check=check):
-        self.reader, self.buffer, self.check = reader, buffer, check
+    def __init__(self, reader, buffer, check=check, locate=True):
+        self.reader, self.buffer, self.check, self.locate = reader, buffer, check, locate
         self.file, self.parts = reader.file, reader.parts
         self.palette = memoryview(buffer)[reader.palette : reader.palette + fmt.PALETTE_BYTES]
         self.checked = bytearray(len(reader.crcs))
         self.chunk = Chunk(reader.layers[0])
         self.i = self.stop = self.at = 0  # number and byte of the next chunk, number of the first that is not the layer's
-        if sys.implementation.name == "cpython":
-            self._fill = self._fill_slice
+        self.fill = self._fill if sys.implementation.name == "cpython" else self.file.readinto
 
     def restart(self):
         """Check each chunk's CRC once more."""
@@ -143,7 +143,7 @@ class Weights:
         chunk.layer, chunk.first, chunk.filters = layer, 0, 0
         chunk.palette = 0
         self.i, self.stop = layer.first_chunk, layer.first_chunk + layer.chunks
-        self.at = reader.sections["WEIGHTS"][0] + layer.offset + fmt.CHUNK_BYTES
+        self.at = reader.sections["WEIGHTS"][0] + layer.offset + CHUNK_BYTES
         if layer.palette:
             chunk.palette = reader.palette
             self._read(self.palette, fmt.PALETTE_BYTES, self.i)
@@ -154,8 +154,11 @@ class Weights:
         if i == self.stop:
             return False
         self._read(self.buffer, parts[4 * i], i)
+        chunk.number = i
         chunk.first += chunk.filters
-        chunk.locate(parts[4 * i + 1], parts[4 * i + 2], parts[4 * i + 3])
+        chunk.filters = parts[4 * i + 1]
+        if self.locate:
+            chunk.locate(chunk.filters, parts[4 * i + 2], parts[4 * i + 3])
         return True
 
     def _read(self, buffer, n, i):
@@ -163,22 +166,19 @@ class Weights:
         at = self.chunk.at = self.at
         self.file.seek(at)
         self.reader.bytes_read += n
-        if self._fill(buffer, n) != n:
+        if self.fill(buffer, n) != n:
             self._refuse(buffer, n)
         if not self.checked[i]:
             self.checked[i] = self.check(buffer, n, self.reader.crcs, i)
             if not self.checked[i]:
                 raise self.chunk.error("crc32 differs: the file is damaged")
-        self.i, self.at = i + 1, at + n + fmt.CHUNK_BYTES
+        self.i, self.at = i + 1, at + n + CHUNK_BYTES
 
     def _fill(self, buffer, n):
-        return self.file.readinto(buffer, n)
-
-    def _fill_slice(self, buffer, n):
-        """The same where files take no number: a slice is two objects."""
+        """Do what readinto does on boards where files take no number: a slice is two objects."""
         return self.file.readinto(memoryview(buffer)[:n])
 
     def _refuse(self, buffer, n):
         """Raise the error of a file that ends early, by reading once more."""
         self.file.seek(self.at)
-        raise truncated(self.chunk.layer.name, self.at, self._fill(buffer, n), n)
+        raise truncated(self.chunk.layer.name, self.at, self.fill(buffer, n), n)

@@ -167,6 +167,7 @@ SETTINGS = {  # type: dict
     "level_offset": (0.0, number(0, 200, " dB")),  # added to levels: dB SPL of full scale
     "level_every": (10.0, number(0, 86400, SECONDS)),  # 0: no level lines
     "watchdog": (0, integer(0, 8)),  # seconds without sound after which the board is reset; 0: never
+    "freq": (0, integer(0, 600)),  # MHz of the processor; 0: the firmware's own
     # microphone
     "mic": ("i2s", choice(*SOURCES)),
     "wav": ("", PATH),
@@ -259,6 +260,8 @@ def suit(settings, reader=None, has=None):
     if reader:
         suit_model(settings, reader)
     if has:
+        if settings["freq"] and not has("machine.freq"):
+            raise SettingsError("setting freq is set, but this firmware cannot set its clock: leave it out")
         suit_microphone(settings, has)
         suit_network(settings, has)
 

@@ -153,6 +153,33 @@ static NOINLINE bool output_inside(const conv_t *p, const conv_buffers_t *b) {
     return inside(p->filters - 1, p->out_size, groups - 1, p->out_pitch, p->to + p->out_columns - 1, b->n_out);
 }
 
+L3_LOCAL bool take_chunk(conv_t *p, const layer_t *layer, const uint16_t *parts, size_t n_parts) {
+    const int32_t most = 1 << 28;
+    if (p->number < 0
+        || (uint32_t)p->number >= n_parts / 4
+        || p->first_filter < 0
+        || p->first_filter > 65535
+        || layer->first_shift < 0
+        || layer->first_shift > most
+        || p->out_size < 0
+        || p->to < 0
+        || !inside(p->first_filter, p->out_size, p->to, 1, 0, (size_t)most)) {
+        return false;
+    }
+    p->palette = layer->palette, p->code = layer->code, p->taps = layer->taps, p->is_signed = layer->is_signed;
+    p->exponent = layer->exponent, p->out_exponent = layer->out_exponent, p->least = layer->least, p->most = layer->most;
+    parts += 4 * p->number;
+    p->filters = parts[1];
+    p->biases = 0;
+    p->counts = 4 * p->filters;
+    p->values = p->counts + (p->code ? 2 * p->filters : 0);
+    p->positions = p->values + (p->palette ? 1 : 2) * parts[3];
+    p->end = p->positions + parts[2];
+    p->first_shift = layer->first_shift + p->first_filter;
+    p->to += p->first_filter * p->out_size;
+    return true;
+}
+
 L3_LOCAL bool conv_allowed(const conv_t *p, const conv_buffers_t *b) {
     return chunk_inside(p, b)
         && input_inside(p, b)

@@ -71,15 +71,24 @@ static uint32_t window_frame(const frame_t *p, const frame_buffers_t *b, uint32_
     return all | window_part(pcm + (middle - first), level, b->hann + (n - middle), -1, z + middle, z + stop);
 }
 
+// Rounds n words, a multiple of four; shift: at least 1.
+ALWAYS_INLINE void shift_right(uint32_t *z, const uint32_t *end, int shift) {
+    for (uint32_t half = 1u << shift >> 1; z < end; z++) {
+        *z = asr(*z + half, shift);
+    }
+}
+
 // Subtracts a frame's constant level, windows it and shifts it until its largest value has p->bits bits.
 static NOINLINE rest_t load_frame(const frame_t *p, const frame_buffers_t *b, uint32_t *z) {
     int32_t level = resting_level(p, b);
     int shift = bit_length(window_frame(p, b, (uint32_t)level, z)) - p->bits;
-    uint32_t half = shift > 0 ? 1u << shift >> 1 : 0, *end = z + p->n_fft;
+    uint32_t *end = z + p->n_fft;
     if (shift > 0) {
-        for (; z < end; z++) {
-            *z = asr(*z + half, shift);
-        }
+#if MEL_IN_ASSEMBLY
+        l3_shift_right(z, end, shift);
+#else
+        shift_right(z, end, shift);
+#endif
     } else {
         for (; z < end; z++) {
             *z <<= -shift;
@@ -115,7 +124,7 @@ ALWAYS_INLINE void butterflies(uint32_t *a, uint32_t *end, int32_t size, uint32_
 }
 
 // The last two stages in one: four points, and no rotation except by -j.
-static void last_stages(uint32_t *z, uint32_t *end) {
+ALWAYS_INLINE void last_stages(uint32_t *z, uint32_t *end) {
     for (; z < end; z += 8) {
         uint32_t sr = z[0] + z[4], si = z[1] + z[5], dr = z[0] - z[4], di = z[1] - z[5];
         uint32_t tr = z[2] + z[6], ti = z[3] + z[7], er = z[3] - z[7], ei = z[6] - z[2];
@@ -149,7 +158,11 @@ static NOINLINE void dft(uint32_t *z, const int32_t *cos, int32_t n) {
         turned_butterflies(z, end, size, cos, stride, quarter);
 #endif
     }
+#if MEL_IN_ASSEMBLY
+    l3_last_stages(z, end);
+#else
     last_stages(z, end);
+#endif
 }
 
 // ---- power
@@ -164,6 +177,41 @@ ALWAYS_INLINE void put_power(uint32_t re, uint32_t im, uint32_t *power, uint8_t 
     shifts[k] = (uint8_t)shift;
 }
 
+// Bins k and n / 2 - k of the real signal, from the half-size DFT's bins k and -k.
+typedef struct {
+    uint32_t re, im, mirror_re, mirror_im;
+} bins_t;
+
+ALWAYS_INLINE bins_t split(const uint32_t *a, const uint32_t *b, const int32_t *cos, int32_t k, int32_t quarter) {
+    uint32_t even_re = asr(a[0] + b[0], 1), even_im = asr(a[1] - b[1], 1);
+    uint32_t odd_re = asr(a[1] + b[1], 1), odd_im = asr(b[0] - a[0], 1);
+    if (k) {
+        rotate(odd_re, odd_im, (uint32_t)cos[k], (uint32_t)cos[quarter - k], &odd_re, &odd_im);
+    }
+    return (bins_t){even_re + odd_re, even_im + odd_im, even_re - odd_re, odd_im - even_im};
+}
+
+ALWAYS_INLINE void put_pair(
+    const uint32_t *a, const uint32_t *b, uint32_t *power, uint8_t *shifts, const int32_t *cos, int32_t k, int32_t quarter) {
+    bins_t p = split(a, b, cos, k, quarter);
+    put_power(p.mirror_re, p.mirror_im, power, shifts, 2 * quarter - k);
+    put_power(p.re, p.im, power, shifts, k);
+}
+
+// Pairs whose indices have the same highest bit: a rises from there, by two, b falls to it; k: of the first. The first two are
+// single points, bins 0 and n / 4.
+ALWAYS_INLINE void put_pairs(
+    const uint32_t *a, const uint32_t *b, uint32_t *power, uint8_t *shifts, const int32_t *cos, int32_t k, int32_t quarter) {
+    for (const uint32_t *end = b + 2; a < end; a += 4, b -= 4) {
+        put_pair(a, b, power, shifts, cos, k, quarter);
+        int32_t bit = quarter >> 1; // the next k: its bits stand in reverse
+        for (; k & bit; bit >>= 1) {
+            k ^= bit;
+        }
+        k |= bit;
+    }
+}
+
 // Stores the power of bin 0 or 1 after putting back the Hann-windowed constant level.
 static NOINLINE void put_line(
     uint32_t re, uint32_t im, uint32_t *power, uint8_t *shifts, int32_t k, const rest_t *rest, int32_t half) {
@@ -174,31 +222,31 @@ static NOINLINE void put_line(
     shifts[k] = (uint8_t)(shifts[k] + up);
 }
 
-// Computes the powers of the real signal's bins 0..n/2 from the half-size complex DFT. a, b: bit-reversed indices of bins k and -k.
+static NOINLINE void put_lines(
+    const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t half) {
+    const uint32_t *a = z, *b = z;
+    for (int32_t k = 0; k < 2; k++, a = z + half, b = z + 2 * (half - 1)) {
+        bins_t bins = split(a, b, cos, k, half >> 1);
+        put_line(bins.re, bins.im, power, shifts, k, rest, half);
+    }
+}
+
+// Computes the powers of the real signal's bins 0..n/2 from the half-size complex DFT. Its bin k stands where k's bits are
+// reversed, and bin -k where all bits below the highest one are different.
 static NOINLINE void spectrum(
     const uint32_t *z, const int32_t *cos, uint32_t *power, uint8_t *shifts, const rest_t *rest, int32_t n) {
-    int32_t half = n >> 1, quarter = n >> 2, a = 0, b = 0;
-    for (int32_t k = 0; k <= quarter; k++) {
-        uint32_t ar = z[2 * a], ai = z[2 * a + 1], br = z[2 * b], bi = z[2 * b + 1];
-        uint32_t even_re = asr(ar + br, 1), even_im = asr(ai - bi, 1), odd_re = asr(ai + bi, 1), odd_im = asr(br - ar, 1);
-        if (k) {
-            rotate(odd_re, odd_im, (uint32_t)cos[k], (uint32_t)cos[quarter - k], &odd_re, &odd_im);
-        }
-        put_power(even_re - odd_re, odd_im - even_im, power, shifts, half - k);
-        if (k < 2 && rest->level) {
-            put_line(even_re + odd_re, even_im + odd_im, power, shifts, k, rest, half);
-        } else {
-            put_power(even_re + odd_re, even_im + odd_im, power, shifts, k);
-        }
-        int32_t bit = quarter;
-        for (; a & bit; bit >>= 1) {
-            a ^= bit;
-        }
-        a |= bit;
-        for (bit = quarter; bit && !(b & bit); bit >>= 1) {
-            b ^= bit;
-        }
-        b = k ? b ^ bit : half - 1;
+    int32_t half = n >> 1, quarter = n >> 2;
+    for (int32_t top = 0; top < half; top = top ? 2 * top : 1) {
+        const uint32_t *a = z + 2 * top, *b = top ? z + 2 * (2 * top - 1) : z;
+        int32_t k = top ? half >> bit_length((uint32_t)top) : 0;
+#if MEL_IN_ASSEMBLY
+        l3_put_pairs(a, b, power, shifts, cos, 4 * k, 4 * quarter);
+#else
+        put_pairs(a, b, power, shifts, cos, k, quarter);
+#endif
+    }
+    if (rest->level) {
+        put_lines(z, cos, power, shifts, rest, half);
     }
 }
 

@@ -57,42 +57,59 @@ static void parameters(mp_obj_t o, int32_t *to, size_t n) {
     }
 }
 
-// conv(chunk, shifts, in, out, scratch, p): number of filters done, fewer than the chunk has if the next one's data are bad
+// The objects of a tuple of n. What does not change from call to call comes in one: MicroPython takes the state of a call with many
+// arguments from the heap.
+static const mp_obj_t *several(mp_obj_t tuple, size_t n) {
+    size_t have;
+    mp_obj_t *objects;
+    mp_obj_get_array(tuple, &have, &objects);
+    allow(have == n);
+    return objects;
+}
+
+// conv(chunk, in, out, p, (shifts, scratch, parts, layer)): number of filters done, fewer than the chunk has if the next one's data
+// are bad
 static mp_obj_t native_conv(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     conv_buffers_t b;
     conv_t p;
+    layer_t layer;
+    size_t n_parts;
+    const mp_obj_t *same = several(args[4], 4);
+    const uint16_t *parts = items(same[2], MP_BUFFER_READ, 1, &n_parts);
     b.chunk = items(args[0], MP_BUFFER_READ, 0, &b.chunk_bytes);
-    b.shifts = items(args[1], MP_BUFFER_READ, 0, &b.n_shifts);
-    b.in = items(args[2], MP_BUFFER_READ, 1, &b.n_in);
-    b.out = items(args[3], MP_BUFFER_WRITE, 1, &b.n_out);
-    b.scratch = items(args[4], MP_BUFFER_WRITE, 2, &b.n_scratch);
-    parameters(args[5], (int32_t *)&p, sizeof(p) / 4);
-    allow(conv_allowed(&p, &b));
+    b.in = items(args[1], MP_BUFFER_READ, 1, &b.n_in);
+    b.out = items(args[2], MP_BUFFER_WRITE, 1, &b.n_out);
+    b.shifts = items(same[0], MP_BUFFER_READ, 0, &b.n_shifts);
+    b.scratch = items(same[1], MP_BUFFER_WRITE, 2, &b.n_scratch);
+    parameters(args[3], (int32_t *)&p, sizeof(p) / 4);
+    parameters(same[3], (int32_t *)&layer, sizeof(layer) / 4);
+    allow(take_chunk(&p, &layer, parts, n_parts) && conv_allowed(&p, &b));
     return MP_OBJ_NEW_SMALL_INT(conv_chunk(&p, &b));
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(conv_obj, 6, 6, native_conv);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(conv_obj, 5, 5, native_conv);
 
-// frame(pcm, levels, work, cos, hann, log2, first, count, weights, p): the row's largest level
+// frame(pcm, levels, p, (work, cos, hann, log2, first, count, weights)): the row's largest level
 static mp_obj_t native_frame(size_t n_args, const mp_obj_t *args) {
     (void)n_args;
     frame_buffers_t b;
     frame_t p;
+    const mp_obj_t *same = several(args[3], 7);
     b.pcm = items(args[0], MP_BUFFER_READ, 1, &b.n_pcm);
     b.levels = items(args[1], MP_BUFFER_WRITE, 1, &b.n_levels);
-    b.work = items(args[2], MP_BUFFER_WRITE, 2, &b.work_words);
-    b.cos = items(args[3], MP_BUFFER_READ, 2, &b.n_cos);
-    b.hann = items(args[4], MP_BUFFER_READ, 1, &b.n_hann);
-    b.log2 = items(args[5], MP_BUFFER_READ, 1, &b.n_log2);
-    b.first = items(args[6], MP_BUFFER_READ, 1, &b.n_first);
-    b.count = items(args[7], MP_BUFFER_READ, 1, &b.n_count);
-    b.weights = items(args[8], MP_BUFFER_READ, 1, &b.n_weights);
-    parameters(args[9], (int32_t *)&p, sizeof(p) / 4);
+    b.work = items(same[0], MP_BUFFER_WRITE, 2, &b.work_words);
+    b.cos = items(same[1], MP_BUFFER_READ, 2, &b.n_cos);
+    b.hann = items(same[2], MP_BUFFER_READ, 1, &b.n_hann);
+    b.log2 = items(same[3], MP_BUFFER_READ, 1, &b.n_log2);
+    b.first = items(same[4], MP_BUFFER_READ, 1, &b.n_first);
+    b.count = items(same[5], MP_BUFFER_READ, 1, &b.n_count);
+    b.weights = items(same[6], MP_BUFFER_READ, 1, &b.n_weights);
+    parameters(args[2], (int32_t *)&p, sizeof(p) / 4);
     int32_t best = 0;
     allow(frame_allowed(&p, &b) && log_mel_frame(&p, &b, &best));
     return mp_obj_new_int(best);
 }
-static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(frame_obj, 10, 10, native_frame);
+static MP_DEFINE_CONST_FUN_OBJ_VAR_BETWEEN(frame_obj, 4, 4, native_frame);
 
 // normalise(levels, plane, scale, p)
 static mp_obj_t native_normalise(size_t n_args, const mp_obj_t *args) {

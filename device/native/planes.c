@@ -21,6 +21,10 @@ static void move_back(uint16_t *to, const uint16_t *from, int32_t n) {
     if ((((uintptr_t)to | (uintptr_t)from) & 3) == 0) {
         pair_t *pairs = (pair_t *)(void *)to;
         const pair_t *from_pairs = (const pair_t *)(const void *)from;
+        for (; n > 7; n -= 8, pairs += 4, from_pairs += 4) {
+            pair_t a = from_pairs[0], b = from_pairs[1], c = from_pairs[2], d = from_pairs[3];
+            pairs[0] = a, pairs[1] = b, pairs[2] = c, pairs[3] = d;
+        }
         for (; n > 1; n -= 2) {
             *pairs++ = *from_pairs++;
         }

@@ -4,6 +4,8 @@ import errno
 import json
 import shutil
 import subprocess
+import sys
+import types
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +71,21 @@ def expected(pcm, label, threshold):
             result.append((starts[first] / RATE, run[0], end / RATE, run.max()))
             first = None
     return result
+
+
+def test_the_clock_is_set_before_anything_else(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setitem(sys.modules, "machine", types.SimpleNamespace(freq=asked.append))
+    source = Microphone(sound()[:RATE])
+    app.listen(str(SMALL), settings.check({"mic": "callback", "log": "", "freq": 200}), source)
+    assert asked == [200_000_000] and records(capsys.readouterr().out)[0]["event"] == "status"
+
+
+def test_a_clock_that_the_board_cannot_set_is_named_and_it_listens_at_its_own(folder):
+    write(folder, mic="wav", wav="clip.wav", freq=200)
+    first, second, *_ = records(micropython(folder, "main.py").stdout)  # the unix port's machine has no freq
+    assert (first["event"], second["label"]) == ("warning", "listening")
+    assert first["label"].startswith("the clock stays as it is: ")
 
 
 def test_the_example_hears_what_the_reference_hears(folder):

@@ -312,8 +312,8 @@ def test_a_flood_of_wrong_commands_fills_no_log_and_no_queue_and_holds_nobody_up
         board("send 0")  # a line, after which commands come
         slowest = max(slowest, board("service 40")["slowest"])
         held = board("held")
-        assert held["said"] > 0 and held["logged"] == 0 and held["commands"] <= 16, held
-        assert held["waiting"] <= 40  # of each connection one command's answers, or what waits at once
+        assert "set/volume is not a command" in held["warning"] and held["logged"] == 0 and held["commands"] <= 16, held
+        assert held["waiting"] <= 1  # the line
         assert slowest < LIMIT
 
 
@@ -382,4 +382,4 @@ def test_a_broker_that_goes_is_noticed_without_a_line_to_send(tmp_path):
 
     with server(serve) as port, Board(tmp_path, port) as board:
         assert board("service 1")["served"]
-        assert board("service 20")["error"].startswith("OSError")
+        wait(lambda: (board("service 20")["error"] or "").startswith("OSError"), "the end of the connection to be noticed")

@@ -202,6 +202,11 @@ def test_circuitpython_has_mqtt_with_its_library_and_no_fingerprints():
     assert "circup install adafruit_minimqtt" in message(settings.check, {**PINS, **MQTT}, None, {"audioi2sin"}.__contains__)
 
 
+def test_a_clock_is_set_only_where_the_firmware_can():
+    assert settings.check({**PINS, "freq": 200}, None, {"machine.I2S", "machine.freq"}.__contains__)["freq"] == 200
+    assert "cannot set its clock" in message(settings.check, {**PINS, "freq": 200}, None, {"machine.I2S"}.__contains__)
+
+
 def test_a_file_is_checked_and_completed(tmp_path):
     path = tmp_path / "settings.json"
     path.write_text(json.dumps({**PINS, "hop": 1, "threshold.dog": 0.9}))

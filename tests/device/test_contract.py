@@ -11,7 +11,7 @@ from l3mote.kernels import FIXED, choose, forms
 from l3mote.model import Plane
 from l3mote.model import test_signal as fill_signal
 
-NAMES = ("name", "arithmetic", "itemsize")
+NAMES = ("name", "arithmetic", "itemsize", "locates")
 SIZES = ("plane_bytes", "block_bytes", "workspace", "frontend_bytes")
 FUNCTIONS = ("check", "Kernel", "FrontEnd")
 FRONTEND = ("frame", "normalise")

@@ -46,7 +46,7 @@ def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns,
         show.out.cache_clear()
     first, *lines = capsys.readouterr().out.splitlines()
     assert first == "esc10: 95.2 kB, 9 layers, 11 labels"
-    assert lines[0] == "  rp2040: listens (native, 0.49 s for a window of 2 s)"  # 60.8 M cycles measured, at 125 MHz
+    assert lines[0] == "  rp2040: listens (native, 0.46 s for a window of 2 s)"  # 57.5 M cycles measured, at 125 MHz
     table = [line for line in lines if line.startswith((" conv", " rp2040 ", " esp32", " ─", " layer"))]
     assert len(table) > 20 and all(len(line.rstrip()) <= columns for line in table)
     assert not [line for line in table if "…" in line]
@@ -61,6 +61,8 @@ def test_a_verdict_says_what_is_missing():
     assert verdict(fits | {"listening": none}, 2.0) == f"fits {pace}, but does not listen: the app lacks 7.3 kB of heap"
     assert verdict(fits | {"listening": {"fits": True}}, 2.0) == f"listens {pace}"
     assert verdict(fits | {"listening": {"fits": True}}, 0.2).startswith("listens with gaps: it is too slow (")
+    slow = fits | {"listening": {"fits": True, "kernel": "ulab"}, "frontend_share": 1.48}
+    assert verdict(slow, 2.0) == f"fits {pace}, but does not listen: ulab needs 1.5 s for the log-mel of 1 s of sound"
 
 
 def test_progress_that_is_piped_is_a_line_now_and_then(capsys, monkeypatch):

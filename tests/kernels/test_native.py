@@ -153,29 +153,39 @@ def test_parameters_are_checked_before_anything_is_touched():
     code = """
 import struct
 from l3mote.kernels.native import module
-p = [1, 0, 4, 4, 22, 22, 0, 0, 0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8]
-def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0):
-    buffers = [bytes(chunk), bytes(shifts), memoryview(bytearray(x + at))[at:], bytearray(out), bytearray(scratch)]
+p = [0] * 16 + [10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8, 0, 0]
+layer = [0, 0, 9, 8, 5, 0, 4095, 0, 0]
+def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0, parts=(22, 1, 0, 9), layer=layer):
+    layer = struct.pack("<%di" % len(layer), *layer)
+    same = bytes(shifts), bytearray(scratch), struct.pack("<%dH" % len(parts), *parts), layer
     try:
-        return module.conv(*buffers, struct.pack("<%di" % len(p), *p))
+        p = struct.pack("<%di" % len(p), *p)
+        return module.conv(bytes(chunk), memoryview(bytearray(x + at))[at:], bytearray(out), p, same)
     except ValueError as e:
         return str(e)
 print(call(p))
 print(call(p, scratch=132))
 for short in ({"chunk": 21}, {"shifts": 0}, {"x": 98}, {"out": 46}, {"scratch": 60}):
     print(call(p, **short))
-print(call(p[:8] + [22] + p[9:], chunk=22 + 511))  # a palette that ends outside
-print(call(p[:9] + [4] + p[10:]))  # an unknown position code
+print(call(p, layer=[22] + layer[1:], chunk=22 + 511))  # a palette that ends outside
+print(call(p, layer=layer[:-1]))
+print(call(p, parts=(22, 1, 0)))
+print(call(p[:-2] + [1, 0]))  # the chunk after the last
+print(call(p[:-2] + [0, 1]))  # a filter beyond the shifts and the plane
+print(call(p, parts=(22, 2, 0, 9)))
+print(call(p, layer=[0, 4] + layer[2:]))  # an unknown position code
 print(call(p[:-1]))
 print(call(p, at=1))
 for i in range(len(p)):
     for v in (-1, 1 << 30, -(1 << 31), (1 << 31) - 1):
         call(p[:i] + [v] + p[i + 1:])
+        if i < 9:
+            call(p, layer=layer[:i] + [v] + layer[i + 1:])
 """
     lines = micropython(code).splitlines()
     assert lines[:2] == ["1", "0"]  # no room for the filter's list: not done
-    assert lines[2:10] == ["parameters reach outside a buffer"] * 8
-    assert lines[10] == "buffer not aligned"
+    assert lines[2:15] == ["parameters reach outside a buffer"] * 13
+    assert lines[15] == "buffer not aligned"
 
 
 def test_checksums():

@@ -71,13 +71,14 @@ def packed(tmp_path_factory):
     return json.loads(done.stdout)
 
 
-# What slots.py's numbers mean. Rows 7 to 9 of a convolution that pools pairs; the chunk's first filter is the layer's third.
+# What slots.py's numbers mean. Rows 7 to 9 of a convolution that pools pairs; the chunk's first filter is the layer's third. C sets
+# where the chunk's parts are.
 # Row 7's upper left neighbour is in row 6 of a plane whose first stored row is -1; it is the second of its pair, which is row 3.
 MEANT = {
     "conv": ("conv_t", {
-        "filters": 3, "biases": 0, "counts": 11, "values": 12, "positions": 13, "end": 20, "first_shift": 52,
-        "to": 3 * 25 + 1 + 2 * 26, "palette": 14,
-        "code": 31, "taps": 32, "exponent": 33, "out_exponent": 34, "least": 35, "most": 36, "is_signed": 37,
+        "filters": 0, "biases": 0, "counts": 0, "values": 0, "positions": 0, "end": 0, "first_shift": 0,
+        "to": 3 * 25 + 1, "palette": 0, "number": 11, "first_filter": 2,
+        "code": 0, "taps": 0, "exponent": 0, "out_exponent": 0, "least": 0, "most": 0, "is_signed": 0,
         "pitch": 21, "size": 22, "first": 7 * 21, "rows": 3, "columns": 96,
         "out_pitch": 25, "out_size": 26, "pool_rows": 2, "pool_columns": 4, "within": 1, "out_columns": 24,
     }),
@@ -101,3 +102,11 @@ def test_each_slot_holds_what_c_calls_it(function, packed):
     struct, meant = MEANT[function]
     names = fields(struct)
     assert dict(zip(names, packed[function][: len(names)], strict=True)) == meant
+
+
+def test_what_all_strips_of_a_layer_share_is_packed_in_the_order_of_c(packed):
+    names = re.findall(r"int32_t ([\w, ]+);", re.search(r"typedef struct {\n([^}]*)} layer_t;", HEADER)[1])
+    names = ", ".join(names).split(", ")
+    meant = {"code": 3, "taps": 72, "exponent": 13, "out_exponent": 13, "least": 0, "most": 32767, "is_signed": 0}  # of conv5
+    meant |= {"palette": 1776, "first_shift": 4 + 5 + 6 + 8}  # behind the largest payload, and the filters before
+    assert dict(zip(names, packed["layer"], strict=True)) == meant

@@ -211,6 +211,38 @@ static bool decoding(int *counts) {
     return !end || (c_end && same_list(end, &quick, c_end, &slow));
 }
 
+// Pairs of bins, of values of every size
+static bool pairs(void) {
+    static uint32_t z[256], power[129], c_power[129];
+    static int32_t cos[65];
+    static uint8_t shifts[129], c_shifts[129];
+    int32_t top = 1 << pick(7), k = 128 >> bit_length((uint32_t)top);
+    int most = 4 + pick(28);
+    for (int i = 0; i < 256; i++) {
+        z[i] = asr(random32(), pick(most));
+    }
+    for (int i = 0; i < 65; i++) {
+        cos[i] = pick(1 << 17);
+    }
+    const uint32_t *a = z + 2 * top, *b = z + 2 * (2 * top - 1);
+    l3_put_pairs(a, b, power, shifts, cos, 4 * k, 4 * 64);
+    put_pairs(a, b, c_power, c_shifts, cos, k, 64);
+    return same(power, c_power, sizeof(power)) && same(shifts, c_shifts, sizeof(shifts));
+}
+
+static bool passes(void) {
+    static uint32_t z[256], c_z[256];
+    int shift = 1 + pick(31);
+    for (int i = 0; i < 256; i++) {
+        z[i] = c_z[i] = random32();
+    }
+    l3_shift_right(z, z + 256, shift);
+    shift_right(c_z, c_z + 256, shift);
+    l3_last_stages(z, z + 256);
+    last_stages(c_z, c_z + 256);
+    return same(z, c_z, sizeof(z));
+}
+
 // A whole stage of the DFT, of values that are as large as they get; and a band's power.
 static bool mel(void) {
     static uint32_t z[256], c_z[256];
@@ -221,6 +253,9 @@ static bool mel(void) {
     }
     for (int i = 0; i < 65; i++) {
         cos[i] = pick(1 << 17);
+    }
+    for (int i = 33; i < 65; i += 1 + pick(20)) {
+        cos[i] = cos[64 - i]; // some eighths of a turn
     }
     int32_t size = 8 << pick(5);
     l3_turns(z, z + 256, 4 * size, cos, 4 * (256 / size), 4 * 64);
@@ -241,7 +276,7 @@ static void others(void) {
         if (!blocks()) {
             finish_with("conv_blocks differs\n");
         }
-        if (!mel()) {
+        if (!mel() || !pairs() || !passes()) {
             finish_with("mel.S differs\n");
         }
         for (int j = 0; j < 5; j++) {

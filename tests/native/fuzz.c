@@ -74,10 +74,22 @@ static bool fuzz_conv(void) {
     int32_t taps = dense ? 1 + pick(30) : 9 * channels, pitch = dense ? 0 : columns + 2, size = (rows + 2) * pitch;
     int32_t pool = dense ? 1 : 1 + pick(columns < 3 ? columns : 3), groups = (rows + pool - 1) / pool;
     rows = dense ? 1 : rows, columns = dense ? 1 : columns;
-    int32_t n_values = filters * taps, code = pick(4), positions = 6 * filters + 2 * n_values, end = positions + n_values + filters;
-    int32_t palette = pick(2) ? (end + 1) & ~1 : 0, bytes = palette ? palette + PALETTE_BYTES : end + pick(4);
-    conv_t p = {filters, 0, 4 * filters, 6 * filters, positions, end, 0, 0, palette, code, taps, 8, 5, 0, 4095, pick(2), pitch,
-        size, 0, rows, columns, columns / pool, groups * (columns / pool), pool, pool, 0, columns / pool};
+    int32_t n_values = filters * taps, code = pick(4), palette = pick(2);
+    uint16_t *parts = noise(8);
+    parts[1] = (uint16_t)filters, parts[2] = (uint16_t)(n_values + filters), parts[3] = (uint16_t)n_values;
+    layer_t layer = {palette, code, taps, 8, 5, 0, 4095, pick(2), 0};
+    conv_t p = {.pitch = pitch,
+        .size = size,
+        .rows = rows,
+        .columns = columns,
+        .out_pitch = columns / pool,
+        .out_size = groups * (columns / pool),
+        .pool_rows = pool,
+        .pool_columns = pool,
+        .out_columns = columns / pool};
+    take_chunk(&p, &layer, parts, 4);
+    p.palette = layer.palette = palette ? (p.end + 1) & ~1 : 0;
+    int32_t bytes = palette ? p.palette + PALETTE_BYTES : p.end + pick(4);
     size_t n_in = dense ? (size_t)taps : (size_t)(channels * size), n_out = (size_t)(filters * p.out_size);
     size_t n_scratch = (size_t)((pick(4) ? 2 * taps : pick(2 * taps)) + 2 * columns), n_shifts = (size_t)filters;
     conv_buffers_t b = {noise((size_t)bytes), (size_t)bytes, noise(n_shifts), n_shifts, noise(2 * n_in), n_in, noise(2 * n_out),
@@ -90,7 +102,9 @@ static bool fuzz_conv(void) {
         p.within = pick(pool);
     }
     corrupt((int32_t *)&p, sizeof(p) / 4);
-    bool allowed = conv_allowed(&p, &b);
+    corrupt((int32_t *)&layer, sizeof(layer) / 4);
+    bool allowed = (pick(2) || take_chunk(&p, &layer, parts, pick(6))) && conv_allowed(&p, &b);
+    free(parts);
     bool done = allowed && conv_chunk(&p, &b) == p.filters;
     free((void *)b.chunk), free((void *)b.shifts), free((void *)b.in), free(b.out), free(b.scratch);
     return done;

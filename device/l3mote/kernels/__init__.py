@@ -7,6 +7,7 @@ Of the module itself::
     name                         as choose() calls it
     arithmetic                   "float", or "fixed": integers, for files with scales (calibrated())
     itemsize                     bytes of an activation; planes of 2-byte items may stand in the memory of the window's samples
+    locates                      whether conv() and dense() find a chunk's parts by its number, so that Weights need not
 
 Bytes that plan.Plan asks for before anything is allocated::
 

@@ -19,6 +19,7 @@ name = "native"
 arithmetic = "fixed"
 itemsize = 2
 block_bytes = plane_bytes
+locates = True
 
 # The slots of conv_t in C, and the formats and slots of structs that are packed whole: tests/kernels/test_slots.py compares them
 # with l3native.h. MicroPython keeps no const whose name begins with _, so these cost no heap.
@@ -49,7 +50,9 @@ _CONV_POOL_ROWS = const(23)
 _CONV_POOL_COLUMNS = const(24)
 _CONV_WITHIN = const(25)
 _CONV_OUT_COLUMNS = const(26)
-_CONV_SLOTS = const(27)
+_CONV_NUMBER = const(27)
+_CONV_FIRST_FILTER = const(28)
+_CONV_SLOTS = const(29)
 _COLUMNS = const("<8i")  # columns_t: channels size pitch inset rows columns to opening
 _ROWS = const("<7i")  # rows_t: rows columns from from_pitch to to_pitch loudest
 _FRAME = const("<7i")  # frame_t: n_fft start bits to offset bands silence
@@ -93,13 +96,15 @@ class Kernel(Integer):
             from l3mote.kernels.parts import parts
 
             self.parts = parts
-        self.shifts = self.fixed.shifts
-        self.constants = {}
+        if self.parts:
+            self.conv = self._conv_parts
+        self.constants = {}  # of a layer, for C: the last is a layer_t
         for layer in reader.layers:
             first, exponent, out_exponent, _, _ = self.filters[layer.name]
             least, most, signed = self._limits(layer)
-            fields = array("i", (layer.code, layer.taps, exponent, out_exponent, least, most, signed))
-            self.constants[layer.name] = first, fields
+            palette = reader.palette if layer.palette else 0
+            fields = palette, layer.code, layer.taps, exponent, out_exponent, least, most, signed, first
+            self.constants[layer.name] = self.fixed.shifts, self.scratch, reader.parts, array("i", fields)
 
     clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
 
@@ -115,21 +120,15 @@ class Kernel(Integer):
 
     def strip(self, layer, src, dst, first, stop):
         """Take what all chunks of a strip share: rows first..stop-1 from src, through ReLU and pool, into the columns of dst."""
-        self._take_layer(layer)
+        self.same = self.constants[layer.name]
+        self.p[_CONV_POOL_ROWS] = layer.pool_rows
         self._take_planes(src, dst)
         self.p[_CONV_FIRST] = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
         self.p[_CONV_ROWS] = stop - first
         self.p[_CONV_WITHIN] = first % layer.pool_rows
-        self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
+        self.p[_CONV_TO] = self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
         if self.parts:
             self.whole = layer, src, dst, first, stop
-
-    def _take_layer(self, layer):
-        self.shift_at, fields = self.constants[layer.name]
-        p = self.p
-        for i in range(_CONV_PITCH - _CONV_CODE):
-            p[_CONV_CODE + i] = fields[i]
-        p[_CONV_POOL_ROWS] = layer.pool_rows
 
     def _take_planes(self, src, dst):
         p = self.p
@@ -140,14 +139,15 @@ class Kernel(Integer):
         p[_CONV_OUT_SIZE] = dst.size
         p[_CONV_POOL_COLUMNS] = dst.step
         p[_CONV_OUT_COLUMNS] = dst.cols
-        self.x, self.y, self.size = src.data, dst.data, dst.size
+        self.x, self.y = src.data, dst.data
 
     def conv(self, chunk, buffer):
         """Compute the chunk's filters of the strip."""
-        if self.parts:
-            self._conv_parts(chunk, buffer)
-        else:
-            self._run(chunk, buffer)
+        p = self.p
+        p[_CONV_NUMBER] = chunk.number
+        p[_CONV_FIRST_FILTER] = chunk.first
+        if native_conv(buffer, self.x, self.y, p, self.same) != chunk.filters:
+            self._refuse(chunk, buffer)
 
     def _conv_parts(self, chunk, buffer):
         """The same part by part."""
@@ -159,36 +159,22 @@ class Kernel(Integer):
             p[_CONV_COLUMNS] = right - column
             p[_CONV_WITHIN] = row % pool
             p[_CONV_OUT_COLUMNS] = (right - column) // dst.step
-            self.to = to + (row // pool - first // pool) * dst.pitch + column // dst.step
-            self._run(chunk, buffer)
-        self.to = to
-
-    def _run(self, chunk, buffer):
-        p = self.p
-        p[_CONV_FILTERS] = chunk.filters  # whose biases are at 0
-        p[_CONV_COUNTS] = chunk.counts
-        p[_CONV_VALUES] = chunk.values
-        p[_CONV_POSITIONS] = chunk.positions
-        p[_CONV_END] = chunk.positions + chunk.n_position_bytes
-        p[_CONV_FIRST_SHIFT] = self.shift_at + chunk.first
-        p[_CONV_TO] = self.to + chunk.first * self.size
-        p[_CONV_PALETTE] = chunk.palette
-        if native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p) != chunk.filters:
-            self._refuse(chunk, buffer)
+            p[_CONV_TO] = to + (row // pool - first // pool) * dst.pitch + column // dst.step
+            Kernel.conv(self, chunk, buffer)
 
     def _refuse(self, chunk, buffer):
         """Raise the error of the first filter that C refuses. It is found by running them again: what it says does not change."""
-        done = native_conv(buffer, self.shifts, self.x, self.y, self.scratch, self.p)
+        done = native_conv(buffer, self.x, self.y, self.p, self.same)
         chunk.bias(buffer, done)  # raises for a bias that is not finite
         raise chunk.error("a position, a weight or the bias of filter %d is out of range" % (chunk.first + done))
 
     def dense(self, chunk, buffer, x, y):
         """Compute the chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
-            self._take_layer(chunk.layer)
+            self.same = self.constants[chunk.layer.name]
             pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
-            self.x, self.y, self.size, self.to = x, y, 1, 0
-        self._run(chunk, buffer)
+            self.x, self.y, self.p[_CONV_TO] = x, y, 0
+        Kernel.conv(self, chunk, buffer)
 
 
 class FrontEnd:
@@ -200,15 +186,14 @@ class FrontEnd:
         self.p = array("i", bytes(struct.calcsize(_FRAME)))
         self.part = array("i", bytes(struct.calcsize(_ROWS)))
         fe, fixed = self.fe, self.fixed
+        self.same = self.work, fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights
         pack_into(_FRAME, self.p, 0, fe.n_fft, 0, fixed.frame_bits, 0, LEVEL_OFFSET * -512, fe.bands, fixed.silence)
 
     def frame(self, pcm, start, levels, at):
         """Write the levels of the frame that begins at sample `start` of pcm, from element `at` on; return the largest."""
-        fixed, p = self.fixed, self.p
+        p = self.p
         p[_FRAME_START], p[_FRAME_TO] = start, at
-        return native_frame(
-            pcm, levels, self.work, fixed.cos, fixed.hann, fixed.log2, fixed.first, fixed.count, fixed.weights, p
-        )  # fmt: skip
+        return native_frame(pcm, levels, p, self.same)
 
     def normalise(self, levels, at, pitch, plane, first, rows, loudest):
         """Turn rows of levels into the plane's rows from `first` on, the network's input."""

@@ -17,6 +17,7 @@ from l3mote.reader import check as check
 name = "python"
 arithmetic = "float"
 itemsize = 4
+locates = False
 
 
 def workspace(plan):

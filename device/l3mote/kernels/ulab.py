@@ -34,6 +34,7 @@ take = getattr(np, "take", None)  # CircuitPython's has none
 name = "ulab"
 arithmetic = "float"
 itemsize = np.zeros(1, dtype=FLOAT).itemsize
+locates = False
 TEMPORARY = 256  # values of a result that a window allocates
 ALIVE = 3  # of them at once: the new one, the one before, and one to which a scanned stack (CircuitPython's) still points
 

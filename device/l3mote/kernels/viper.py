@@ -20,6 +20,7 @@ name = "viper"
 arithmetic = "fixed"
 itemsize = 2
 block_bytes = plane_bytes
+locates = False
 
 
 @micropython.viper

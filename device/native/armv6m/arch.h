@@ -22,6 +22,10 @@ typedef struct {
 // mel.S
 extern __attribute__((visibility("hidden"))) void l3_turns(
     uint32_t *z, uint32_t *end, int32_t size, const int32_t *cos, int32_t stride, int32_t quarter);
+extern __attribute__((visibility("hidden"))) void l3_last_stages(uint32_t *z, uint32_t *end);
+extern __attribute__((visibility("hidden"))) void l3_shift_right(uint32_t *z, uint32_t *end, int shift);
+extern __attribute__((visibility("hidden"))) void l3_put_pairs(
+    const uint32_t *a, const uint32_t *b, uint32_t *power, uint8_t *shifts, const int32_t *cos, int32_t k, int32_t quarter);
 extern __attribute__((visibility("hidden"))) uint32_t l3_band_power(
     const uint32_t *power, const uint8_t *shifts, const uint16_t *weights, int32_t n, int32_t *exponent);
 

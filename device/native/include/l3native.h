@@ -65,7 +65,7 @@ enum {
 enum { ALL, BYTE_GAPS, NIBBLE_GAPS, BITMAP }; // position codes
 
 typedef struct {
-    // The chunk.
+    // The chunk: take_chunk() sets these from a reader's parts, and moves `to` on from the layer's first filter.
     int32_t filters; // 1..65535
     int32_t biases; // byte where they stand: a float32 each
     int32_t counts; // byte where they stand: a uint16 each, the filter's values; unused with ALL
@@ -74,8 +74,8 @@ typedef struct {
     int32_t end; // byte where they end
     int32_t first_shift; // of the first filter: element of conv_buffers_t.shifts
     int32_t to; // of the first filter: element of conv_buffers_t.out where its results begin
+    // The layer: take_chunk() sets these from a layer_t.
     int32_t palette; // byte where its 256 float16 stand, at an even address; 0: the values are float16 themselves
-    // The layer.
     int32_t code; // ALL..BITMAP
     int32_t taps; // of a filter, zeros included: 9 for each channel, or a dense layer's inputs; 1..MAX_TAPS
     int32_t exponent; // an input is its int16 times 2^-exponent; -128..127
@@ -96,10 +96,21 @@ typedef struct {
     int32_t pool_columns; // in a group, at least 1
     int32_t within; // the first row's place in its group, 0..pool_rows - 1
     int32_t out_columns; // groups of columns, at least 1 and no more than columns / pool_columns
+    // For take_chunk().
+    int32_t number; // of the chunk, whose parts begin at 4 * number
+    int32_t first_filter; // of the layer's, 0..65535
 } conv_t;
 
-L3_SLOTS(conv_t, 27);
-_Static_assert(offsetof(conv_t, code) == 4 * 9 && offsetof(conv_t, pitch) == 4 * 16, "Python packs these two parts by themselves");
+L3_SLOTS(conv_t, 29);
+_Static_assert(offsetof(conv_t, pitch) == 4 * 16, "Python packs what begins there by itself");
+
+// What is the same in all of a layer's strips: fields of conv_t.
+typedef struct {
+    int32_t palette, code, taps, exponent, out_exponent, least, most, is_signed;
+    int32_t first_shift; // of the layer's first filter
+} layer_t;
+
+L3_SLOTS(layer_t, 9);
 
 typedef struct {
     const uint8_t *chunk;
@@ -120,6 +131,10 @@ typedef struct {
     uint32_t bias; // with the rounding of the shift
     bool by_rows; // rows of three weights, else single ones
 } filter_t;
+
+// parts: four numbers a chunk, as opening.py lists them: bytes of payload, filters, bytes of positions, values. False where p
+// leaves them, or its results any plane.
+L3_LOCAL bool take_chunk(conv_t *p, const layer_t *layer, const uint16_t *parts, size_t n_parts);
 
 // Checks everything that conv_chunk relies on.
 L3_LOCAL bool conv_allowed(const conv_t *p, const conv_buffers_t *b);

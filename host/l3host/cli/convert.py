@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import encoding
+from l3host.cli.files import sounds_in
 from l3host.files import claim_output, write_bytes
 from l3host.show import results, say, size
 
@@ -25,7 +26,10 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--frontend", help="front-end, if the file does not name it: sea, mel256, mel128, linear or two-seconds")
     sub.add_argument("--embedding-size", type=int, help="512 or 6144 values, for published models that end in a convolution")
     sub.add_argument(
-        "--calibrate", nargs="*", metavar="AUDIO", help="add fixed-point scales, measured on these files (none: synthetic sounds)"
+        "--calibrate",
+        nargs="*",
+        metavar="AUDIO",
+        help="add fixed-point scales, measured on these files or folders (none: synthetic sounds)",
     )
     sub.add_argument("--labels", help="comma-separated names of the outputs")
     sub.add_argument(
@@ -48,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     lost = flushed(graph)
     windows, sounds = None, ""
     if args.calibrate is not None:
-        windows = calibration_windows(graph.frontend, args.calibrate)
+        windows = calibration_windows(graph.frontend, sounds_in(args.calibrate))
         sounds = ", ".join(Path(name).name for name in args.calibrate) or "synthetic sounds"
     return write_model(args, out, finish(graph, args.encoding, windows, sounds), lost)
 

@@ -129,7 +129,10 @@ def choose(args: argparse.Namespace, board_facts: facts.Facts) -> tuple[str, Fit
         verify(reader)
         if listening:
             app_settings.check(given, reader, args.model, board_facts.has)
-        return facts.choose_kernel(board_facts, reader, listening, bool(given.get("mqtt_host")))
+        kernel, fit = facts.choose_kernel(board_facts, reader, listening, bool(given.get("mqtt_host")))
+        if listening and (warning := facts.too_slow(board_facts, kernel, reader)):
+            show_steps(args.json)(warning)
+        return kernel, fit
     finally:
         reader.close()
 

@@ -101,6 +101,8 @@ def verdict(board: OnBoard, window: float) -> str:
         return f"fits ({pace})"
     if not listening["fits"]:
         return f"fits ({pace}), but does not listen: the app lacks {size(listening['missing'])} of heap"
+    if (share := board.get("frontend_share", 0.0)) >= 1:
+        return f"fits ({pace}), but does not listen: {listening['kernel']} needs {share:.1f} s for the log-mel of 1 s of sound"
     return f"listens ({pace})" if taken <= window else f"listens with gaps: it is too slow ({pace})"
 
 
@@ -175,6 +177,7 @@ def runs(entry: OnBoard) -> str:
     taken = next(iter(entry["seconds_estimate"].values()))["seconds"]
     listening = entry.get("listening")
     app = "" if listening is None or listening["fits"] else f", listening {_fits(listening)}"
+    app = ", too slow to listen" if entry.get("frontend_share", 0.0) >= 1 else app
     return f"{entry['kernel']} {seconds(taken)}{app}"
 
 

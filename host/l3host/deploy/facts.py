@@ -112,12 +112,29 @@ def of_drive(folder: str, free: int) -> Facts:
     if not match:
         raise L3Error(f"{folder}/boot_out.txt does not begin like CircuitPython's: is this a CIRCUITPY drive?")
     version, machine = tuple(map(int, match.groups()[:3])), match[4]
-    chip = next((b for name, b in BOARDS.items() if name in machine.lower().replace("-", "")), None)
+    chip = BOARDS.get(chip_of(machine) or "")
     return Facts(
         "circuitpython", version, machine, mpy=0, float_bits=32, ulab=True, viper=False, hashlib=True,
         heap=chip.heap if chip else None, folder=folder, flash=free, writable=True,
         names=(*(("audioi2sin",) if version >= FIRST_I2S else ()), *(NETWORK if has_minimqtt(folder) else ())),
     )  # fmt: skip
+
+
+def chip_of(machine: str) -> str | None:
+    """Return the name in BOARDS of what a firmware calls its machine."""
+    return next((name for name in BOARDS if name in machine.lower().replace("-", "")), None)
+
+
+def too_slow(facts: Facts, kernel: str, reader: Reader) -> str | None:
+    """Return a warning if the board, as far as it is known, makes the log-mel more slowly than sound comes."""
+    name = chip_of(facts.machine)
+    share = estimates.frontend_share(kernel, name, reader) if name else 0.0
+    if share < 1:
+        return None
+    return (
+        f"{facts.name}: with kernel {kernel} it needs some {share:.1f} s for the log-mel of 1 s of sound, so the app will lose "
+        "sound for ever; use firmware that loads kernel native, or a faster board"
+    )
 
 
 def has_minimqtt(folder: str) -> bool:

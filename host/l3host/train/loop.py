@@ -104,6 +104,8 @@ class Loop:
         self.optimizer.learning_rate = cosine(number, self.schedule)
         with backend.lost_workers():
             loss = float(np.mean([self.step(*self._shares(batch)) for batch in ahead(self.task.batches(number))]))
+        if not all(np.isfinite(values).all() for values in self.model.get_weights()):
+            loss = np.nan  # which a ReLU may have hidden
         if not np.isfinite(loss):
             kept = f"the checkpoint of epoch {number} is kept" if number else "nothing was saved"
             raise L3Error(f"the loss is {loss} in epoch {number + 1}: stopped, {kept}; try a lower learning rate")
