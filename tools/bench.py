@@ -253,8 +253,8 @@ def main(output: str, sea: str | None = None) -> None:
             bar.advance(task)
         models = [s for s in all_subjects if not s.density and s.title != bench_cores.EDGE]
         budgets = budget.table(budget.row(s.title, s.path, s.plan_heap) for s in models)
+        page = bench_report.markdown(results, budgets, sea is not None)  # reads EdgeL3's file
     host = bench_host.kept(Path(output))  # written by another run
-    page = bench_report.markdown(results, budgets, sea is not None)
     write_bytes(Path(output), f"{page}\n{host}".encode())
 
 
