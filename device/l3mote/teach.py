@@ -15,6 +15,7 @@ import math
 from array import array
 from binascii import a2b_base64, b2a_base64
 
+from l3mote.format import finite
 from l3mote.limits import SoundError
 from l3mote.listener import Listener
 from l3mote.log import Log, seal, size
@@ -37,7 +38,8 @@ class Taught:
         self.log = Log(path, limit)
         self.sounds = {}  # type: dict
         self.log._scan()
-        own = {}  # in the file that is written: a cut may have left it without some
+        # A cut may have left the file that is written without some sounds.
+        own = {}  # type: dict
         for i in (1 - self.log.current, self.log.current):
             own = {}
             for _, record, _ in self.log._read(i, 0):
@@ -141,7 +143,7 @@ class Teacher(Listener):
 
     def teach(self, label, examples=EXAMPLES, tell=print):
         """Keep what the next loud windows have in common. Raises what Taught.teach raises; EOFError."""
-        embeddings = []
+        embeddings = []  # type: list
         while len(embeddings) < examples:
             embedding, level = self.loud_window()
             embeddings.append(embedding)
@@ -162,7 +164,7 @@ class Teacher(Listener):
 def unit(embedding):
     """Return an embedding at unit length. Raises ValueError for one without a direction."""
     length = math.sqrt(sum([v * v for v in embedding]))
-    if not 0 < length < math.inf:
+    if not (length > 0 and finite(length)):
         raise ValueError("an embedding of zeros, or of no numbers, has no direction")
     return array("f", [v / length for v in embedding])
 

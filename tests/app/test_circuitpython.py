@@ -35,6 +35,7 @@ OWN = {  # CircuitPython's, where the board has them
     "mic_circuitpython.py": {"audiobusio", "audioi2sin", "board"},
     "watchdog.py": {"microcontroller", "watchdog"},
     "mqtt.py": {"microcontroller"},
+    "signature.py": {"hashlib"},
     "circuitpython_net.py": {"ssl", "socketpool", "wifi", "rtc", *LIBRARIES},
 }
 

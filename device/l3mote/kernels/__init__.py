@@ -136,7 +136,8 @@ def first_that_fits(kernels, attempt):
 
     kernels: may raise MemoryError as well, when the next one is loaded: it is then the last.
     """
-    least, kernels = None, iter(kernels)  # type: MemoryError | None, Iterator
+    kernels = iter(kernels)
+    least = None  # type: MemoryError | None
     while True:
         try:
             kernel = next(kernels, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 from typing import TYPE_CHECKING
 
@@ -100,6 +99,8 @@ class Exports:
 
 def csv_of(done: list[Labelled]) -> str:
     """Return a head line, then a line a window: file, begin and end in seconds, best label, and every label's score."""
+    import csv
+
     text = io.StringIO()
     rows = csv.writer(text)
     labels = list(done[0].by_label(done[0].scores[0]))

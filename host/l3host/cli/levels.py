@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import csv
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,18 +75,13 @@ def of_board(args: argparse.Namespace, table_file: Path | None, picture: Path | 
     port, measured = port_of(args.port), None
     if args.thirds:
         raise L3Error("--thirds needs a recording: l3mote record saves what a board hears")
-    with contextlib.ExitStack() as stack:
-        rows = csv.writer(file := stack.enter_context(table_file.open("w", newline="", encoding="utf-8"))) if table_file else None
-        if rows:
-            rows.writerow(("time", "t", "LAeq"))
-        with contextlib.suppress(KeyboardInterrupt):
-            for measured in levels.of_board(port, args.seconds, args.offset):
-                now, t, level = datetime.now(), measured.times[-1], measured.values[-1]
-                if rows:
-                    rows.writerow((now.isoformat(timespec="seconds"), f"{t:.1f}", f"{level:.1f}"))
-                    file.flush()
-                if not args.json:
-                    say(f"{now:%H:%M:%S}  {level:6.1f} dB")
+    with csv_rows(table_file) as write, contextlib.suppress(KeyboardInterrupt):
+        write(("time", "t", "LAeq"))
+        for measured in levels.of_board(port, args.seconds, args.offset):
+            now, t, level = datetime.now(), measured.times[-1], measured.values[-1]
+            write((now.isoformat(timespec="seconds"), f"{t:.1f}", f"{level:.1f}"))
+            if not args.json:
+                say(f"{now:%H:%M:%S}  {level:6.1f} dB")
     if measured is None:
         raise L3Error(f"{port}: no level line yet: is the app there, with level_every set (--set level_every=1)?")
     if picture:
@@ -112,12 +107,29 @@ def print_levels(by_file: dict[str, Levels], with_thirds: bool) -> None:
             say(f"third octaves of {path}: " + ", ".join(f"{hertz:g} Hz {level:.1f}" for hertz, level in levels.thirds.items()))
 
 
-def write_csv(path, by_file: dict[str, Levels], every: float) -> None:
+def write_csv(path: Path, by_file: dict[str, Levels], every: float) -> None:
     from l3host.text import cell
 
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(("file", "t", "LAeq", "LAFmax", "LAS", "LZeq"))
+    with csv_rows(path) as write:
+        write(("file", "t", "LAeq", "LAFmax", "LAS", "LZeq"))
         for name, levels in by_file.items():
             for row in levels.over_time(every):
-                rows.writerow((cell(name), *row.values()))
+                write((cell(name), *row.values()))
+
+
+@contextlib.contextmanager
+def csv_rows(path: Path | None) -> Iterator[Callable[[tuple], None]]:
+    """Give a function that writes a row, which is in the file at once; without a path it does nothing."""
+    import csv
+
+    if path is None:
+        yield lambda row: None
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+
+        def write(row: tuple) -> None:
+            rows.writerow(row)
+            file.flush()
+
+        yield write
