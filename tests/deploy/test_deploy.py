@@ -139,6 +139,15 @@ def test_the_noise_monitor_is_deployed_with_ampy_and_listens(pico, capsys, tmp_p
     assert lines[-1]["windows"] > 0 and lines[-1]["free"] > 0 and done["heap_needed"] < done["heap_free"]
 
 
+def test_a_signed_app_is_started_again_by_its_signature(pico, capsys, tmp_path):
+    with pico() as there:
+        arguments = ["deploy", SMALL, "--port", there.port, "--json", *PINS]
+        status, done = l3mote(capsys, *arguments, "--sign", str(tmp_path / "key"))
+        assert status == 0 and done["signed"] and done["started"], done
+        status, message = l3mote(capsys, *arguments)
+        assert status == 1 and "the board starts only versions signed with its key, and --sign names none" in message
+
+
 def test_a_deployment_keeps_the_watchdog_fed(pico, capsys):
     """Only a reset stops an RP2040's watchdog, and one would end the emulation."""
     with pico() as there:

@@ -97,11 +97,14 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
         ) | {"started": None}  # fmt: skip
         if args.app != start.NO_APP and (warning := steps.room_for_lines(target, dict(args.set))):
             tell(warning)
+        missing = key if key and not steps.check_key(target, key) else None  # a new checker has taken it away
         if isinstance(target, targets.Board) and args.app != start.NO_APP:
             starting.try_out(target, result, tell)
             result["started"] = True
-    if key:
-        steps.install_key(target, key)
+            if missing:
+                starting.with_key(target, files.version, missing, tell)
+        elif missing:
+            steps.install_key(target, missing)
     result |= {
         "board": board_facts.name,
         "signed": bool(key),

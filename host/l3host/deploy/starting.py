@@ -83,6 +83,22 @@ def try_out(board: Board, result: dict, say: Callable[[str], None]) -> None:
     raise L3Error(f"{version} does not start: {reason}. {again(board, before, say)}")
 
 
+def with_key(board: Board, version: str, key: bytes, say: Callable[[str], None]) -> None:
+    """Give a board the key of the version that runs, and start that again.
+
+    Raises L3Error if it does not listen then; the key is removed.
+    """
+    board.restarted()
+    steps.install_key(board, key)
+    say(f"starting {version} by its signature")
+    reason = failure(board.link)
+    if reason is None:
+        return
+    board.restarted()
+    steps.remove_key(board)
+    raise L3Error(f"{version} does not start by its signature: {reason}. The board has no key again, and keeps the version")
+
+
 def again(board: Board, version: str, say: Callable[[str], None]) -> str:
     """Start the version before; return a sentence with the outcome."""
     if app_of(board, version) == start.NO_APP:

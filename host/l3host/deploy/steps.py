@@ -155,8 +155,8 @@ def key_path(target: Target) -> str:
     return f"{target.root}{start.ROOT}/{signature.KEY}"
 
 
-def check_key(target: Target, key: bytes | None) -> None:
-    """Raise L3Error unless the board holds this key, or none: it would not start the version."""
+def check_key(target: Target, key: bytes | None) -> bool:
+    """Return whether the board holds this key. Raises L3Error if it holds another one: it would not start the version."""
     held = signature.key_in(target.call("read", key_path(target)) or b"")
     if held is not None and not hmac.compare_digest(held, key or b""):
         given = "another one" if key else "none"
@@ -164,6 +164,7 @@ def check_key(target: Target, key: bytes | None) -> None:
             f"the board starts only versions signed with its key, and --sign names {given}: name its key, or delete "
             f"{key_path(target)} on the board to end that"
         )
+    return held is not None
 
 
 def install_checker(target: Target) -> None:
@@ -184,6 +185,10 @@ def install_key(target: Target, key: bytes) -> None:
     if target.call("read", key_path(target)) != line:
         install_checker(target)
         rewrite(target, key_path(target), line)
+
+
+def remove_key(target: Target) -> None:
+    target.call("remove", key_path(target))
 
 
 def programs(target: Target, circuitpython: bool) -> list[str]:
