@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -95,6 +96,16 @@ def test_clips_are_cut_by_length_and_by_label(tmp_path):
     assert [name for name, _ in result] == ["dog", "dog", "dog", "_other"]
     np.testing.assert_array_equal(np.concatenate([samples for _, samples in result[:3]]), np.arange(2500))
     np.testing.assert_array_equal(result[3][1], np.arange(600))
+
+
+def test_clips_of_the_same_millisecond_are_all_kept(tmp_path, monkeypatch):
+    class Stopped:
+        now = staticmethod(lambda: datetime(2026, 11, 30, 12, 0, 0, 5000, UTC))
+
+    monkeypatch.setattr(recording, "datetime", Stopped)
+    paths = [recording.write(tmp_path, np.arange(500 + i, dtype=np.int16), 1000, " dog") for i in range(3)]
+    assert [path.name for path in paths] == [f"2026-11-30-120000-005{more} dog.wav" for more in ("", "-2", "-3")]
+    assert [len(soundfile.read(path)[0]) for path in paths] == [500, 501, 502]
 
 
 def test_a_clip_with_lost_samples_is_not_saved_and_the_next_is(tmp_path):

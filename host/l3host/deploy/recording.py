@@ -131,8 +131,11 @@ def write(folder: Path, samples: np.ndarray, rate: int, more: str = "") -> Path:
     """A WAV named by the time of day, which no other file there has, and `more`. Raises L3Error (disk full, no permission)."""
     import soundfile
 
-    name = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3] + more
-    path = folder / f"{name}.wav"
+    name, number = datetime.now().strftime("%Y-%m-%d-%H%M%S-%f")[:-3], 1
+    path = folder / f"{name}{more}.wav"
+    while path.exists():  # two may be written in the same millisecond
+        number += 1
+        path = folder / f"{name}-{number}{more}.wav"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with files.replace(path) as temporary:
