@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -74,3 +74,21 @@ def write_bytes(path: Path, data: bytes) -> None:
             temporary.write_bytes(data)
     except OSError as e:
         raise L3Error(f"cannot write {path}: {e.strerror}; nothing was written") from None
+
+
+@contextmanager
+def csv_rows(path: Path | None) -> Iterator[Callable[[tuple], None]]:
+    """Give a function that writes a row, which is in the file at once; without a path it does nothing."""
+    import csv  # which --help does not need
+
+    if path is None:
+        yield lambda row: None
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+
+        def write(row: tuple) -> None:
+            rows.writerow(row)
+            file.flush()
+
+        yield write

@@ -1,5 +1,6 @@
 """TFLite, from TensorFlow's own converter: float files are the Keras network to the byte, integers are dequantised."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -23,12 +24,8 @@ def in_this_process(monkeypatch):
 @pytest.fixture(scope="module")
 def tf():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        import tensorflow
-    except ImportError:
-        tensorflow = None
-    require(tensorflow, "TensorFlow is not installed (pip install 'l3mote[train]')")
-    return tensorflow
+    require(importlib.util.find_spec("tensorflow"), "TensorFlow is not installed (pip install 'l3mote[train]')")
+    return importlib.import_module("tensorflow")
 
 
 PLANES = np.random.default_rng(3).uniform(-4, 0, (20, 64, 50, 1)).astype(np.float32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 from l3host.cli.arguments import SERIAL, SOUNDS, finite, seconds
 from l3host.cli.files import sounds_in
 from l3host.errors import L3Error
-from l3host.files import claim_output
+from l3host.files import claim_output, csv_rows
 from l3host.show import draw, is_wide, print_json, results, say, table
 
 if TYPE_CHECKING:
@@ -115,21 +114,3 @@ def write_csv(path: Path, by_file: dict[str, Levels], every: float) -> None:
         for name, levels in by_file.items():
             for row in levels.over_time(every):
                 write((cell(name), *row.values()))
-
-
-@contextlib.contextmanager
-def csv_rows(path: Path | None) -> Iterator[Callable[[tuple], None]]:
-    """Give a function that writes a row, which is in the file at once; without a path it does nothing."""
-    import csv
-
-    if path is None:
-        yield lambda row: None
-        return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-
-        def write(row: tuple) -> None:
-            rows.writerow(row)
-            file.flush()
-
-        yield write

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import math
 from collections.abc import Generator, Iterable, Iterator
@@ -16,6 +15,7 @@ from l3host import show
 from l3host.deploy.links import BAUD, check_port
 from l3host.deploy.screen import Screen, columns
 from l3host.errors import L3Error
+from l3host.files import csv_rows
 from l3host.text import cell
 
 FIELDS = ("event", "label", "score", "level", "t")
@@ -102,16 +102,14 @@ def monitor(port: str, pairs: Iterable[tuple[dict, str] | None], table: Path | N
     live = not as_json and show.out().is_terminal
     screen = Screen(port)
     with contextlib.ExitStack() as stack:
-        rows = csv.writer(file := stack.enter_context(table.open("w", newline="", encoding="utf-8"))) if table else None
-        if rows:
-            rows.writerow(("time", *FIELDS))
+        write = stack.enter_context(csv_rows(table))
+        write(("time", *FIELDS))
         view = stack.enter_context(Live(screen, console=show.terminal(), vertical_overflow="crop")) if live else None
         with contextlib.suppress(KeyboardInterrupt):
             for pair in pairs:
                 event, line = pair or (None, "")
-                if event and rows:
-                    rows.writerow((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
-                    file.flush()
+                if event:
+                    write((datetime.now().isoformat(timespec="milliseconds"), *(cell(event.get(name)) for name in FIELDS)))
                 if event and view:
                     screen.add(event)
                 elif event:
