@@ -78,7 +78,8 @@ PARTS: dict[str, tuple[int, Callable]] = {
 def one(name: str, count: int) -> dict:
     """Run a part in this process; return its tally."""
     tally = PARTS[name][1](count)
-    return {"outcomes": dict(tally.outcomes), "slowest": tally.slowest, "memory": kit("hostile").memory()}
+    memory = max(kit("peak").own(), kit("peak").children())
+    return {"outcomes": dict(tally.outcomes), "slowest": tally.slowest, "memory": memory}
 
 
 def apart(name: str, count: int) -> dict | str:

@@ -24,6 +24,12 @@ def test_hostile(name):
     assert result["memory"] < 1 << 30
 
 
+def test_memory_is_what_the_part_takes_not_what_its_parent_has():
+    held = b"1" * (600 << 20)
+    result = attack.apart("settings", 20)
+    assert 10 << 20 < result["memory"] < len(held)
+
+
 def test_the_command_prints_a_table_and_fails_if_a_part_is_broken(capsys, monkeypatch):
     monkeypatch.setattr(attack, "PARTS", {"settings": attack.PARTS["settings"], "none": (10, None)})
     results = [("settings", attack.one("settings", 20), 60.0), ("none", "what broke", 1.0)]

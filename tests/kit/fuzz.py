@@ -8,7 +8,6 @@ import argparse
 import gc
 import json
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import models
 import numpy as np
+import peak
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
@@ -285,10 +285,10 @@ def run(count, first=0):
     for data in corpus:
         assert examine(data, True) == "ok"
     gc.freeze()  # Model collects garbage: let it not look at all that a test runner holds
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak.own()
     outcomes = Counter(check(index, corpus) for index in range(first, first + count))
     gc.unfreeze()
-    growth = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    growth = peak.own() - before
     if growth > GROWTH:
         raise Broken(f"the process grew by {growth} bytes")
     return outcomes

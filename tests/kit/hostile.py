@@ -7,7 +7,6 @@ import io
 import json
 import os
 import random
-import resource
 import tempfile
 import time
 import zipfile
@@ -590,8 +589,3 @@ def forked(function, report: Path) -> tuple[str, float]:
     _, status, usage = os.wait4(pid, 0)
     outcome = "ended" if os.WIFSIGNALED(status) else report.read_text()
     return outcome, usage.ru_utime + usage.ru_stime
-
-
-def memory() -> int:
-    """The most bytes that this process, or one that it started, has had."""
-    return 1024 * max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
