@@ -60,7 +60,7 @@ class Learn:
 
     def losses(self, planes, masks, features, *classes):
         planes = tf.where(masks, tf.reduce_mean(planes, axis=(1, 2), keepdims=True), planes)
-        outputs = self.model(planes, training=True)
+        outputs = keras.tree.flatten(self.model(planes, training=True))  # Keras returns a list of one as its one tensor
         total = self.settings.features * tf.reduce_mean(tf.square(outputs[0] - features), axis=1)
         if classes:
             soft, hard, known = classes
