@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import soundfile
-from deployed import put
+from deployed import PICO, put
 from support import runtime_of
 
 from l3host import cli
 from l3host.cli import record
-from l3host.deploy import facts, payload, recording, steps
+from l3host.deploy import payload, recording, steps
 from l3host.deploy.links import connected
 from l3host.deploy.recording import Block, Clips
 from l3host.emulate import rp2040
@@ -23,11 +23,6 @@ from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.reference import listening
 from l3mote import start
-
-PICO = facts.Facts(
-    "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
-    heap=241_000, folder="/", flash=1_400_000, writable=True,
-)  # fmt: skip
 
 
 def known(seconds, rate, seed=0):

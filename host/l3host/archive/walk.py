@@ -23,7 +23,7 @@ class Found(NamedTuple):
 
 
 def matching(names: Sequence[str]) -> list[str]:
-    """Return the names, with each pattern that reached us in quotes (*, ?, [...], ** for folders below) replaced by what it matches.
+    """Return the names, each pattern that reached us in quotes (*, ?, [...], ** for folders below) replaced by what it matches.
 
     A name that exists is no pattern: street[1].wav. Raises L3Error for a pattern that nothing matches.
     """
