@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from deployed import PICO, put
 from support import runtime_of
 
 from l3host import cli
+from l3host.cli import record
 from l3host.deploy import payload, recording, steps
 from l3host.deploy.links import connected
 from l3host.deploy.recording import Block, Clips
@@ -174,6 +176,12 @@ def test_what_a_board_says_is_checked():
     rate, first, nothing, second = recording.streamed(Said(*good), "/l3/x", None, None)
     assert rate == 8000 and nothing is None and first.samples.tolist() == [1, 2]
     assert second.samples.tolist() == [3, 4] and second.lost == 1  # sample 3 of 5 never came
+
+
+def test_the_meter_of_a_recording_fits_80_columns():
+    clips = SimpleNamespace(label="a label of some length", saved=[None] * 1234, lost=123456)
+    assert len(record.meter(clips, -120.0)) < 80
+    assert record.meter(clips, -40.0).count("█") == record.BAR // 2
 
 
 def test_what_record_refuses(capsys):
