@@ -203,7 +203,7 @@ def begins(result: dict) -> str:
 
 
 def instead(result: dict) -> str:
-    return f", not {result['before']}" if result["before"] not in (None, result["version"]) else ""
+    return f", in place of {result['before']}" if result["before"] not in (None, result["version"]) else ""
 
 
 def print_rolled_back(result: dict) -> None:

@@ -50,7 +50,8 @@ def labels_of(graph: Graph, dataset: Dataset) -> list[int]:
     strange = [label for label in dataset.labels if not silent(label) and label not in known]
     if strange:
         what = f"{', '.join(strange[:3])}: the model has no such label, but {', '.join(known)}"
-        raise L3Error(f"{dataset.name} has {what}; name a class that is none of them with a _, or judge embeddings: --probe mlp")
+        remedy = "name the folder of a class that is none of them _NAME (l3mote evaluate --probe mlp judges embeddings)"
+        raise L3Error(f"{dataset.name} has {what}; {remedy}")
     return [-1 if silent(label) else graph.labels.index(label) for label in dataset.labels]
 
 
