@@ -108,6 +108,29 @@ def test_a_board_has_short_floats_and_gives_files_back(name, tmp_path):
     assert (tmp_path / "job" / "result").read_bytes() == b"\x78\x56\x34\x12"
 
 
+CLOCK = """
+import machine
+from l3mote.app import Monitor
+from l3mote.output import Output
+from l3mote.settings import load
+class App(Monitor):
+    def __init__(self, settings):
+        self.settings, self.output = settings, Output(settings)
+        self.set_clock()
+def work(folder):
+    App(load(folder + "/settings.json"))
+    print(machine.freq())
+    yield
+"""
+
+
+@pytest.mark.parametrize(("mhz", "hz"), [(0, 125_000_000), (72, 72_000_000)])
+def test_the_emulated_pico_runs_at_the_clock_of_its_settings(mhz, hz, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"mic": "callback", "log": "", "freq": mhz}))
+    done = execute("rp2040", tmp_path, CLOCK, [tmp_path / "settings.json"])
+    assert done.stdout.splitlines() == [str(hz)], done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("name", BOARDS)
 @pytest.mark.parametrize("body, status, message", [
     ("    assert 1 == 2\n    yield", 1, "AssertionError"),
