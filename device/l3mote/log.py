@@ -33,12 +33,15 @@ def sealed(body):
 
 
 def text(record):
-    """Return a dict as JSON: keys in order, because MicroPython's dicts have none, and Seconds as they print."""
+    """Return a dict as JSON: keys in order, because MicroPython's dicts have none; Seconds as they print; 1 to 4 decimals."""
     keys = sorted(record, key=lambda key: (key not in FIRST, key))
     return "{" + ", ".join(["%s: %s" % (json.dumps(key), _value(record[key])) for key in keys]) + "}"
 
 
 def _value(value):
+    if isinstance(value, float):  # json.dumps prints -83.6 as -83.59999999999999 in MicroPython
+        digits = ("%.4f" % value).rstrip("0")
+        return digits + "0" if digits.endswith(".") else digits
     return repr(value) if isinstance(value, Seconds) else json.dumps(value)
 
 

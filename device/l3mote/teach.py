@@ -1,9 +1,11 @@
 """Sounds taught by a few examples on the board itself: an embedding model, and the nearest mean embedding.
 
-    from l3mote.model import Model
-    from l3mote.teach import Taught, Teacher
+    import l3start
 
-    teacher = Teacher(Model("l3-64.l3m", listening=True), source, Taught("sounds"))  # source: mic.open_source(settings)
+    folder = l3start.enable()
+    from l3mote.teach import open_teacher
+
+    teacher = open_teacher(folder)  # deployed by `l3mote deploy MODEL --app none`
     teacher.teach("kettle")  # the next five windows that are loud enough
     teacher.listen()  # prints the label of every loud window, None for a sound that is like none of them
 
@@ -17,14 +19,34 @@ from binascii import a2b_base64, b2a_base64
 
 from l3mote.format import finite
 from l3mote.limits import SoundError
-from l3mote.listener import Listener
+from l3mote.listener import STILL, Listener
 from l3mote.log import Log, seal, size
+from l3mote.memory import forget
+from l3mote.model import Model
 
 EXAMPLES = 5
 FARTHEST = 1.0
 LEAST_SPREAD = 0.01  # a tone's examples are all the same
 FIRST_LINE = 64  # bytes of a log's own line, at most
 LOUD = -45.0  # dB(A) of full scale: a window below is neither an example nor named
+WAIT = 10  # windows in a row that are not loud enough: then teach() says what it waits for
+SETTLE = 0.5  # seconds from the call to the first window: a microphone's start, and what its driver still holds
+LATER = 49152  # bytes of heap for all that comes after the model: driver, modules, what was taught
+
+
+def open_teacher(folder, sounds="sounds"):
+    """Open the model and the microphone of a deployed version's folder, and what was taught before.
+
+    sounds: path of the files with what was taught, which stay when another version is deployed. Raises what opening them raises.
+    """
+    model = Model(folder + "/model.l3m", listening=True, later=LATER)
+    from l3mote.mic import open_source
+    from l3mote.settings import load
+
+    settings = load(folder + "/settings.json")
+    del load
+    forget("settings")
+    return Teacher(model, open_source(settings), Taught(sounds), settings)
 
 
 class Taught:
@@ -53,7 +75,7 @@ class Taught:
         """Keep the mean and the spread of a sound's examples, in place of what was taught by this label.
 
         Raises ValueError (fewer than two examples, of another size than before, without a direction, too many sounds for
-        `limit`), OSError (flash full, read-only): then nothing changes.
+        `limit`), OSError (flash full, read-only), each with one line of text: then nothing changes.
         """
         if len(embeddings) < 2:
             raise ValueError("%d examples of %s: two are the least" % (len(embeddings), label))
@@ -67,7 +89,7 @@ class Taught:
         self._keep({"label": label, "mean": str(b2a_base64(mean), "ascii").strip(), "spread": spread})
 
     def forget(self, label):
-        """Raises KeyError for a sound that was not taught, OSError."""
+        """Forget a sound. Raises KeyError for one that was not taught, OSError."""
         if label not in self.sounds:
             raise KeyError(label)
         self._keep({"label": label})
@@ -95,21 +117,28 @@ class Taught:
         return seal({"label": label, "mean": str(b2a_base64(mean), "ascii").strip(), "spread": spread})
 
     def _keep(self, record):
-        before, log, line = dict(self.sounds), self.log, seal(record)
+        before = dict(self.sounds)
         self._take(record)
         try:
-            if log.current is None:  # after an error
-                log._scan()
-            if size(log.paths[log.current]) + len(line.encode()) < log.most:
-                log.append(line)
-            else:
-                everything = "".join([self._line(label) + "\n" for label in self.sounds]).encode()
-                if len(everything) > log.most - FIRST_LINE:
-                    raise ValueError("%d sounds are too many for %d bytes of flash: forget one" % (len(self.sounds), 2 * log.most))
-                log._begin(everything)
+            self._write(seal(record))
+        except OSError as e:
+            self.sounds = before
+            raise OSError("%s: not kept, the flash is full or read-only (%s): delete files on the board" % (record["label"], e))
         except Exception:
             self.sounds = before
             raise
+
+    def _write(self, line):
+        """Append a line, or begin the other file with all sounds where this one has no room for it."""
+        log = self.log
+        if log.current is None:  # after an error
+            log._scan()
+        if size(log.paths[log.current]) + len(line.encode()) < log.most:
+            return log.append(line)
+        everything = "".join([self._line(label) + "\n" for label in self.sounds]).encode()
+        if len(everything) > log.most - FIRST_LINE:
+            raise ValueError("%d sounds are too many for %d bytes of flash: forget one" % (len(self.sounds), 2 * log.most))
+        log._begin(everything)
 
 
 class Teacher(Listener):
@@ -126,39 +155,64 @@ class Teacher(Listener):
         super().__init__(model, source, settings)
         self.taught, self.loud = taught, loud
 
-    def loud_window(self):
-        """Return (embedding, level) of the next window that is loud enough. Raises EOFError at the end of a recording."""
-        while True:
-            while not self.capture():
-                if self.ring.ended:
-                    raise EOFError
-                self.idle()
-            level = self.window_levels()[1]
-            if level < self.loud:
-                self.pass_over()
-                continue
-            for _ in self.infer():
-                pass
-            return array("f", self.model.output), level
-
     def teach(self, label, examples=EXAMPLES, tell=print):
-        """Keep what the next loud windows have in common. Raises what Taught.teach raises; EOFError."""
-        embeddings = []  # type: list
+        """Keep what the next loud windows have in common. Raises what Taught.teach and next_window() raise."""
+        self.begin()
+        embeddings, quiet = [], 0  # type: list, int
         while len(embeddings) < examples:
-            embedding, level = self.loud_window()
-            embeddings.append(embedding)
-            tell("%s: example %d of %d, %.1f dB(A)" % (label, len(embeddings), examples, level))
+            embedding, level = self.next_window()
+            if embedding:
+                embeddings.append(embedding)
+                tell("%s: example %d of %d, %.1f dB(A)" % (label, len(embeddings), examples, level))
+            quiet = 0 if embedding else quiet + 1
+            if quiet == WAIT:
+                tell("%s: waits for sound of %.1f dB(A), hears %.1f" % (label, self.loud, level))
+                quiet = 0
         self.taught.teach(label, embeddings)
 
     def listen(self, tell=print):
-        """Tell of every loud window (label or None, distance, level), to the end of a recording."""
+        """Tell of every loud window (label or None, distance, level), to the end of a recording. Raises SoundError."""
+        self.begin()
         while True:
             try:
-                embedding, level = self.loud_window()
+                label, away, level = self.next_sound()
             except EOFError:
                 return
-            label, away = self.taught.nearest(embedding)
-            tell(label, away, level)
+            if level >= self.loud:
+                tell(label, away, level)
+
+    def next_sound(self):
+        """Return (label or None, distance, level) of the next window: no distance where it is not loud, or nothing was taught.
+
+        Raises what next_window() raises.
+        """
+        embedding, level = self.next_window()
+        label, away = self.taught.nearest(embedding) if embedding else (None, None)
+        return label, away, level
+
+    def begin(self):
+        """Leave out the sound before now: a microphone's driver holds old sound, with a gap behind it."""
+        if self.source.live:
+            self.restart(self.source, SETTLE)
+
+    def next_window(self):
+        """Return (embedding, level) of the next window, without an embedding where it is not loud.
+
+        Raises EOFError at the end of a recording, SoundError where a microphone gives one and the same value for STILL seconds.
+        """
+        while not self.capture():
+            if self.ring.ended:
+                raise EOFError
+            self.idle()
+        level, meter = self.window_levels()[1], self.ring.meter
+        if meter.unmoved[(meter.slots - 1) % meter.kept] >= STILL * self.source.rate:
+            raise SoundError("the microphone has given the same value for %d seconds: check its wires and pins" % STILL)
+        if level < self.loud:
+            self.pass_over()
+            return None, level
+        for _ in self.infer():
+            pass
+        return array("f", self.model.output), level
 
 
 def unit(embedding):

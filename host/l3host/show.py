@@ -53,9 +53,9 @@ def err() -> Console:
     return Clean(stderr=True, **PLAIN)
 
 
-def say(text: str | Text) -> None:
-    """Print a line of text, never broken by us."""
-    out().print(text, soft_wrap=True)
+def say(text: str | Text, to_copy: bool = False) -> None:
+    """Print a line of text: on a terminal broken between words, elsewhere or if it is a command to_copy never broken by us."""
+    out().print(text, soft_wrap=to_copy or not out().is_terminal)
 
 
 def draw(table: Table) -> None:
@@ -208,7 +208,7 @@ def named_bars(quiet: bool) -> Iterator[Callable[[str, str, int, int], None]]:
 
 def steps(quiet: bool) -> Callable[[str], None]:
     """Says on stderr what happens now, on a terminal or not."""
-    return (lambda text: None) if quiet else lambda text: err().print(text, soft_wrap=True)
+    return (lambda text: None) if quiet else lambda text: err().print(text, soft_wrap=not err().is_terminal)
 
 
 def waiting(what: str, quiet: bool) -> AbstractContextManager:

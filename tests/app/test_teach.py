@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 from cuts import run
-from models import frontend, small
+from models import loud_and_quiet, small
 
-from l3host.graph.network import Conv, Graph
 from l3host.l3m.writer import to_bytes
-from l3mote.format import PADDING_SAME
 from l3mote.limits import SoundError
 from l3mote.mic import open_source
 from l3mote.model import Model
@@ -90,14 +88,6 @@ def sound(tmp_path, *parts, rate=8000):
         waves.append(amplitude * (noise if kind == "noise" else np.sin(2 * np.pi * kind * np.arange(n) / rate) + 0.05 * noise))
     soundfile.write(tmp_path / "x.wav", np.concatenate(waves), rate, subtype="PCM_16")
     return open_source(check({"mic": "wav", "wav": str(tmp_path / "x.wav")}))
-
-
-def loud_and_quiet():
-    """A network of two values: how loud the loudest band is, and how quiet the quietest, which tells a tone from noise."""
-    eight = {"sample_rate": 8000, "window": 4096, "hop": 4096, "n_fft": 1024, "hop_length": 256, "fmax": 4000.0, "bands": 16}
-    kernel = np.zeros((3, 3, 1, 2))
-    kernel[1, 1, 0] = 1, -1
-    return Graph(frontend(**eight, padding=PADDING_SAME), [Conv("conv1", kernel, np.array([0.0, 1.0]), "relu", (16, 16))])
 
 
 def test_a_board_is_taught_by_what_it_hears_and_names_it_again(tmp_path):

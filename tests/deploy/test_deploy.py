@@ -15,7 +15,7 @@ import pytest
 import serial
 import soundfile
 from certificates import certify, require_openssl
-from deployed import l3mote, monitored
+from deployed import PICO, l3mote, monitored
 from make_small import PATH
 from support import require
 from ten import TEN
@@ -34,10 +34,6 @@ from l3mote.kernels import ARCHITECTURES
 
 SMALL = str(PATH)
 PINS = ["--set", "sck=GP16", "--set", "ws=GP17", "--set", "sd=GP18"]
-PICO = facts.Facts(
-    "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
-    heap=241_000, folder="/", flash=1_400_000, writable=True,
-)  # fmt: skip
 ESP32_C3 = replace(PICO, machine="ESP32C3 module with ESP32C3", mpy=11 << 10 | 3 << 8 | 6)  # RISC-V
 ESP32_S3 = replace(PICO, machine="Generic ESP32S3 module with ESP32S3", mpy=10 << 10 | 3 << 8 | 6)
 RV64 = replace(PICO, machine="RV64 board", mpy=12 << 10 | 3 << 8 | 6, viper=False)  # no module of ours, no emitter

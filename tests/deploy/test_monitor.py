@@ -2,23 +2,21 @@
 
 import contextlib
 import csv
-import fcntl
 import io
 import json
 import os
 import pty
 import signal
-import struct
 import subprocess
 import sys
-import termios
 import threading
+import time
 import tty
 
-import pyte
 import pytest
 from rich.console import Console
 from support import require
+from terminal import Terminal
 
 from l3host.deploy.monitor import parsed
 from l3host.deploy.screen import Screen, columns, share, words
@@ -235,39 +233,46 @@ def test_what_has_stopped_says_why_and_what_to_do():
     assert "the app has stopped: HeapError: no room" in lines
     assert "reset the board, or: l3mote deploy --rollback --port /dev/ttyACM0" in lines
     assert not [line for line in lines if "File" in line or "Traceback" in line]
+    prompts = ({"event": "text", "label": text} for text in (">>>", "MPY: soft reboot", "a line of somebody's"))
+    assert [line.split()[1:] for line in drawn(LISTENING, *prompts)[-1:]] == [["a", "line", "of", "somebody's"]]
     (cannot,) = [line for line in drawn({"event": "warning", "label": "cannot start: ENODEV", "t": 0}) if "stopped" in line]
     assert cannot == "the app has stopped: ENODEV"
     assert not [line for line in drawn(*({"event": "text", "label": text} for text in message), LISTENING) if "stopped" in line]
 
 
 def test_a_terminal_of_80_by_24_shows_each_thing_once():
-    """A real terminal's idea of it, by pyte: everything is drawn over what was there, without ghosts."""
+    """Everything is drawn over what was there, without ghosts."""
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
-    screen, screen_end = pty.openpty()
-    fcntl.ioctl(screen_end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    command = [sys.executable, "-m", "l3host.cli", "monitor", "--port", os.ttyname(theirs)]
-    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES")} | {"TERM": "xterm-256color"}
-    process = subprocess.Popen(command, stdin=screen_end, stdout=screen_end, stderr=screen_end, env=environment)
-    os.close(screen_end)
-    printed = bytearray()
-    reader = threading.Thread(target=drain, args=(screen, printed))
-    reader.start()
-    speak_until(ours, json.dumps(LISTENING).encode() + b"\n", lambda: b"listening" in printed)
-    for n in range(40):
-        os.write(ours, b'{"event": "level", "level": %d, "t": %d}\n' % (-80 + n, n))
-        os.write(ours, b'{"event": "start", "label": "a long name, %d", "score": 0.5, "level": -30, "t": %d}\n' % (n % 12, n))
-        os.write(ours, b'{"event": "warning", "label": "%s", "t": %d}\n' % (b"w" * 150, n))
-        threading.Event().wait(0.03)
-    speak_until(ours, b'{"event": "warning", "label": "LAST", "t": 99}\n', lambda: b"LAST" in printed)
-    threading.Event().wait(1)
-    terminal = pyte.Screen(80, 24)
-    pyte.ByteStream(terminal).feed(bytes(printed))
-    process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    with Terminal([sys.executable, "-m", "l3host.cli", "monitor", "--port", os.ttyname(theirs)]) as terminal:
+        speak_until(ours, json.dumps(LISTENING).encode() + b"\n", lambda: any("listening" in line for line in terminal.lines))
+        for n in range(40):
+            os.write(ours, b'{"event": "level", "level": %d, "t": %d}\n' % (-80 + n, n))
+            os.write(ours, b'{"event": "start", "label": "a long name, %d", "score": 0.5, "level": -30, "t": %d}\n' % (n % 12, n))
+            os.write(ours, b'{"event": "warning", "label": "%s", "t": %d}\n' % (b"w" * 150, n))
+            threading.Event().wait(0.03)
+        last = b'{"event": "warning", "label": "LAST", "t": 99}\n'
+        speak_until(ours, last, lambda: any("LAST" in line for line in terminal.lines))
+        threading.Event().wait(1)
+        lines = terminal.lines
+    assert terminal.status == 0 and terminal.scrolled == 0
     for end in (ours, theirs):
         os.close(end)
-    reader.join(30)
-    text = "\n".join(terminal.display)
+    text = "\n".join(lines)
     assert [text.count(once) for once in ("/dev/pts/", "listening", "\nlevel ", "\ntime ")] == [1, 1, 1, 1]
-    assert terminal.display[0].startswith("/dev/pts/") and "LAST" in text
+    assert lines[0].startswith("/dev/pts/") and "LAST" in text
+
+
+def test_what_says_nothing_for_a_while_is_not_thought_gone():
+    """The app writes a level every ten seconds, the emulated board every half a minute."""
+    screen = Screen("/dev/ttyACM0")
+
+    def shown(after):
+        screen.latest = time.monotonic() - after
+        console = Console(width=80, height=24, record=True, file=io.StringIO())
+        console.print(screen)
+        return "nothing has come" in console.export_text()
+
+    assert [shown(10), shown(20)] == [False, True]
+    screen.add(LISTENING)
+    assert [shown(60), shown(100)] == [False, True]

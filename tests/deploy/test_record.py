@@ -5,15 +5,17 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
-from deployed import put
+from deployed import PICO, put
 from support import runtime_of
 
 from l3host import cli
-from l3host.deploy import facts, payload, recording, steps
+from l3host.cli import record
+from l3host.deploy import payload, recording, steps
 from l3host.deploy.links import connected
 from l3host.deploy.recording import Block, Clips
 from l3host.emulate import rp2040
@@ -21,11 +23,6 @@ from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
 from l3host.reference import listening
 from l3mote import start
-
-PICO = facts.Facts(
-    "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
-    heap=241_000, folder="/", flash=1_400_000, writable=True,
-)  # fmt: skip
 
 
 def known(seconds, rate, seed=0):
@@ -179,6 +176,12 @@ def test_what_a_board_says_is_checked():
     rate, first, nothing, second = recording.streamed(Said(*good), "/l3/x", None, None)
     assert rate == 8000 and nothing is None and first.samples.tolist() == [1, 2]
     assert second.samples.tolist() == [3, 4] and second.lost == 1  # sample 3 of 5 never came
+
+
+def test_the_meter_of_a_recording_fits_80_columns():
+    clips = SimpleNamespace(label="a label of some length", saved=[None] * 1234, lost=123456)
+    assert len(record.meter(clips, -120.0)) < 80
+    assert record.meter(clips, -40.0).count("█") == record.BAR // 2
 
 
 def test_what_record_refuses(capsys):

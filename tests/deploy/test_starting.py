@@ -5,20 +5,15 @@ import time
 from pathlib import Path
 
 import pytest
-from deployed import COMMAND, FEW, PINS, first_line, put, soft_reboot, with_heap
+from deployed import COMMAND, FEW, PICO, PINS, first_line, put, soft_reboot, with_heap
 from support import runtime_of
 
 from l3host.cli import main
-from l3host.deploy import facts, payload, starting, steps
+from l3host.deploy import payload, starting, steps
 from l3host.deploy.targets import Drive
 from l3host.emulate import rp2040
 from l3host.emulate.rp2040.serial_port import board
 from l3mote import start
-
-PICO = facts.Facts(
-    "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
-    heap=241_000, folder="/", flash=1_400_000, writable=True,
-)  # fmt: skip
 
 
 def listens(port):

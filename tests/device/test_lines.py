@@ -3,7 +3,7 @@
 from helpers import raises
 
 from l3mote.firmware import importable
-from l3mote.log import seal, unseal
+from l3mote.log import seal, text, unseal
 from l3mote.seconds import Seconds
 from l3mote.settings import SettingsError, check, parse
 
@@ -14,6 +14,12 @@ def test_a_line_has_its_keys_in_order_and_a_checksum():
     assert seal({"t": Seconds(28000, 8000), "label": "dog", "event": "start"}) == LINE
     assert unseal(LINE.encode()) == {"t": 3.5, "label": "dog", "event": "start"}
     assert seal({"label": 'a "b"\n', "n": None}).startswith('{"label": "a \\"b\\"\\n", "n": null, "crc": "')
+
+
+def test_numbers_of_a_line_have_one_to_four_decimals():
+    for number in ("-83.6", "-99.9", "0.9132", "0.5", "-40.0", "1.0"):  # json.dumps prints -83.59999999999999 in MicroPython
+        assert text({"level": float(number)}) == '{"level": %s}' % number
+    assert text({"free": 7}) == '{"free": 7}'
 
 
 def test_a_line_that_changed_is_none():

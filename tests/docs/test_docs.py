@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import contextlib
 import importlib.util
 import os
 import re
@@ -17,10 +18,10 @@ import pytest
 import soundfile
 from markdown_it import MarkdownIt
 from support import ROOT, require
+from terminal import Terminal
 
 from l3host import cli
 from l3host.emulate import runtimes
-from l3host.emulate.rp2040.serial_port import board as rp2040_board
 from l3host.errors import L3Error
 from l3host.sound import synth
 from l3mote.settings import SETTINGS
@@ -35,6 +36,7 @@ MARKDOWN = MarkdownIt("commonmark").enable("table")
 # What stands in a tutorial's command, and what the test runs instead, so that it takes seconds.
 SMALL = {"--epochs 150": "--epochs 2"}
 PORT = "/dev/ttyACM0"  # the emulated board's here
+PINS, NO_PINS = "--set sck=16 --set ws=17 --set sd=18", "--set mic=wav --set wav=sound.wav"
 CLASSES = {"chainsaw": "chainsaw", "rain": "rain", "quiet": "pink_noise"}  # the tutorial's, and what they sound like here
 
 
@@ -195,33 +197,50 @@ def replaced(text, values):
     return text
 
 
-def first_line(monitor, port):
-    """What `l3mote monitor` says of a board that starts anew while it listens, until it has started; then Ctrl-C ends it."""
-    while not any(os.path.realpath(entry) == port for entry in Path(f"/proc/{monitor.pid}/fd").iterdir()):
-        time.sleep(0.2)
-    time.sleep(1)  # opening a port drops what came before
-    with open(port, "wb", buffering=0) as line:
-        line.write(b"\x03\x03\x04")
-    message = ""
-    for row in monitor.stdout:  # first what the app says that Ctrl-C ends
-        message += row
-        if "started" in row:
-            break
-    os.killpg(monitor.pid, signal.SIGINT)
-    return message
+@contextlib.contextmanager
+def emulated(folder):
+    """Give the port of `l3mote board`, as it prints it; Ctrl-C ends it."""
+    command = [sys.executable, "-m", "l3host.cli", "board", "--sound", "street.wav"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        first = process.stdout.readline()
+        try:
+            yield re.search(r" is at (\S+), ", first)[1]
+        finally:
+            process.send_signal(signal.SIGINT)
+            rest = process.communicate(timeout=60)[0]
+    assert process.returncode == 0 and rest.splitlines()[-1] == "its power is off"
 
 
-def run(command, folder, port=None):
-    """Run a line as a shell does, this Python's programs first on the path."""
+def as_in_a_shell(folder):
+    """This Python's programs first on the path."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    options = {"shell": True, "cwd": folder, "env": os.environ | {"PATH": path}, "start_new_session": True, "text": True}
-    with subprocess.Popen("exec " + command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options) as process:
+    return {"shell": True, "cwd": folder, "env": os.environ | {"PATH": path}}
+
+
+def run(command, folder):
+    """Run a line as a shell does; return what it prints."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    with subprocess.Popen("exec " + command, start_new_session=True, **streams, **as_in_a_shell(folder)) as process:
         watchdog = threading.Timer(300, process.kill)
         watchdog.start()
-        message = first_line(process, port) if " monitor " in command else ""
-        message += process.communicate()[0]
+        printed = process.communicate()[0]
         watchdog.cancel()
-    assert process.returncode == 0, f"$ {command}\n{message}"
+    assert process.returncode == 0, f"$ {command}\n{printed}"
+    return printed
+
+
+def watched(command, folder, port):
+    """The screen of `l3mote monitor` when a board that starts anew meanwhile listens; then Ctrl-C ends it."""
+    with Terminal("exec " + command, **as_in_a_shell(folder)) as terminal:
+        while not any(os.path.realpath(entry) == port for entry in Path(f"/proc/{terminal.process.pid}/fd").iterdir()):
+            time.sleep(0.2)
+        time.sleep(1)  # opening a port drops what came before
+        with open(port, "wb", buffering=0) as line:
+            line.write(b"\x03\x03\x04")
+        terminal.shows("listening, kernel native", 300)
+        lines = terminal.lines
+    assert terminal.status == 0
+    return lines
 
 
 def test_the_tutorial_runs(recordings):
@@ -230,16 +249,19 @@ def test_the_tutorial_runs(recordings):
     shown = TUTORIAL.read_text(encoding="utf-8")
     assert all(f"{label}/" in shown for label in CLASSES)
     lines = replaced("\n".join(commands(TUTORIAL)), SMALL).splitlines()
-    assert len(lines) == 10
-    for command in lines:
-        if PORT not in command:
-            run(command, recordings)
+    assert len(lines) == 10 and NO_PINS in shown
+    for command in lines[:7]:
+        run(command, recordings)
     try:
         runtimes.find("rp2040")
     except L3Error as e:
         require(False, f"no emulated board for the other commands: {e}")
-    with rp2040_board() as pico:
-        for command in lines:
-            if PORT in command:
-                run(command.replace(PORT, pico.port), recordings, pico.port)
-    assert "started" in (recordings / "events.csv").read_text()
+    with emulated(recordings) as port:
+        deploy, bench, monitor = (command.replace(PORT, port) for command in lines[7:])
+        run(replaced(deploy, {PINS: NO_PINS}), recordings)
+        table = [line.split() for line in run(bench, recordings).splitlines()]
+        screen = watched(monitor, recordings, port)
+    parts = [row[0] for row in table if row and row[-1].endswith("%")]
+    assert parts[:2] == ["log-mel", "conv1"] and parts[-1] == "window" and ["self-test", "passed"] in table
+    assert screen[0].startswith(f"{port}  listening, kernel native, a window every ")
+    assert "listening" in (recordings / "events.csv").read_text()

@@ -327,7 +327,7 @@ def test_inspect_json(results):
 
 
 def test_inspect_for_people(l3mote):
-    status, out, _ = l3mote("inspect", "tiny.l3m")
+    status, out, _ = l3mote("inspect", "tiny.l3m", "--details")
     assert status == 0
     for word in ("conv1", "50x64x1", "5x8x4", "1x1x4", "MMAC", "rp2040", "esp32s3-psram", "estimate", "guess", "measured"):
         assert word in out
@@ -335,7 +335,7 @@ def test_inspect_for_people(l3mote):
 
 def test_numbers_are_not_cut_in_a_narrow_terminal(program, folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    assert "…" not in program("inspect", "tiny.l3m").stdout
+    assert "…" not in program("inspect", "tiny.l3m", "--details").stdout
 
 
 def test_inspect_a_heap_that_does_not_fit(l3mote):

@@ -291,6 +291,17 @@ def test_a_folder_is_all_its_sounds(folder):
     assert sorted(str(p.relative_to(folder)) for p in folder.rglob("*.npz")) == ["a.npz", "sub/b.npz"]
 
 
+def test_a_pattern_in_quotes_is_what_it_matches_and_a_file_of_that_name_comes_first(folder, capsys):
+    model = str(folder / "small.l3m")
+    assert cli.main(["embed", model, str(folder / "**" / "*.wav"), "-q", "-o", str(folder / "all")]) == 0
+    assert sorted(p.name for p in (folder / "all").iterdir()) == ["a.npz", "b.npz"]
+    (folder / "[ab].wav").write_bytes((folder / "a.wav").read_bytes())
+    assert cli.main(["embed", model, str(folder / "[ab].wav"), "-q", "-o", str(folder / "one")]) == 0
+    assert [p.name for p in (folder / "one").iterdir()] == ["[ab].npz"]
+    assert cli.main(["embed", model, str(folder / "*.flac")]) == 1
+    assert capsys.readouterr().err == f"l3mote: no file matches '{folder}/*.flac'\n"
+
+
 def test_a_folder_without_sounds_is_refused(folder, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     assert cli.main(["embed", str(folder / "small.l3m"), str(tmp_path / "empty")]) == 1

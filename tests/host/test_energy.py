@@ -33,7 +33,7 @@ def test_every_board_has_currents_and_says_on_what_they_rest():
 def test_inspect_prints_them(capsys):
     from l3host.cli import main
 
-    assert main(["inspect", "esc10"]) == 0
+    assert main(["inspect", "esc10", "--details"]) == 0
     out = capsys.readouterr().out
     assert "Listening for a day in mAh (estimate: " in out and "currents of rp2040 in mA, 21 waiting" in out
 

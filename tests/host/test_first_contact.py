@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from support import ROOT, runtime_of
+from terminal import Terminal
 
 from l3host import show
 from l3host.cli import main
@@ -40,7 +41,7 @@ def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns,
     monkeypatch.setenv("COLUMNS", str(columns))
     show.out.cache_clear()
     try:
-        assert main(["inspect", "esc10"]) == 0
+        assert main(["inspect", "esc10", "--details"]) == 0
     finally:
         monkeypatch.delenv("COLUMNS")
         show.out.cache_clear()
@@ -50,6 +51,24 @@ def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns,
     table = [line for line in lines if line.startswith((" conv", " rp2040 ", " esp32", " ─", " layer"))]
     assert len(table) > 20 and all(len(line.rstrip()) <= columns for line in table)
     assert not [line for line in table if "…" in line]
+
+
+def test_inspect_says_what_matters_on_one_screen_of_80_by_24():
+    with Terminal([sys.executable, "-m", "l3host.cli", "inspect", "esc10"]) as terminal:
+        terminal.process.wait(60)
+    assert terminal.status == 0 and terminal.scrolled == 0
+    assert terminal.lines[0] == "esc10: 95.2 kB, 9 layers, 11 labels"
+    assert terminal.lines[1].startswith("  rp2040: listens (native, ")
+    rows = [line.split() for line in terminal.lines if line.startswith(" esp32s3 ")]
+    assert [row[5:7] for row in rows] == [["yes", "yes"]]  # after two sizes with their units
+    assert "--details" in "".join(terminal.lines)
+
+
+def test_an_error_in_a_terminal_is_broken_between_words():
+    with Terminal([sys.executable, "-m", "l3host.cli", "inspect", f"{30 * 'x'} {60 * 'y'}.l3m"]) as terminal:
+        terminal.process.wait(60)
+    assert terminal.status == 1
+    assert terminal.lines[0].endswith(30 * "x") and terminal.lines[1].startswith(60 * "y" + ".l3m"), terminal.lines
 
 
 def test_a_verdict_says_what_is_missing():

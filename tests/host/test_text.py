@@ -37,7 +37,7 @@ def model(path, **changes):
 
 def test_a_models_texts_and_its_files_name_cannot_reach_the_terminal(tmp_path, capsys):
     path = model(tmp_path / f"{ESCAPE}.l3m", provenance={"source": ESCAPE, "licence": "a\nb"})
-    assert main(["inspect", path]) == 0
+    assert main(["inspect", path, "--details"]) == 0
     out, err = capsys.readouterr()
     assert "source: \\x1b]52;c;cHduZWQ=" in out and "\x1b" not in out + err and "\x07" not in out
     path = model(tmp_path / "odd.l3m", provenance={"source": "\x1b"})

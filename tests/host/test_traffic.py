@@ -96,7 +96,7 @@ def test_bytes_that_leave_the_chip_take_their_time(reader):
 
 def test_a_model_that_needs_psram_gets_one_line_that_says_so(capsys, monkeypatch):
     monkeypatch.setitem(BOARDS, "esp32s3", replace(BOARDS["esp32s3"], heap=100_000))
-    assert cli.main(["inspect", "esc10"]) == 0
+    assert cli.main(["inspect", "esc10", "--details"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("esp32s3: the model needs a board with PSRAM (esp32s3-psram): ") == 1
     assert printed.count("esp32s3-psram: planes move ") == 1

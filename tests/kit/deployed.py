@@ -6,8 +6,13 @@ import time
 import serial
 
 from l3host.cli import main
-from l3host.deploy import monitor
+from l3host.deploy import facts, monitor
 from l3host.emulate import rp2040
+
+PICO = facts.Facts(
+    "micropython", (1, 25, 0), "Raspberry Pi Pico with RP2040", mpy=4870, float_bits=32, ulab=False, viper=True, hashlib=True,
+    heap=241_000, folder="/", flash=1_400_000, writable=True,
+)  # fmt: skip
 
 
 def l3mote(capsys, *arguments):

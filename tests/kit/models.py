@@ -72,6 +72,14 @@ def classifier(seed=0, density=0.3) -> Graph:
     return Graph(frontend(), layers, ["ä", "b"], [0.5, 0.25], {"tool": "t"})
 
 
+def loud_and_quiet():
+    """A network of two values: how loud the loudest band is, and how quiet the quietest, which tells a tone from noise."""
+    eight = {"sample_rate": 8000, "window": 4096, "hop": 4096, "n_fft": 1024, "hop_length": 256, "fmax": 4000.0, "bands": 16}
+    kernel = np.zeros((3, 3, 1, 2))
+    kernel[1, 1, 0] = 1, -1
+    return Graph(frontend(**eight, padding=fmt.PADDING_SAME), [Conv("conv1", kernel, np.array([0.0, 1.0]), "relu", (16, 16))])
+
+
 def in_palettes(graph: Graph) -> Graph:
     """The graph with weights that a palette holds, in every layer."""
     layers = [replace(layer, kernel=palette.restore(*palette.quantise(to_half(layer.kernel)[0]))) for layer in graph.layers]

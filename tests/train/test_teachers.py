@@ -278,6 +278,27 @@ def test_a_student_learns_classes_and_goes_on_after_a_stop(teacher, tmp_path):
     assert result.output_shape == (None, 3)
 
 
+def test_a_student_without_labels_learns_more_than_the_teacher_s_mean(tmp_path):
+    """Bands of noise at random levels, and an embedding that follows them: guessing its mean has a loss of 1."""
+    from l3host.networks import build
+    from l3host.networks.backend import keras
+    from l3host.train import lessons, taught
+
+    rng = np.random.default_rng(0)
+    levels = rng.uniform(-40, 0, (96, 4)).astype(np.float32)
+    layer = frontend("sea")
+    planes = np.repeat(np.repeat(levels, layer.bands // 4, axis=1)[:, None, :, None], layer.frames, axis=3).astype(np.float16)
+    none = np.zeros((96, 0), np.float32)
+    given = lessons.Lessons(planes, levels, none, none)
+    keras.utils.set_random_seed(0)
+    network = build.audio(layer, (4, 8, 8, 16))
+    settings = Taught(epochs=16, batch=16, windows=96, learning_rate=0.02, features=1.0, masks=0)
+    result = taught.teach(network, given, settings, tmp_path / "run", lambda *_: None)
+    with np.load(tmp_path / "run" / "checkpoint.npz") as saved:
+        assert saved["losses"][-1] < 0.8
+    assert result.output_shape == (None, 16)
+
+
 def test_features_are_the_principal_components_at_one_scale():
     from l3host.train import taught
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,22 @@ class Found(NamedTuple):
     path: str
     skipped: str = ""
     failed: str = ""
+
+
+def matching(names: Sequence[str]) -> list[str]:
+    """Return the names, each pattern that reached us in quotes (*, ?, [...], ** for folders below) replaced by what it matches.
+
+    A name that exists is no pattern: street[1].wav. Raises L3Error for a pattern that nothing matches.
+    """
+    result: list[str] = []
+    for name in names:
+        if os.path.exists(name) or not glob.has_magic(name):
+            result.append(name)
+        elif found := sorted(glob.glob(name, recursive=True)):
+            result += found
+        else:
+            raise L3Error(f"no file matches {name!r}")
+    return result
 
 
 def roots(paths: Sequence[str]) -> list[str]:

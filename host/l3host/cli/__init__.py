@@ -94,7 +94,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def warn(message, category, filename, lineno, file=None, line=None) -> None:
-    print(f"l3mote: warning: {clean(str(message))}", file=sys.stderr)
+    complain(f"l3mote: warning: {clean(str(message))}")
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr, on a terminal broken between words."""
+    if sys.stderr.isatty():
+        text = textwrap.fill(text, shutil.get_terminal_size().columns, break_on_hyphens=False, break_long_words=False)
+    print(text, file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -112,7 +119,7 @@ def main(argv: list[str] | None = None) -> int:
         except Exception as e:  # a bug, or a file that we did not foresee
             if args.debug:
                 raise
-            print(f"l3mote: {clean(in_words(e))}", file=sys.stderr)
+            complain(f"l3mote: {clean(in_words(e))}")
             return 1
         except KeyboardInterrupt:
             print("l3mote: interrupted", file=sys.stderr)

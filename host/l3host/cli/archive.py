@@ -29,11 +29,12 @@ def absolute(model: str) -> str:
 def archived(args: argparse.Namespace, task, quiet: bool = False) -> int:
     """Process all files that the command names into the store; return the exit status, 1 if a file failed."""
     from l3host.archive.run import archive, opened
+    from l3host.archive.walk import matching
 
     begun, new = time.monotonic(), New()
     with opened(Path(args.to), task) as store, sounds(quiet or args.json, None) as bar:
         before = store.ledger.count["done"]
-        archive(store, args.audio, pool(args), lambda rows: new.add(rows, bar), bar.under_way)
+        archive(store, matching(args.audio), pool(args), lambda rows: new.add(rows, bar), bar.under_way)
     result = new.to_json() | {
         "store": args.to,
         "engine": task.engine,

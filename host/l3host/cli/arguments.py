@@ -13,7 +13,7 @@ RUNTIME = (
 )
 MODEL = "a .l3m file, or esc10, which ships with l3mote"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
-SOUNDS = f"{AUDIO}, or a folder of them"
+SOUNDS = f"{AUDIO}, a folder of them, or a pattern in quotes: 'yard/**/*.wav'"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"
 SERIAL = "serial port of the board; auto finds it if only one is connected"
 PORT = f"{SERIAL}; or the folder where its CIRCUITPY drive is mounted"

@@ -74,9 +74,9 @@ def introduce(port: str, seconds: float) -> None:
     """Say where the board is and what to do with it, in lines that can be copied."""
     sound = f"--set mic=wav --set wav={SOUND}" if seconds else "--set sck=16 --set ws=17 --set sd=18"
     say(f"an emulated Raspberry Pi Pico with MicroPython is at {port}, some {SLOWER} times slower than a real one; Ctrl-C ends it")
-    say(f"in another terminal:  l3mote deploy esc10 --port {port} {sound}")
-    say(f"                      l3mote bench --port {port}")
-    say(f"                      l3mote monitor --port {port}")
+    say("in another terminal:")
+    for command in (f"deploy esc10 --port {port} {sound}", f"bench --port {port}", f"monitor --port {port}"):
+        say(f"  l3mote {command}", to_copy=True)
     if seconds:
         say(f"it has {seconds:.0f} s of sound in {SOUND}, and no microphone")
     else:

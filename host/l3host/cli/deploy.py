@@ -15,6 +15,8 @@ from l3mote import start
 if TYPE_CHECKING:
     from l3host.boards.estimates import Fit
     from l3host.deploy import facts, targets
+    from l3host.deploy.payload import Payload
+    from l3host.deploy.steps import Say
 
 HELP = "Copy package and model to a board and verify them; if that is interrupted, the board starts its previous version."
 EXAMPLE = "l3mote deploy esc10 --port /dev/ttyACM0 --set sck=16 --set ws=17 --set sd=18"
@@ -53,34 +55,39 @@ def run(args: argparse.Namespace) -> int:
     if args.sign and not args.model:
         raise L3Error("--sign signs what is deployed: name a model")
     args.port = port_of(args.port)
+    work = roll_back if args.rollback else forget if args.forget else deploy
     if facts.is_drive(args.port):
-        return deployed(args, *target_of(args.port, None))
+        return work(args, *target_of(args.port, None))
     with connected(args.port, args.tool) as link:
-        return deployed(args, *target_of(args.port, link))
+        return work(args, *target_of(args.port, link))
 
 
-def deployed(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
-    from l3host.deploy import payload, signing, starting, steps, targets
+def roll_back(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
+    from l3host.deploy import starting, steps, targets
+
+    result = steps.rollback(target) | {"board": board_facts.name, "started": None}
+    if isinstance(target, targets.Board):
+        result["started"] = starting.check(target, result["version"], show_steps(args.json))
+    results(args.json, result, lambda: print_rolled_back(result))
+    return 0
+
+
+def forget(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
+    from l3host.deploy import steps
+
+    result = steps.forget(target) | {"board": board_facts.name}
+    gone = ", ".join(result["removed"]) or "nothing"
+    results(args.json, result, lambda: say(f"{board_facts.name} keeps {result['version']}; removed: {gone}"))
+    return 0
+
+
+def deploy(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts) -> int:
+    from l3host.deploy import payload, targets
     from l3host.package import broker
     from l3host.package.library import KERNELS_OF_CIRCUITPYTHON
 
     tell = show_steps(args.json)
-    back = f"l3mote deploy --rollback --port {args.port}"
-    if args.rollback:
-        result = steps.rollback(target) | {"board": board_facts.name, "started": None}
-        if isinstance(target, targets.Board):
-            result["started"] = starting.check(target, result["version"], tell)
-        results(args.json, result, lambda: print_rolled_back(result))
-        return 0
-    if args.forget:
-        result = steps.forget(target) | {"board": board_facts.name}
-        gone = ", ".join(result["removed"]) or "nothing"
-        results(args.json, result, lambda: say(f"{board_facts.name} keeps {result['version']}; removed: {gone}"))
-        return 0
-    if args.sign and not board_facts.hashlib:
-        raise L3Error(f"{board_facts.name}: this firmware has no hashlib, so it cannot check a signature: leave out --sign")
-    key = signing.key_of(args.sign) if args.sign else None
-    steps.check_key(target, key)
+    key = key_for(args.sign, target, board_facts)
     kernel, cost = choose(args, board_facts)
     if warning := broker.in_clear_text(dict(args.set)):
         tell(warning)
@@ -89,22 +96,8 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
     files = payload.build(board_facts, args.model, kernels, args.app, dict(args.set), precompiled)
     if key:
         files = payload.signed(files, key)
-    with bars(args.json) as bar:
-        task = bar.add_task(files.version, total=files.bytes)
-        result = steps.deploy(
-            target, files, lambda folder: selftest(target, folder, args.app), board_facts.implementation == "circuitpython",
-            lambda n: bar.advance(task, n), tell,
-        ) | {"started": None}  # fmt: skip
-        if args.app != start.NO_APP and (warning := steps.room_for_lines(target, dict(args.set))):
-            tell(warning)
-        missing = key if key and not steps.check_key(target, key) else None  # a new checker has taken it away
-        if isinstance(target, targets.Board) and args.app != start.NO_APP:
-            starting.try_out(target, result, tell)
-            result["started"] = True
-            if missing:
-                starting.with_key(target, files.version, missing, tell)
-        elif missing:
-            steps.install_key(target, missing)
+    result = placed(args, target, board_facts, files, tell)
+    result["started"] = start_it(target, files, key, result, tell)
     result |= {
         "board": board_facts.name,
         "signed": bool(key),
@@ -112,11 +105,62 @@ def deployed(args: argparse.Namespace, target: targets.Target, board_facts: fact
         "precompiled": precompiled,
         "files": len(files.files),
         "bytes": files.bytes,
+        "heap_needed": cost and cost["heap_needed"],
+        "heap_free": board_facts.heap,
+        "rollback": f"l3mote deploy --rollback --port {args.port}" if result["before"] else None,
+        "emitter_fault": board_facts.emitter_fault,
     }
-    result |= {"heap_needed": cost and cost["heap_needed"], "heap_free": board_facts.heap}
-    result |= {"rollback": back if result["before"] else None, "emitter_fault": board_facts.emitter_fault}
     results(args.json, result, lambda: print_deployed(result))
     return 0
+
+
+def key_for(path: Path | None, target: targets.Target, board_facts: facts.Facts) -> bytes | None:
+    """Return the key to sign with. Raises L3Error where the board cannot check signatures, or wants another key's."""
+    from l3host.deploy import signing, steps
+
+    if path and not board_facts.hashlib:
+        raise L3Error(f"{board_facts.name}: this firmware has no hashlib, so it cannot check a signature: leave out --sign")
+    key = signing.key_of(path) if path else None
+    steps.check_key(target, key)
+    return key
+
+
+def placed(args: argparse.Namespace, target: targets.Target, board_facts: facts.Facts, files: Payload, tell: Say) -> dict:
+    """Copy a version, test it on the board and make it the one that starts; return what steps.deploy does."""
+    from l3host.deploy import steps
+
+    circuitpython = board_facts.implementation == "circuitpython"
+    with bars(args.json) as bar:
+        task = bar.add_task(files.version, total=files.bytes)
+        result = steps.deploy(
+            target,
+            files,
+            lambda folder: selftest(target, folder, args.app),
+            circuitpython,
+            lambda copied: bar.advance(task, copied),
+            tell,
+        )
+    if args.app != start.NO_APP and (warning := steps.room_for_lines(target, dict(args.set))):
+        tell(warning)
+    return result
+
+
+def start_it(target: targets.Target, files: Payload, key: bytes | None, placed: dict, tell: Say) -> bool | None:
+    """Start the new version, and leave the key on the board if that has none. Return whether it listens, None if nothing starts.
+
+    The key comes last: a board that has one refuses the unsigned version that it may have to go back to.
+    """
+    from l3host.deploy import starting, steps, targets
+
+    missing = key if key and not steps.check_key(target, key) else None
+    if isinstance(target, targets.Board) and files.app != start.NO_APP:
+        starting.try_out(target, placed, tell)
+        if missing:
+            starting.with_key(target, files.version, missing, tell)
+        return True
+    if missing:
+        steps.install_key(target, missing)
+    return None
 
 
 def choose(args: argparse.Namespace, board_facts: facts.Facts) -> tuple[str, Fit | None]:
@@ -181,7 +225,7 @@ def print_deployed(result: dict) -> None:
     if result["signed"]:
         say(f"{result['board']} now starts only what this key has signed: keep the file")
     if result["rollback"]:
-        say(f"back to the version before: {result['rollback']}")
+        say(f"back to the previous version: {result['rollback']}")
 
 
 def target_of(port: str, link) -> tuple[targets.Target, facts.Facts]:

@@ -16,14 +16,14 @@ from l3host.text import clean
 
 
 def sounds_in(names: Sequence[str]) -> list[str]:
-    """Return the files that a command's arguments name: files themselves, and of folders the sounds below, in order of names.
+    """Return the files that a command's arguments name: files and patterns, and of folders the sounds below, in order of names.
 
-    Raises L3Error for a folder without sounds, or one that cannot be read.
+    Raises L3Error for a folder without sounds, or one that cannot be read, and for a pattern that nothing matches.
     """
-    from l3host.archive.walk import walk
+    from l3host.archive.walk import matching, walk
 
     files = []
-    for name in names:
+    for name in matching(names):
         if not os.path.isdir(name):
             files.append(name)
             continue

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from l3host.cli.arguments import MODEL, byte_count
@@ -17,13 +16,14 @@ if TYPE_CHECKING:
     from l3host.boards.estimates import Fit, OnBoard
     from l3host.l3m.describe import Description, LayerRow
 
-HELP = "Show a model's layers, where its bytes go, and which boards it runs on."
+HELP = "Say which boards a model runs on; --details: its layers, where its bytes go, energy, what estimates rest on."
 BOARD_COLUMNS = "free heap", "needs", "fits", "listens", "seconds", "peak heap", "tiles", "flash a window"
 EXAMPLE = "l3mote inspect esc10 --heap 192k"
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("model", help=MODEL)
+    sub.add_argument("--details", action="store_true", help="show layers, firmwares, buffers, energy, and what estimates rest on")
     sub.add_argument("--heap", type=byte_count, help="free heap of another board, e.g. 192k (exit status 1 if it does not fit)")
 
 
@@ -41,17 +41,28 @@ def run(args: argparse.Namespace) -> int:
         raise L3Error(f"{args.model}: {e}") from None
     finally:
         reader.close()
-    results(args.json, {"file": args.model, **result}, lambda: inspection(args.model, result))
+    results(args.json, {"file": args.model, **result}, lambda: inspection(args.model, result, args.details))
     fits = all(board["fits"] for board in result["boards"].values())
     return 0 if args.heap is None or fits else 1
 
 
-def inspection(file: str, result: Description) -> None:
+def inspection(file: str, result: Description, with_details: bool) -> None:
     say(f"{file}: {size(result['bytes']['total'])}, {len(result['layers'])} layers, {len(result['labels'])} labels")
     window = result["frontend"]["window"] / result["frontend"]["sample_rate"]
     for name, board in result["boards"].items():
         say(f"  {name}: {verdict(board, window)}")
+    for name, board in result["boards"].items():
+        if line := remedy(name, board, result["boards"]):
+            say(line)
     say("")
+    if with_details:
+        details(result)
+    else:
+        draw(_boards(result["boards"]))
+        say("seconds are estimates: --details says what they rest on, and shows layers, firmwares and energy")
+
+
+def details(result: Description) -> None:
     draw(_layers(result["layers"]))
     say("shapes are rows (time) x bands x channels; MMAC counts non-zero weights; activations are the output in float32\n")
     sizes = result["bytes"]
@@ -69,7 +80,7 @@ def inspection(file: str, result: Description) -> None:
         parts = [f"{b['name']} {size(b['bytes']) if b['bytes'] else 'shares memory'}" for b in fit["buffers"]]
         say(f"buffers of {name}{when}: {', '.join(parts)}")
     for name, board in result["boards"].items():
-        for line in _memory(name, board, result["boards"]):
+        if line := traffic(name, board):
             say(line)
     slower = {name: board["lowest_clock_estimate"] for name, board in result["boards"].items() if "lowest_clock_estimate" in board}
     if slower:
@@ -90,7 +101,7 @@ def inspection(file: str, result: Description) -> None:
         if "source" in board:
             say(f"free heap of {name}, {board['source']}")
     for key in ("source", "licence", "attribution"):
-        if key in result["provenance"]:
+        if result["provenance"].get(key):
             say(f"{key}: {result['provenance'][key]}")
 
 
@@ -130,17 +141,26 @@ def _layers(rows: list[LayerRow]) -> Table:
     return t
 
 
-def _memory(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> Iterator[str]:
-    """Yield what external memory costs a board that has it, or which board has enough of it."""
+def traffic(name: str, board: OnBoard) -> str | None:
+    """Return what external memory costs a board that has it."""
     from l3host.boards.table import BOARDS
 
     row = BOARDS.get(name)
-    if row and row.memory and board["fits"]:
-        bytes_moved = board["plane_bytes_moved"]
-        taken = seconds(bytes_moved / row.memory.bytes_per_second)
-        yield f"{name}: planes move {size(bytes_moved)} a window between {row.memory.name} and cache, {taken} s of the estimate"
-    if row and row.larger and not board["fits"] and boards[row.larger]["fits"]:
-        yield f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without it"
+    if not row or not row.memory or not board["fits"]:
+        return None
+    bytes_moved = board["plane_bytes_moved"]
+    taken = seconds(bytes_moved / row.memory.bytes_per_second)
+    return f"{name}: planes move {size(bytes_moved)} a window between {row.memory.name} and cache, {taken} s of the estimate"
+
+
+def remedy(name: str, board: OnBoard, boards: dict[str, OnBoard]) -> str | None:
+    """Return which board has the memory that this one lacks, if it exists with more."""
+    from l3host.boards.table import BOARDS
+
+    row = BOARDS.get(name)
+    if not row or not row.larger or board["fits"] or not boards[row.larger]["fits"]:
+        return None
+    return f"{name}: the model needs a board with PSRAM ({row.larger}): {size(board['missing'])} are missing without it"
 
 
 def _fits(fit: Fit | None) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from l3host.text import clean
 
-SILENT = 10  # seconds after which the screen says that nothing came
+SILENT, QUIET = 15, 90  # seconds after which the screen says that nothing has come: at first, and since the last line
 HISTORY = " ▁▂▃▄▅▆▇█"
 LOWEST = -80.0  # dB at the foot of the bars
 MOST_SOUNDING = 50  # labels at once
@@ -27,6 +27,7 @@ WARNINGS = {  # of the app's, by their labels; {} is a number that comes with th
 }
 ENDED = re.compile(r"[A-Za-z_.]*(Error|Exception|Interrupt|Exit)\b.*")  # the last line of a traceback
 BANNERS = ("MicroPython v", "Adafruit CircuitPython", "Code done running")  # of a board that is back at its prompt
+PROMPTS = (">>>", "MPY: soft reboot")  # around a start
 RUNNING = ("started", "listening", "here")  # labels of status lines
 CANNOT = "cannot start: "
 
@@ -123,14 +124,14 @@ class Screen:
         self.rows: deque[Row] = deque(maxlen=ROWS)
         self.labels: dict[str, float | None] = {}  # that were reported -> the last score
         self.sounding: dict[str, Row] = {}
-        self.latest = time.monotonic()
+        self.latest, self.patience = time.monotonic(), SILENT
         self.run, self.now = 0, 0.0  # of the app, and its last time
         self.status = ""
         self.stopped: str | None = None  # why the app does not run any more
         self.in_traceback = False
 
     def add(self, event: dict) -> None:
-        self.latest = time.monotonic()
+        self.latest, self.patience = time.monotonic(), QUIET  # level_every may be long, and an emulated board is slow
         level, kind = number(event.get("level")), event["event"]
         if level is not None:
             self.levels.append(level)
@@ -193,7 +194,7 @@ class Screen:
             self.in_traceback, self.stopped = False, text
         elif text.startswith(BANNERS):
             self.stopped = self.stopped or "it has ended"
-        elif not self.in_traceback:
+        elif not self.in_traceback and text not in PROMPTS:
             self._row({"event": "text", "label": text}, "dim")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
@@ -218,8 +219,8 @@ class Screen:
         if self.stopped is not None:
             lines.append(Text(f"the app has stopped: {self.stopped}", style="bold red", no_wrap=True))
             lines.append(Text(f"reset the board, or: l3mote deploy --rollback --port {self.port}", style="red", no_wrap=True))
-        elif time.monotonic() - self.latest > SILENT:
-            what = f"nothing has come for {SILENT} s: no app runs there? l3mote deploy brings one"
+        elif time.monotonic() - self.latest > self.patience:
+            what = f"nothing has come for {self.patience} s: no app runs there? l3mote deploy brings one"
             lines.append(Text(what, style="bold", no_wrap=True))
         return lines
 

@@ -100,7 +100,7 @@ def with_key(board: Board, version: str, key: bytes, say: Callable[[str], None])
 
 
 def again(board: Board, version: str, say: Callable[[str], None]) -> str:
-    """Start the version before; return a sentence with the outcome."""
+    """Start the previous version again; return a sentence with the outcome."""
     if app_of(board, version) == start.NO_APP:
         return f"{version} is the board's version again"
     say(f"starting {version} again")

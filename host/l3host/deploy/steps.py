@@ -249,7 +249,7 @@ def try_out(target: Target, folder: str, selftest: Callable[[str], dict | None])
     if tested and not tested["passed"]:
         remove_leftovers(target, versions(target))
         reason = tested.get("reason") or f"wrong by {tested['error']:.3g}"
-        raise L3Error(f"the self-test fails on the board ({reason}): it keeps its version before")
+        raise L3Error(f"the self-test fails on the board ({reason}): it keeps its previous version")
     return tested
 
 
@@ -263,7 +263,7 @@ def deploy(
 ) -> dict:
     """Copy a version to a board and make it the one that starts. selftest(folder): runs it there, None if it cannot.
 
-    Returns what happened, JSON-ready. Raises L3Error; the board then starts its version before.
+    Returns what happened, JSON-ready. Raises L3Error; the board then starts its previous version.
     """
     root = target.root + start.ROOT
     _, before, _ = target.call("running", root)
@@ -328,7 +328,7 @@ def forget(target: Target) -> dict:
 
 
 def rollback(target: Target) -> dict:
-    """Make the version before the running one start again. Raises L3Error if there is none, or it is damaged."""
+    """Make the previous version start again. Raises L3Error if there is none, or it is damaged."""
     root = target.root + start.ROOT
     _, before, _ = target.call("running", root)
     older = next((version for version in versions(target) if version != before), None)

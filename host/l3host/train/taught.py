@@ -18,7 +18,7 @@ from l3host.errors import L3Error
 from l3host.evaluate.backend import LogisticRegression, StandardScaler, make_pipeline
 from l3host.graph.network import frontend
 from l3host.networks.backend import keras, tf
-from l3host.networks.build import audio, classifier
+from l3host.networks.build import BN_MOMENTUM, audio, classifier
 from l3host.train import augment, lessons, loop, points
 from l3host.train.lessons import Lessons, Material
 from l3host.train.settings import Taught, TaughtSettings
@@ -60,7 +60,7 @@ class Learn:
 
     def losses(self, planes, masks, features, *classes):
         planes = tf.where(masks, tf.reduce_mean(planes, axis=(1, 2), keepdims=True), planes)
-        outputs = self.model(planes, training=True)
+        outputs = keras.tree.flatten(self.model(planes, training=True))  # Keras returns a list of one as its one tensor
         total = self.settings.features * tf.reduce_mean(tf.square(outputs[0] - features), axis=1)
         if classes:
             soft, hard, known = classes
@@ -109,13 +109,24 @@ def train(network, given: Lessons, settings: Taught, folder: Path, progress, gra
     }
     keras.utils.set_random_seed(settings.seed)
     mel = network.get_layer("log_mel").output
-    adapter = keras.layers.Dense(targets[0].shape[1], name="adapter")(network.output)
+    adapter = adapted(network.output, targets[0].shape[1], alone=not n_labels)
     student = classifier(network, n_labels, settings.dropout) if n_labels else network
     whole = keras.Model(mel, [adapter, student.output] if n_labels else [adapter])
     dropout = student.get_layer("dropout") if n_labels and settings.dropout else None
     pruning = prune.while_training(network, gradual, settings.epochs)
     done = loop.run(Learn(whole, given.planes, targets, settings, dropout), settings, folder, progress, about, pruning)
     return student, done
+
+
+def adapted(embedding, size: int, alone: bool):
+    """Return what the teacher's embedding is compared with.
+
+    alone: there are no labels, so a batch norm holds the embedding's scale; else the squared error first shrinks it
+    (ESC-50 after a short training, one fold: .63 without, .67 with it).
+    """
+    if alone:
+        embedding = keras.layers.BatchNormalization(momentum=BN_MOMENTUM, name="adapter_bn")(embedding)
+    return keras.layers.Dense(size, name="adapter")(embedding)
 
 
 def features(embedding: np.ndarray, size: int) -> np.ndarray:
