@@ -44,6 +44,7 @@ MEANINGS = {
     "smooth": "windows whose mean score counts",
     "votes": "windows that must be above the threshold...",
     "of": "...of so many (default: of as many as `votes`)",
+    "silence": "windows of a lower A-weighted level are of no label, and the network does not run: a microphone's own noise",
     "refractory": "after its end, a label does not start again for this long",
     "mode": "the duty cycle, see below",
     "every": "mode `every`: light sleep between two windows",
@@ -124,17 +125,25 @@ def recipe_text(name: str) -> str:
     return fence(recipe.find(name).read_text(encoding="utf-8"), "toml")
 
 
+EVERYWHERE = "help", "debug", "json", "unlimited"  # arguments of every command
+
+
 def command_pages() -> str:
     """Describe every command of the parser: what it does, how it is called, what each argument means."""
     top = cli.parser()
     (commands,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
-    parts = []
+    shared = [action for action in next(iter(commands.choices.values()))._actions if action.dest in EVERYWHERE]
+    parts = ["Every command has these:", table(["argument", "meaning"], rows_of(shared))]
     for name, sub in commands.choices.items():
-        actions = [action for action in sub._actions if action.help != argparse.SUPPRESS and action.dest != "help"]
-        rows = [[f"`{spelt(action)}`", (action.help or "").replace("|", "\\|")] for action in actions]
+        rows = rows_of([action for action in sub._actions if action.dest not in EVERYWHERE])
         parts.append(f"## l3mote {name}\n{sub.description}\n\n{sub.epilog and fence(sub.epilog.removeprefix('example: '), 'sh')}")
-        parts.append(table(["argument", "meaning"], rows))
+        parts += [table(["argument", "meaning"], rows)] if rows else []
     return "\n\n".join(parts)
+
+
+def rows_of(actions: list[argparse.Action]) -> list[list[str]]:
+    shown = [action for action in actions if action.help != argparse.SUPPRESS]
+    return [[f"`{spelt(action)}`", (action.help or "").replace("|", "\\|")] for action in shown]
 
 
 def spelt(action: argparse.Action) -> str:

@@ -15,7 +15,10 @@ REASONS = {
 def reason(error):
     """Return one line about an exception."""
     number = error.args[0] if isinstance(error, OSError) and error.args else None
-    return REASONS.get(number) or "%s: %s" % (type(error).__name__, error)
+    return REASONS.get(number) or "%s: %s" % (
+        type(error).__name__,
+        " ".join(str(error).split()),
+    )  # mbedtls begins with a break
 
 
 def free():

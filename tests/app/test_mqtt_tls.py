@@ -1,15 +1,17 @@
 """MQTT with TLS: MicroPython against a real Mosquitto with certificates made here, and against servers that want to be it."""
 
 import hashlib
+import re
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
 from broker import Broker, free_port, require_mosquitto, wait
 from certificates import certify, der, require_openssl, with_tls
 from micro_board import Board
-from support import runtime_of
+from support import ROOT, runtime_of
 
 from l3host.errors import L3Error
 from l3host.package import broker as ours
@@ -44,6 +46,22 @@ def test_lines_arrive(by, host, tmp_path, certificates):
             assert board("send 200 50")["waiting"] == 0
         wait(lambda: len(broker.numbers()) == 250, "250 lines")
         assert broker.numbers() == list(range(250))
+
+
+@pytest.mark.parametrize("by", ["CA", "fingerprint"])
+def test_what_the_page_s_commands_make_and_print_is_trusted(by, tmp_path):
+    page = (ROOT / "docs" / "howto" / "home-assistant.md").read_text().replace("192.168.1.10", "127.0.0.1")
+    make, ask = (re.search(rf"```sh\n(openssl {first} .*?)```", page, re.DOTALL)[1] for first in ("req", "s_client"))
+    port, folder = free_port(), tmp_path / "house"
+    folder.mkdir()
+    subprocess.run(["sh", "-eu", "-c", make], cwd=folder, check=True, capture_output=True)
+    with Broker(tmp_path, free_port(), with_tls(folder, port)) as broker:
+        asked = subprocess.run(["sh", "-c", ask.replace("8883", str(port))], capture_output=True, text=True).stdout
+        trusted = der(folder, tmp_path) if by == "CA" else asked.strip().partition("=")[2]
+        with Board(tmp_path, port, mqtt_tls=trusted, mqtt_host="127.0.0.1") as board:
+            board("send 0 1")
+            assert board("drain")["waiting"] == 0
+        wait(lambda: broker.numbers() == [0], "a line")
 
 
 @pytest.mark.parametrize("by", ["CA", "fingerprint", "name"])

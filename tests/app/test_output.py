@@ -86,4 +86,5 @@ def test_a_line_too_long_for_the_log_is_still_printed(tmp_path, capsys):
 
 def test_reasons_are_one_line():
     assert reason(OSError(errno.ENOENT, "No such file")) == "FileNotFoundError: [Errno 2] No such file"
+    assert reason(ValueError("\nThe certificate is not\nours\n")) == "ValueError: The certificate is not ours"
     assert reason(OSError()) == "OSError: " and reason(json.JSONDecodeError("x", "y", 0)).startswith("JSONDecodeError: x")

@@ -160,6 +160,31 @@ def test_pages_are_plain_markdown_with_links_that_lead_somewhere(page):
         assert not target or "://" in target or (page.parent / target).exists(), target
 
 
+def strings_of_the_code():
+    """Every string of the host's and the device's code but docstrings, as its literal pieces: what is filled in stands between."""
+    for path in [*(ROOT / "host" / "l3host").rglob("*.py"), *(ROOT / "device" / "l3mote").rglob("*.py")]:
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        docstrings = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        for node in nodes:
+            if isinstance(node, ast.JoinedStr):
+                yield [part.value if isinstance(part, ast.Constant) else "" for part in node.values]
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                yield re.split(r"%[sdr]|\{\}", node.value)
+
+
+def test_messages_that_a_beginner_looks_up_are_those_of_the_code():
+    """Part of one, with "..." for what is left out, or all of it, filled in."""
+    page = (DOCS / "first-board.md").read_text(encoding="utf-8").partition("## What can go wrong")[2]
+    messages = re.findall(r"^\| `([^`]+)` \|", page, re.MULTILINE)
+    assert len(messages) == 11
+    strings = list(strings_of_the_code())
+    filled = [re.compile(".+".join(map(re.escape, pieces))) for pieces in strings if len("".join(pieces)) >= 10]
+    texts = ["\0".join(pieces) for pieces in strings]
+    for message in messages:
+        part = re.compile(".*".join(map(re.escape, message.split("..."))), re.DOTALL)
+        assert any(map(part.search, texts)) or any(pattern.fullmatch(message) for pattern in filled), message
+
+
 # -- the build
 
 

@@ -164,7 +164,7 @@ def refused(path, *words, subset=None):
 
 
 def test_unknown_layouts_say_what_was_expected(tmp_path):
-    refused(tmp_path / "nowhere", "no such data set directory")
+    refused(tmp_path / "nowhere", "no such folder of clips")
     refused(tmp_path, "meta/esc50.csv", "UrbanSound8K.csv", "folders of clips")
     clip(tmp_path / "one" / "a.wav")
     refused(tmp_path, "at least two folders")

@@ -278,3 +278,6 @@ def test_what_tune_refuses(place, capsys):
     place.provenance.clear()
     Path("model.l3m").write_bytes(data(place))
     assert "fewer than 2 clips of high: record more of them" in refused("sounds", "--other", "rest")
+    Path("sounds/cat").mkdir()
+    soundfile.write("sounds/cat/1.wav", np.zeros(600), RATE)  # one clip, of a label that the model lacks: that is what is wrong
+    assert "sounds has cat: the model has no such label, but low, high" in refused("sounds", "--other", "rest")

@@ -6,7 +6,7 @@ import argparse
 
 from l3host.cli.arguments import SERIAL, tool
 from l3host.cli.deploy import target_of
-from l3host.show import bars, draw, results, say, size, table
+from l3host.show import draw, results, say, size, table, waiting
 
 HELP = "Time one window on a board, layer by layer."
 EXAMPLE = "l3mote bench esc10 --port /dev/ttyACM0"
@@ -23,11 +23,12 @@ def run(args: argparse.Namespace) -> int:
     from l3host.deploy.targets import Board
     from l3host.deploy.timing import bench
 
-    with connected(port_of(args.port), args.tool) as link, bars(args.json) as bar:
-        board, facts = target_of(args.port, link)
+    port = port_of(args.port)
+    what = f"copying {args.model} to the board and timing it" if args.model else "timing a window on the board"
+    with connected(port, args.tool) as link, waiting(what, quiet=args.json):
+        board, facts = target_of(port, link)
         assert isinstance(board, Board)
-        task = bar.add_task("copying, then timing", total=None)
-        result = {"board": facts.name, **bench(board, facts, args.model, lambda n: bar.advance(task, n))}
+        result = {"board": facts.name, **bench(board, facts, args.model, lambda n: None)}
     results(args.json, result, lambda: print_bench(result))
     return 0 if result["selftest"]["passed"] else 1
 

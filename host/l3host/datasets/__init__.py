@@ -55,7 +55,7 @@ def load(path: str, subset: str | None = None, skip_bad: bool = False, other: st
     """
     root = Path(path)
     if not root.is_dir():
-        raise L3Error(f"no such data set directory: {path}")
+        raise L3Error(f"no such folder of clips: {path}")
     subsets = sorted({subset for known in KNOWN for subset in known.subsets})
     if subset not in (None, *subsets):
         raise L3Error(f"unknown subset {subset!r}: known are {', '.join(subsets)}")

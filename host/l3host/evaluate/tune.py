@@ -28,6 +28,7 @@ def tune(
     Clips that the model was trained on are left out: their scores promise too much. Thresholds of labels that the data set does not
     have stay as they are. Raises L3Error: no other sounds, labels with fewer than two new clips, a class that the model lacks.
     """
+    own_head.labels_of(graph, dataset)  # refuses a class that the model lacks, before clips are counted and read
     left = own_head.new_to(graph, dataset)
     counts = {label: sum(dataset.labels[clip.label] == label for clip in left.clips) for label in dataset.labels}
     few = [label for label, count in counts.items() if count < LEAST and not silent(label)]
