@@ -6,7 +6,7 @@ project = "l3mote"
 version = release = l3host.__version__
 extensions = ["myst_parser", "sphinx_external_toc", "sphinx.ext.apidoc", "sphinx.ext.autodoc"]
 external_toc_path = "docs/_toc.yml"
-include_patterns = ["docs/**.md", "docs/**.rst", "*.md", "host/l3host/models/README.md", "device/native/BUILD.md"]
+include_patterns = ["docs/**.md", "docs/**.rst", "*.md", "host/l3host/models/*.md", "device/native/BUILD.md"]
 exclude_patterns = ["README.md", "docs/**/modules.rst"]  # the code host's front page, where this has docs/index.md; apidoc's lists
 
 suppress_warnings = ["etoc.toctree", "ref.python"]  # apidoc writes its own toctrees; packages show a name of their modules again

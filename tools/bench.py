@@ -38,7 +38,7 @@ from l3host.sound.resampling import resample
 from l3host.sound.windows import calibration_windows
 from l3mote import format as fmt
 from l3mote.kernels import FIXED as KERNELS  # to be measured
-from l3mote.plan import schedule
+from l3mote.strips import schedule
 
 SCRIPT = Path(__file__).parent / "micropython_scripts" / "bench_kernels.py"
 # Bytes of heap: the RP2040 has what it has; a PC has plenty, and plans for as much as a board would have free.

@@ -21,9 +21,10 @@ SCRIPT = Path(__file__).parent / "micropython_scripts" / "budget.py"
 HEAD = """\
 ## Where the cycles of a window go (RP2040, native)
 
-M cycles, each piece timed in a window of its own, collections of garbage aside. Weights and filters: what a chunk's call costs
-beyond its rows of pixels, from a second call for one row: weights decoded, filters set up. Sums: the rest of the native calls,
-multiply-accumulates, requantisation and pools. Python: what all others leave of the window.
+M cycles, a collection of garbage aside. Pieces have a clock around each call, in one window, where nothing is allocated between its
+two readings: a microsecond too much, at most. Python: what they leave of a window without clocks. Weights and filters: what a
+chunk's call costs without any pixels, from two more calls for few: weights decoded, filters set up. Sums: the rest of the native
+calls, multiply-accumulates, requantisation and pools.
 """
 COLUMNS = ("log-mel", "sums", "weights and filters", "Python", "CRC", "reading", "slide, clear, flatten", "window")
 MORE = ("calls of a chunk", "garbage, bytes", "a collection")

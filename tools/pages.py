@@ -44,6 +44,7 @@ MEANINGS = {
     "smooth": "windows whose mean score counts",
     "votes": "windows that must be above the threshold...",
     "of": "...of so many (default: of as many as `votes`)",
+    "silence": "windows of a lower A-weighted level are of no label, and the network does not run: a microphone's own noise",
     "refractory": "after its end, a label does not start again for this long",
     "mode": "the duty cycle, see below",
     "every": "mode `every`: light sleep between two windows",

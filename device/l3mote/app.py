@@ -82,6 +82,8 @@ class Monitor:
         __import__("l3mote.filters")  # a Listener needs it; loaded while there is a free piece to open its file
         self.listener = Listener(self.model, self.source, settings, clock)
         forget("filters")
+        if self.source.live and not clock:
+            self.check_pace()
         self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until there is an answer
         self.awake = 0  # windows that the network still has to run on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
@@ -97,6 +99,16 @@ class Monitor:
         suit(dict(self.settings, mic="callback") if self.given else self.settings, reader)
         del suit
         forget("settings")
+
+    def check_pace(self):
+        """Warn of a board that cannot keep up with the sound."""
+        from l3mote.pace import too_slow
+
+        line = too_slow(self.listener)
+        if line:
+            self.output.warn(line)
+        del too_slow
+        forget("pace")
 
     def set_clock(self):
         """Set the processor's clock, if it is given, before a driver derives its own from it."""

@@ -7,6 +7,7 @@ from l3mote.format import NEVER, silent
 RATE = 16000  # of a microphone, by default: every driver and microphone has it, and it is twice the models' 8,000
 BLOCK = 512  # samples read from a source at once
 MAX_FACTOR = 12
+SILENCE = -80.0  # dB(A) of full scale: a microphone's own noise is at -87 (INMP441), a quiet room's little above
 OFF_RATE = 3  # per cent that a source's rate may be off a multiple of the model's: drivers round
 PER_LABEL = "threshold."  # threshold.dog=0.6: the threshold of one label
 CA = "ca.der"  # beside a deployed model: the certificate of the CA that mqtt_tls names

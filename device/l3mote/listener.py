@@ -7,7 +7,7 @@ time of sound since the start: samples counted, no clock read.
 import time
 from array import array
 
-from l3mote.limits import SoundError, kept_rate, possible_hop, thresholds
+from l3mote.limits import SILENCE, SoundError, kept_rate, possible_hop, thresholds
 from l3mote.ring import Ring
 from l3mote.seconds import Seconds, samples
 
@@ -148,6 +148,8 @@ class Listener:
             least, self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
             samples(get("refractory") or 0, self.rate),
         )  # fmt: skip
+        self.silence = (SILENCE if get("silence") is None else get("silence")) + (get("level_offset") or 0)
+        self.nothing = array("f", [0.0] * len(model.labels))
         self.rows = model.rows(self.hop)
         self.slot = max(1, self.window // SLOTS)
         known = self.rows.samples + len(model.ring)  # back to the first of the oldest window that may still be run
@@ -226,17 +228,26 @@ class Listener:
         }  # fmt: skip
 
     def infer(self):
-        """Run the model on the window that is ready; yields None after each of its steps, then its events. Capture goes on."""
+        """Run the model on the window that is ready; yields None after each of its steps, then its events. Capture goes on.
+
+        A window below `silence` is of no label, and the model does not run: it takes each window relative to its loudest part,
+        so a microphone's own noise would be rain.
+        """
         start, level = self.rows.start, self.window_levels()[1]
-        self._cover()
-        self.rows.fill(self.model.planes[0])
-        for _ in self.model.network_steps():
-            if self.clock:
-                self.clock.step()
-            self.hear()
-            yield None
+        scores = self.nothing
+        if level < self.silence:
+            self.pass_over()
+        else:
+            self._cover()
+            self.rows.fill(self.model.planes[0])
+            for _ in self.model.network_steps():
+                if self.clock:
+                    self.clock.step()
+                self.hear()
+                yield None
+            scores = self.model.output
         self.windows += 1
-        for event in self._named(self.detector.feed(self.model.output, start, level)):
+        for event in self._named(self.detector.feed(scores, start, level)):
             yield event
 
     def _named(self, changes):

@@ -10,7 +10,7 @@ from l3mote.kernels import calibrated, candidates, first_that_fits, window_steps
 from l3mote.limits import ring_samples, stored_rows
 from l3mote.memory import GARBAGE, HeapError, Plain, Zeros, buffer_heap, collect_after, forget, no_room
 from l3mote.reader import Reader, Weights
-from l3mote.strips import Strips, spans, vector_sizes
+from l3mote.strips import in_order, spans, vector_sizes
 from l3mote.tolerances import SELFTEST_RELATIVE
 
 
@@ -138,7 +138,7 @@ class Model:
             place = memoryview(self.kernel.work if self.plan.in_chunk else self.planes[self.plan.workplace].data)
             self.logmel = module.FrontEnd(reader, place[: self.plan.frontend_bytes])
         self.weights = Weights(reader, self.chunk, self.check, not module.locates)
-        self.strips = Strips(self.convs, self.plan.heights)
+        self.order = in_order(self.convs, self.plan.heights, sum(self.plan.passes) // self.plan.tiles)
         self.planes[0].flat = self.kernel.flat(self.planes[0])
         self.planes[0].place(-1, 0, reader.frontend.bands)
 
@@ -206,21 +206,20 @@ class Model:
 
     def network_steps(self):
         """Run the layers on what the log-mel plane holds. One loop without an object for a strip or a chunk: garbage costs time."""
-        kernel, planes, weights, strips = self.kernel, self.planes, self.weights, self.strips
-        chunk, buffer = weights.chunk, self.chunk
+        kernel, planes, weights, order = self.kernel, self.planes, self.weights, self.order
+        chunk, buffer, conv, more = weights.chunk, self.chunk, kernel.conv, weights.next
         weights.restart()
         for tile in range(self.plan.tiles):
             self._place(spans(self.convs, tile, self.plan.width))
-            strips.restart()
-            while strips.next():
-                i, first, stop = strips.now, strips.first, strips.stop
+            for at in range(0, len(order), 3):
+                i, first, stop = order[at], order[at + 1], order[at + 2]
                 layer, src, dst = self.convs[i], planes[i], planes[i + 1]
                 if stop == layer.rows:
                     kernel.clear(src, stop - src.top)  # the border below the plane
                 weights.open(layer)
                 kernel.strip(layer, src, dst, first, stop)
-                while weights.next():
-                    kernel.conv(chunk, buffer)
+                while more():
+                    conv(chunk, buffer)
                     yield
                 if self.observer:
                     self.observer(i, first // layer.pool_rows, stop // layer.pool_rows, dst)

@@ -16,7 +16,7 @@ memory that is free between two steps of that: a chunk's, and what the kernel ha
 from l3mote.format import CHUNK_BYTES, CONV, PALETTE_BYTES, align
 from l3mote.limits import ring_samples, stored_rows
 from l3mote.memory import heap_error
-from l3mote.strips import Strips, spans, used_cols, used_rows, vector_sizes
+from l3mote.strips import schedule, spans, used_cols, used_rows, vector_sizes
 
 SAMPLE_BYTES = 2  # of the window, array('h')
 CAPTURE = 4096  # what a Listener has besides, measured on the emulated RP2040: filters, a block of samples, levels, scores
@@ -46,13 +46,6 @@ def shared_planes(sizes, room):
             shared.append(i)
             room -= size
     return shared
-
-
-def schedule(convs, heights):
-    """Yield (i, first, stop) of each strip: see Strips."""
-    strips = Strips(convs, heights)
-    while strips.next():
-        yield strips.now, strips.first, strips.stop
 
 
 class Plan:

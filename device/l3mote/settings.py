@@ -7,7 +7,7 @@ Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 
 import json
 
-from l3mote.limits import PER_LABEL, RATE, SOURCES, SoundError, decimation, possible_hop, thresholds
+from l3mote.limits import PER_LABEL, RATE, SILENCE, SOURCES, SoundError, decimation, possible_hop, thresholds
 from l3mote.seconds import samples
 
 SECRET = ("mqtt_password", "wifi_password")  # never shown
@@ -160,6 +160,7 @@ SETTINGS = {  # type: dict
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),
+    "silence": (SILENCE, number(-120, 0, " dB of full scale")),  # windows below are of no label
     # duty cycle
     "mode": ("always", choice("always", "every", "wake")),
     "every": (60.0, number(1, 86400, SECONDS)),

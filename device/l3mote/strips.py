@@ -1,6 +1,9 @@
 """Which rows and columns a network's convolutions compute, and when: the plan counts them, the model runs them."""
 
+from array import array
+
 from l3mote.format import CONV
+from l3mote.memory import Zeros
 
 
 def used_rows(layer):
@@ -13,45 +16,32 @@ def used_cols(layer):
     return layer.out_cols * layer.pool_cols
 
 
-class Strips:
-    """Strip after strip of a window: once next() was true, convolution `now` computes its rows first..stop-1.
-
-    Each strip is made when a later one needs it. next() allocates nothing.
-    """
-
-    def __init__(self, convs, heights):
-        self.heights = heights
-        self.rows, self.pools = [layer.rows for layer in convs], [layer.pool_rows for layer in convs]
-        self.last, self.used = len(convs) - 1, used_rows(convs[-1])
-        self.made, self.wanted = [0] * len(convs), [0] * len(convs)
-        self.restart()
-
-    def restart(self):
-        """Go back to the first strip."""
-        for i in range(self.last):
-            self.made[i] = self.wanted[i] = 0
-        self.made[self.last], self.wanted[self.last] = 0, self.used
-        self.now, self.first, self.stop = self.last, 0, 0
-
-    def next(self):
-        """Go on to the next strip; False after the last."""
-        now, made, wanted = self.now, self.made, self.wanted
-        made[now] = self.stop
-        while now < self.last and made[now] >= wanted[now]:
+def schedule(convs, heights):
+    """Yield (i, first, stop) of each strip of a window: convolution i computes rows first..stop-1, when a later one needs them."""
+    last = now = len(convs) - 1
+    made, wanted = [0] * len(convs), [0] * len(convs)
+    wanted[last] = used_rows(convs[last])
+    while made[last] < wanted[last]:
+        while now < last and made[now] >= wanted[now]:
             now += 1
-        if made[now] >= wanted[now]:
-            return False
         while True:
-            stop = made[now] + self.heights[now]
-            if stop > wanted[now]:
-                stop = wanted[now]
-            needed = (stop + 1 if stop < self.rows[now] else stop) * self.pools[now - 1]
+            stop = min(made[now] + heights[now], wanted[now])
+            needed = min(stop + 1, convs[now].rows) * convs[now - 1].pool_rows
             if not now or made[now - 1] >= needed:
                 break
             now -= 1
             wanted[now] = needed
-        self.now, self.first, self.stop = now, made[now], stop
-        return True
+        yield now, made[now], stop
+        made[now] = stop
+
+
+def in_order(convs, heights, strips):
+    """Return the numbers of schedule(), which yields so many strips, in one array: reading it costs a window no garbage."""
+    order, at = array("H", Zeros(3 * strips)), 0
+    for strip in schedule(convs, heights):
+        order[at], order[at + 1], order[at + 2] = strip
+        at += 3
+    return order
 
 
 def spans(convs, tile, width):

@@ -161,13 +161,15 @@ L3_LOCAL bool take_chunk(conv_t *p, const layer_t *layer, const uint16_t *parts,
         || p->first_filter > 65535
         || layer->first_shift < 0
         || layer->first_shift > most
-        || p->out_size < 0
+        || layer->out_size < 0
         || p->to < 0
-        || !inside(p->first_filter, p->out_size, p->to, 1, 0, (size_t)most)) {
+        || !inside(p->first_filter, layer->out_size, p->to, 1, 0, (size_t)most)) {
         return false;
     }
     p->palette = layer->palette, p->code = layer->code, p->taps = layer->taps, p->is_signed = layer->is_signed;
     p->exponent = layer->exponent, p->out_exponent = layer->out_exponent, p->least = layer->least, p->most = layer->most;
+    p->pitch = layer->pitch, p->size = layer->size, p->out_pitch = layer->out_pitch, p->out_size = layer->out_size;
+    p->pool_rows = layer->pool_rows, p->pool_columns = layer->pool_columns;
     parts += 4 * p->number;
     p->filters = parts[1];
     p->biases = 0;

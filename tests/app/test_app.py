@@ -1,6 +1,7 @@
 """The noise monitor: as its example runs it in MicroPython, and its duty cycles and mishaps in CPython."""
 
 import errno
+import itertools
 import json
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from ten import TEN
 from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
 from l3host.reference import fixed_point, listening
-from l3mote import app, mic, settings
+from l3mote import app, mic, pace, settings
 from l3mote.log import Log, unseal
 
 MODEL = Path(TEN)
@@ -86,6 +87,17 @@ def test_a_clock_that_the_board_cannot_set_is_named_and_it_listens_at_its_own(fo
     first, second, *_ = records(micropython(folder, "main.py").stdout)  # the unix port's machine has no freq
     assert (first["event"], second["label"]) == ("warning", "listening")
     assert first["label"].startswith("the clock stays as it is: ")
+
+
+@pytest.mark.parametrize("ms", [1, 1000])
+def test_a_board_whose_log_mel_takes_longer_than_its_sound_says_so_in_one_line(ms, monkeypatch, capsys):
+    """By a clock that goes on by so many milliseconds for four frames, which are 128 samples at 8 kHz each: 64 ms."""
+    monkeypatch.setattr(pace, "ticks_ms", itertools.count(0, ms).__next__)
+    source = Microphone(sound()[:RATE])
+    source.live = True
+    app.listen(str(SMALL), settings.check({"mic": "callback", "log": ""}), source)
+    warned = [r["label"] for r in records(capsys.readouterr().out) if r["event"] == "warning" and "slow" in r["label"]]
+    assert len(warned) == (ms == 1000) and all("takes 15.6 s for the log-mel of 1 s of sound" in line for line in warned)
 
 
 def test_the_example_hears_what_the_reference_hears(folder):

@@ -11,7 +11,7 @@ from ten import TEN, WINDOW_SECONDS, sounds
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
-from l3host.l3m.load import load_graph
+from l3host.l3m.load import find, load_graph
 from l3host.reference import listening
 from l3host.sound import audio
 from l3mote.listener import Detector
@@ -20,9 +20,9 @@ from l3mote.plan import CAPTURE
 SCRIPT = SCRIPTS / "listen_to_wav.py"
 
 
-def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, **job):
+def board(folder, pcm, rate, runtime="unix", kernel="native", settings=None, model=TEN, **job):
     """What listen_to_wav.py writes after hearing int16 samples: its status at the end, with events, heap and capture."""
-    (folder / "model.l3m").write_bytes(Path(TEN).read_bytes())
+    (folder / "model.l3m").write_bytes(Path(model).read_bytes())
     soundfile.write(folder / "sound.wav", pcm, rate, subtype="PCM_16")
     (folder / "job.json").write_text(json.dumps({"kernel": kernel, "settings": settings or {}} | job))
     try:
@@ -69,6 +69,16 @@ def test_other_kernels_hear_the_same(runtime, kernel, tmp_path):
     if kernel == "ulab":
         graph.fixed = None
     assert_same(result, listening.listen(graph, pcm, 16000))
+
+
+@pytest.mark.parametrize("level, labels", [(-87, set()), (-60, {"rain"})])
+def test_a_quiet_microphone_s_noise_is_no_event_of_the_model_that_ships(level, labels, tmp_path):
+    """White noise at a level (dB of full scale): an INMP441's own is at -87 dB(A). Louder, it is rain."""
+    rms = 32768 / np.sqrt(2) * 10 ** (level / 20)
+    pcm = np.round(rms * np.random.default_rng(0).standard_normal(16000 * 8)).astype(np.int16)
+    result = board(tmp_path, pcm, 16000, model=find("esc10"))
+    assert {e["label"] for e in result["events"] if e["event"] == "start"} == labels
+    assert_same(result["events"], listening.listen(load_graph("esc10"), pcm, 16000))
 
 
 @pytest.mark.parametrize("clip", ["dog", "rain"])

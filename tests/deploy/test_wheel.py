@@ -89,8 +89,8 @@ def test_wheel_has_every_module(files, package):
 
 
 DATA = [
-    "l3host/emulate/wasm.mjs", "l3host/emulate/guest/job.py", "l3host/models/esc10.l3m", "l3host/models/README.md",
-    "l3host/models/attribution.csv",
+    "l3host/emulate/wasm.mjs", "l3host/emulate/guest/job.py", "l3host/models/esc10.l3m", "l3host/models/l3-64.l3m",
+    "l3host/models/README.md", "l3host/models/l3-64.md", "l3host/models/attribution.csv",
     "l3host/pipeline/report.html", "l3host/recipes/esc10.toml", "l3host/recipes/esc10-student.toml",
 ]  # fmt: skip
 

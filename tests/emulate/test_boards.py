@@ -12,6 +12,7 @@ from make_small import PATH
 from support import ROOT, runtime_of
 from ten import TEN
 
+from l3host.boards import estimates, table
 from l3host.emulate import emulate, qemu, rp2040, runtimes
 from l3host.emulate.rp2040.serial_port import board
 from l3host.errors import L3Error
@@ -22,6 +23,7 @@ from l3host.reference import fixed_point
 from l3host.sound import synth
 from l3host.sound.audio import to_pcm
 from l3host.sound.resampling import resample
+from l3mote import plan
 from l3mote.tolerances import LAYER_RELATIVE, SCORE
 
 DEVICE = ROOT / "tests" / "device"
@@ -106,6 +108,53 @@ def test_a_board_has_short_floats_and_gives_files_back(name, tmp_path):
     done = execute(name, tmp_path, FLOATS)
     assert (done.returncode, done.stdout) == (0, f"{platform} True False\n"), done.stderr
     assert (tmp_path / "job" / "result").read_bytes() == b"\x78\x56\x34\x12"
+
+
+CLOCK = """
+import machine
+from l3mote.app import Monitor
+from l3mote.output import Output
+from l3mote.settings import load
+class App(Monitor):
+    def __init__(self, settings):
+        self.settings, self.output = settings, Output(settings)
+        self.set_clock()
+def work(folder):
+    App(load(folder + "/settings.json"))
+    print(machine.freq())
+    yield
+"""
+
+
+@pytest.mark.parametrize(("mhz", "hz"), [(0, 125_000_000), (72, 72_000_000)])
+def test_the_emulated_pico_runs_at_the_clock_of_its_settings(mhz, hz, tmp_path):
+    (tmp_path / "settings.json").write_text(json.dumps({"mic": "callback", "log": "", "freq": mhz}))
+    done = execute("rp2040", tmp_path, CLOCK, [tmp_path / "settings.json"])
+    assert done.stdout.splitlines() == [str(hz)], done.stdout + done.stderr
+
+
+HEAP = """
+import gc, json
+def taken(before):
+    gc.collect()
+    return before - gc.mem_free()
+def work(folder):
+    gc.collect()
+    before = gc.mem_free()
+    from l3mote import Model
+    model = Model(folder + "/model.l3m", heap=112000, kernel="native")
+    print(json.dumps([before, taken(before) - model.plan.heap_bytes]))
+    yield
+"""
+
+
+def test_the_estimate_s_package_is_what_it_takes_on_the_emulated_pico(tmp_path):
+    shutil.copy(TEN, tmp_path / "model.l3m")
+    done = execute("rp2040", tmp_path, HEAP, [tmp_path / "model.l3m"])
+    free, package = json.loads(done.stdout)
+    package += plan.RUN_OBJECTS  # which the plan has and a model that does not run has not
+    assert table.BOARDS["rp2040"].heap == pytest.approx(free, rel=0.01)
+    assert package <= estimates.PACKAGE_BYTES <= package + 4096  # beside it there are holes
 
 
 @pytest.mark.parametrize("name", BOARDS)

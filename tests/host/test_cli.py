@@ -477,7 +477,7 @@ def test_bad_models(refusal, command, kind):
 
 @pytest.mark.parametrize("command", ["inspect", "embed", "classify", "emulate", "selftest"])
 def test_missing_models(refusal, command):
-    assert refusal(*model_command(command, "none")) == "no such model: none (a path, or the name of a shipped one: esc10)"
+    assert refusal(*model_command(command, "none")) == "no such model: none (a path, or the name of a shipped one: esc10, l3-64)"
     assert refusal(*model_command(command, ".")) == ". is a directory, not a model file"
 
 

@@ -45,6 +45,7 @@ def sea():
 
 GRAPHS = {
     "shipped": lambda: load_graph("esc10"),
+    "shipped embedding": lambda: load_graph("l3-64"),
     "sea64": sea,
     "softmax": lambda: headed("softmax"),
     "sigmoid": lambda: headed("sigmoid"),

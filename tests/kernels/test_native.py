@@ -153,8 +153,8 @@ def test_parameters_are_checked_before_anything_is_touched():
     code = """
 import struct
 from l3mote.kernels.native import module
-p = [0] * 16 + [10, 50, 0, 3, 8, 8, 24, 1, 1, 0, 8, 0, 0]
-layer = [0, 0, 9, 8, 5, 0, 4095, 0, 0]
+p = [0] * 22 + [0, 3, 8, 0, 8, 0, 0]
+layer = [0, 0, 9, 8, 5, 0, 4095, 0, 10, 50, 8, 24, 1, 1, 0]
 def call(p, chunk=22, shifts=1, x=100, out=48, scratch=136, at=0, parts=(22, 1, 0, 9), layer=layer):
     layer = struct.pack("<%di" % len(layer), *layer)
     same = bytes(shifts), bytearray(scratch), struct.pack("<%dH" % len(parts), *parts), layer
@@ -179,7 +179,7 @@ print(call(p, at=1))
 for i in range(len(p)):
     for v in (-1, 1 << 30, -(1 << 31), (1 << 31) - 1):
         call(p[:i] + [v] + p[i + 1:])
-        if i < 9:
+        if i < len(layer):
             call(p, layer=layer[:i] + [v] + layer[i + 1:])
 """
     lines = micropython(code).splitlines()

@@ -72,15 +72,15 @@ def packed(tmp_path_factory):
 
 
 # What slots.py's numbers mean. Rows 7 to 9 of a convolution that pools pairs; the chunk's first filter is the layer's third. C sets
-# where the chunk's parts are.
+# where the chunk's parts are, and what a layer_t has.
 # Row 7's upper left neighbour is in row 6 of a plane whose first stored row is -1; it is the second of its pair, which is row 3.
 MEANT = {
     "conv": ("conv_t", {
         "filters": 0, "biases": 0, "counts": 0, "values": 0, "positions": 0, "end": 0, "first_shift": 0,
         "to": 3 * 25 + 1, "palette": 0, "number": 11, "first_filter": 2,
         "code": 0, "taps": 0, "exponent": 0, "out_exponent": 0, "least": 0, "most": 0, "is_signed": 0,
-        "pitch": 21, "size": 22, "first": 7 * 21, "rows": 3, "columns": 96,
-        "out_pitch": 25, "out_size": 26, "pool_rows": 2, "pool_columns": 4, "within": 1, "out_columns": 24,
+        "pitch": 0, "size": 0, "out_pitch": 0, "out_size": 0, "pool_rows": 0, "pool_columns": 0,
+        "first": 7 * 21, "rows": 3, "columns": 96, "within": 1, "out_columns": 24,
     }),
     "clear": ("planes_t", {"channels": 41, "size": 42, "pitch": 43, "first": 46, "rows": 47}),
     "slide": ("planes_t", {"channels": 41, "size": 42, "pitch": 43, "first": 48, "rows": 2}),
@@ -109,4 +109,6 @@ def test_what_all_strips_of_a_layer_share_is_packed_in_the_order_of_c(packed):
     names = ", ".join(names).split(", ")
     meant = {"code": 3, "taps": 72, "exponent": 13, "out_exponent": 13, "least": 0, "most": 32767, "is_signed": 0}  # of conv5
     meant |= {"palette": 1776, "first_shift": 4 + 5 + 6 + 8}  # behind the largest payload, and the filters before
+    # whole planes: 3 rows and 6 bands with their borders before and after, not pooled
+    meant |= {"pitch": 8, "size": 5 * 8, "out_pitch": 8, "out_size": 5 * 8, "pool_rows": 1, "pool_columns": 1}
     assert dict(zip(names, packed["layer"], strict=True)) == meant

@@ -77,16 +77,9 @@ static bool fuzz_conv(void) {
     int32_t n_values = filters * taps, code = pick(4), palette = pick(2);
     uint16_t *parts = noise(8);
     parts[1] = (uint16_t)filters, parts[2] = (uint16_t)(n_values + filters), parts[3] = (uint16_t)n_values;
-    layer_t layer = {palette, code, taps, 8, 5, 0, 4095, pick(2), 0};
-    conv_t p = {.pitch = pitch,
-        .size = size,
-        .rows = rows,
-        .columns = columns,
-        .out_pitch = columns / pool,
-        .out_size = groups * (columns / pool),
-        .pool_rows = pool,
-        .pool_columns = pool,
-        .out_columns = columns / pool};
+    int32_t out_pitch = columns / pool;
+    layer_t layer = {palette, code, taps, 8, 5, 0, 4095, pick(2), pitch, size, out_pitch, groups * out_pitch, pool, pool, 0};
+    conv_t p = {.rows = rows, .columns = columns, .out_columns = out_pitch};
     take_chunk(&p, &layer, parts, 4);
     p.palette = layer.palette = palette ? (p.end + 1) & ~1 : 0;
     int32_t bytes = palette ? p.palette + PALETTE_BYTES : p.end + pick(4);

@@ -1,40 +1,30 @@
-"""Board side of budget.py: times each piece of a window in a window of its own. Writes pieces.json, in microseconds.
+"""Board side of budget.py: times a window, and the pieces of another one. Writes pieces.json, in microseconds.
 
-A clock around a call costs a microsecond or two, so each window times only one kind of call.
+Clocks are native functions of this module, because in a full heap an allocation takes as long as a piece: of a tuple for *args, of
+a closure's arguments, of a state.
 """
 
 import gc
 import json
 import sys
 import time
+from array import array
+
+import micropython
 
 from l3mote import Model
 from l3mote.kernels import native
 from l3mote.model import test_signal
 
 ticks, diff = time.ticks_us, time.ticks_diff
-ROWS = 19  # slot of conv_t: rows that are computed
+CONVOLUTIONS, READING, CRC, PLANES, CALLS, DECODING = range(6)
+spent = array("I", bytes(24))
+ROWS, COLUMNS, OUT_COLUMNS = 23, 24, 26  # slots of conv_t
+CODE, POOL_COLUMNS = 1, 13  # slots of layer_t
 
 
-class Clock:
-    """Microseconds in calls of a function."""
-
-    def __init__(self):
-        self.us = self.calls = 0
-
-    def around(self, function):
-        def call(*args):
-            start = ticks()
-            result = function(*args)
-            self.us += diff(ticks(), start)
-            self.calls += 1
-            return result
-
-        return call
-
-
-def window(model):
-    """Microseconds of a window and of its log-mel, and bytes of garbage. Allocates nothing itself, which costs time."""
+def run(model):
+    """Microseconds of a window and of its log-mel, and bytes of garbage."""
     test_signal(model.pcm, model.reader.seed)
     steps = model.steps()
     gc.collect()
@@ -48,57 +38,103 @@ def window(model):
     return diff(stop, start), diff(middle, start), free - gc.mem_free()
 
 
-def convolutions(model):
-    """Microseconds in the native convolution, and what of it is left without rows of pixels: weights decoded, filters set up."""
-    spent = [0, 0, 0]  # microseconds in all, those without rows, calls
-    original = native.native_conv
+# -- the originals of what has a clock below, set by watch()
 
-    def conv(*args):
-        p = args[3]
-        n = p[ROWS]
-        p[ROWS] = 1  # whose results the call of all rows makes once more
+
+@micropython.native
+def conv(chunk, x, y, p, same):
+    start = ticks()
+    done = original_conv(chunk, x, y, p, same)
+    spent[CONVOLUTIONS] += diff(ticks(), start)
+    spent[CALLS] += 1
+    return done
+
+
+@micropython.native
+def readinto(buffer, n):
+    start = ticks()
+    found = original_readinto(buffer, n)
+    spent[READING] += diff(ticks(), start)
+    return found
+
+
+@micropython.native
+def check(data, n, crcs, i):
+    start = ticks()
+    right = original_check(data, n, crcs, i)
+    spent[CRC] += diff(ticks(), start)
+    return right
+
+
+@micropython.native
+def slide(plane, rows):
+    start = ticks()
+    original_slide(plane, rows)
+    spent[PLANES] += diff(ticks(), start)
+
+
+@micropython.native
+def clear(plane, first, rows=1):
+    start = ticks()
+    original_clear(plane, first, rows)
+    spent[PLANES] += diff(ticks(), start)
+
+
+@micropython.native
+def flatten(plane, embedding, rows, at, opening):
+    start = ticks()
+    original_flatten(plane, embedding, rows, at, opening)
+    spent[PLANES] += diff(ticks(), start)
+
+
+class File:
+    @micropython.native
+    def seek(at):
         start = ticks()
-        original(*args)
-        middle = ticks()
-        p[ROWS] = n
-        done = original(*args)
-        one, whole = diff(middle, start), diff(ticks(), middle)
-        spent[0] += whole
-        spent[1] += one - (whole - one) // max(1, n - 1)
-        spent[2] += 1
-        return done
-
-    native.native_conv = conv
-    window(model)
-    native.native_conv = original
-    return spent
+        original_seek(at)
+        spent[READING] += diff(ticks(), start)
 
 
-def reading(model):
-    clock, weights, file = Clock(), model.weights, model.weights.file
-
-    class File:
-        seek = clock.around(file.seek)
-
-    weights.file, weights.fill = File, clock.around(file.readinto)
-    window(model)
-    weights.file, weights.fill = file, file.readinto
-    return clock.us
+def watch(model):
+    """Put the clocks in."""
+    global original_conv, original_readinto, original_check, original_seek, original_slide, original_clear, original_flatten
+    kernel, weights = model.kernel, model.weights
+    original_conv, original_readinto, original_check = native.native_conv, weights.fill, weights.check
+    original_seek, original_slide, original_clear, original_flatten = weights.file.seek, kernel.slide, kernel.clear, kernel.flatten
+    native.native_conv, weights.fill, weights.check, weights.file = conv, readinto, check, File
+    kernel.slide, kernel.clear, kernel.flatten = slide, clear, flatten
 
 
-def checking(model):
-    clock, check = Clock(), model.weights.check
-    model.weights.check = clock.around(check)
-    window(model)
-    model.weights.check = check
-    return clock.us
-
-
-def planes(model):
-    clock, kernel = Clock(), model.kernel
-    kernel.slide, kernel.clear, kernel.flatten = map(clock.around, (kernel.slide, kernel.clear, kernel.flatten))
-    window(model)
-    return clock.us
+@micropython.native
+def conv_once_more(chunk, x, y, p, same):
+    """The same convolution, after two of the columns of its first row that are computed together: once, and twice as many. What
+    is beyond the difference is there without any. Where there are not as many, of one row and of two; all of a dense layer.
+    """
+    rows, columns, out_columns = p[ROWS], p[COLUMNS], p[OUT_COLUMNS]
+    pool = same[3][POOL_COLUMNS]
+    together = 8 if same[3][CODE] else 4  # in lists, and in rows of three weights
+    block = (together + pool - 1) // pool  # out_columns
+    p[ROWS] = 1
+    if out_columns >= block:
+        p[COLUMNS], p[OUT_COLUMNS] = block * pool, block
+    start = ticks()
+    original_conv(chunk, x, y, p, same)
+    one = diff(ticks(), start)
+    two = one
+    if out_columns >= 2 * block:
+        p[COLUMNS], p[OUT_COLUMNS] = 2 * block * pool, 2 * block
+    elif rows > 1:
+        p[ROWS] = 2
+    start = ticks()
+    original_conv(chunk, x, y, p, same)
+    if p[COLUMNS] > 1:
+        two = diff(ticks(), start)
+    p[ROWS], p[COLUMNS], p[OUT_COLUMNS] = rows, columns, out_columns
+    start = ticks()
+    done = original_conv(chunk, x, y, p, same)
+    whole = diff(ticks(), start)
+    spent[DECODING] += min(max(0, 2 * one - two), whole)
+    return done
 
 
 def collection():
@@ -112,13 +148,16 @@ def work(folder):
         job = json.load(f)
     model = Model(folder + "/model.l3m", heap=job["plan_heap"], kernel="native")
     pieces = {}
-    pieces["window"], pieces["log-mel"], pieces["garbage"] = window(model)
+    pieces["window"], pieces["log-mel"], pieces["garbage"] = run(model)
     yield
-    pieces["convolutions"], pieces["decoding"], pieces["calls"] = convolutions(model)
+    watch(model)
+    run(model)
+    for i, name in enumerate(("convolutions", "reading", "CRC", "planes", "calls")):
+        pieces[name] = spent[i]
     yield
-    pieces["reading"] = reading(model)
-    pieces["CRC"] = checking(model)
-    pieces["planes"] = planes(model)
+    native.native_conv = conv_once_more
+    run(model)
+    pieces["decoding"] = spent[DECODING]
     pieces["collection"] = collection()
     for name, value in (("pieces", pieces), ("result", {})):
         with open(folder + "/%s.json" % name, "w") as f:

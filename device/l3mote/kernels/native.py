@@ -11,7 +11,7 @@ from array import array
 
 from micropython import const
 
-from l3mote.format import RELU
+from l3mote.format import CONV, RELU
 from l3mote.kernels import STAND_INS, architecture
 from l3mote.kernels.integer import LEVEL_OFFSET, Integer, frontend_bytes, plane_bytes
 
@@ -41,13 +41,13 @@ _CONV_MOST = const(14)
 _CONV_IS_SIGNED = const(15)
 _CONV_PITCH = const(16)
 _CONV_SIZE = const(17)
-_CONV_FIRST = const(18)
-_CONV_ROWS = const(19)
-_CONV_COLUMNS = const(20)
-_CONV_OUT_PITCH = const(21)
-_CONV_OUT_SIZE = const(22)
-_CONV_POOL_ROWS = const(23)
-_CONV_POOL_COLUMNS = const(24)
+_CONV_OUT_PITCH = const(18)
+_CONV_OUT_SIZE = const(19)
+_CONV_POOL_ROWS = const(20)
+_CONV_POOL_COLUMNS = const(21)
+_CONV_FIRST = const(22)
+_CONV_ROWS = const(23)
+_CONV_COLUMNS = const(24)
 _CONV_WITHIN = const(25)
 _CONV_OUT_COLUMNS = const(26)
 _CONV_NUMBER = const(27)
@@ -99,12 +99,21 @@ class Kernel(Integer):
         if self.parts:
             self.conv = self._conv_parts
         self.constants = {}  # of a layer, for C: the last is a layer_t
-        for layer in reader.layers:
+        for i, layer in enumerate(reader.layers):
             first, exponent, out_exponent, _, _ = self.filters[layer.name]
             least, most, signed = self._limits(layer)
             palette = reader.palette if layer.palette else 0
-            fields = palette, layer.code, layer.taps, exponent, out_exponent, least, most, signed, first
-            self.constants[layer.name] = self.fixed.shifts, self.scratch, reader.parts, array("i", fields)
+            fields = palette, layer.code, layer.taps, exponent, out_exponent, least, most, signed
+            fields = array("i", fields + self._planes(plan, i, layer) + (first,))
+            self.constants[layer.name] = self.fixed.shifts, self.scratch, reader.parts, fields
+
+    def _planes(self, plan, i, layer):
+        """Return the fields of layer_t that say how layer i's planes lie; a dense layer has vectors."""
+        if layer.kind != CONV:
+            return 0, 0, 0, 1, 1, 1
+        (_, rows, pitch), (_, out_rows, out_pitch) = plan.shapes[i : i + 2]
+        pool_columns = plan.step if i == len(plan.shapes) - 2 else layer.pool_cols
+        return pitch, rows * pitch, out_pitch, out_rows * out_pitch, layer.pool_rows, pool_columns
 
     clear_rows, slide_rows = staticmethod(module.clear), staticmethod(module.slide)
 
@@ -121,25 +130,15 @@ class Kernel(Integer):
     def strip(self, layer, src, dst, first, stop):
         """Take what all chunks of a strip share: rows first..stop-1 from src, through ReLU and pool, into the columns of dst."""
         self.same = self.constants[layer.name]
-        self.p[_CONV_POOL_ROWS] = layer.pool_rows
-        self._take_planes(src, dst)
-        self.p[_CONV_FIRST] = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
-        self.p[_CONV_ROWS] = stop - first
-        self.p[_CONV_WITHIN] = first % layer.pool_rows
-        self.p[_CONV_TO] = self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
+        self.x, self.y, p = src.data, dst.data, self.p
+        p[_CONV_FIRST] = self.at = (first - 1 - src.top) * src.pitch + dst.first * dst.step - 1 - src.left
+        p[_CONV_ROWS] = stop - first
+        p[_CONV_COLUMNS] = dst.cols * dst.step
+        p[_CONV_WITHIN] = first % layer.pool_rows
+        p[_CONV_OUT_COLUMNS] = dst.cols
+        p[_CONV_TO] = self.to = (first // layer.pool_rows - dst.top) * dst.pitch + dst.inset
         if self.parts:
             self.whole = layer, src, dst, first, stop
-
-    def _take_planes(self, src, dst):
-        p = self.p
-        p[_CONV_PITCH] = src.pitch
-        p[_CONV_SIZE] = src.size
-        p[_CONV_COLUMNS] = dst.cols * dst.step
-        p[_CONV_OUT_PITCH] = dst.pitch
-        p[_CONV_OUT_SIZE] = dst.size
-        p[_CONV_POOL_COLUMNS] = dst.step
-        p[_CONV_OUT_COLUMNS] = dst.cols
-        self.x, self.y = src.data, dst.data
 
     def conv(self, chunk, buffer):
         """Compute the chunk's filters of the strip."""
@@ -172,7 +171,7 @@ class Kernel(Integer):
         """Compute the chunk's outputs of a dense layer, as integers."""
         if chunk.first == 0:
             self.same = self.constants[chunk.layer.name]
-            pack_into("<11i", self.p, 4 * _CONV_PITCH, 0, 0, 0, 1, 1, 0, 1, 1, 1, 0, 1)
+            pack_into("<5i", self.p, 4 * _CONV_FIRST, 0, 1, 1, 0, 1)
             self.x, self.y, self.p[_CONV_TO] = x, y, 0
         Kernel.conv(self, chunk, buffer)
 

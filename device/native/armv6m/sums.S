@@ -68,8 +68,8 @@
     TIMES 14, r5
 .endm
 
-@ Four taps a turn: a remainder enters at the second, third or last, an empty list at the end.
-.macro LISTS function, signed
+@ 2^turn taps a turn: a remainder enters at one of them, an empty list at the end.
+.macro LISTS function, signed, turn
     .set SIGNED, \signed
     ENTER \function
     ldr r1, [sp, #LIST]
@@ -77,8 +77,8 @@
     subs r1, r7
     beq 1f
     lsrs r1, #3             @ minus the number of taps
-    lsls r1, #30
-    lsrs r1, #30
+    lsls r1, #32 - \turn
+    lsrs r1, #32 - \turn
     movs r3, #52 + 16 * SIGNED  @ bytes of a tap
     muls r1, r3
     adr r2, 4f
@@ -86,16 +86,12 @@
 1:  str r2, [sp, #ENTRY]
     bl begin
     .balign 4
-4:  .rept 4
+4:  .rept 1 << \turn
     TAP8
     .endr
     cmp r1, r7
-    .if SIGNED              @ bne does not reach it
-    beq 5f
+    beq 5f                  @ bne does not reach the beginning
     b 4b
-    .else
-    bne 4b
-    .endif
     .balign 4
 5:  b finish8
 .endm
@@ -374,8 +370,8 @@ leave:
 
 @ ---- lists, here because no branch reaches far
 
-    LISTS l3_list8, 0
-    LISTS l3_signed8, 1
+    LISTS l3_list8, 0, 3
+    LISTS l3_signed8, 1, 2
 
 finish8:
     FINISH

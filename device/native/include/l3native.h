@@ -83,17 +83,16 @@ typedef struct {
     int32_t least; // an output saturates here: -32768..most, and 0 with a ReLU
     int32_t most; // and here: least..32767
     int32_t is_signed; // 0: inputs come from a ReLU, so that none is negative
-    // The input: a plane, or the vector that a dense layer reads.
-    int32_t pitch; // from row to row, 0..2^28; 0: a dense layer, which has one row and one column
-    int32_t size; // from channel to channel, 0..2^28
-    int32_t first; // upper left neighbour of the first pixel, 0..2^28
-    int32_t rows; // that are computed, 1..65535
-    int32_t columns; // that are computed, 1..65535
-    // The output.
+    int32_t pitch; // of the input, from row to row, 0..2^28; 0: a dense layer, which has one row and one column
+    int32_t size; // of the input, from channel to channel, 0..2^28
     int32_t out_pitch; // from row to row, not negative
     int32_t out_size; // from filter to filter, not negative
     int32_t pool_rows; // in a group, at least 1
     int32_t pool_columns; // in a group, at least 1
+    // The strip.
+    int32_t first; // element of the input: upper left neighbour of the first pixel, 0..2^28
+    int32_t rows; // that are computed, 1..65535
+    int32_t columns; // that are computed, 1..65535
     int32_t within; // the first row's place in its group, 0..pool_rows - 1
     int32_t out_columns; // groups of columns, at least 1 and no more than columns / pool_columns
     // For take_chunk().
@@ -102,15 +101,16 @@ typedef struct {
 } conv_t;
 
 L3_SLOTS(conv_t, 29);
-_Static_assert(offsetof(conv_t, pitch) == 4 * 16, "Python packs what begins there by itself");
+_Static_assert(offsetof(conv_t, first) == 4 * 22, "Python packs what begins there by itself");
 
 // What is the same in all of a layer's strips: fields of conv_t.
 typedef struct {
     int32_t palette, code, taps, exponent, out_exponent, least, most, is_signed;
+    int32_t pitch, size, out_pitch, out_size, pool_rows, pool_columns;
     int32_t first_shift; // of the layer's first filter
 } layer_t;
 
-L3_SLOTS(layer_t, 9);
+L3_SLOTS(layer_t, 15);
 
 typedef struct {
     const uint8_t *chunk;

@@ -17,7 +17,7 @@ from l3mote.model import buffer_heap
 from l3mote.plan import Plan, lowest, plan
 from l3mote.reader import Reader
 
-# Heap that package, native kernel and a model's tables take: 33 + 26 + 10 kB measured on the emulated RP2040, precompiled.
+# Heap that package, native kernel and a model's tables take, precompiled: 66.4 kB measured on the emulated RP2040, and holes.
 PACKAGE_BYTES = 69_000
 # The same with a float kernel: 33 + 17 kB measured in 32-bit MicroPython + ulab and CircuitPython on a PC, from sources.
 FLOAT_PACKAGE_BYTES = 50_000
@@ -53,8 +53,10 @@ COSTS: dict[str, dict[str | None, tuple[float, float, str]]] = {
     "python": {None: (5_000, 100_000_000, "guess: interpreted, 270 ns a MAC on a PC")},
 }
 
+BUSY = 0.6  # share of the time that windows may take: the rest is for capture, log, MQTT and collections
+
 # The same of a multiply-accumulate whose weight stands in a list: the layer 32->32, 32x25 at 10 % of BENCHMARKS.md.
-IN_LISTS = {"rp2040": 5.2, "m33": 2.45, "rv32": 4.23, "lx7": 4.03}
+IN_LISTS = {"rp2040": 5.18, "m33": 2.43, "rv32": 4.19, "lx7": 4.05}
 
 
 class Buffer(TypedDict):
@@ -96,6 +98,7 @@ class OnBoard(Fit):
     source: NotRequired[str]
     seconds_estimate: NotRequired[dict[str, Estimate]]  # by kernel
     per_day_estimate: NotRequired[energy.PerDay]
+    lowest_clock_estimate: NotRequired[int]  # MHz, for the setting freq; only where it is below the firmware's own
     frontend_share: NotRequired[float]  # of the time that sound takes, what its log-mel takes: from 1 on, sound is lost
 
 
@@ -114,6 +117,15 @@ def frontend_share(kernel: str, board: str, reader: Reader) -> float:
     fe = reader.frontend
     frame = estimate_seconds(kernel, board, 0, reader)[0] / fe.frames
     return frame * fe.sample_rate / fe.hop_length
+
+
+def lowest_clock(board: str, seconds: float, hop: float) -> int | None:
+    """Return the lowest clock in MHz at which windows every `hop` seconds take BUSY of the time, if there is one.
+
+    seconds: of a window, at the clock of a board of the table.
+    """
+    needed = seconds * BOARDS[board].hertz / hop / BUSY
+    return next((mhz for mhz in BOARDS[board].clocks if mhz * 1e6 >= needed), None)
 
 
 def counter(kernel: str):
@@ -204,6 +216,9 @@ def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
         if "listening" in entry and entry["listening"]["fits"]:
             entry["frontend_share"] = frontend_share(entry["listening"]["kernel"], name, reader)
         fe = reader.frontend
+        clock = lowest_clock(name, taken, fe.hop / fe.sample_rate)
+        if clock and clock < board.clocks[-1] and "listening" in entry and entry["listening"]["fits"]:
+            entry["lowest_clock_estimate"] = clock
         entry["per_day_estimate"] = energy.per_day(name, taken, fe.window / fe.sample_rate, fe.hop / fe.sample_rate)
     return entry
 

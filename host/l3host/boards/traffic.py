@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from l3mote.kernels.parts import NEAR, part_bytes, size
-from l3mote.plan import Plan, schedule
+from l3mote.plan import Plan
+from l3mote.strips import schedule
 
 
 def channels_read(inputs: int, weights: float) -> float:

@@ -11,7 +11,7 @@ RUNTIME = (
     "wasm (MicroPython + ulab), unix, in QEMU qemu (Cortex-M3), m4, m33 (Cortex-M4 and M33), rv32 (RISC-V), lx7 or lx7-wifi "
     "(Xtensa LX7), rp2040 (emulated Pico), cpython, or the path of a MicroPython"
 )
-MODEL = "a .l3m file, or esc10, which ships with l3mote"
+MODEL = "a .l3m file, or one that ships with l3mote: esc10 (ten sounds) or l3-64 (embeddings)"
 AUDIO = "any audio file that libsndfile reads (WAV, FLAC, OGG, MP3...)"
 SOUNDS = f"{AUDIO}, a folder of them, or a pattern in quotes: 'yard/**/*.wav'"
 KERNEL = f"{', '.join(KERNELS[:-1])} or {KERNELS[-1]} (default: the first that loads and fits)"

@@ -24,7 +24,7 @@ APPS = ("noise_monitor", start.NO_APP)
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("model", nargs="?", help="a .l3m file, or esc10, which ships with l3mote")
+    sub.add_argument("model", nargs="?", help="a .l3m file, or one that ships with l3mote: esc10 or l3-64")
     sub.add_argument("--port", required=True, help=PORT)
     tool(sub)
     sub.add_argument(

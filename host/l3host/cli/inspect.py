@@ -82,6 +82,10 @@ def details(result: Description) -> None:
     for name, board in result["boards"].items():
         if line := traffic(name, board):
             say(line)
+    slower = {name: board["lowest_clock_estimate"] for name, board in result["boards"].items() if "lowest_clock_estimate" in board}
+    if slower:
+        clocks = ", ".join(f"{name} {mhz} MHz" for name, mhz in slower.items())
+        say(f"listens at a lower clock, too (setting freq; estimate): {clocks}")
     days = {name: board["per_day_estimate"] for name, board in result["boards"].items() if "per_day_estimate" in board}
     if days:
         draw(_per_day(days))

@@ -21,7 +21,7 @@ from l3host.deploy.targets import Board
 from l3host.engines import Engine, engine_for
 from l3host.errors import L3Error, reading
 from l3host.l3m.load import load_graph
-from l3host.reference.listening import rules_of
+from l3host.reference.listening import loud, rules_of
 from l3host.text import file_name
 from l3mote import settings as app
 from l3mote import start
@@ -68,8 +68,8 @@ class Keeper:
             self.samples, self.levels = self.samples[self.rules.hop :], self.levels[self.rules.hop :]
 
     def judge(self, window: np.ndarray, levels: np.ndarray) -> Iterator[dict]:
-        scores = self.engine(window[None]).output[0]
         level = 10 * math.log10(np.mean(10 ** (levels / 10)))
+        scores = loud(self.rules, self.engine(window[None]).output, np.array([level]))[0]
         for kind, i, score, loudness, sample in self.detector.feed(scores, self.at, level):
             values = {"score": round(float(score), 4), "level": round(float(loudness), 1), "t": self.seconds(sample)}
             yield {"event": kind, "label": self.labels[i], **values}

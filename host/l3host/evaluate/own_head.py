@@ -30,14 +30,15 @@ def timelines(graph: Graph, dataset: Dataset, settings: dict | None = None, on_p
     """
     numbers = labels_of(graph, dataset)
     fe = graph.frontend
-    hop = listening.rules_of(graph, settings or {}, fe.sample_rate).hop
+    rules = listening.rules_of(graph, settings or {}, fe.sample_rate)
     engine, scores, seconds = engine_for(graph), [], []
     for clip in dataset.clips:
         pcm = hearing.load(clip.path, fe.sample_rate)
         seconds.append(len(pcm) / fe.sample_rate)
         pcm = np.pad(pcm, (0, max(0, fe.window - len(pcm))))
-        windows = np.lib.stride_tricks.sliding_window_view(pcm, fe.window)[::hop]
-        scores.append(joined(answers(engine, batches(graph, windows))).output)
+        windows = np.lib.stride_tricks.sliding_window_view(pcm, fe.window)[:: rules.hop]
+        levels = listening.window_levels(pcm, fe.sample_rate, rules, 1, len(windows))
+        scores.append(listening.loud(rules, joined(answers(engine, batches(graph, windows))).output, levels))
         if on_progress:
             on_progress(1)
     return Timelines(scores, np.array([numbers[clip.label] for clip in dataset.clips]), np.array(seconds))

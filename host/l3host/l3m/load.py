@@ -31,7 +31,8 @@ def find(model: str) -> Path:
         return shipped
     if path.is_dir():
         raise L3Error(f"{model} is a directory, not a model file")
-    raise L3Error(f"no such model: {model} (a path, or the name of a shipped one: esc10)")
+    names = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.l3m")))
+    raise L3Error(f"no such model: {model} (a path, or the name of a shipped one: {names})")
 
 
 def open_reader(model: str) -> Reader:

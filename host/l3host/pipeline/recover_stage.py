@@ -100,7 +100,7 @@ def by_sea(run: Run, step: Recover, model, folder: Path):
         model, recordings = taught.by_embedding(
             run, step, model, folder, lambda _: progress(run, folder.name, step), gradual(run, folder)
         )  # fmt: skip
-        return model, credit(recordings) | history(folder)
+        return model, credit(recordings) | history(folder) | {fingerprints.KEY: fingerprints.text(recordings.paths)}
     from l3host.train import recover as training
 
     recordings, source = unlabelled(run, step), run.network(SOURCE)

@@ -15,6 +15,7 @@ import numpy as np
 
 from l3host import files
 from l3host.boards import estimates
+from l3host.datasets import fingerprints
 from l3host.errors import L3Error, reading
 from l3host.files import read_json
 from l3host.graph.network import frontend
@@ -244,6 +245,8 @@ def convert(run: Run) -> dict:
         if "labels" in note:
             graph.labels = note["labels"]
             judged_by(graph, note)
+        if fingerprints.KEY in note:
+            graph.provenance[fingerprints.KEY] = note[fingerprints.KEY]
     graph.provenance["passes"] = [*graph.provenance.get("passes", []), *passes(run)]
     pcm, sounds_of = calibration(run, run.recipe.convert, graph)
     data = to_bytes(finish(graph, run.recipe.convert.encoding, pcm, sounds_of), run.recipe.convert.encoding)
@@ -253,15 +256,11 @@ def convert(run: Run) -> dict:
 
 
 def judged_by(graph, note: dict) -> None:
-    """Put into the graph what its classifier's training has found: thresholds, held-out figures, fingerprints of its clips."""
-    from l3host.datasets.fingerprints import KEY
-
+    """Put into the graph what its classifier's training has found: thresholds and held-out figures."""
     graph.provenance["held_out"] = {"accuracy": note["evaluation"]["accuracy_mean"], "clips": note["evaluation"]["clips"]}
     if "tuned" in note:
         graph.thresholds = [note["tuned"]["thresholds"][label] for label in graph.labels]
         graph.provenance["tuned"] = {key: value for key, value in note["tuned"].items() if key != "thresholds"}
-    if KEY in note:
-        graph.provenance[KEY] = note[KEY]
 
 
 def calibration(run: Run, part: Convert, graph) -> tuple[np.ndarray, str]:

@@ -18,6 +18,7 @@ from l3host.graph.network import Graph
 from l3host.reference import fixed_point, floats
 from l3mote.filters import lowpass
 from l3mote.format import NEVER, Frontend, silent
+from l3mote.limits import SILENCE
 
 SLOTS = 8  # in a window: a board measures a level for each
 FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
@@ -25,7 +26,10 @@ FULL_SCALE = 32768**2 / 2  # mean square of a sine at full scale: 0 dB
 
 @dataclass(frozen=True)
 class Rules:
-    """How scores become events. hop, window, refractory: samples at the model's rate; thresholds: one a label."""
+    """How scores become events.
+
+    hop, window, refractory: samples at the model's rate; thresholds: one a label; silence: dB(A), windows below have scores of 0.
+    """
 
     hop: int
     window: int
@@ -34,6 +38,7 @@ class Rules:
     votes: int = 1
     of: int = 1
     refractory: int = 0
+    silence: float = -np.inf
 
 
 def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
@@ -53,6 +58,7 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
         votes=votes,
         of=given.get("of", votes),
         refractory=samples(given.get("refractory", 0), rate),
+        silence=given.get("silence", SILENCE),
     )
 
 
@@ -177,8 +183,18 @@ def listen(graph: Graph, pcm: np.ndarray, rate: int, settings: dict | None = Non
     rules, pcm = rules_of(graph, settings or {}, int(kept + 0.5)), without_offset(pcm, rate)
     decimated = decimate(pcm, factor)
     windows = np.lib.stride_tricks.sliding_window_view(decimated, fe.window)[:: rules.hop]
+    levels = window_levels(pcm, rate, rules, factor, len(windows))
+    return events(graph.labels, kept, rules, loud(rules, scores_of(graph, windows), levels), levels)
+
+
+def window_levels(pcm: np.ndarray, rate: int, rules: Rules, factor: int, n: int) -> np.ndarray:
+    """Return the A-weighted level of each of n windows, in dB of full scale; factor: samples of pcm for each of the model's."""
     slot = rules.window // SLOTS
     squares = a_levels(pcm, rate, slot * factor)
-    starts = rules.hop * np.arange(len(windows))
-    levels = decibels(np.array([squares[s // slot : (s + rules.window) // slot].mean() for s in starts]))
-    return events(graph.labels, kept, rules, scores_of(graph, windows), levels)
+    starts = rules.hop * np.arange(n)
+    return decibels(np.array([squares[s // slot : (s + rules.window) // slot].mean() for s in starts]))
+
+
+def loud(rules: Rules, scores: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """Return the scores (N, labels), 0 for windows that are too quiet to be of any label."""
+    return np.where(levels[:, None] < rules.silence, 0, scores)
