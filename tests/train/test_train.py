@@ -27,7 +27,7 @@ from l3host.train import train as training
 from l3host.train.settings import Settings
 from l3mote import format as fmt
 
-TINY = Settings(epochs=2, filters=(4, 4, 8, 8), windows=40, batch=16, learning_rate=0.01)
+TINY = Settings(epochs=2, filters=(4, 4, 8, 8), windows=40, batch=16, learning_rate=0.01, frontend="sea")
 TONES = {"high": 2500, "low": 300, "mid": 900}  # Hz
 
 
@@ -39,6 +39,14 @@ def keras():
     from l3host.networks.backend import keras
 
     return keras
+
+
+@pytest.mark.parametrize("rates, name", [((44100, 16000), "two-seconds-16k"), ((44100, 15999), "two-seconds")])
+def test_a_network_hears_what_all_its_clips_have(rates, name, tmp_path):
+    paths = [str(tmp_path / f"{rate}.wav") for rate in rates]
+    for path, rate in zip(paths, rates, strict=True):
+        soundfile.write(path, np.zeros(rate), rate)
+    assert training.frontend_for(paths) == name
 
 
 def noise(n, window, seed=0):

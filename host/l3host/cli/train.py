@@ -12,6 +12,7 @@ from l3mote.format import silent
 
 HELP = "Train a small network on a labelled data set and write it as .l3m."
 EXAMPLE = "l3mote train ESC-50-master --subset esc10 -o mine.l3m"
+HEARD = ("two-seconds-16k", "two-seconds", "sea")  # front-ends: two seconds at 16 or 8 kHz, one second at 8 kHz
 
 
 def arguments(sub: argparse.ArgumentParser) -> None:
@@ -22,6 +23,11 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--teacher", metavar="FILE", help="learn from it: a .toml that describes an ONNX file, a .h5 or a .keras")
     epochs = f"passes over the training clips (default {Settings.epochs}, with a teacher {TaughtSettings.epochs})"
     sub.add_argument("--epochs", type=int, help=epochs)
+    sub.add_argument(
+        "--frontend",
+        choices=HEARD,
+        help="what it hears (default: two-seconds-16k, as the models that ship, if all clips have that)",
+    )
     sub.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     sub.add_argument("--folds", type=fold_list, help="folds to hold out in turn, e.g. 1,2 (default: all)")
     sub.add_argument("--no-cv", action="store_true", help="no cross-validation, only the final model")
@@ -31,18 +37,16 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from l3host.graph.network import frontend
     from l3host.train.train import train
 
     out = claim_output(args.output, args.force)
     kind = TaughtSettings if args.teacher else Settings
-    settings = kind(epochs=kind.epochs if args.epochs is None else args.epochs, seed=args.seed)
+    settings = kind(
+        epochs=kind.epochs if args.epochs is None else args.epochs, seed=args.seed, frontend=args.frontend or kind.frontend
+    )
     folds = [] if args.no_cv else args.folds
     tell = steps(args.json)
-    if not args.teacher:
-        fe, filters = frontend(Settings.frontend), " ".join(map(str, Settings.filters))
-        heard = f"windows of {fe.window / fe.sample_rate:g} s at {fe.sample_rate / 1000:g} kHz"
-        tell(f"network: convolutions of {filters} filters, {heard}; the model that ships has two seconds: l3mote compress esc10")
+    tell(f"network: convolutions of {' '.join(map(str, settings.filters))} filters, as the model that ships")
     tell("reading the clips; TensorFlow then takes half a minute to start, and each bar says how far a training is")
     with named_bars(args.json) as on_progress:
         metrics = train(

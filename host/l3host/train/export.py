@@ -2,10 +2,12 @@
 
 from l3convert import convert
 from l3host.datasets import Dataset, fingerprints
+from l3host.l3m.finish import finish
 from l3host.l3m.writer import to_bytes
 from l3host.train.settings import Settings, TaughtSettings
 
 THRESHOLD = 0.5  # of a label that was not tuned
+ENCODING = "palette"  # as the models that ship: a byte a weight
 
 
 def export(model: str, dataset: Dataset, clips_sha256: str, settings: Settings | TaughtSettings, metrics: dict) -> bytes:
@@ -31,4 +33,4 @@ def export(model: str, dataset: Dataset, clips_sha256: str, settings: Settings |
         graph.provenance["held_out"] = {"accuracy": metrics["accuracy_mean"], "clips": clips}
     if tuned:
         graph.provenance["tuned"] = tuned
-    return to_bytes(graph)
+    return to_bytes(finish(graph, ENCODING), ENCODING)

@@ -32,7 +32,7 @@ class Settings(Labels):
     """`l3mote train`: a classifier from scratch."""
 
     filters: tuple[int, ...] = (8, 8, 16, 16, 32, 32, 64, 64)
-    frontend: str = "sea"  # a name in l3host.graph.FRONTENDS
+    frontend: str = "auto"  # a name in l3host.graph.FRONTENDS; auto: two seconds, at 16 kHz if all clips have that
 
 
 @dataclass(frozen=True)

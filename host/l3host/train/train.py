@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from l3host.evaluate.events import Timelines
 from l3host.files import read_json, write_bytes, write_json
 from l3host.graph.network import frontend
 from l3host.runs import RESULT, claimed
+from l3host.sound.audio import rate_of
 from l3host.train import jobs
 from l3host.train.settings import Settings, TaughtSettings
 
 DEFAULTS = Settings()
+AUTO = Settings.frontend
 HELD_OUT = "held-out.npz"  # scores of the fold that a training has not heard
 LESSONS = "lessons"  # the job that makes them
 MATERIAL = "material.npz"  # recordings at the rate at which teacher and student hear them
@@ -71,6 +73,8 @@ def train(
     dataset = datasets.load(path, subset, skip_bad, other)
     one_label(dataset, "train")
     held_out = chosen_folds(dataset, folds)
+    if settings.frontend == AUTO:
+        settings = replace(settings, frontend=frontend_for([clip.path for clip in dataset.clips], teacher))
     run = Path(run_dir or Path(out).with_suffix(".run"))
     clips_sha256 = fingerprint(dataset)
     plan = {FINAL: Job(run, dataset, settings, crossval.split(dataset, None), teacher)}  # the longest job first
@@ -92,6 +96,20 @@ def train(
 
         write_bytes(Path(out), export(str(plan[FINAL].folder / "model.keras"), dataset, clips_sha256, settings, metrics))
     return metrics
+
+
+def frontend_for(paths: Sequence[str], teacher: str | None = None) -> str:
+    """Return the name of the front-end of the model that ships: the same at 8 kHz where a recording has no more to hear.
+
+    A teacher that hears one second only, as the published networks do, gets a student of one second. Raises L3Error.
+    """
+    if teacher:
+        from l3host.train import teachers
+
+        if teachers.load(teacher).seconds == 1:
+            return "sea"
+    best, half = "two-seconds-16k", "two-seconds"
+    return best if min(map(rate_of, paths)) >= frontend(best).sample_rate else half
 
 
 def finish(
