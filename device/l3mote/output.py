@@ -15,10 +15,8 @@ REASONS = {
 def reason(error):
     """Return one line about an exception."""
     number = error.args[0] if isinstance(error, OSError) and error.args else None
-    return REASONS.get(number) or "%s: %s" % (
-        type(error).__name__,
-        " ".join(str(error).split()),
-    )  # mbedtls begins with a break
+    text = " ".join(str(error).split())  # mbedtls begins with a line break
+    return REASONS.get(number) or "%s: %s" % (type(error).__name__, text)
 
 
 def free():

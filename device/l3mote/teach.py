@@ -86,7 +86,7 @@ class Taught:
                 raise ValueError("embeddings of %d values: the sounds before have %d, of another model" % (size, len(mean)))
         mean = array("f", [sum([u[i] for u in units]) / len(units) for i in range(size)])
         spread = math.sqrt(sum([distance(u, mean) ** 2 for u in units]) / (len(units) - 1))
-        self._keep({"label": label, "mean": str(b2a_base64(mean), "ascii").strip(), "spread": spread})
+        self._keep(entry(label, mean, spread))
 
     def forget(self, label):
         """Forget a sound. Raises KeyError for one that was not taught, OSError."""
@@ -107,14 +107,14 @@ class Taught:
         return label if least <= FARTHEST else None, least
 
     def _take(self, record):
-        if "mean" in record:
-            self.sounds[record["label"]] = array("f", a2b_base64(record["mean"])), record["spread"]
+        if "taught" in record:
+            values = array("f", a2b_base64(record["taught"]))
+            self.sounds[record["label"]] = values[:-1], values[-1]
         else:
             self.sounds.pop(record["label"], None)
 
     def _line(self, label):
-        mean, spread = self.sounds[label]
-        return seal({"label": label, "mean": str(b2a_base64(mean), "ascii").strip(), "spread": spread})
+        return seal(entry(label, *self.sounds[label]))
 
     def _keep(self, record):
         before = dict(self.sounds)
@@ -213,6 +213,13 @@ class Teacher(Listener):
         for _ in self.infer():
             pass
         return array("f", self.model.output), level
+
+
+def entry(label, mean, spread):
+    """Return what is written of a sound: bits, because numbers in a line have four decimals."""
+    values = array("f", mean)
+    values.append(spread)
+    return {"label": label, "taught": str(b2a_base64(values), "ascii").strip()}
 
 
 def unit(embedding):

@@ -8,12 +8,14 @@ from typing import TypedDict
 
 import numpy as np
 
-from l3host.embed import Progress, answers_to, counted, joined, loaded
+from l3host.embed import Progress, answers, batch_size, counted, joined, loaded
 from l3host.engines import Engine
 from l3host.errors import L3Error
 from l3host.graph.network import Graph
 from l3host.reference import listening
 from l3host.sound.audio import opened
+from l3host.sound.levels import of_windows
+from l3host.sound.windows import heard_windows
 from l3host.text import clean
 from l3mote.format import silent
 
@@ -100,12 +102,22 @@ class Classify:
     def __call__(self, path: str, progress: Progress) -> Labelled:
         """Raises L3Error."""
         engine = labeller(self.model, self.engine)
-        return of_scores(engine.graph, path, joined(counted(answers_to(engine, path, self.threads), progress)).output)
+        graph, levels = engine.graph, []  # type: Graph, list[np.ndarray]
+
+        def measured() -> Iterator[np.ndarray]:
+            for windows in heard_windows(graph.frontend, path, batch_size(graph)):
+                levels.append(of_windows(windows, graph.frontend.sample_rate))
+                yield windows
+
+        scores = joined(counted(answers(engine, measured(), self.threads), progress)).output
+        return of_scores(graph, path, scores, np.concatenate(levels))
 
 
-def of_scores(graph: Graph, path: str, scores: np.ndarray) -> Labelled:
+def of_scores(graph: Graph, path: str, scores: np.ndarray, levels: np.ndarray) -> Labelled:
+    """Return what a recording's windows say: their scores (N, labels) and A-weighted levels (N,) in dB."""
     fe = graph.frontend
-    result = events(graph, scores[: whole_windows(path, graph)])
+    whole = whole_windows(path, graph)
+    result = events(graph, scores[:whole], levels[:whole])
     return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, result)
 
 
@@ -120,14 +132,15 @@ def whole_windows(path: str, graph: Graph) -> int | None:
     return max(1, 1 + (samples - fe.window) // fe.hop)
 
 
-def events(graph: Graph, scores: np.ndarray) -> list[Event]:
-    """Events of a recording's scores (windows, labels): the reference's starts, each with its end."""
+def events(graph: Graph, scores: np.ndarray, levels: np.ndarray) -> list[Event]:
+    """Return the events of a recording's windows: the reference's starts, each with its end."""
     fe = graph.frontend
     rules = listening.rules_of(graph, {}, fe.sample_rate)
-    of_app = scores[:: max(1, rules.hop // fe.hop)]  # the app's own hop may be longer
+    every = max(1, rules.hop // fe.hop)  # the app's own hop may be longer
+    heard, levels = listening.loud(rules, scores, levels)[::every], levels[::every]
     result: list[Event] = []
     going: dict[str, Event] = {}
-    for event in listening.events(graph.labels, fe.sample_rate, rules, of_app, np.zeros(len(of_app))):
+    for event in listening.events(graph.labels, fe.sample_rate, rules, heard, levels):
         label, t, score = event["label"], event["t"], event["score"]
         if event["event"] == "start":
             going[label] = {"label": label, "start": t, "end": t, "score": score}

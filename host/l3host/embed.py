@@ -23,7 +23,7 @@ from l3host.files import claim_output, read_bytes
 from l3host.graph.network import Graph
 from l3host.l3m.load import find, load_graph
 from l3host.sound import audio
-from l3host.sound.windows import cut, heard_windows
+from l3host.sound.windows import cut
 from l3host.threads import cores, one_blas_thread
 from l3mote.format import Frontend
 
@@ -76,11 +76,6 @@ def counted(results: Iterable[Results], progress: Progress | None) -> Iterator[R
 
 def joined(parts: Iterable[Answers]) -> Answers:
     return Answers(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def answers_to(engine: Engine, path: str, threads: int | None = None) -> Iterator[Answers]:
-    """Return the answers to a file's windows, which are those that a board would hear, block by block. Raises L3Error."""
-    return answers(engine, heard_windows(engine.graph.frontend, path, batch_size(engine.graph)), threads)
 
 
 def embedded(

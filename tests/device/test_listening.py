@@ -107,6 +107,9 @@ class Sound:
         return n or -1
 
 
+EVERY = {"threshold": 0.9, "silence": -999}  # windows are run, silent ones too
+
+
 def tone(n):
     """1,000 and -1,000 by turns in seconds 2 and 3, else less than 10 with its number below, so that no two windows are alike."""
     return (1000 if 16000 <= n < 32000 else n // 2000 % 10) * (1 - 2 * (n & 1))
@@ -125,7 +128,7 @@ def ends(function, samples):
 
 def test_events_of_a_sound():
     model = Scores()
-    listener = Listener(model, Sound(tone, 6), {"threshold": 0.9})
+    listener = Listener(model, Sound(tone, 6), EVERY)
     events = list(listener.run())
     assert [(e["event"], e["label"], str(e["t"])) for e in events] == [("start", "tone", "2.000"), ("end", "tone", "4.250")]
     # windows at every hop of 2,000 samples, each whole
@@ -144,7 +147,7 @@ def test_an_offset_of_a_tenth_changes_no_event():
 
 def test_another_source_may_have_another_offset():
     model = Scores()
-    listener = Listener(model, Sound(lambda n: 3000, 0.25), {"threshold": 0.9})
+    listener = Listener(model, Sound(lambda n: 3000, 0.25), EVERY)
     assert list(listener.run()) == []
     listener.restart(Sound(lambda n: -3000, 1))
     assert list(listener.run()) == [] and model.seen == [(0, 0)] * 3
@@ -256,7 +259,7 @@ def test_a_silent_microphone_and_a_clipping_one_are_warned_of():
 def test_an_error_in_the_model_leaves_the_listener_usable():
     model = Scores()
     good = model.network_steps
-    listener = Listener(model, Sound(tone, 6), {"threshold": 0.9})
+    listener = Listener(model, Sound(tone, 6), EVERY)
 
     def bad():
         yield

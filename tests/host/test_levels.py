@@ -19,7 +19,7 @@ from support import require
 from l3host.cli import main
 from l3host.errors import L3Error
 from l3host.sound import audio
-from l3host.sound.levels import calibration, measure
+from l3host.sound.levels import calibration, measure, of_windows
 from l3mote import ring
 
 RATE = 48000
@@ -59,6 +59,13 @@ def test_a_weighting_is_the_standards(k, nominal):
     steady = measured.weighted[200:-200]
     assert measured.leq(steady) - 20 * np.log10(0.5) == pytest.approx(A[nominal], abs=0.15)  # it is rounded to 0.1
     assert measured.leq(measured.plain[200:-200]) == pytest.approx(20 * np.log10(0.5), abs=0.05)
+
+
+def test_windows_have_a_weighted_levels_of_their_own():
+    rate, hertz = 16000, [100, 315, 1000, 4000, 6300]
+    pcm = np.stack([np.round(32767 * sine(f, 2, rate=rate)).astype(np.int16) for f in hertz])
+    assert of_windows(pcm, rate) == pytest.approx([20 * np.log10(0.5) + A[f] for f in hertz], abs=0.06)
+    assert of_windows(np.zeros((1, rate), np.int16), rate) == [-200]
 
 
 @pytest.mark.parametrize("ms", BURSTS)
