@@ -1,8 +1,8 @@
 """Board side of test_soak.py, in MicroPython: the app hears sound.wav over and over for `hours`, in simulated time.
 
 usage: soak.py FOLDER (there: model.l3m, job.json, and sound.wav, as long as `period` hops). Each window is charged `seconds` of
-simulated time. The network runs on the first windows and on one in `share` of the others; those in between get the output that it
-gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every ten
+simulated time. The network runs on the first loud windows and on one in `share` of the others; those in between get the output that
+it gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every ten
 minutes.
 """
 
@@ -25,16 +25,16 @@ LOOK = 600  # seconds between two looks at the heap
 class Sometimes:
     """The model, its network run on some windows only."""
 
-    def __init__(self, model, period, share):
-        self.model, self.real = model, model.network_steps
+    def __init__(self, listener, period, share):
+        self.listener, self.model, self.real = listener, listener.model, listener.model.network_steps
         self.period, self.share = period, share
-        self.count = len([None for _ in model.network_steps()])
+        self.count = len([None for _ in self.real()])
         self.known = {}
-        self.windows = self.ran = self.wrong = 0
+        self.loud = self.ran = self.wrong = 0
 
     def network_steps(self):
-        n = self.windows
-        self.windows += 1
+        n = self.listener.windows
+        self.loud += 1
         known = self.known.get(n % self.period)
         if known and n % self.share:
             for _ in range(self.count):
@@ -66,14 +66,14 @@ def main(folder):
     clock = Clock(job["seconds"], job["steps"], PAUSE)
     source = Paced(Loop(folder + "/sound.wav", 3600 * job["hours"]), clock, HELD)
     monitor = Monitor(folder + "/model.l3m", settings, Strict(settings), source, clock, None)
-    sometimes = Sometimes(monitor.model, job["period"], job["share"])
+    sometimes = Sometimes(monitor.listener, job["period"], job["share"])
     monitor.model.network_steps = sometimes.network_steps
     heap = []
     for _ in monitor.steps():
         if clock.us >= LOOK * 1000000 * (len(heap) + 1):
             gc.collect()
             heap.append(gc.mem_alloc())
-    print(json.dumps({"heap": heap, "ran": sometimes.ran, "wrong": sometimes.wrong}))
+    print(json.dumps({"heap": heap, "loud": sometimes.loud, "ran": sometimes.ran, "wrong": sometimes.wrong}))
 
 
 main(sys.argv[1])
