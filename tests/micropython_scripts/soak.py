@@ -2,8 +2,8 @@
 
 usage: soak.py FOLDER (there: model.l3m, job.json, and sound.wav, as long as `period` hops). Each window is charged `seconds` of
 simulated time. The network runs on the first loud windows and on one in `share` of the others; those in between get the output that
-it gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every ten
-minutes.
+it gave for the same sound, which comes again every `period` windows. Prints the app's lines, then one with the heap in use every
+ten minutes.
 """
 
 import gc
