@@ -102,7 +102,7 @@ WRONG = {
     SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nepochs = "3"': r"\[\[recover\]\] 1: epochs = '3': must be a whole number",
     SHAPE + '[[recover]]\nmethod = "kd"\ndata = "street"\nseed = 3': r"unknown key 'seed'",
     SHAPE + '[recover]\nmethod = "kd"': r"recover must be a list of tables: \[\[recover\]\]",
-    SHAPE + '[[recover]]\nmethod = "sea"\ndata = "street"': r"by sea teaches a new network: give a \[student\]",
+    SHAPE + '[[recover]]\nmethod = "sea"\ndata = "street"': r"by sea teaches a new network: give a \[student\], or a \[teacher\]",
     SHAPE + '[[recover]]\nmethod = "labels"\ndata = "a"\n[[recover]]\nmethod = "kd"\ndata = "a"': "only palette may come after",
     SHAPE + '[[recover]]\nmethod = "palette"\ndata = "a"': r"palette is the last step, for \[convert\] encoding = 'palette'",
     SHAPE + "[prune]\nsparsity = 40\ngradual = true": "gradual needs a training: its first",

@@ -175,6 +175,36 @@ def test_pareto_front_by_hand():
     assert [point.name for point in figures.front(points)] == ["b", "a", "f"]
 
 
+def pruned(nonzeros, methods, accuracy, filters=(2, 4), dense=0.9, **recipe):
+    """What a result of so many non-zero weights of 1,000 says, `dense` being its source's accuracy."""
+    after = {"filters": list(filters), "density": {"conv1": nonzeros / 1000}, "weights": 1000, "nonzeros": nonzeros}
+    recover = [{"method": method, "data": "street", "recordings": 9} for method in methods]
+    judged = result("x", accuracy=dense)["evaluations"] if dense else []
+    recipe = {"name": "x", "paper": None, "seed": 7, "random": False, "source": {}, **recipe}
+    return {"after": after, "recover": recover, "accuracy": accuracy, "recipe": recipe, "baseline": judged}
+
+
+def test_what_zeros_cost_by_network_and_recovery(page, run):
+    """Two folds of kd at 50 %, one at 95; one of a teacher; a dense one; another network."""
+    folders = [
+        run("kd-50", **pruned(500, ["kd"], 0.75, dense=0.875)), run("kd-50b", **pruned(500, ["kd"], 0.5, dense=0.625)),
+        run("kd-95", **pruned(50, ["kd"], 0.25, dense=None)), run("ft-95", **pruned(50, ["sea"], 0.375, dense=None, teacher={})),
+        run("dense", **pruned(1000, [], 0.9, dense=None)),
+    ]  # fmt: skip
+    runs = report.read_all(folders)
+    families, uncompressed = report.sparse(runs, "ESC-50, mlp")
+    assert families == {
+        "kd": [("kd-50", 50.0, 0.75), ("kd-50b", 50.0, 0.5), ("kd-95", 95.0, 0.25)],
+        "sea with a teacher": [("ft-95", 95.0, 0.375)],
+    }
+    assert uncompressed == {"uncompressed": 0.75}
+    assert figures.means(families["kd"]) == ([50.0, 95.0], [0.625, 0.25])
+    other = report.read(run("wide", **pruned(200, ["batchnorm", "kd"], 0.5, filters=(8, 8))))
+    assert list(report.sparse([*runs, other], "ESC-50, mlp")[0]) == ["2-4, kd", "2-4, sea with a teacher", "8-8, batchnorm, kd"]
+    assert "What zeros cost" in Page(page(*folders)[0]).text
+    assert "What zeros cost" not in Page(page(*folders[:2])[0]).text  # as many zeros
+
+
 # -- what is refused
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import statistics
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -66,6 +67,28 @@ def pareto(panels: dict[str, list[Point]], what: str) -> str:
         figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(names)))
 
     return svg(draw, 7.6, 2.9 * -(-len(panels) // 2) + 0.4)
+
+
+def sparsity(families: dict[str, list[Point]], uncompressed: dict[str, float], what: str) -> str:
+    """Draw values against zeros: a dot a run, a line through the mean of each cost; uncompressed networks are dashed lines."""
+
+    def draw(figure) -> None:
+        ax = figure.subplots()
+        for (name, points), colour in zip(families.items(), COLOURS * len(families), strict=False):
+            ax.scatter([p.cost for p in points], [p.value for p in points], s=14, color=colour, alpha=0.4)
+            ax.plot(*means(points), marker="o", color=colour, label=name)
+        for (name, value), style in zip(uncompressed.items(), ("--", ":", "-.") * len(uncompressed), strict=False):
+            ax.axhline(value, linestyle=style, color="#666", label=name)
+        ax.set(xlabel="zeros among the convolutions' weights, per cent", ylabel=what)
+        ax.legend()
+
+    return svg(draw, 5.6, 3.4)
+
+
+def means(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    """Return the costs, ascending, and the mean value at each."""
+    costs = sorted({p.cost for p in points})
+    return costs, [statistics.fmean(p.value for p in points if p.cost == cost) for cost in costs]
 
 
 def losses(curves: dict[str, Sequence[float]]) -> str:

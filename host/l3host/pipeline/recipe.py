@@ -296,8 +296,8 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
     methods = [step.method for step in recipe.recover]
     if recipe.student and methods[:1] not in (["sea"], ["labels"]) and not (recipe.teacher and methods[:1] == ["kd"]):
         raise L3Error(f"{path}: [student] is untrained: its first [[recover]] must be by sea or labels")
-    if "sea" in methods and not recipe.student and not (recipe.teacher and recipe.source.weights == RANDOM):
-        raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student]")
+    if "sea" in methods and not recipe.student and not recipe.teacher:
+        raise L3Error(f"{path}: [[recover]] by sea teaches a new network: give a [student], or a [teacher] besides the source")
     if recipe.teacher and not set(methods) & set(TAUGHT):
         raise L3Error(f"{path}: nothing learns from the [teacher]: give a [[recover]] by {' or '.join(TAUGHT)}")
     if any(step.other and not (recipe.teacher and step.method == "kd") for step in recipe.recover):

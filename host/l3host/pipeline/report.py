@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -198,6 +199,34 @@ def panels(runs: Sequence[Finished], column: str) -> dict[str, list[Point]]:
     return result
 
 
+def recovery(run: Finished) -> str:
+    """Return how a pruned network was recovered: 'batchnorm, kd', 'sea with a teacher'."""
+    taught = " with a teacher" if run.result["recipe"].get("teacher") is not None else ""
+    return (", ".join(step["method"] for step in run.result["recover"]) or "not recovered") + taught
+
+
+def shape(run: Finished) -> str:
+    """Return the convolutions' filters: '8-8-16'."""
+    return "-".join(map(str, run.result["after"]["filters"]))
+
+
+def sparse(runs: Sequence[Finished], column: str) -> tuple[dict[str, list[Point]], dict[str, float]] | None:
+    """Return the runs with zeros by network and recovery, and the mean of their sources; None if all have as many zeros."""
+    pruned = [(run, y) for run in runs if (y := value(run, column)) is not None and round(run.zeros, 1) > 0]
+    if len({round(run.zeros, 1) for run, _ in pruned}) < 2:
+        return None
+    families: dict[str, list[Point]] = {}
+    dense: dict[str, list[float]] = {}
+    several = len({shape(run) for run, _ in pruned}) > 1
+    for run, y in pruned:
+        network = f"{shape(run)}, " if several else ""
+        families.setdefault(network + recovery(run), []).append(Point(run.name, round(run.zeros, 1), y))
+        before = figure(run.source.evaluations, column) if run.source else None
+        if before is not None:
+            dense.setdefault(f"{network}uncompressed", []).append(before)
+    return families, {name: statistics.fmean(values) for name, values in dense.items()}
+
+
 def data_used(run: Finished) -> str:
     """Return what ours was trained and evaluated on, to stand beside the paper's."""
     fe = run.result["frontend"]
@@ -263,6 +292,9 @@ def html(runs: Sequence[Finished]) -> str:
     judged = columns(runs)
     return environment.get_template(TEMPLATE).render(
         runs=runs, judged=judged, overview=lines_of(runs, judged), sources=len(baselines(runs)),
+        sparsity=[
+            (column, figures.sparsity(*found, measure(runs, column))) for column in columns(runs) if (found := sparse(runs, column))
+        ],
         pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in compared(runs)],
         layer_names=list(dict.fromkeys(name for run in runs for name in run.result["after"]["density"])),
         seconds=seconds, data_used=data_used, details=details, names=NAMES, title=title, figures_of=figures_of,
