@@ -8,6 +8,7 @@ PYTEST ?= -q
 ARCH ?= armv6m
 C_FILES = $(filter-out device/native/build-%,$(wildcard device/native/*.c device/native/*/*.c device/native/*/*.h tests/native/*.c))
 CLIPS ?= ../shared/audio/esc10
+FOLDS := 1 2 3 4
 SEA ?= $(wildcard ../shared/models/edgel3_sea_ust_audio_emb_64.h5)
 
 .PHONY: help setup lock edgel3 emulators native mpy demo test check pages docs attack bench bench-host bench-listen model dist cuts starts soak clean
@@ -73,8 +74,9 @@ bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated 
 	$(BIN)/python tools/bench_listen.py $(CLIPS)
 
 model: $(VENV)/.setup-dev ## train the models that ship again (FREE=folder of tools/free_esc50.py, TEACHER=.toml; two hours of a core)
-	$(BIN)/l3mote compress esc10 --data free=$(FREE) --data teacher=$(TEACHER)
-	$(BIN)/l3mote compress l3-64 --data free=$(FREE) --data teacher=$(TEACHER)
+	$(BIN)/l3mote sweep l3-64 $(foreach n,$(FOLDS),l3-64-fold$(n)) --data free=$(FREE) --data teacher=$(TEACHER)
+	$(BIN)/l3mote compress esc10 --data free=$(FREE) --data teacher=$(TEACHER) --data weights=runs/l3-64/recover-1.keras \
+	  $(foreach n,$(FOLDS),--data weights-$(n)=runs/l3-64-fold$(n)/recover-1.keras)
 	cp runs/esc10/model.l3m host/l3host/models/esc10.l3m
 	cp runs/l3-64/model.l3m host/l3host/models/l3-64.l3m
 	cp $(FREE)/attribution.csv host/l3host/models/attribution.csv

@@ -84,7 +84,7 @@ class Monitor:
         forget("filters")
         if self.source.live and not clock:
             self.check_pace()
-        self.answer = max(settings["smooth"], settings["of"] or settings["votes"])  # windows until there is an answer
+        self.answer = max(self.listener.detector.smooth, self.listener.detector.of)  # windows until there is an answer
         self.awake = 0  # windows that the network still has to run on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0

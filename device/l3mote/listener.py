@@ -7,7 +7,7 @@ time of sound since the start: samples counted, no clock read.
 import time
 from array import array
 
-from l3mote.limits import SILENCE, SoundError, kept_rate, possible_hop, thresholds
+from l3mote.limits import SILENCE, SoundError, hearings, kept_rate, possible_hop, thresholds
 from l3mote.ring import Ring
 from l3mote.seconds import Seconds, samples
 
@@ -41,6 +41,11 @@ class Detector:
         self.last = [0] * n  # end of the last window that voted
         self.until = [0] * n  # no start before a window that ends here
         self.best, self.loudest = array("f", [0.0] * n), array("f", [0.0] * n)
+
+    def begin(self):
+        """Forget the windows so far: the next one does not follow them. What is on stays on."""
+        self.seen = 0
+        self.voted = [0] * self.n
 
     def feed(self, scores, start, level):
         """Take a window's scores, first sample and level. Returns a list of (event, label's index, score, level, sample).
@@ -145,7 +150,8 @@ class Listener:
             raise SoundError("the model has no labels: it computes embeddings, and listening needs a classifier")
         least = thresholds(model.labels, model.reader.thresholds, settings or {})
         self.detector = Detector(
-            least, self.window, get("smooth") or 1, get("votes") or 1, get("of") or get("votes") or 1,
+            least, self.window, get("smooth") or hearings(self.window, self.hop), get("votes") or 1,
+            get("of") or get("votes") or 1,
             samples(get("refractory") or 0, self.rate),
         )  # fmt: skip
         self.silence = (SILENCE if get("silence") is None else get("silence")) + (get("level_offset") or 0)
@@ -181,11 +187,13 @@ class Listener:
         self.ring.restart(source)
         self.rows.begin(max(self.rows.run, -(-(self.ring.total + int(settle * self.rate)) // self.hop)))
         self.covered = self.rows.start
+        self.detector.begin()
 
     def pass_over(self):
         """Leave out the window that is ready, on purpose: its samples are not lost ones."""
         self._cover()
         self.rows.drop()
+        self.detector.begin()
 
     def _cover(self):
         """Count the window that is ready as heard."""
@@ -236,7 +244,8 @@ class Listener:
         start, level = self.rows.start, self.window_levels()[1]
         scores = self.nothing
         if level < self.silence:
-            self.pass_over()
+            self._cover()
+            self.rows.drop()
         else:
             self._cover()
             self.rows.fill(self.model.planes[0])

@@ -153,10 +153,10 @@ PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 # name: default, (check, what it must be)
 SETTINGS = {  # type: dict
     "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
-    # listening; hop and thresholds come from the model file unless set
+    # listening; hop, thresholds and smooth come from the model file unless set
     "hop": (None, number(0.01, 60, SECONDS)),
     "threshold": (None, SHARE),
-    "smooth": (1, integer(1, 20)),  # windows to average
+    "smooth": (None, integer(1, 20)),  # windows to average; None: those that hear the same moment
     "votes": (1, integer(1, 20)),  # windows above the threshold...
     "of": (None, integer(1, 20)),  # ...of so many; None: of as many as votes
     "refractory": (0.0, number(0, 3600, SECONDS)),

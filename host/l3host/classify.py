@@ -110,15 +110,14 @@ class Classify:
                 yield windows
 
         scores = joined(counted(answers(engine, measured(), self.threads), progress)).output
-        return of_scores(graph, path, scores, np.concatenate(levels))
+        whole = whole_windows(path, graph)
+        return of_scores(graph, path, scores, events(graph, scores[:whole], np.concatenate(levels)[:whole]))
 
 
-def of_scores(graph: Graph, path: str, scores: np.ndarray, levels: np.ndarray) -> Labelled:
-    """Return what a recording's windows say: their scores (N, labels) and A-weighted levels (N,) in dB."""
+def of_scores(graph: Graph, path: str, scores: np.ndarray, heard: list[Event]) -> Labelled:
+    """Return what a recording's windows say: their scores (N, labels), and the events that follow."""
     fe = graph.frontend
-    whole = whole_windows(path, graph)
-    result = events(graph, scores[:whole], levels[:whole])
-    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, result)
+    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, heard)
 
 
 def whole_windows(path: str, graph: Graph) -> int | None:

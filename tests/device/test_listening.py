@@ -48,6 +48,15 @@ def test_the_mean_of_windows_counts():
     assert result == [(0, "start", 0, 1.0, 0.0, 0), (2, "end", 0, 1.0, 1.0, 30), (3, "start", 0, 0.5, 3.0, 30)]
 
 
+def test_after_a_gap_only_new_windows_count():
+    detector = Detector([0.5], 20, smooth=2, votes=2, of=2)
+    assert [event[1] for event in feed(detector, [[1.0], [1.0], [1.0]])] == ["start"]
+    detector.begin()
+    # the mean of one window, then of two; one vote of two ends it, however many there were before the gap
+    assert detector.feed([0.75], 100, 0.0) == [("end", 0, 1.0, 2.0, 120)]
+    assert detector.feed([0.5], 110, 0.0) == [("start", 0, 0.625, 0.0, 100)]
+
+
 def test_votes_of_windows_count():
     # two of three: it begins with the first window that voted, and ends with the last
     result = feed(Detector([0.5], 20, votes=2, of=3), [[1.0], [0.0], [1.0], [0.0], [0.0], [0.0]])
@@ -163,6 +172,13 @@ def test_a_rounded_rate_counts_in_times_and_levels():
     assert [e["event"] for e in events] == ["start", "end"] and listener.ring.meter.rate == 15625
     # the first window that begins with the tone is number 10, of sample 16,000: 2.048 s; the last number 19, to sample 34,400
     assert [e["t"].ms for e in events] == [2048, 4403] and abs(listener.t.ms - 6000) <= 1
+
+
+def test_the_windows_that_hear_the_same_moment_are_averaged():
+    source = Sound(tone, 1)  # the window has 8,000 samples
+    smooth = [Listener(Scores(), source, {"hop": hop}).detector.smooth for hop in (0.25, 0.5, 0.6, 0.8, 1.0, 3.0)]
+    assert smooth == [4, 2, 2, 1, 1, 1]
+    assert Listener(Scores(), source, {"hop": 0.25, "smooth": 1}).detector.smooth == 1
 
 
 def test_settings_stand_above_the_model():

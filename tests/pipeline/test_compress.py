@@ -139,6 +139,48 @@ def test_other_ways_to_recover(place, tmp_path, monkeypatch):
     assert set(result["recover"][1]["folds"]) == {"fold-1", "fold-2", "fold-3", "fold-4", "final"}
 
 
+def test_each_fold_is_judged_from_weights_that_have_not_heard_it(place, tmp_path, monkeypatch):
+    """[source] without: the folds' trainings begin with its files, the last one with the source."""
+    tensorflow()
+    from l3host.graph.network import frontend
+    from l3host.networks import build
+    from l3host.networks.backend import keras
+    from l3host.train import recover as training
+
+    networks = []
+    for number in range(5):
+        keras.utils.set_random_seed(number)
+        networks.append(build.audio(frontend("sea"), (2, 2, 2, 4), True))
+        networks[-1].save(tmp_path / f"{number}.keras")
+    began, labels = [], training.labels
+
+    def watched(model, *arguments):
+        began.append(model.get_weights())
+        return labels(model, *arguments)
+
+    monkeypatch.setattr(training, "labels", watched)
+    files = ", ".join(f'"{number}.keras"' for number in (1, 2, 3, 4))
+    text = '[source]\nweights = "0.keras"\nwithout = [{}]\n[[recover]]\nmethod = "labels"\ndata = "tones"\nepochs = 1\n'
+    (tmp_path / "my.toml").write_text(text.format(files))
+    recipe = recipes.load(str(tmp_path / "my.toml"), {"tones": str(place / "tones")})
+    result = compress(recipe, tmp_path / "run")
+    assert set(result["inputs"]) == {"weights", "weights-1", "weights-2", "weights-3", "weights-4", "tones"}
+    for weights, network in zip(began, [*networks[1:], networks[0]], strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(weights, network.get_weights(), strict=True))
+
+    def refused(files):
+        (tmp_path / "my.toml").write_text(text.format(files))
+        with pytest.raises(L3Error) as error:
+            compress(recipes.load(str(tmp_path / "my.toml"), {"tones": str(place / "tones")}), tmp_path / "refused")
+        shutil.rmtree(tmp_path / "refused", ignore_errors=True)
+        return str(error.value)
+
+    assert refused('"1.keras", "2.keras"') == "[source] without has 2 files for 4 folds: it takes one for each, in their order"
+    build.audio(frontend("sea"), (2, 2, 2, 5), True).save(tmp_path / "5.keras")
+    assert refused(files.replace("2", "5")) == f"{tmp_path / '5.keras'}: of another network than the source"
+    assert "--data weights-1=PATH says where 7.keras is" in refused(files.replace("1", "7"))
+
+
 def test_pruned_gradually_then_fine_tuned_as_palettes_without_a_broken_recording(place, tmp_path):
     """Labels prune a dense network on their way; the palette's training keeps zeros, 255 values a layer, and the classifier."""
     tensorflow()

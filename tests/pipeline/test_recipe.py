@@ -107,6 +107,8 @@ WRONG = {
     SHAPE + '[[recover]]\nmethod = "palette"\ndata = "a"': r"palette is the last step, for \[convert\] encoding = 'palette'",
     SHAPE + "[prune]\nsparsity = 40\ngradual = true": "gradual needs a training: its first",
     SHAPE + "[student]\nfilters = [2]": r"\[student\] is untrained",
+    '[source]\nweights = "teacher.h5"\nwithout = ["a.h5"]\n[[recover]]\nmethod = "kd"\ndata = "a"': "without is for a classifier",
+    SHAPE + 'without = ["a.h5"]\n[[recover]]\nmethod = "labels"\ndata = "a"': "without has weights that have not heard a fold",
     '[source]\nweights = "teacher.h5"\nfilters = [2]': r"\[source\]: filters is only for weights = 'random'",
     SHAPE + '[[recover]]\nmethod = "avc"\ndata = "street"': r"by avc needs \[source\] video, a trained",
     SHAPE + 'video = "v.keras"': r"\[source\]: no such file: .*v.keras; --data video=PATH says where v.keras is",

@@ -26,24 +26,27 @@ def mean(busy: float, awake: float, currents: Currents) -> float:
     return currents.busy * busy + currents.idle * (awake - busy) + currents.sleep * (1 - awake)
 
 
-def modes(seconds: float, window: float, hop: float) -> dict[str, tuple[float, float]]:
-    """Return (busy, awake) shares of the time in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
+def modes(seconds: float, window: float, hop: float, windows: int = 1) -> dict[str, tuple[float, float]]:
+    """Return (busy, awake) shares of the time in each mode.
+
+    seconds: of computing a window; window and hop: in seconds of sound; windows: of an answer.
+    """
     share = min(1, seconds / hop)
-    cycle = SETTLE + window + seconds + EVERY
+    cycle = SETTLE + window + (windows - 1) * hop + seconds + EVERY
     return {
         "always": (share, 1),
-        f"every {EVERY:g} s": (seconds / cycle, 1 - EVERY / cycle),
+        f"every {EVERY:g} s": (windows * seconds / cycle, 1 - EVERY / cycle),
         f"wake ({LOUD:.0%} loud)": (share * LOUD, 1),
     }
 
 
-def per_day(board: str, seconds: float, window: float, hop: float) -> PerDay:
-    """Return what a board of the table takes in each mode. seconds: of computing a window; window and hop: in seconds of sound."""
+def per_day(board: str, seconds: float, window: float, hop: float, windows: int = 1) -> PerDay:
+    """Return what a board of the table takes in each mode; arguments as modes() has them."""
     currents = BOARDS[board].currents
     return {
         "mah": {
             mode: 24 * (mean(busy, awake, currents) + mean(busy, awake, MICROPHONE))
-            for mode, (busy, awake) in modes(seconds, window, hop).items()
+            for mode, (busy, awake) in modes(seconds, window, hop, windows).items()
         },
         "basis": currents.source,
     }

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     with connected(port, args.tool) as link, waiting(what, quiet=args.json):
         board, facts = target_of(port, link)
         assert isinstance(board, Board)
-        result = {"board": facts.name, **bench(board, facts, args.model, lambda n: None)}
+        result = {"board": facts.name, **bench(board, facts, args.model)}
     results(args.json, result, lambda: print_bench(result))
     return 0 if result["selftest"]["passed"] else 1
 

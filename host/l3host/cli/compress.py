@@ -51,7 +51,8 @@ def load(names: Sequence[str], data: Sequence[tuple[str, str]], skip_bad: bool) 
     if len(given) < len(data):
         raise L3Error("--data gives the same name twice")
     loaded = [recipes.load(name, given, skip_bad) for name in names]
-    used = {recipes.WEIGHTS, recipes.VIDEO, recipes.TEACHER, *(need for recipe in loaded for need in recipe.needs())}
+    used = {recipes.WEIGHTS, recipes.VIDEO, recipes.TEACHER}
+    used |= {need for recipe in loaded for need in [*recipe.needs(), *recipe.files()]}
     for name in given:
         if name not in used:
             raise L3Error(f"--data {name}: no recipe uses it; used are {', '.join(sorted(used))}")

@@ -10,8 +10,6 @@ from l3host.cli.classify import timeline
 from l3host.show import draw, plural, results, say, size, table, waiting
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from l3host.graph.network import Graph
 
 HELP = "Run the unchanged device package in a real MicroPython and compare it with the reference."
@@ -36,21 +34,19 @@ def run(args: argparse.Namespace) -> int:
     with waiting(f"{args.runtime}: {len(pcm)} windows", args.json):
         emulation = emulate(args.model, pcm, args.runtime, heap=args.heap, kernel=args.kernel)
     result = emulation.to_json()
-    results(args.json, result, lambda: emulated(result, graph, args.audio, pcm))
+    results(args.json, result, lambda: emulated(result, graph, args.audio))
     return 0 if emulation.ok and emulation.facts["selftest"] else 1
 
 
-def emulated(result: dict, graph: Graph, audio: str, pcm: np.ndarray) -> None:
+def emulated(result: dict, graph: Graph, audio: str) -> None:
     import numpy as np
 
     from l3host.classify import of_scores
-    from l3host.sound.levels import of_windows
 
     windows = plural(result["windows"], "window")
     say(f"runtime {result['runtime']}, kernel {result['kernel']} ({result['arithmetic']}), {windows}")
     if result["scores"]:
-        levels = of_windows(pcm, graph.frontend.sample_rate)
-        draw(timeline(of_scores(graph, audio, np.array(result["scores"]), levels)))
+        draw(timeline(of_scores(graph, audio, np.array(result["scores"]), [])))
     parity = result["parity"]
     t = table("Against the reference", "layer", "largest difference", "relative")
     for row in parity["layers"]:

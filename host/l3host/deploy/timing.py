@@ -20,7 +20,7 @@ def run(board: targets.Board, folder: str) -> dict:
     return {"seconds_window": window, "seconds_frontend": frontend, "layers": layers, "seconds_rest": rest, **answer}
 
 
-def bench(board: targets.Board, board_facts: facts.Facts, model: str | None, progress: steps.Progress) -> dict:
+def bench(board: targets.Board, board_facts: facts.Facts, model: str | None) -> dict:
     """Time the running version (model: None), or a model that is copied to the board and removed again. Raises L3Error."""
     if not board_facts.micropython:
         raise L3Error(f"{board_facts.name}: only MicroPython has the clock that this needs (time.ticks_us)")
@@ -36,7 +36,7 @@ def bench(board: targets.Board, board_facts: facts.Facts, model: str | None, pro
     finally:
         reader.close()
     files = payload.build(board_facts, model, [kernel], start.NO_APP, {}, payload.can_precompile(board_facts, asked=False))
-    steps.place(board, files, running, progress)
+    steps.place(board, files, running)
     try:
         return {"version": None, **run(board, f"{root}/{files.version}")}
     finally:

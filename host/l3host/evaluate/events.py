@@ -15,7 +15,7 @@ import numpy as np
 from l3host import npz
 from l3host.files import replace
 from l3mote.format import NEVER, Frontend
-from l3mote.limits import possible_hop
+from l3mote.limits import hearings, possible_hop
 
 PRICE = 0.05  # of unrelated clips, all labels together, that may raise an event
 RECALL = 0.75  # of the labels' clips that are to be reported even where that costs more
@@ -97,7 +97,7 @@ def of_app(result: Timelines, fe: Frontend, silent: Sequence[int] = (), settings
     every = max(1, possible_hop(fe, fe.hop) // fe.hop)
     votes = given.get("votes", 1)
     of_hop = result._replace(scores=[scores[::every] for scores in result.scores])
-    return peaks(of_hop, silent, given.get("smooth", 1), votes, given.get("of", votes))
+    return peaks(of_hop, silent, given.get("smooth", hearings(fe.window, every * fe.hop)), votes, given.get("of", votes))
 
 
 class Figures(NamedTuple):

@@ -63,10 +63,9 @@ def new_to(graph: Graph, dataset: Dataset) -> Dataset:
 
 def peaks(graph: Graph, result: Timelines, settings: dict | None = None) -> Peaks:
     """Return the peaks of timelines() with the app's settings."""
-    given = {key: value for key, value in (settings or {}).items() if value is not None}
     mute = tuple(i for i, label in enumerate(graph.labels) if silent(label))
-    votes = given.get("votes", 1)
-    return events.peaks(result, (*mute, -1), given.get("smooth", 1), votes, given.get("of", votes))
+    rules = listening.rules_of(graph, settings or {}, graph.frontend.sample_rate)
+    return events.peaks(result, (*mute, -1), rules.smooth, rules.votes, rules.of)
 
 
 def judge(graph: Graph, dataset: Dataset, settings: dict | None = None, on_progress: Progress | None = None) -> dict:

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 from l3host.errors import L3Error
-from l3host.pipeline.recipe import RANDOM, TEACHER, VIDEO, WEIGHTS, Recipe
+from l3host.pipeline.recipe import RANDOM, TEACHER, VIDEO, WEIGHTS, Recipe, without_names
 
 
 def inputs(recipe: Recipe) -> dict[str, str]:
     """Return the SHA-256 by name of the source's files and of each data set (names and contents of all its files)."""
-    files = {WEIGHTS: recipe.source.weights, VIDEO: recipe.source.video}
+    files = {WEIGHTS: recipe.source.weights, VIDEO: recipe.source.video, **without_names(recipe.source)}
     names = {name: Path(file) for name, file in files.items() if file not in (None, RANDOM)}
     if recipe.teacher:
         names[TEACHER] = Path(recipe.teacher.file)  # its digest, of an ONNX file too, is in the lessons

@@ -37,6 +37,7 @@ class Source:
     paper: str | None = None  # its row in the papers' tables: a name of paper.ROWS
     frontend: str = "mel256"  # these two for "random" only
     filters: tuple[int, ...] = L3_FILTERS
+    without: tuple[str, ...] | None = None  # for each fold: the same network as it was trained without it, to cross-validate from
 
 
 @dataclass(frozen=True)
@@ -150,15 +151,21 @@ class Recipe:
     def files(self) -> dict[str, str]:
         """Return the files that the recipe begins with, by the names under which --data gives them."""
         named = {WEIGHTS: self.source.weights, VIDEO: self.source.video, TEACHER: self.teacher.file if self.teacher else None}
+        named |= without_names(self.source)
         return {name: file for name, file in named.items() if file not in (None, RANDOM)}
 
     def to_json(self) -> dict:
         """Return the recipe ready for JSON, without paths: two runs of it may have the same data in different places."""
         plain = asdict(self)
-        del plain["data"], plain["source"]["weights"], plain["source"]["video"]
+        del plain["data"], plain["source"]["weights"], plain["source"]["video"], plain["source"]["without"]
         if self.teacher:
             del plain["teacher"]["file"]
         return plain | {"random": self.source.weights == RANDOM}
+
+
+def without_names(source: Source) -> dict[str, str]:
+    """Return the files of [source] without by the names under which --data gives them: weights-1 ..."""
+    return {f"{WEIGHTS}-{number}": file for number, file in enumerate(source.without or (), 1)}
 
 
 def find(recipe: str) -> Path:
@@ -314,6 +321,10 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
     if heads and set(methods[heads[0] + 1 :]) - {"palette"}:
         head = f"[[recover]] by {methods[heads[0]]} puts a classifier on the network"
         raise L3Error(f"{path}: {head}: only palette may come after it")
+    if recipe.source.without and (recipe.student or recipe.ablate or recipe.prune or heads[:1] != [0]):
+        raise L3Error(f"{path}, [source]: without is for a classifier whose first [[recover]] begins with the source as it is")
+    if recipe.source.without and recipe.source.weights == RANDOM:
+        raise L3Error(f"{path}, [source]: without has weights that have not heard a fold, and random ones have heard none")
     if "palette" in methods[:-1] or (methods[-1:] == ["palette"] and recipe.convert.encoding != "palette"):
         raise L3Error(f"{path}: [[recover]] by palette is the last step, for [convert] encoding = 'palette'")
     if recipe.prune and recipe.prune.gradual and methods[:1] not in (["kd"], ["avc"], ["labels"]):
@@ -330,9 +341,11 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
     source = recipe.source
     weights = _place(recipe, path, WEIGHTS, source.weights) or source.weights
     video = _place(recipe, path, VIDEO, source.video)
+    without = tuple(place for name, file in without_names(source).items() if (place := _place(recipe, path, name, file)))
     teacher = _place(recipe, path, TEACHER, recipe.teacher.file) if recipe.teacher else None
     return replace(
-        recipe, source=replace(source, weights=weights, video=video), teacher=Teacher(teacher) if teacher else None
+        recipe, source=replace(source, weights=weights, video=video, without=without or None),
+        teacher=Teacher(teacher) if teacher else None,
     )  # fmt: skip
 
 

@@ -180,7 +180,7 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
             progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
 
-    trained = folds.train(model, dataset, pcm, folder, training)
+    trained = folds.train(run, model, dataset, pcm, folder, training)
     return trained.classifier, classified(run, step, dataset, trained)
 
 

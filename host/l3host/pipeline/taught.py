@@ -35,7 +35,7 @@ def by_scores(run: Run, step: Recover, model, folder: Path, on_progress, gradual
         given = lessons.read([path for number, path in by_fold.items() if number != part.fold])
         return taught.teach(model, given, chosen, where, on_progress(part.name), gradual)
 
-    return dataset, folds.train(model, dataset, pcm, folder, training)
+    return dataset, folds.train(run, model, dataset, pcm, folder, training)
 
 
 def by_embedding(run: Run, step: Recover, model, folder: Path, on_progress, gradual):

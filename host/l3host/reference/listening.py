@@ -49,12 +49,12 @@ def rules_of(graph: Graph, settings: dict, rate: int) -> Rules:
         NEVER if silent(label) else given.get(f"threshold.{label}", t) for label, t in zip(graph.labels, own, strict=True)
     ]  # fmt: skip
     votes = given.get("votes", 1)
-    hop = samples(given["hop"], rate) if "hop" in given else fe.hop
+    hop = possible(fe, samples(given["hop"], rate) if "hop" in given else fe.hop)
     return Rules(
-        hop=possible(fe, hop),
+        hop=hop,
         window=fe.window,
         thresholds=np.array(thresholds, np.float32),
-        smooth=given.get("smooth", 1),
+        smooth=given.get("smooth", max(1, int(np.floor(fe.window / hop + 0.5)))),  # windows that hear the same moment
         votes=votes,
         of=given.get("of", votes),
         refractory=samples(given.get("refractory", 0), rate),
