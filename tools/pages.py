@@ -41,7 +41,7 @@ MEANINGS = {
     "name": "the board's, in its status lines and its MQTT topic",
     "hop": "time from the start of one window to the start of the next (default: the model file's)",
     "threshold": "score from which a window votes for a label (default: the model file's)",
-    "smooth": "windows whose mean score counts (default: those that hear the same moment, two for a window every half)",
+    "smooth": "windows whose mean score counts (default: those that hear the same moment)",
     "votes": "windows that must be above the threshold...",
     "of": "...of so many (default: of as many as `votes`)",
     "silence": "windows of a lower A-weighted level are of no label, and the network does not run: a microphone's own noise",

@@ -116,7 +116,7 @@ class Sound:
         return n or -1
 
 
-EVERY = {"threshold": 0.9, "silence": -999}  # windows are run, silent ones too
+EVERY = {"smooth": 1, "threshold": 0.9, "silence": -999}  # windows are run, silent ones too
 
 
 def tone(n):
@@ -166,7 +166,7 @@ def test_a_rounded_rate_counts_in_times_and_levels():
     # 15,625 Hz for 16,000: the ring has 7,812.5 a second, the tone of samples 31,250 to 62,499 is in seconds 2 and 3
     source = Sound(lambda n: 0 if n < 31250 or n >= 62500 else 1000 if (n + 1) & 4 else -1000, 0)
     source.rate, source.end = 15625, 6 * 15625
-    listener = Listener(Scores(), source, {"threshold": 0.9, "hop": 0.25, "refractory": 1.0})
+    listener = Listener(Scores(), source, {"threshold": 0.9, "hop": 0.25, "smooth": 1, "refractory": 1.0})
     events = list(listener.run())
     assert listener.ring.factor == 2 and listener.rate == 7813 and listener.hop == 1600 and listener.detector.refractory == 7813
     assert [e["event"] for e in events] == ["start", "end"] and listener.ring.meter.rate == 15625
@@ -175,10 +175,13 @@ def test_a_rounded_rate_counts_in_times_and_levels():
 
 
 def test_the_windows_that_hear_the_same_moment_are_averaged():
-    source = Sound(tone, 1)  # the window has 8,000 samples
-    smooth = [Listener(Scores(), source, {"hop": hop}).detector.smooth for hop in (0.25, 0.5, 0.6, 0.8, 1.0, 3.0)]
-    assert smooth == [4, 2, 2, 1, 1, 1]
+    source = Sound(tone, 1)  # the window has half a second
+    smooth = [Listener(Scores(), source, {"hop": hop}).detector.smooth for hop in (0.1, 0.25, 0.3, 0.4, 0.5, 3.0)]
+    assert smooth == [5, 2, 2, 1, 1, 1]
     assert Listener(Scores(), source, {"hop": 0.25, "smooth": 1}).detector.smooth == 1
+    # the tone is whole in windows from 2 s on; the mean of two is there a window later
+    events = list(Listener(Scores(), Sound(tone, 6), {"hop": 0.25, "threshold": 0.9}).run())
+    assert [(e["event"], e["t"].ms) for e in events] == [("start", 2250), ("end", 4250)]
 
 
 def test_settings_stand_above_the_model():
@@ -298,7 +301,7 @@ def test_a_real_model_says_the_same_as_window_by_window():
     sound = array("h", bytes(2 * 8000))
     fill_signal(sound, 4321)
     raw = array("h", sound)
-    listener = Listener(model, Sound(lambda n: raw[n], 1), {"threshold": 0.0})
+    listener = Listener(model, Sound(lambda n: raw[n], 1), {"threshold": 0.0, "smooth": 1})
     events = list(listener.run())
     scores = []
     capture.remove_offset(sound, capture.offset_memory(8000), array("i", [0, 8000]))
