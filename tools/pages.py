@@ -47,7 +47,7 @@ MEANINGS = {
     "silence": "windows of a lower A-weighted level are of no label, and the network does not run: a microphone's own noise",
     "refractory": "after its end, a label does not start again for this long",
     "mode": "the duty cycle, see below",
-    "every": "mode `every`: light sleep between two windows",
+    "every": "mode `every`: light sleep between two answers",
     "wake_level": "mode `wake`: the level from which the network runs",
     "level_offset": "added to `level`: dB SPL of full scale, from `l3mote calibrate-level`; 0: dB of full scale",
     "level_every": "time between two level lines; 0: none",

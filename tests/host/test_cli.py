@@ -219,7 +219,11 @@ def test_recipes_lists_each_with_what_it_needs(results):
     assert set(rows) == {path.stem for path in recipe.SHIPPED.glob("*.toml")}
     kd = rows["table2-95.45-kd"]
     assert kd["files"] == {"weights": "openl3_audio_mel256_env.h5"} and kd["data"] == ["audio", "esc50"]
-    assert kd["about"].startswith("EdgeL3, Table II: 95.45 %") and "weights" not in rows["esc10"]["files"]
+    assert kd["about"].startswith("EdgeL3, Table II: 95.45 %") and rows["l3-64"]["files"] == {"teacher": "teacher.toml"}
+    assert [name for name in rows["esc10"]["files"] if name.startswith("weights")] == [
+        "weights",
+        *(f"weights-{n}" for n in range(1, 5)),
+    ]
     assert [row["name"] for row in results("recipes", "sea64")] == ["sea64-87-kd", "sea64-95-kd", "sea64-batchnorm"]
 
 
