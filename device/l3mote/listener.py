@@ -243,11 +243,10 @@ class Listener:
         """
         start, level = self.rows.start, self.window_levels()[1]
         scores = self.nothing
+        self._cover()
         if level < self.silence:
-            self._cover()
             self.rows.drop()
         else:
-            self._cover()
             self.rows.fill(self.model.planes[0])
             for _ in self.model.network_steps():
                 if self.clock:
