@@ -209,7 +209,7 @@ def test_pruned_gradually_then_fine_tuned_as_palettes_without_a_broken_recording
 def test_a_sensitivity_study_goes_on_after_a_kill_and_stands_in_the_report(place, tmp_path, monkeypatch):
     tensorflow()
     from l3host.compress import sensitivity
-    from l3host.pipeline import report, stages
+    from l3host.pipeline import finished, report, stages
 
     monkeypatch.setattr(sensitivity, "PERCENTS", (20, 60))
     monkeypatch.setattr(stages, "BATCHNORM_WINDOWS", 16)
@@ -231,7 +231,7 @@ def test_a_sensitivity_study_goes_on_after_a_kill_and_stands_in_the_report(place
     assert rows == [("dense", 0)] + [(f"conv{i}", p) for i in range(1, 5) for p in (20, 60)]
     assert [done for what, done, _ in events if what == "sensitivity" and done > 2] == [5, 6, 7, 8, 9]
     require(importlib.util.find_spec("jinja2"), "jinja2 is not installed")
-    assert "sensitivity curves" in report.html([report.read(tmp_path / "run")])
+    assert "sensitivity curves" in report.html([finished.read(tmp_path / "run")])
 
 
 # -- folders that are refused

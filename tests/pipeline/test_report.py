@@ -10,7 +10,7 @@ from support import require
 
 from l3host import cli
 from l3host.errors import L3Error
-from l3host.pipeline import figures, report
+from l3host.pipeline import figures, finished, report
 from l3host.pipeline.figures import Point
 
 CONFUSION = [[3, 1], [0, 4]]
@@ -166,7 +166,7 @@ def test_names_are_text_not_markup(page, run):
 
 def test_runs_of_one_name_are_distinguished(run):
     folders = [run("a"), run("a", folder="again")]
-    assert [actual.name for actual in report.read_all(folders)] == [str(folder) for folder in folders]
+    assert [actual.name for actual in finished.read_all(folders)] == [str(folder) for folder in folders]
 
 
 def test_pareto_front_by_hand():
@@ -191,7 +191,7 @@ def test_what_zeros_cost_by_network_and_recovery(page, run):
         run("kd-95", **pruned(50, ["kd"], 0.25, dense=None)), run("ft-95", **pruned(50, ["sea"], 0.375, dense=None, teacher={})),
         run("dense", **pruned(1000, [], 0.9, dense=None)),
     ]  # fmt: skip
-    runs = report.read_all(folders)
+    runs = finished.read_all(folders)
     families, uncompressed = report.sparse(runs, "ESC-50, mlp")
     assert families == {
         "kd": [("kd-50", 50.0, 0.75), ("kd-50b", 50.0, 0.5), ("kd-95", 95.0, 0.25)],
@@ -199,7 +199,7 @@ def test_what_zeros_cost_by_network_and_recovery(page, run):
     }
     assert uncompressed == {"uncompressed": 0.75}
     assert figures.means(families["kd"]) == ([50.0, 95.0], [0.625, 0.25])
-    other = report.read(run("wide", **pruned(200, ["batchnorm", "kd"], 0.5, filters=(8, 8))))
+    other = finished.read(run("wide", **pruned(200, ["batchnorm", "kd"], 0.5, filters=(8, 8))))
     assert list(report.sparse([*runs, other], "ESC-50, mlp")[0]) == ["2-4, kd", "2-4, sea with a teacher", "8-8, batchnorm, kd"]
     assert "What zeros cost" in Page(page(*folders)[0]).text
     assert "What zeros cost" not in Page(page(*folders[:2])[0]).text  # as many zeros
@@ -210,7 +210,7 @@ def test_what_zeros_cost_by_network_and_recovery(page, run):
 
 def refused(*folders):
     with pytest.raises(L3Error) as error:
-        report.read_all(list(folders))
+        finished.read_all(list(folders))
     return str(error.value)
 
 

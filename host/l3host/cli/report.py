@@ -21,12 +21,13 @@ def arguments(sub: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from l3host.pipeline import report as page
+    from l3host.pipeline.finished import read_all
 
     html = claim_output(args.output, args.force)
     markdown = claim_output(str(html.with_suffix(".md")), args.force)
     if html == markdown:
         raise L3Error(f"{html}: the page is HTML, name it .html; the Markdown table goes beside it")
-    runs = page.read_all([Path(run) for run in args.run])
+    runs = read_all([Path(run) for run in args.run])
     write_bytes(html, page.html(runs).encode())
     write_bytes(markdown, page.markdown(runs).encode())
     result = {"html": str(html), "markdown": str(markdown), "runs": len(runs)}
