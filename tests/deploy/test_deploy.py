@@ -517,6 +517,11 @@ def test_mqtt_needs_heap_of_its_own():
     with pytest.raises(L3Error, match="bytes of heap, 170000 are free"):
         facts.choose_kernel(with_wifi, reader, True, mqtt=True)
     assert facts.choose_kernel(replace(PICO, heap=192_000), reader, True, mqtt=True)[0] == "native"
+    with pytest.raises(L3Error, match="bytes of heap, 192000 are free"):
+        facts.choose_kernel(replace(PICO, heap=192_000), reader, True, mqtt=True, tls=True)
+    assert facts.choose_kernel(replace(PICO, heap=228_000), reader, True, mqtt=True, tls=True)[0] == "native"
+    own = replace(PICO, heap=192_000, machine="ESP32S3 module with ESP32S3")
+    assert facts.choose_kernel(own, reader, True, mqtt=True, tls=True)[0] == "native"
     reader.close()
 
 

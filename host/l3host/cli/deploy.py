@@ -176,7 +176,8 @@ def choose(args: argparse.Namespace, board_facts: facts.Facts) -> tuple[str, Fit
         verify(reader)
         if listening:
             app_settings.check(given, reader, args.model, board_facts.has)
-        kernel, fit = facts.choose_kernel(board_facts, reader, listening, bool(given.get("mqtt_host")))
+        mqtt, tls = bool(given.get("mqtt_host")), bool(given.get("mqtt_tls"))
+        kernel, fit = facts.choose_kernel(board_facts, reader, listening, mqtt, tls)
         if listening and (warning := facts.too_slow(board_facts, kernel, reader)):
             show_steps(args.json)(warning)
         return kernel, fit

@@ -63,6 +63,11 @@ class Facts:
         return STAND_INS.get(arch, arch) if arch else None
 
     @property
+    def own_tls_memory(self) -> bool:
+        """Whether the firmware has memory besides the heap for TLS."""
+        return "ESP32" in self.machine
+
+    @property
     def emitter_fault(self) -> str | None:
         """Known fault of the machine code that this firmware generates, or None."""
         if self.viper and self.version[:2] == (1, 25) and architecture(self.mpy) in ("xtensa", "xtensawin"):
@@ -156,17 +161,21 @@ def no_fast_kernel(facts: Facts, calibrated: bool) -> str:
     return f"{facts.name}: {reason}; the 'python' kernel would be far from real time. --app none deploys it anyway"
 
 
-def choose_kernel(facts: Facts, reader: Reader, listening: bool, mqtt: bool = False) -> tuple[str, estimates.Fit | None]:
+def choose_kernel(
+    facts: Facts, reader: Reader, listening: bool, mqtt: bool = False, tls: bool = False
+) -> tuple[str, estimates.Fit | None]:
     """Return the kernel that will run the model, and what estimates.will_it_run says of it (None: the heap is not known).
 
-    listening: an app is to run it in real time, mqtt: with a broker. Raises L3Error that says why the model will not run.
+    listening: an app is to run it in real time, mqtt: with a broker, tls: encrypted.
+    Raises L3Error that says why the model will not run.
     """
     names = [name for name in loadable(facts, reader) if name != "python" or not listening]
     if not names:
         raise L3Error(no_fast_kernel(facts, "FIXED" in reader.sections))
     if facts.heap is None:
         return names[0], None
-    answer = estimates.will_it_run(reader, facts.heap, names, listening, mqtt)
+    broker = estimates.MQTT_BYTES * mqtt + estimates.TLS_BYTES * (tls and not facts.own_tls_memory)
+    answer = estimates.will_it_run(reader, facts.heap, names, listening, broker)
     if answer["fits"]:
         return answer["kernel"], answer
     larger = "a board with PSRAM" if facts.arch == "xtensawin" else "a board with more memory"
