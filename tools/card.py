@@ -1,7 +1,8 @@
-"""Print the figures of a model's card, as Markdown, from the run folder that made it: tools/card.py RUN"""
+"""Print the figures of a model's card, as Markdown, from the run folder that made it: tools/card.py RUN [RUN OF ANOTHER SEED ...]"""
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,17 +10,20 @@ import numpy as np
 from l3host.evaluate import events
 from l3host.evaluate.crossval import wilson
 from l3host.evaluate.events import Timelines
-from l3host.graph.network import frontend
+from l3host.l3m.load import load_graph
 from l3host.pipeline.folds import HELD_OUT
-from l3mote.format import silent
+from l3host.train import fit
+from l3mote.format import Frontend, silent
 
 
-def main(folder: str) -> None:
+def main(folder: str, *others: str) -> None:
     run = Path(folder)
-    note, recipe = (json.loads((run / name).read_text(encoding="utf-8")) for name in ("recover-1.json", "run.json"))
+    note = json.loads((run / "recover-1.json").read_text(encoding="utf-8"))
     accuracy(note["evaluation"])
     if "tuned" in note:
-        thresholds(run, note, recipe["recipe"]["source"]["frontend"])
+        fe = load_graph(str(run / "model.l3m")).frontend
+        thresholds(run, note, fe)
+        seeds([run, *map(Path, others)], note, fe)
 
 
 def accuracy(result: dict) -> None:
@@ -37,11 +41,11 @@ def accuracy(result: dict) -> None:
         row(label.replace("_", " "), f"{counts[i]} of {sum(counts)}", f"{100 * counts[i] / sum(counts):.0f} %", wrong or "nothing")
 
 
-def thresholds(run: Path, note: dict, name: str) -> None:
+def thresholds(run: Path, note: dict, fe: Frontend) -> None:
     """Held out: each fold with the thresholds that the other folds give."""
     mute = [i for i, label in enumerate(note["labels"]) if silent(label)]
     tested = [Timelines.read(path) for path in sorted((run / "recover-1").glob(f"fold-*/{HELD_OUT}"))]
-    peaks = [events.of_app(result, frontend(name), mute) for result in tested]
+    peaks = [events.of_app(result, fe, mute) for result in tested]
     tuned, n = note["tuned"], sum(int((~part.unrelated).sum()) for part in peaks)
     others, hours = tuned["unrelated_clips"], tuned["unrelated_hours"]
     print()
@@ -60,6 +64,25 @@ def thresholds(run: Path, note: dict, name: str) -> None:
     for label, value in tuned["thresholds"].items():
         if not silent(label):
             row(label.replace("_", " "), f"{value:.2f}")
+
+
+def seeds(runs: Sequence[Path], note: dict, fe: Frontend) -> None:
+    """Each seed's accuracy by fold, and what its thresholds give, each fold with those of the other folds."""
+    mute = [i for i, label in enumerate(note["labels"]) if silent(label)]
+    rows = []
+    for run in runs:
+        tested = [Timelines.read(path) for path in sorted((run / "recover-1").glob(f"fold-*/{HELD_OUT}"))]
+        counts = [fit.confusion(result, mute) for result in tested]
+        right = [np.trace(c) / np.sum(c) for c in map(np.array, counts)]
+        given = events.held_out([events.of_app(result, fe, mute) for result in tested], note["tuned"]["price"])
+        rows.append((*right, np.mean(right), given.recall, given.false))
+    print()
+    row("seed", *(f"fold {i}" for i in range(1, len(rows[0]) - 2)), "mean", "reported", "unrelated clips with an event")
+    row(*["---"] * (len(rows[0]) + 1))
+    for run, values in zip(runs, rows, strict=True):
+        row(run.name, *map(share, values))
+    if len(rows) > 1:
+        row("mean", *map(share, np.mean(rows, axis=0)))
 
 
 def figures_row(what: str, values: dict, n: int, others: int) -> None:
