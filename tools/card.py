@@ -1,4 +1,4 @@
-"""Print the figures of a model's card, as Markdown, from the run folder that made it: tools/card.py RUN [RUN OF ANOTHER SEED ...]"""
+"""Print the figures of a model's card, as Markdown, from the run folder that made it: tools/card.py RUN [RUN OF ANOTHER SEED...]"""
 
 import json
 import sys
