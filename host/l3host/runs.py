@@ -17,6 +17,13 @@ RESULT = "result.json"
 LOCK = "lock"
 
 
+def recipe_of(folder: Path) -> str | None:
+    """Return the name of the recipe whose run folder this is, None for any other folder. Raises L3Error for a broken note."""
+    note = read_json(folder / NOTE) if (folder / NOTE).is_file() else None
+    recipe = note.get("recipe") if isinstance(note, dict) else None
+    return str(recipe["name"]) if isinstance(recipe, dict) and "name" in recipe else None
+
+
 @contextmanager
 def claimed(folder: Path, whose: Callable[[], dict], what: str) -> Iterator[dict]:
     """Hold the folder for this process and this work alone; give whose(), ready for JSON.

@@ -152,6 +152,7 @@ def test_each_fold_is_judged_from_weights_that_have_not_heard_it(place, tmp_path
         keras.utils.set_random_seed(number)
         networks.append(build.audio(frontend("sea"), (2, 2, 2, 4), True))
         networks[-1].save(tmp_path / f"{number}.keras")
+    (tmp_path / "run.json").write_text('{"recipe": {"name": "mother"}}')  # the sources' own run folder
     began, labels = [], training.labels
 
     def watched(model, *arguments):
@@ -164,6 +165,8 @@ def test_each_fold_is_judged_from_weights_that_have_not_heard_it(place, tmp_path
     (tmp_path / "my.toml").write_text(text.format(files))
     recipe = recipes.load(str(tmp_path / "my.toml"), {"tones": str(place / "tones")})
     result = compress(recipe, tmp_path / "run")
+    assert result["source"] == "mother"
+    assert "l3mote compress my, from mother, seed 1" in load_graph(str(tmp_path / "run" / "model.l3m")).provenance["source"]
     assert set(result["inputs"]) == {"weights", "weights-1", "weights-2", "weights-3", "weights-4", "tones"}
     for weights, network in zip(began, [*networks[1:], networks[0]], strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(weights, network.get_weights(), strict=True))

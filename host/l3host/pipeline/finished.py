@@ -10,7 +10,7 @@ from l3host.compress import paper
 from l3host.errors import L3Error
 from l3host.files import read_json
 from l3host.pipeline.result import Needed, Result
-from l3host.runs import NOTE, RESULT
+from l3host.runs import NOTE, RESULT, recipe_of
 
 EMULATED = "emulated.json"  # what `l3mote emulate RUN/model.l3m SOUND --json` printed, if it was put into the run folder
 NAMES = {"accuracy": "accuracy", "auprc_micro": "micro AUPRC", "auprc_macro": "macro AUPRC"}
@@ -99,11 +99,9 @@ def read(folder: Path) -> Finished:
     if not (folder / NOTE).exists():
         raise L3Error(f"{folder} is not a run folder of l3mote compress (it has no {NOTE})")
     if not (folder / RESULT).exists():
-        note = read_json(folder / NOTE)
-        recipe = note.get("recipe") if isinstance(note, dict) else None
-        if not isinstance(recipe, dict) or "name" not in recipe:
+        name = recipe_of(folder)
+        if name is None:
             raise L3Error(f"{folder} is not a run folder of l3mote compress: its {NOTE} does not name a recipe")
-        name = recipe["name"]
         raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} continues it")
     result = read_json(folder / RESULT)
     missing = [key for key in Needed.__annotations__ if not isinstance(result, dict) or key not in result]

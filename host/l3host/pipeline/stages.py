@@ -23,6 +23,7 @@ from l3host.l3m.load import open_reader
 from l3host.pipeline import sounds
 from l3host.pipeline.recipe import RANDOM, Convert, Evaluate, Recipe, depth, target, width
 from l3host.pipeline.result import Weights
+from l3host.runs import recipe_of
 
 WINDOWS = 16  # in a batch outside training
 BATCHNORM_WINDOWS = 512  # for re-estimated statistics
@@ -106,7 +107,13 @@ def load(run: Run) -> dict:
     else:
         model = weights.load(source.weights, source.final_norm)
     run.save(model, SOURCE)
-    return {"source": Path(source.weights).name} | figures(model)
+    return {"source": called(source.weights)} | figures(model)
+
+
+def called(weights: str) -> str:
+    """Return what a source is called: the recipe that made it, where its run folder is known, else the file's name."""
+    path = Path(weights)
+    return recipe_of(path.parent) or path.name
 
 
 def cut(run: Run) -> dict:
@@ -277,7 +284,7 @@ def provenance(run: Run) -> dict[str, str]:
     """Return the source, and licences of the known data sets that were trained on."""
     notes = [run.note(f"recover-{i}") for i in range(1, len(run.recipe.recover) + 1)]
     return {
-        "source": f"l3mote compress {run.recipe.name}, from {Path(run.recipe.source.weights).name}, seed {run.recipe.seed}",
+        "source": f"l3mote compress {run.recipe.name}, from {run.note('load')['source']}, seed {run.recipe.seed}",
         "licence": "; ".join(dict.fromkeys(note["licence"] for note in notes if note["licence"])),
         "attribution": "; ".join(dict.fromkeys(note["attribution"] for note in notes if note["attribution"])),
     }
