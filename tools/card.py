@@ -74,7 +74,9 @@ def seeds(runs: Sequence[Path], note: dict, fe: Frontend) -> None:
         tested = [Timelines.read(path) for path in sorted((run / "recover-1").glob(f"fold-*/{HELD_OUT}"))]
         counts = [fit.confusion(result, mute) for result in tested]
         right = [np.trace(c) / np.sum(c) for c in map(np.array, counts)]
-        given = events.held_out([events.of_app(result, fe, mute) for result in tested], note["tuned"]["price"])
+        given = events.held_out(
+            [events.of_app(result, fe, mute) for result in tested], *(note["tuned"][key] for key in ("price", "recall_wanted"))
+        )
         rows.append((*right, np.mean(right), given.recall, given.false))
     print()
     row("seed", *(f"fold {i}" for i in range(1, len(rows[0]) - 2)), "mean", "reported", "unrelated clips with an event")

@@ -72,7 +72,7 @@ class Monitor:
         self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # reserves the driver's buffer while the heap is whole
         reader = Reader(path)
         self._check(reader)
-        self.model = open_model(reader, LATER + (MQTT + self.for_tls() if output.mqtt else 0))
+        self.model = open_model(reader, LATER + (MQTT + self.tls_heap() if output.mqtt else 0))
         gc.collect()
         output.keep_hole()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
@@ -85,7 +85,7 @@ class Monitor:
         forget("filters")
         if self.source.live and not clock:
             self.check_pace()
-        self.answer = max(self.listener.detector.smooth, self.listener.detector.of)  # windows until there is an answer
+        self.answer = self.listener.detector.smooth + self.listener.detector.of - 1  # windows until there is an answer
         self.awake = 0  # windows that the network still has to run on, in mode wake
         self.slot, self.power = 0, 0.0  # of the meter: the next one, and the sum since the last level line
         self.slots = 0
@@ -101,8 +101,9 @@ class Monitor:
         del suit
         forget("settings")
 
-    def for_tls(self):
-        return TLS if self.settings["mqtt_tls"] and sys.platform != "esp32" else 0
+    def tls_heap(self):
+        """Return what TLS takes of the heap: nothing on Espressif's chips, whose firmware has other memory for it."""
+        return TLS if self.settings["mqtt_tls"] and sys.platform not in ("esp32", "Espressif") else 0
 
     def check_pace(self):
         """Warn of a board that cannot keep up with the sound."""

@@ -52,7 +52,8 @@ def possible_hop(fe, hop):
 
 
 def hearings(window, hop):
-    """Return in how many windows each moment is heard: the mean of so many is a label's score, unless `smooth` is set."""
+    """Return in how many windows each moment is heard, to the nearest whole number: a label's score is the mean of so many, unless
+    `smooth` is set."""
     return max(1, (window + hop // 2) // hop)
 
 

@@ -66,13 +66,14 @@ class Detector:
         return events
 
     def _label(self, i, start, level):
-        score = self._mean(i)
+        score = self.mean(i)
         vote = score >= self.thresholds[i]
         voted = self.voted[i] = (self.voted[i] << 1 | vote) & ((1 << self.of) - 1)
         if vote:
             self.last[i] = start + self.window
-        if ones(voted) < self.votes:
-            return self._end(i) if self.on[i] else None
+        lacks = self.votes - ones(voted)
+        if lacks > 0:  # after a pause it goes on while the windows to come can still vote for it
+            return self._end(i) if self.on[i] and lacks > self.of - self.seen else None
         if self.on[i]:
             self.best[i], self.loudest[i] = max(self.best[i], score), max(self.loudest[i], level)
             return None
@@ -82,7 +83,8 @@ class Detector:
         self.began[i] = self._first(voted)
         return "start", i, score, level, self.began[i]
 
-    def _mean(self, i):
+    def mean(self, i):
+        """Return a label's score after the last window."""
         n = min(self.seen, self.smooth)
         return sum([self.scores[k * self.n + i] for k in range(n)]) / n
 
@@ -130,10 +132,11 @@ class Listener:
     """Listen to a source with a model.
 
     model: a Model with labels, opened with listening=True. source: see mic.py. settings: a dict (settings.py); hop and thresholds
-    that it lacks or has as None come from the model. clock: see steps().
+    that it lacks or has as None come from the model, smooth from window and hop. clock: see steps().
     hop: samples from one window to the next, as limits.possible_hop() allows. slot: samples of the meter's slots. rate: samples a
     second of the ring: the model's, unless the source's is a little off. rows: the windows that come (rows.Rows).
-    windows: run. lost: samples that were in no window because the model was too slow.
+    windows: run. lost: samples that were in no window because the model was too slow. follows: number of the window behind the last
+    one that was run.
     Raises SoundError.
     """
 
@@ -162,7 +165,7 @@ class Listener:
         self.ring = Ring(source, fe.sample_rate, model.ring, self.slot, known // self.slot + 2)
         self.ring.meter.gain += get("level_offset") or 0
         self.covered = 0  # samples up to here were in a window, or left out on purpose
-        self.windows = self.lost = 0
+        self.windows = self.lost = self.follows = 0
         self.slots = self.reported = 0  # slots and losses that warnings have covered
         self.faults = Faults(QUIET_FOR * self.rate)
 
@@ -186,14 +189,12 @@ class Listener:
         self.source = source
         self.ring.restart(source)
         self.rows.begin(max(self.rows.run, -(-(self.ring.total + int(settle * self.rate)) // self.hop)))
-        self.covered = self.rows.start
-        self.detector.begin()
+        self.covered, self.follows = self.rows.start, -1
 
     def pass_over(self):
         """Leave out the window that is ready, on purpose: its samples are not lost ones."""
         self._cover()
         self.rows.drop()
-        self.detector.begin()
 
     def _cover(self):
         """Count the window that is ready as heard."""
@@ -241,8 +242,10 @@ class Listener:
         A window below `silence` is of no label, and the model does not run: it takes each window relative to its loudest part,
         so a microphone's own noise would be rain.
         """
-        start, level = self.rows.start, self.window_levels()[1]
+        number, start, level = self.rows.run, self.rows.start, self.window_levels()[1]
         scores = self.nothing
+        if number != self.follows:  # the last ones were left out: those before them hear other moments
+            self.detector.begin()
         self._cover()
         if level < self.silence:
             self.rows.drop()
@@ -255,6 +258,7 @@ class Listener:
                 yield None
             scores = self.model.output
         self.windows += 1
+        self.follows = number + 1
         for event in self._named(self.detector.feed(scores, start, level)):
             yield event
 

@@ -1,7 +1,7 @@
 """The app's settings: one table of names, defaults and checks. Boards read them from a small JSON file, the host's
 `deploy --set key=value` goes through the same functions.
 
-A setting that is None comes from the model file (hop, threshold) or from the source (rate).
+A setting that is None comes from the model file (hop, threshold), from window and hop (smooth) or from the source (rate).
 Text is counted in octets, as Wi-Fi and MQTT count it, and keeps its spaces.
 """
 
@@ -153,7 +153,7 @@ PATH = (path, "a path of at most 128 octets, of characters that FAT takes")
 # name: default, (check, what it must be)
 SETTINGS = {  # type: dict
     "name": ("l3mote", text(64, 1, "+#/")),  # the last level of the MQTT topic
-    # listening; hop, thresholds and smooth come from the model file unless set
+    # listening; hop and thresholds come from the model file unless set, smooth from window and hop
     "hop": (None, number(0.01, 60, SECONDS)),
     "threshold": (None, SHARE),
     "smooth": (None, integer(1, 20)),  # windows to average; None: those that hear the same moment

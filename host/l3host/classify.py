@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 
@@ -26,6 +26,15 @@ class Event(TypedDict):
     label: str
     start: float
     end: float
+    score: float
+
+
+class Window(NamedTuple):
+    """A window in seconds, its best label and that one's score."""
+
+    begin: float
+    end: float
+    label: str
     score: float
 
 
@@ -54,11 +63,9 @@ class Labelled:
         best = self.labels[int(self.mean.argmax())]
         return None if silent(best) else best
 
-    def windows(self) -> Iterator[tuple[float, float, str, float]]:
-        """Yield, of each window, where it begins and ends in seconds, its best label and that one's score."""
-        for i, row in enumerate(self.scores):
-            best = int(row.argmax())
-            yield i * self.hop, i * self.hop + self.length, self.labels[best], float(row[best])
+    def windows(self) -> Iterator[Window]:
+        """Yield what best_of() does."""
+        return best_of(self.labels, self.scores, self.hop, self.length)
 
     def by_label(self, row: np.ndarray) -> dict[str, float]:
         """Return the scores of the labels that are reported."""
@@ -110,14 +117,16 @@ class Classify:
                 yield windows
 
         scores = joined(counted(answers(engine, measured(), self.threads), progress)).output
-        whole = whole_windows(path, graph)
-        return of_scores(graph, path, scores, events(graph, scores[:whole], np.concatenate(levels)[:whole]))
+        whole, fe = whole_windows(path, graph), graph.frontend
+        heard = events(graph, scores[:whole], np.concatenate(levels)[:whole])
+        return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, heard)
 
 
-def of_scores(graph: Graph, path: str, scores: np.ndarray, heard: list[Event]) -> Labelled:
-    """Return what a recording's windows say: their scores (N, labels), and the events that follow."""
-    fe = graph.frontend
-    return Labelled(path, graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate, heard)
+def best_of(labels: list[str], scores: np.ndarray, hop: float, length: float) -> Iterator[Window]:
+    """Yield each window with its best label. scores: (windows, labels); hop, length: of windows, in seconds."""
+    for i, row in enumerate(scores):
+        best = int(row.argmax())
+        yield Window(i * hop, i * hop + length, labels[best], float(row[best]))
 
 
 def whole_windows(path: str, graph: Graph) -> int | None:

@@ -17,11 +17,14 @@ RESULT = "result.json"
 LOCK = "lock"
 
 
-def recipe_of(folder: Path) -> str | None:
-    """Return the name of the recipe whose run folder this is, None for any other folder. Raises L3Error for a broken note."""
-    note = read_json(folder / NOTE) if (folder / NOTE).is_file() else None
+def recipe_of(folder: Path) -> dict | None:
+    """Return the recipe whose run folder this is; None for any other folder."""
+    try:
+        note = read_json(folder / NOTE)
+    except L3Error:
+        return None
     recipe = note.get("recipe") if isinstance(note, dict) else None
-    return str(recipe["name"]) if isinstance(recipe, dict) and "name" in recipe else None
+    return recipe if isinstance(recipe, dict) and "name" in recipe else None
 
 
 @contextmanager

@@ -11,11 +11,14 @@ from ten import TEN, WINDOW_SECONDS, sounds
 
 from l3host.emulate import runtimes
 from l3host.errors import L3Error
+from l3host.graph.network import Graph, frontend
 from l3host.l3m.load import find, load_graph
 from l3host.reference import listening
 from l3host.sound import audio
+from l3mote.limits import hearings, possible_hop
 from l3mote.listener import Detector
 from l3mote.plan import CAPTURE
+from l3mote.seconds import samples
 
 SCRIPT = SCRIPTS / "listen_to_wav.py"
 
@@ -141,6 +144,17 @@ def test_inspect_counts_the_ring(capsys):
     assert board["fits"] and not listening["fits"]
     assert listening["heap_needed"] - board["heap_needed"] > 16384 + CAPTURE
     assert listening["missing"] == listening["heap_needed"] - board["heap_free"]
+
+
+@pytest.mark.parametrize("name", ["two-seconds-16k", "two-seconds", "sea", "mel256"])
+def test_the_reference_takes_the_boards_hop_and_as_many_windows(name):
+    graph = Graph(frontend(name), [])
+    graph.labels, graph.thresholds = ["a"], [0.5]
+    for rate in (graph.frontend.sample_rate, 7813):
+        for hop in np.arange(0.02, 2.5, 0.07).round(3).tolist():
+            rules = listening.rules_of(graph, {"hop": hop}, rate)
+            board = possible_hop(graph.frontend, samples(hop, rate))
+            assert (rules.hop, rules.smooth) == (board, hearings(graph.frontend.window, board)), hop
 
 
 def test_random_scores_give_the_references_events():

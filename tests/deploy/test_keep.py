@@ -102,6 +102,17 @@ def test_a_window_with_lost_samples_is_not_judged(tmp_path):
     np.testing.assert_array_equal(judge.windows, [second[None]])
 
 
+def test_what_is_kept_has_the_score_of_the_events(tmp_path):
+    """The mean of two windows of one second; after a gap, of the next one alone."""
+    judge = engine([0.2, 0.0, 0.0], [0.8, 0.0, 0.0], [0.75, 0.0, 0.0])
+    keeper = Keeper(tmp_path, judge, {"smooth": 2, "hop": 1.0, "threshold": 0.6}, 8000)
+    sound = known(1, 8000)
+    events = [e for lost in (0, 0, 9) for e in keeper.add(Block(sound, lost, -20.0)) if e["event"] in ("kept", "start")]
+    assert [(e["event"], e["label"], e["score"]) for e in events] == [
+        ("kept", "near-dog", 0.5), ("start", "dog", 0.75), ("kept", "dog", 0.75),
+    ]  # fmt: skip
+
+
 def test_a_microphone_that_gives_one_value_is_warned_of_once(tmp_path):
     keeper = Keeper(tmp_path, engine(*[[0.0, 0.0, 0.0]] * 60), {"hop": 1.0}, 8000)
     first, sound = np.full(8000 * 25, 3, np.int16), known(2, 8000)

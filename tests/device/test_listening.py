@@ -52,9 +52,11 @@ def test_after_a_gap_only_new_windows_count():
     detector = Detector([0.5], 20, smooth=2, votes=2, of=2)
     assert [event[1] for event in feed(detector, [[1.0], [1.0], [1.0]])] == ["start"]
     detector.begin()
-    # the mean of one window, then of two; one vote of two ends it, however many there were before the gap
-    assert detector.feed([0.75], 100, 0.0) == [("end", 0, 1.0, 2.0, 120)]
-    assert detector.feed([0.5], 110, 0.0) == [("start", 0, 0.625, 0.0, 100)]
+    # the mean of one window, then of two: what was on goes on if the next two vote for it
+    assert detector.feed([0.75], 100, 0.0) == detector.feed([0.5], 110, 0.0) == []
+    assert detector.mean(0) == 0.625
+    detector.begin()
+    assert detector.feed([0.25], 200, 0.0) == [("end", 0, 1.0, 2.0, 130)]  # two votes of two are out of reach
 
 
 def test_votes_of_windows_count():
@@ -182,6 +184,21 @@ def test_the_windows_that_hear_the_same_moment_are_averaged():
     # the tone is whole in windows from 2 s on; the mean of two is there a window later
     events = list(Listener(Scores(), Sound(tone, 6), {"hop": 0.25, "threshold": 0.9}).run())
     assert [(e["event"], e["t"].ms) for e in events] == [("start", 2250), ("end", 4250)]
+
+
+def test_a_window_that_does_not_follow_the_last_one_counts_alone():
+    listener = Listener(Scores(), Sound(tone, 6), {"hop": 0.25, "silence": -999})
+    seen = []
+    for left_out in (None, None, listener.pass_over, listener.rows.drop, lambda: listener.restart(Sound(tone, 6)), None):
+        while not listener.capture():
+            pass
+        if left_out:
+            left_out()
+            while not listener.capture():
+                pass
+        list(listener.infer())
+        seen.append(listener.detector.seen)
+    assert seen == [1, 2, 1, 1, 1, 2]
 
 
 def test_settings_stand_above_the_model():

@@ -16,6 +16,7 @@ def test_shares_of_the_time():
     assert shares["every 60 s"] == pytest.approx((0.5 / cycle, 1.8 / cycle))
     assert shares["wake (5% loud)"] == pytest.approx((0.0125, 1))
     assert energy.modes(0.5, 2.0, 1.0, windows=2)["every 60 s"] == pytest.approx((1 / 63.8, 3.8 / 63.8))
+    assert energy.modes(60, 2.0, 1.0, windows=2)["every 60 s"] == pytest.approx((120 / 182.3, 122.3 / 182.3))
     assert energy.modes(9, 1, 1)["always"] == (1, 1)  # slower than the sound: busy all the time
 
 

@@ -178,9 +178,15 @@ def test_each_fold_is_judged_from_weights_that_have_not_heard_it(place, tmp_path
         shutil.rmtree(tmp_path / "refused", ignore_errors=True)
         return str(error.value)
 
-    assert refused('"1.keras", "2.keras"') == "[source] without has 2 files for 4 folds: it takes one for each, in their order"
+    assert refused('"1.keras", "2.keras"') == "my, [source] without has 2 files for 4 folds: it takes one for each, in their order"
+    assert refused(files.replace("2", "1")).endswith("my.toml, [source]: weights and without name the same file twice")
+    assert refused(files.replace("2", "./1")).endswith("my.toml, [source]: weights and without name the same file twice")
     build.audio(frontend("sea"), (2, 2, 2, 5), True).save(tmp_path / "5.keras")
-    assert refused(files.replace("2", "5")) == f"{tmp_path / '5.keras'}: of another network than the source"
+    assert refused(files.replace("2", "5")) == f"my, [source] without: {tmp_path / '5.keras'} is another network than the source"
+    build.audio(frontend("two-seconds"), (2, 2, 2, 4), True).save(tmp_path / "6.keras")
+    assert "6.keras is another network than the source" in refused(files.replace("1", "6"))
+    (tmp_path / "run.json").write_text('{"recipe": {"name": "mother", "recover": [{"folds": null}, {"folds": [4, 3]}]}}')
+    assert refused(files) == f"my, [source] without: {tmp_path / '3.keras'} has heard fold 3, which it is to be tested with"
     assert "--data weights-1=PATH says where 7.keras is" in refused(files.replace("1", "7"))
 
 

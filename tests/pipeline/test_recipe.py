@@ -1,5 +1,7 @@
 """Recipes: what a file becomes, the shipped ones, and one line for everything that is wrong in one."""
 
+from dataclasses import replace
+
 import pytest
 
 from l3host import cli
@@ -156,6 +158,9 @@ def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
     names = {"weights": str(tmp_path / "weights.h5"), "audio": str(tmp_path), "esc50": str(tmp_path), "videos": str(tmp_path)}
     names["video"] = names["teacher"] = names["weights"]
     names["free"] = str(tmp_path)
+    for number in range(1, 5):
+        (tmp_path / f"{number}.keras").write_bytes(b"")
+        names[f"weights-{number}"] = str(tmp_path / f"{number}.keras")
     result = recipes.load(name, names)
     for need in result.needs():
         assert f"--data {need}=" in text
@@ -163,12 +168,28 @@ def test_shipped_recipes_are_valid_and_say_what_they_need(name, tmp_path):
 
 
 def test_every_row_of_the_tables_is_shipped():
-    data = dict.fromkeys(("audio", "esc50", "videos", "free"), ".")
-    data |= dict.fromkeys(("weights", "video", "teacher"), __file__)
-    rows = {path.stem: recipes.load(path.stem, data).paper for path in recipes.SHIPPED.glob("*.toml")}
+    rows = {path.stem: recipes.parse(path).paper for path in recipes.SHIPPED.glob("*.toml")}
     wanted = {f"II {p}" for p in plans.TABLE_II} | {f"III {p}" for p in plans.TABLE_III} | {f"IV {p}" for p in plans.TABLE_IV}
     assert wanted | {f"SEA {i}" for i in range(4)} <= set(rows.values())
     assert len([name for name in rows if name.startswith("table2")]) == 22  # AVC and KD
+
+
+def test_recipes_of_a_family_differ_in_what_their_names_say():
+    """The figures of l3-64 are those of networks that lack a fold; what zeros cost is seen where nothing else changes."""
+
+    def shipped(name, **changes):
+        return replace(recipes.parse(recipes.find(name)), name="", **changes)
+
+    whole = shipped("l3-64")
+    for fold in range(1, 5):
+        rest = tuple(n for n in range(1, 5) if n != fold)
+        tested = (recipes.Evaluate("free", probe="logistic", folds=(fold,)),)
+        assert shipped(f"l3-64-fold{fold}") == replace(whole, recover=(replace(whole.recover[0], folds=rest),), evaluate=tested)
+    for family in ("kd", "ft"):
+        pruned = {percent: shipped(f"l3-64-{percent}-{family}", baseline=True) for percent in (50, 80, 90, 95)}
+        assert [recipe.prune for recipe in pruned.values()] == [recipes.Prune(sparsity=percent) for percent in pruned]
+        assert len({repr(replace(recipe, prune=None)) for recipe in pruned.values()}) == 1
+        assert (pruned[50].recover[0].folds, pruned[50].evaluate[0].folds) == ((2, 3, 4), (1,))
 
 
 def test_paper_figures_agree_with_each_other():

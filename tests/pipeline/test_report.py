@@ -35,7 +35,7 @@ def result(name, size=5000, accuracy=0.875, row=None, **changes):
     return {
         "name": name, "version": "0.1.0", "source": "teacher.h5",
         "recipe": {"name": name, "paper": row, "seed": 7, "random": False},
-        "inputs": {"weights": "ab" * 32, "street": "cd" * 32}, "before": {"weights": 4000},
+        "inputs": {"weights": "ab" * 32, "street": "cd" * 32}, "before": {"weights": 4000, "filters": [2, 4]},
         "after": {"filters": [2, 4], "density": {"conv1": 1.0, "conv2": 0.125}, "weights": 1000, "nonzeros": 250},
         "recover": [{"method": "kd", "data": "street", "recordings": 1234, "losses": [2.0, 0.5], "training_seconds": 3.0}],
         "evaluations": [evaluation], "sensitivity": None, "bytes": size, "values_bytes": 500, "layers": [], "macs": 2_500_000,

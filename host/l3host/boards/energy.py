@@ -32,7 +32,7 @@ def modes(seconds: float, window: float, hop: float, windows: int = 1) -> dict[s
     seconds: of computing a window; window and hop: in seconds of sound; windows: of an answer.
     """
     share = min(1, seconds / hop)
-    cycle = SETTLE + window + (windows - 1) * hop + seconds + EVERY
+    cycle = SETTLE + window + (windows - 1) * max(hop, seconds) + seconds + EVERY
     return {
         "always": (share, 1),
         f"every {EVERY:g} s": (windows * seconds / cycle, 1 - EVERY / cycle),

@@ -12,7 +12,7 @@ from l3host.boards.table import BOARDS, FIRMWARE
 from l3host.boards.traffic import macs_in_lists, moved
 from l3mote.format import CONV
 from l3mote.kernels import FIXED, first_that_fits, integer, preferred, python, ulab
-from l3mote.limits import hearings
+from l3mote.limits import hearings, possible_hop
 from l3mote.memory import HeapError
 from l3mote.model import buffer_heap
 from l3mote.plan import Plan, lowest, plan
@@ -223,7 +223,7 @@ def on_board(reader: Reader, name: str, firmware: str) -> OnBoard:
         clock = lowest_clock(name, taken, fe.hop / fe.sample_rate)
         if clock and clock < board.clocks[-1] and "listening" in entry and entry["listening"]["fits"]:
             entry["lowest_clock_estimate"] = clock
-        heard = hearings(fe.window, fe.hop)
+        heard = hearings(fe.window, possible_hop(fe, fe.hop))
         entry["per_day_estimate"] = energy.per_day(name, taken, fe.window / fe.sample_rate, fe.hop / fe.sample_rate, heard)
     return entry
 

@@ -15,9 +15,11 @@ from l3host.show import draw, plural, print_json, say, table
 from l3host.text import cell
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.table import Table
 
-    from l3host.classify import Labelled
+    from l3host.classify import Labelled, Window
 
 HELP = "Label audio files: one label a file, and the labels over time."
 EXAMPLE = "l3mote classify esc10 street.wav dog.flac --json"
@@ -117,14 +119,14 @@ def classified(labelled: Labelled) -> None:
 
     rest = f" {labelled.mean.max():.2f} (mean of {plural(len(labelled.scores), 'window')})"
     say(Text.assemble(f"{labelled.path}: ", (labelled.label or "none of its labels", "bold"), rest))
-    draw(timeline(labelled))
+    draw(timeline(labelled.windows()))
     for event in labelled.events:
         say(f"event: {event['label']} from {event['start']:.1f} to {event['end']:.1f} s, {event['score']:.2f}")
 
 
-def timeline(labelled: Labelled) -> Table:
+def timeline(windows: Iterable[Window]) -> Table:
     """Return a table of the best label of each window, with its time."""
     t = table("", "seconds", "label", "score")
-    for begin, end, label, score in labelled.windows():
+    for begin, end, label, score in windows:
         t.add_row(f"{begin:.1f}-{end:.1f}", label, f"{score:.2f}")
     return t

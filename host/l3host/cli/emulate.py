@@ -34,19 +34,21 @@ def run(args: argparse.Namespace) -> int:
     with waiting(f"{args.runtime}: {len(pcm)} windows", args.json):
         emulation = emulate(args.model, pcm, args.runtime, heap=args.heap, kernel=args.kernel)
     result = emulation.to_json()
-    results(args.json, result, lambda: emulated(result, graph, args.audio))
+    results(args.json, result, lambda: emulated(result, graph))
     return 0 if emulation.ok and emulation.facts["selftest"] else 1
 
 
-def emulated(result: dict, graph: Graph, audio: str) -> None:
+def emulated(result: dict, graph: Graph) -> None:
     import numpy as np
 
-    from l3host.classify import of_scores
+    from l3host.classify import best_of
 
+    fe = graph.frontend
     windows = plural(result["windows"], "window")
     say(f"runtime {result['runtime']}, kernel {result['kernel']} ({result['arithmetic']}), {windows}")
     if result["scores"]:
-        draw(timeline(of_scores(graph, audio, np.array(result["scores"]), [])))
+        scores = np.array(result["scores"])
+        draw(timeline(best_of(graph.labels, scores, fe.hop / fe.sample_rate, fe.window / fe.sample_rate)))
     parity = result["parity"]
     t = table("Against the reference", "layer", "largest difference", "relative")
     for row in parity["layers"]:

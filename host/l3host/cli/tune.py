@@ -22,7 +22,9 @@ def arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--price", type=percent, default=5, help="per cent of other clips that may raise an event (default 5)")
     sub.add_argument("--recall", type=percent, default=75, help="per cent of clips to report even where it costs more (default 75)")
     sub.add_argument("--subset", choices=["esc10"], help="the part of ESC-50 to use")
-    sub.add_argument("--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="the app's smooth, votes, of")
+    sub.add_argument(
+        "--set", type=setting, action="append", default=[], metavar="KEY=VALUE", help="the app's hop, smooth, votes, of"
+    )
     sub.add_argument("--picture", help="PNG file for the curve of recall against false events an hour")
     sub.add_argument("--skip-bad", action="store_true", help=SKIP_BAD)
     sub.add_argument("--force", action="store_true", help="overwrite the outputs")

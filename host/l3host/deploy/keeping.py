@@ -56,6 +56,7 @@ class Keeper:
         if block.lost != self.lost:  # a window with a gap is not what anybody heard
             self.at += len(self.samples)
             self.lost, self.samples, self.levels = block.lost, self.samples[:0], self.levels[:0]
+            self.detector.begin()
             yield {"event": "warning", "label": "overrun", "score": block.lost, "t": self.seconds(self.at)}
         before, self.still = self.still, self.still + len(block.samples) if np.ptp(block.samples) == 0 else 0
         if before < STILL * self.rate <= self.still:
@@ -73,6 +74,7 @@ class Keeper:
         for kind, i, score, loudness, sample in self.detector.feed(scores, self.at, level):
             values = {"score": round(float(score), 4), "level": round(float(loudness), 1), "t": self.seconds(sample)}
             yield {"event": kind, "label": self.labels[i], **values}
+        scores = np.array([self.detector.mean(i) for i in range(len(self.labels))])
         above = np.where(self.rules.thresholds == NEVER, -np.inf, scores - self.rules.thresholds)
         best = int(above.argmax())
         if above[best] >= -NEAR:

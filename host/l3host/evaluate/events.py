@@ -94,10 +94,11 @@ def peak(scores: np.ndarray, smooth: int = 1, votes: int = 1, of: int = 1) -> np
 def of_app(result: Timelines, fe: Frontend, silent: Sequence[int] = (), settings: dict | None = None) -> Peaks:
     """Return the peaks in the app: windows at its own hop (l3mote.limits), with its settings smooth, votes and of."""
     given = {key: value for key, value in (settings or {}).items() if value is not None}
-    every = max(1, possible_hop(fe, fe.hop) // fe.hop)
+    hop = possible_hop(fe, fe.hop)
+    every = max(1, hop // fe.hop)
     votes = given.get("votes", 1)
     of_hop = result._replace(scores=[scores[::every] for scores in result.scores])
-    return peaks(of_hop, silent, given.get("smooth", hearings(fe.window, every * fe.hop)), votes, given.get("of", votes))
+    return peaks(of_hop, silent, given.get("smooth", hearings(fe.window, hop)), votes, given.get("of", votes))
 
 
 class Figures(NamedTuple):
@@ -183,6 +184,7 @@ def tuned(folds: Sequence[Peaks], labels: Sequence[str], price: float = PRICE, r
     return {
         "thresholds": {label: round(float(t), 4) for label, t in zip(labels, thresholds, strict=True)},
         "price": price,
+        "recall_wanted": recall,
         "clips": related,
         "unrelated_clips": len(everything.labels) - related,
         "unrelated_hours": round(float(everything.seconds[everything.unrelated].sum()) / HOUR, 3),

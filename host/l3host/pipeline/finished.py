@@ -99,10 +99,10 @@ def read(folder: Path) -> Finished:
     if not (folder / NOTE).exists():
         raise L3Error(f"{folder} is not a run folder of l3mote compress (it has no {NOTE})")
     if not (folder / RESULT).exists():
-        name = recipe_of(folder)
-        if name is None:
+        recipe = recipe_of(folder)
+        if recipe is None:
             raise L3Error(f"{folder} is not a run folder of l3mote compress: its {NOTE} does not name a recipe")
-        raise L3Error(f"{folder} is not finished: l3mote compress {name} --run-dir {folder} continues it")
+        raise L3Error(f"{folder} is not finished: l3mote compress {recipe['name']} --run-dir {folder} continues it")
     result = read_json(folder / RESULT)
     missing = [key for key in Needed.__annotations__ if not isinstance(result, dict) or key not in result]
     if missing:

@@ -323,6 +323,9 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}: {head}: only palette may come after it")
     if recipe.source.without and (recipe.student or recipe.ablate or recipe.prune or heads[:1] != [0]):
         raise L3Error(f"{path}, [source]: without is for a classifier whose first [[recover]] begins with the source as it is")
+    named = [recipe.source.weights, *(recipe.source.without or ())]
+    if len(set(named)) < len(named):
+        raise L3Error(f"{path}, [source]: weights and without name the same file twice")
     if recipe.source.without and recipe.source.weights == RANDOM:
         raise L3Error(f"{path}, [source]: without has weights that have not heard a fold, and random ones have heard none")
     if "palette" in methods[:-1] or (methods[-1:] == ["palette"] and recipe.convert.encoding != "palette"):
@@ -343,6 +346,8 @@ def _resolved(recipe: Recipe, path: Path) -> Recipe:
     video = _place(recipe, path, VIDEO, source.video)
     without = tuple(place for name, file in without_names(source).items() if (place := _place(recipe, path, name, file)))
     teacher = _place(recipe, path, TEACHER, recipe.teacher.file) if recipe.teacher else None
+    if len({weights, *without}) <= len(without):
+        raise L3Error(f"{path}, [source]: weights and without name the same file twice")
     return replace(
         recipe, source=replace(source, weights=weights, video=video, without=without or None),
         teacher=Teacher(teacher) if teacher else None,

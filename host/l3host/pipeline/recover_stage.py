@@ -172,6 +172,7 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
 
     dataset = sounds.labelled(run.recipe.data[step.data], step.subset, step.folds, run.recipe.skip_bad)
     datasets.one_label(dataset, "recover by labels")
+    begin = folds.starts(run, model, dataset)
     pcm = sounds.clips([clip.path for clip in dataset.clips], model.get_layer("log_mel").frontend.sample_rate, folder)
 
     def training(part, where: Path):
@@ -180,7 +181,7 @@ def by_labels(run: Run, step: Recover, model, folder: Path):
             progress(run, f"{folder.name} {part.name}", step), gradual(run, folder),
         )  # fmt: skip
 
-    trained = folds.train(run, model, dataset, pcm, folder, training)
+    trained = folds.train(model, begin, dataset, pcm, folder, training)
     return trained.classifier, classified(run, step, dataset, trained)
 
 

@@ -77,9 +77,9 @@ def recovery(run: Finished) -> str:
     return (", ".join(step["method"] for step in run.result["recover"]) or "not recovered") + taught
 
 
-def shape(run: Finished) -> str:
-    """Return the convolutions' filters: '8-8-16'."""
-    return "-".join(map(str, run.result["after"]["filters"]))
+def shape(filters: Sequence[int]) -> str:
+    """Return '8-8-16'."""
+    return "-".join(map(str, filters))
 
 
 def sparse(runs: Sequence[Finished], column: str) -> tuple[dict[str, list[Point]], dict[str, float]] | None:
@@ -89,13 +89,13 @@ def sparse(runs: Sequence[Finished], column: str) -> tuple[dict[str, list[Point]
         return None
     families: dict[str, list[Point]] = {}
     dense: dict[str, list[float]] = {}
-    several = len({shape(run) for run, _ in pruned}) > 1
+    several = len({shape(run.result["after"]["filters"]) for run, _ in pruned}) > 1
     for run, y in pruned:
-        network = f"{shape(run)}, " if several else ""
+        network, source = (f"{shape(run.result[when]['filters'])}, " if several else "" for when in ("after", "before"))
         families.setdefault(network + recovery(run), []).append(Point(run.name, round(run.zeros, 1), y))
         before = figure(run.source.evaluations, column) if run.source else None
         if before is not None:
-            dense.setdefault(f"{network}uncompressed", []).append(before)
+            dense.setdefault(f"{source}uncompressed", []).append(before)
     return families, {name: statistics.fmean(values) for name, values in dense.items()}
 
 
@@ -165,7 +165,7 @@ def html(runs: Sequence[Finished]) -> str:
     return environment.get_template(TEMPLATE).render(
         runs=runs, judged=judged, overview=lines_of(runs, judged), sources=len(baselines(runs)),
         sparsity=[
-            (column, figures.sparsity(*found, measure(runs, column))) for column in columns(runs) if (found := sparse(runs, column))
+            (column, figures.sparsity(*found, measure(runs, column))) for column in judged if (found := sparse(runs, column))
         ],
         pareto=[(column, figures.pareto(panels(runs, column), measure(runs, column))) for column in compared(runs)],
         layer_names=list(dict.fromkeys(name for run in runs for name in run.result["after"]["density"])),

@@ -111,9 +111,9 @@ def load(run: Run) -> dict:
 
 
 def called(weights: str) -> str:
-    """Return what a source is called: the recipe that made it, where its run folder is known, else the file's name."""
-    path = Path(weights)
-    return recipe_of(path.parent) or path.name
+    """Return what a source is called: the recipe that made it, if it stands in a run folder, else the file's name."""
+    recipe = recipe_of(Path(weights).parent) if weights != RANDOM else None
+    return recipe["name"] if recipe else Path(weights).name
 
 
 def cut(run: Run) -> dict:

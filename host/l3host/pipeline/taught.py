@@ -23,6 +23,7 @@ def by_scores(run: Run, step: Recover, model, folder: Path, on_progress, gradual
     data, skip_bad = run.recipe.data, run.recipe.skip_bad
     dataset = sounds.labelled(data[step.data], step.subset, step.folds, skip_bad, data[step.other] if step.other else None)
     datasets.one_label(dataset, "kd with a teacher")
+    begin = folds.starts(run, model, dataset)
     fe = model.get_layer("log_mel").frontend
     paths = [clip.path for clip in dataset.clips]
     rate = lessons.material_rate(paths, teacher.sample_rate, fe.sample_rate)
@@ -35,7 +36,7 @@ def by_scores(run: Run, step: Recover, model, folder: Path, on_progress, gradual
         given = lessons.read([path for number, path in by_fold.items() if number != part.fold])
         return taught.teach(model, given, chosen, where, on_progress(part.name), gradual)
 
-    return dataset, folds.train(run, model, dataset, pcm, folder, training)
+    return dataset, folds.train(model, begin, dataset, pcm, folder, training)
 
 
 def by_embedding(run: Run, step: Recover, model, folder: Path, on_progress, gradual):
