@@ -203,10 +203,25 @@ def listened(tmp_path, capsys):
 
 
 def test_every_listens_for_an_answer_and_sleeps(listened):
-    lines, slept = listened(Microphone(np.tile(sound(), 2)), mode="every", every=30, votes=2, of=3)
+    lines, slept = listened(Microphone(np.tile(sound(), 2)), mode="every", every=30, smooth=1, votes=2, of=3)
     # three windows take 4 of the 26 seconds, up to 1 more until they begin, and none goes across a sleep
     assert 5 <= len(slept) <= 6 and set(slept) == {30.0}
     assert 3 * len(slept) <= lines[-1]["windows"] < 3 * len(slept) + 3
+
+
+def test_a_sound_that_lasts_is_one_event_across_sleeps(listened):
+    """An answer takes three windows: the means of two of them vote."""
+    lines, slept = listened(Microphone(np.tile(sound(), 2)), mode="every", votes=2, threshold=0.0, silence=-120)
+    assert len(slept) > 3 and lines[-1]["windows"] >= 3 * len(slept)
+    starts = [line["label"] for line in lines if line["event"] == "start"]
+    assert len(starts) == len(set(starts)) == 10 == len([line for line in lines if line["event"] == "end"])
+
+
+@pytest.mark.parametrize("platform, taken", [("rp2", app.TLS), ("linux", app.TLS), ("esp32", 0), ("Espressif", 0)])
+def test_tls_takes_heap_where_the_firmware_has_no_other_memory(platform, taken, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    for mqtt_tls, expected in (("ca.crt", taken), ("", 0)):
+        assert app.Monitor.tls_heap(types.SimpleNamespace(settings={"mqtt_tls": mqtt_tls})) == expected
 
 
 def test_wake_runs_the_network_on_loud_windows_only(listened):
