@@ -73,7 +73,7 @@ bench-host: $(VENV)/.setup-dev ## measure classify and embed on this computer, w
 bench-listen: $(VENV)/.setup-dev emulators ## the listening app on the emulated RP2040, clip by clip (15 minutes; CLIPS=folder of sounds)
 	$(BIN)/python tools/bench_listen.py $(CLIPS)
 
-model: $(VENV)/.setup-dev ## train the models that ship again (FREE=folder of tools/free_esc50.py, TEACHER=.toml; two hours of a core)
+model: $(VENV)/.setup-dev ## train the models that ship again (FREE=folder of tools/free_esc50.py, TEACHER=.toml; two and a half hours of a core)
 	$(BIN)/l3mote sweep l3-64 $(foreach n,$(FOLDS),l3-64-fold$(n)) --data free=$(FREE) --data teacher=$(TEACHER)
 	$(BIN)/l3mote compress esc10 --data free=$(FREE) --data teacher=$(TEACHER) --data weights=runs/l3-64/recover-1.keras \
 	  $(foreach n,$(FOLDS),--data weights-$(n)=runs/l3-64-fold$(n)/recover-1.keras)
