@@ -21,8 +21,6 @@ from l3mote.reader import Reader
 from l3mote.seconds import samples
 
 LATER = 32768  # bytes of heap for all that comes after the model, measured on the emulated RP2040: driver, modules, lines, files
-MQTT = 24576  # the same for MQTT: 15 kB that stay, the rest while a connection begins
-TLS = 36864  # and for TLS, where the firmware has no other memory for it
 # Where less is free the plan is small and its steps are short: 26 ms on a Pico, not 59. Then the driver may hold less, too.
 SHORT_IBUF = 8000
 SETTLE = 0.3  # seconds before a microphone gives sound: an INMP441 takes 2^18 clocks, 1.024 MHz at 16 kHz
@@ -72,7 +70,7 @@ class Monitor:
         self.place = bytearray(SHORT_IBUF if self.has_i2s() else 0)  # reserves the driver's buffer while the heap is whole
         reader = Reader(path)
         self._check(reader)
-        self.model = open_model(reader, LATER + (MQTT + self.tls_heap() if output.mqtt else 0))
+        self.model = open_model(reader, LATER + (self.for_mqtt() if output.mqtt else 0))
         gc.collect()
         output.keep_hole()
         self.ibuf = SHORT_IBUF if hasattr(gc, "mem_free") and gc.mem_free() < LATER else None
@@ -101,9 +99,11 @@ class Monitor:
         del suit
         forget("settings")
 
-    def tls_heap(self):
-        """Return what TLS takes of the heap: nothing on Espressif's chips, whose firmware has other memory for it."""
-        return TLS if self.settings["mqtt_tls"] and sys.platform not in ("esp32", "Espressif") else 0
+    def for_mqtt(self):
+        from l3mote.mqtt_heap import needed
+
+        forget("mqtt_heap")
+        return needed(self.settings)
 
     def check_pace(self):
         """Warn of a board that cannot keep up with the sound."""

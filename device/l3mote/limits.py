@@ -51,12 +51,6 @@ def possible_hop(fe, hop):
     return min(max(hop // fe.hop_length, least) * fe.hop_length, fe.window)
 
 
-def hearings(window, hop):
-    """Return in how many windows each moment is heard, to the nearest whole number: a label's score is the mean of so many, unless
-    `smooth` is set."""
-    return max(1, (window + hop // 2) // hop)
-
-
 def decimation(rate, wanted):
     """Return how many of a source's samples make one of the model's: rate / wanted, rounded.
 

@@ -7,7 +7,7 @@ time of sound since the start: samples counted, no clock read.
 import time
 from array import array
 
-from l3mote.limits import SILENCE, SoundError, hearings, kept_rate, possible_hop, thresholds
+from l3mote.limits import SILENCE, SoundError, kept_rate, possible_hop, thresholds
 from l3mote.ring import Ring
 from l3mote.seconds import Seconds, samples
 
@@ -16,6 +16,12 @@ STILL = 10  # seconds of one and the same value: the microphone is not there
 CLIPPED = 3  # samples at full scale in a slot: enough for a warning
 AT_ONCE = 32  # rows and blocks of samples before something else has its turn
 QUIET_FOR = 10  # seconds without the fault before the same warning comes again
+
+
+def hearings(window, hop):
+    """Return in how many windows each moment is heard, to the nearest whole number: a label's score is the mean of so many, unless
+    `smooth` is set."""
+    return max(1, (window + hop // 2) // hop)
 
 
 class Detector:

@@ -20,7 +20,7 @@ from ten import TEN
 from l3host.l3m.load import load_graph
 from l3host.programs import venv_tool
 from l3host.reference import fixed_point, listening
-from l3mote import app, mic, pace, settings
+from l3mote import app, mic, mqtt_heap, pace, settings
 from l3mote.log import Log, unseal
 
 MODEL = Path(TEN)
@@ -217,11 +217,11 @@ def test_a_sound_that_lasts_is_one_event_across_sleeps(listened):
     assert len(starts) == len(set(starts)) == 10 == len([line for line in lines if line["event"] == "end"])
 
 
-@pytest.mark.parametrize("platform, taken", [("rp2", app.TLS), ("linux", app.TLS), ("esp32", 0), ("Espressif", 0)])
+@pytest.mark.parametrize("platform, taken", [("rp2", mqtt_heap.TLS), ("linux", mqtt_heap.TLS), ("esp32", 0), ("Espressif", 0)])
 def test_tls_takes_heap_where_the_firmware_has_no_other_memory(platform, taken, monkeypatch):
     monkeypatch.setattr(sys, "platform", platform)
     for mqtt_tls, expected in (("ca.crt", taken), ("", 0)):
-        assert app.Monitor.tls_heap(types.SimpleNamespace(settings={"mqtt_tls": mqtt_tls})) == expected
+        assert mqtt_heap.needed({"mqtt_tls": mqtt_tls}) == mqtt_heap.MQTT + expected
 
 
 def test_wake_runs_the_network_on_loud_windows_only(listened):

@@ -15,8 +15,8 @@ from l3host.graph.network import Graph, frontend
 from l3host.l3m.load import find, load_graph
 from l3host.reference import listening
 from l3host.sound import audio
-from l3mote.limits import hearings, possible_hop
-from l3mote.listener import Detector
+from l3mote.limits import possible_hop
+from l3mote.listener import Detector, hearings
 from l3mote.plan import CAPTURE
 from l3mote.seconds import samples
 

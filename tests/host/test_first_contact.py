@@ -46,7 +46,7 @@ def test_inspect_begins_with_a_verdict_and_keeps_to_the_terminals_width(columns,
         monkeypatch.delenv("COLUMNS")
         show.out.cache_clear()
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == "esc10: 95.2 kB, 9 layers, 11 labels"
+    assert first == "esc10: 95.3 kB, 9 layers, 11 labels"
     assert lines[0] == "  rp2040: listens (native, 0.46 s for a window of 2 s)"  # 57.5 M cycles measured, at 125 MHz
     table = [line for line in lines if line.startswith((" conv", " rp2040 ", " esp32", " ─", " layer"))]
     assert len(table) > 20 and all(len(line.rstrip()) <= columns for line in table)
@@ -57,7 +57,7 @@ def test_inspect_says_what_matters_on_one_screen_of_80_by_24():
     with Terminal([sys.executable, "-m", "l3host.cli", "inspect", "esc10"]) as terminal:
         terminal.process.wait(60)
     assert terminal.status == 0 and terminal.scrolled == 0
-    assert terminal.lines[0] == "esc10: 95.2 kB, 9 layers, 11 labels"
+    assert terminal.lines[0] == "esc10: 95.3 kB, 9 layers, 11 labels"
     assert terminal.lines[1].startswith("  rp2040: listens (native, ")
     rows = [line.split() for line in terminal.lines if line.startswith(" esp32s3 ")]
     assert [row[5:7] for row in rows] == [["yes", "yes"]]  # after two sizes with their units

@@ -12,7 +12,8 @@ from l3host.boards.table import BOARDS, FIRMWARE
 from l3host.boards.traffic import macs_in_lists, moved
 from l3mote.format import CONV
 from l3mote.kernels import FIXED, first_that_fits, integer, preferred, python, ulab
-from l3mote.limits import hearings, possible_hop
+from l3mote.limits import possible_hop
+from l3mote.listener import hearings
 from l3mote.memory import HeapError
 from l3mote.model import buffer_heap
 from l3mote.plan import Plan, lowest, plan

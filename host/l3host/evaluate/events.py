@@ -15,7 +15,8 @@ import numpy as np
 from l3host import npz
 from l3host.files import replace
 from l3mote.format import NEVER, Frontend
-from l3mote.limits import hearings, possible_hop
+from l3mote.limits import possible_hop
+from l3mote.listener import hearings
 
 PRICE = 0.05  # of unrelated clips, all labels together, that may raise an event
 RECALL = 0.75  # of the labels' clips that are to be reported even where that costs more
