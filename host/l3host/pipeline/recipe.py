@@ -323,9 +323,6 @@ def _check_steps(recipe: Recipe, path: Path) -> None:
         raise L3Error(f"{path}: {head}: only palette may come after it")
     if recipe.source.without and (recipe.student or recipe.ablate or recipe.prune or heads[:1] != [0]):
         raise L3Error(f"{path}, [source]: without is for a classifier whose first [[recover]] begins with the source as it is")
-    named = [recipe.source.weights, *(recipe.source.without or ())]
-    if len(set(named)) < len(named):
-        raise L3Error(f"{path}, [source]: weights and without name the same file twice")
     if recipe.source.without and recipe.source.weights == RANDOM:
         raise L3Error(f"{path}, [source]: without has weights that have not heard a fold, and random ones have heard none")
     if "palette" in methods[:-1] or (methods[-1:] == ["palette"] and recipe.convert.encoding != "palette"):
